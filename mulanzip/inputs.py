@@ -1,0 +1,103 @@
+"""What the denoiser is shown: input planes and linear base predictions, in integers.
+
+Training and exact inference share this code; every operation is on integers, so both see the same
+numbers on every machine.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mulanzip.lattice import A, D, H, V
+
+#: Planes of the network input: differences above and below the local mean (12 + 12), the local
+#: mean (3), masks (4).
+INPUT_PLANES = 31
+#: Input value that stands for 1.0 in the float network, and for "known" in the mask planes.
+INPUT_UNIT = 32
+#: Fractional bits of base predictions and of mixture means.
+MEAN_BITS = 5
+
+# Reciprocals by number of terms: mean = sum * table[count] >> bits.
+_NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.int32)
+_QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
+
+
+def _box3(x: Tensor) -> Tensor:
+    """Sum over the 3x3 neighbourhood, zeros outside."""
+    x = F.pad(x, (1, 1, 1, 1))
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+
+
+def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
+    """``y[i, j] = x[i + rows, j + columns]``, zeros outside; offsets of -1, 0 or 1."""
+    h, w = x.shape[-2:]
+    padded = F.pad(x, (1, 1, 1, 1))
+    return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
+
+
+def input_planes(cells: Tensor, known: Tensor) -> Tensor:
+    """Input of the denoiser.
+
+    Args:
+        cells: int32 ``(B, 4, C, h, w)``, 0..255, phases A, H, V, D; C = 3 colours.
+        known: bool ``(B, 4, h, w)``; values that are not known have no influence.
+
+    Returns:
+        uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
+        ``max(0, m - value)`` with ``m`` the mean of the known A in the 3x3 neighbourhood, then
+        ``m // 4``, then :data:`INPUT_UNIT` where a phase is known.
+    """
+    b, _, _, h, w = cells.shape
+    mask = known.to(torch.int32)
+    total = _box3(cells[:, A] * mask[:, A, None])
+    mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
+    difference = (cells - mean[:, None]) * mask[:, :, None]
+    return torch.cat(
+        (
+            difference.clamp(min=0).view(b, 12, h, w).to(torch.uint8),
+            (-difference).clamp(min=0).view(b, 12, h, w).to(torch.uint8),
+            (mean >> 2).to(torch.uint8),
+            (mask * INPUT_UNIT).to(torch.uint8),
+        ),
+        1,
+    )
+
+
+def base_prediction(cells: Tensor, known: Tensor, phase: int) -> Tensor:
+    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS``.
+
+    Args:
+        cells, known: as for :func:`input_planes`; phase: ``H``, ``V`` or ``D``.
+
+    Returns:
+        int32 ``(B, C, h, w)``, 0..255 * 2**MEAN_BITS.
+    """
+    near = {
+        H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
+        V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
+        D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
+    }[phase]
+    total, count = _gather(cells, known, near)
+    if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
+        diagonal = _gather(cells, known, ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1)))
+        near_known = count > 0
+        total = torch.where(near_known[:, None], total, diagonal[0])
+        count = torch.where(near_known, count, diagonal[1])
+    return total * _QUARTER[count][:, None] >> 15 - MEAN_BITS
+
+
+def _gather(
+    cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]
+) -> tuple[Tensor, Tensor]:
+    """Sum and number of the known values among ``(phase, row, column)`` offsets."""
+    total = torch.zeros_like(cells[:, 0])
+    count = torch.zeros_like(cells[:, 0, 0])
+    for phase, rows, columns in neighbours:
+        mask = known[:, phase].to(torch.int32)
+        total += _moved(cells[:, phase] * mask[:, None], rows, columns)
+        count += _moved(mask, rows, columns)
+    return total, count

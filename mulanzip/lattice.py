@@ -1,0 +1,164 @@
+"""Geometry of an image: levels, 2x2 cells, phases and fixed segments.  No pixel values live here.
+
+Level 0 is the image.  Level ``l + 1`` keeps the pixels of level ``l`` with even row and even
+column.  A *cell* of level ``l`` is a 2x2 block: phase ``A`` at (0, 0), which is the pixel of level
+``l + 1``, then ``H`` (0, 1), ``V`` (1, 0) and ``D`` (1, 1).  Cells on the border of an odd-sized
+image lack phases; a lacking phase is *absent*: it is never coded and never counted as known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+A, H, V, D = range(4)
+PHASE_NAMES = "AHVD"
+#: (row, column) of each phase inside its cell.
+PHASE_OFFSETS = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+#: The coarsest level has at most this many pixels and is coded with a flat model.
+COARSEST_PIXELS = 16
+#: Longest side of a tile, in cells.  Bounds memory: one tile is what is held at a time.
+TILE_CELLS = 256
+#: Cells of known context that the denoiser sees around a tile, where the image goes on.
+HALO_CELLS = 8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One level: its index and its size in pixels."""
+
+    level: int
+    height: int
+    width: int
+
+    @property
+    def cell_height(self) -> int:
+        return (self.height + 1) // 2
+
+    @property
+    def cell_width(self) -> int:
+        return (self.width + 1) // 2
+
+    def presence(self) -> np.ndarray:
+        """Which phases exist: bool, shape ``(cell_height, cell_width, 4)``."""
+        present = np.ones((self.cell_height, self.cell_width, 4), dtype=bool)
+        if self.width % 2:
+            present[:, -1, [H, D]] = False
+        if self.height % 2:
+            present[-1, :, [V, D]] = False
+        return present
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of cells ``[top, bottom) x [left, right)`` of one level: the unit of coding."""
+
+    grid: Grid
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    def with_halo(self) -> Tile:
+        """This tile and up to :data:`HALO_CELLS` cells around it, clipped to the level."""
+        return Tile(
+            self.grid,
+            max(0, self.top - HALO_CELLS),
+            min(self.grid.cell_height, self.bottom + HALO_CELLS),
+            max(0, self.left - HALO_CELLS),
+            min(self.grid.cell_width, self.right + HALO_CELLS),
+        )
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is coded together, in this order: tiles, coarse to fine.
+
+    The *base* segment begins with the flat coarsest level and goes on with every level that is a
+    single tile.  Each other segment is one tile, and needs nothing but the coarser levels.
+    """
+
+    tiles: tuple[Tile, ...]
+    is_base: bool
+
+
+def level_grids(height: int, width: int) -> list[Grid]:
+    """All levels, finest first; the last one has at most :data:`COARSEST_PIXELS` pixels.
+
+    Raises:
+        ValueError: if a side is smaller than 1.
+    """
+    if height < 1 or width < 1:
+        raise ValueError(f"image sides must be at least 1, not {width}x{height}")
+    grids = [Grid(0, height, width)]
+    while grids[-1].height * grids[-1].width > COARSEST_PIXELS:
+        last = grids[-1]
+        grids.append(Grid(last.level + 1, last.cell_height, last.cell_width))
+    return grids
+
+
+def _cuts(cells: int) -> list[int]:
+    """Split a side evenly into the fewest parts of at most ``TILE_CELLS``."""
+    parts = -(-cells // TILE_CELLS)
+    return [cells * i // parts for i in range(parts + 1)]
+
+
+def tiles(grid: Grid) -> list[Tile]:
+    """The tiles of a level in raster order."""
+    rows, columns = _cuts(grid.cell_height), _cuts(grid.cell_width)
+    return [
+        Tile(grid, top, bottom, left, right)
+        for top, bottom in zip(rows, rows[1:], strict=False)
+        for left, right in zip(columns, columns[1:], strict=False)
+    ]
+
+
+def segments(height: int, width: int) -> list[Segment]:
+    """All segments of an image in coding order; they depend on its size alone."""
+    base: list[Tile] = []
+    others: list[Segment] = []
+    for grid in reversed(level_grids(height, width)[:-1]):
+        level_tiles = tiles(grid)
+        if len(level_tiles) == 1:
+            base += level_tiles
+        else:
+            others += [Segment((tile,), is_base=False) for tile in level_tiles]
+    return [Segment(tuple(base), is_base=True), *others]
+
+
+def pyramid(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of ``image`` (shape ``(H, W, ...)``) at each level, finest first, sharing memory."""
+    for grid in level_grids(*image.shape[:2]):
+        stride = 1 << grid.level
+        yield image[::stride, ::stride]
+
+
+def to_cells(pixels: np.ndarray) -> np.ndarray:
+    """Pixels ``(h, w, C)`` of any rectangle with even origin -> cells ``(ceil(h/2), ceil(w/2), 4, C)``.
+
+    Absent phases hold 0.
+    """
+    h, w, channels = pixels.shape
+    cells = np.zeros(((h + 1) // 2, (w + 1) // 2, 4, channels), dtype=pixels.dtype)
+    for phase, (row, column) in enumerate(PHASE_OFFSETS):
+        part = pixels[row::2, column::2]
+        cells[: part.shape[0], : part.shape[1], phase] = part
+    return cells
+
+
+def write_cells(cells: np.ndarray, pixels: np.ndarray) -> None:
+    """The inverse of :func:`to_cells`: store the present phases into ``pixels`` ``(h, w, C)``."""
+    for phase, (row, column) in enumerate(PHASE_OFFSETS):
+        part = pixels[row::2, column::2]
+        part[...] = cells[: part.shape[0], : part.shape[1], phase]

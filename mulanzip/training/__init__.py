@@ -1,0 +1,1 @@
+"""Training of denoisers: data, erasure patterns, loss, loop."""

@@ -1,0 +1,81 @@
+"""Random patches of a folder of images, at every lattice level."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from mulanzip.planes import to_coding_order
+
+#: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
+LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
+#: Share of patches turned gray, so that gray images find a network that expects them.
+GRAY_SHARE = 0.03
+
+_SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
+
+
+def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
+    """All images under ``paths`` (files or folders) as uint8 ``(H, W, 3)`` in coding order of colours.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        files += [f for f in found if f.suffix.lower() in _SUFFIXES]
+    if not files:
+        raise FileNotFoundError(f"no images in {', '.join(map(str, paths))}")
+    images = []
+    for file in files:
+        with Image.open(file) as picture:
+            images.append(to_coding_order(np.asarray(picture.convert("RGB"))))
+    return images
+
+
+class Patches:
+    """Endless batches of patches; all patches of a batch are of one level."""
+
+    def __init__(self, images: list[np.ndarray], batch_cells: int, rng: np.random.Generator):
+        self.images = images
+        self.batch_cells = batch_cells
+        self.rng = rng
+        self._choices = []
+        for level, (_, cells) in enumerate(LEVELS):
+            side = 2 * cells << level
+            fits = [i for i, image in enumerate(images) if min(image.shape[:2]) >= side]
+            area = np.array([images[i].shape[0] * images[i].shape[1] for i in fits], dtype=float)
+            self._choices.append((fits, area / area.sum() if fits else area))
+        share = np.array([p if fits else 0 for (p, _), (fits, _) in zip(LEVELS, self._choices, strict=True)])
+        if not share.any():
+            raise ValueError("all training images are smaller than 64x64 pixels")
+        self._levels = share / share.sum()
+
+    def draw(self) -> tuple[int, np.ndarray]:
+        """A level and uint8 patches ``(B, 3, 2 * cells, 2 * cells)``."""
+        rng = self.rng
+        level = int(rng.choice(len(LEVELS), p=self._levels))
+        cells = LEVELS[level][1]
+        count = max(1, self.batch_cells // cells**2)
+        fits, probability = self._choices[level]
+        stride = 1 << level
+        side = 2 * cells * stride
+        batch = np.empty((count, 3, 2 * cells, 2 * cells), dtype=np.uint8)
+        for k, index in enumerate(rng.choice(fits, count, p=probability)):
+            image = self.images[index]
+            top = rng.integers(image.shape[0] - side + 1)
+            left = rng.integers(image.shape[1] - side + 1)
+            patch = image[top : top + side : stride, left : left + side : stride]
+            symmetry = rng.integers(8)
+            patch = np.rot90(patch, symmetry & 3)
+            if symmetry & 4:
+                patch = patch[:, ::-1]
+            batch[k] = patch.transpose(2, 0, 1)
+            if rng.random() < GRAY_SHARE:
+                batch[k] = batch[k, :1]
+        return level, batch

@@ -1,0 +1,167 @@
+"""The training loop: resumable, timed, logged."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mulanzip.network import HEADS, Config, Denoiser
+from mulanzip.training.data import Patches
+from mulanzip.training.objective import cells_of, image_bits, step_bits
+from mulanzip.training.patterns import draw_known
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast to train.  Progress is counted in seconds of training, pauses excluded."""
+
+    hours: float = 2.0
+    matrix_rate: float = 0.01
+    other_rate: float = 0.002
+    batch_cells: int = 16384
+    ema: float = 0.999
+    #: From this share of the run on, the roundings of the integer network are in place.
+    quantise_from: float = 0.85
+    seed: int = 0
+    optimiser: str = "muon"
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively, so that autocast pays."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
+
+
+class Run:
+    """A training run in a folder: weights, EMA, optimisers, random state, log."""
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        images: list[np.ndarray],
+        validation: list[np.ndarray],
+        config: Config,
+        recipe: Recipe,
+    ):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.recipe = recipe
+        self.validation = validation
+        torch.manual_seed(recipe.seed)
+        self.model = Denoiser(config)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
+        matrices = [p for m in self.model.body for p in m.parameters() if p.shape[0] == config.channels]
+        others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
+        if recipe.optimiser == "muon":
+            self.optimisers: list[torch.optim.Optimizer] = [
+                torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.0),
+                torch.optim.Adam(others, lr=recipe.other_rate, betas=(0.9, 0.99)),
+            ]
+        else:
+            self.optimisers = [torch.optim.Adam(self.model.parameters(), lr=recipe.other_rate)]
+        self.rates = [o.param_groups[0]["lr"] for o in self.optimisers]
+        self.seconds = 0.0
+        self.step = 0
+        self.autocast = has_fast_bfloat16()
+        if (self.folder / CHECKPOINT).exists():
+            self._load()
+
+    @property
+    def progress(self) -> float:
+        return min(1.0, self.seconds / (3600 * self.recipe.hours))
+
+    def train(self, report: Callable[[Run, float], None], log_every: float = 60.0) -> None:
+        """Train until the recipe's hours are over; ``report(run, bpsp)`` after every step."""
+        last_log = self.seconds
+        recent: list[float] = []
+        while self.progress < 1:
+            start = time.perf_counter()
+            recent.append(self._step())
+            self.seconds += time.perf_counter() - start
+            report(self, recent[-1])
+            if self.seconds - last_log >= log_every or self.progress >= 1:
+                last_log = self.seconds
+                self._log({"train": float(np.mean(recent)), "validation": self.validate()})
+                self.save()
+                recent = []
+
+    def _step(self) -> float:
+        recipe = self.recipe
+        rate = min(1.0, (self.step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * self.progress))
+        for optimiser, peak in zip(self.optimisers, self.rates, strict=True):
+            optimiser.param_groups[0]["lr"] = max(peak * rate, peak * 0.002)
+        self.model.quantise(self.progress >= recipe.quantise_from)
+        level, batch = self.patches.draw()
+        cells = cells_of(torch.from_numpy(batch))
+        level_class = self.model.config.level_class(level)
+        total_bits, total_count = 0.0, 0
+        for head in range(len(HEADS)):
+            known = torch.from_numpy(draw_known(head, len(batch), cells.shape[-1], self.patches.rng))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+                bits, count = step_bits(self.model, cells, known, head, level_class)
+            (bits / (batch.size * 0.75)).backward()
+            total_bits += float(bits)
+            total_count += count
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimiser in self.optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        decay = min(recipe.ema, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        self.step += 1
+        return total_bits / max(1, total_count)
+
+    def validate(self) -> float:
+        """Mean bits per subpixel of the averaged weights over the validation images."""
+        self.average.quantise(self.progress >= self.recipe.quantise_from)
+        return float(np.mean([image_bits(self.average, v, self.autocast) / v.size for v in self.validation]))
+
+    def _log(self, entry: dict[str, Any]) -> None:
+        line = {"seconds": round(self.seconds, 1), "step": self.step, **entry}
+        with open(self.folder / LOG, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def save(self) -> None:
+        state = {
+            "config": self.model.config.as_dict(),
+            "recipe": asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimisers": [o.state_dict() for o in self.optimisers],
+            "random": self.patches.rng.bit_generator.state,
+            "seconds": self.seconds,
+            "step": self.step,
+        }
+        temporary = self.folder / (CHECKPOINT + ".tmp")
+        torch.save(state, temporary)
+        os.replace(temporary, self.folder / CHECKPOINT)
+
+    def _load(self) -> None:
+        state = torch.load(self.folder / CHECKPOINT, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.patches.rng.bit_generator.state = state["random"]
+        self.seconds, self.step = state["seconds"], state["step"]

@@ -1,0 +1,63 @@
+"""Erasure patterns for training: what is known, and what is to be predicted.
+
+The denoiser must serve every schedule, mixed within an image, and tile borders behind which less
+(or more) is known.  So most samples follow the default schedule everywhere, and the rest combine
+two random patterns, one inside a random rectangle and one outside.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mulanzip.lattice import A, D, H, V
+from mulanzip.noise import Part, part_mask
+
+#: Share of samples whose pattern is mixed in space.
+MIXED_SHARE = 0.25
+
+_Known = tuple[tuple[int, Part], ...]
+_ALL = Part.ALL
+# Per head of the network: the default schedule's pattern first, then the others.
+_PATTERNS: tuple[tuple[_Known, ...], ...] = (
+    (
+        ((A, _ALL),),
+        ((A, _ALL), (D, Part.EVEN)),
+        ((A, _ALL), (D, _ALL)),
+        ((A, _ALL), (D, _ALL), (H, _ALL), (V, _ALL)),
+    ),
+    (
+        ((A, _ALL), (D, _ALL)),
+        ((A, _ALL),),
+        ((A, _ALL), (D, _ALL), (H, _ALL)),
+        ((A, _ALL), (D, _ALL), (H, Part.EVEN)),
+        ((A, _ALL), (D, _ALL), (H, _ALL), (V, Part.EVEN)),
+        ((A, _ALL), (D, _ALL), (H, _ALL), (V, _ALL)),
+    ),
+)
+
+
+def _fill(known: np.ndarray, pattern: _Known, where: np.ndarray) -> None:
+    height, width = known.shape[1:]
+    known[:, where] = False
+    for phase, part in pattern:
+        known[phase] |= part_mask(part, height, width) & where
+
+
+def draw_known(head: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:
+    """Random known masks for the step that ``head`` predicts: bool ``(count, 4, cells, cells)``."""
+    patterns = _PATTERNS[head]
+    known = np.zeros((count, 4, cells, cells), dtype=bool)
+    everywhere = np.ones((cells, cells), dtype=bool)
+    for sample in known:
+        _fill(sample, patterns[0], everywhere)
+        if rng.random() >= MIXED_SHARE:
+            continue
+        inside, outside = rng.integers(len(patterns), size=2)
+        if rng.random() < 0.3:
+            outside = 0
+        rectangle = np.zeros_like(everywhere)
+        (top, bottom), (left, right) = np.sort(rng.integers(-cells // 2, cells + cells // 2, (2, 2)), axis=1)
+        rectangle[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+        _fill(sample, patterns[inside], rectangle)
+        _fill(sample, patterns[outside], ~rectangle)
+    return known
