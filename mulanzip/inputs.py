@@ -10,15 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mulanzip.architecture import INPUT_UNIT, MEAN_BITS
 from mulanzip.lattice import A, D, H, V
-
-#: Planes of the network input: differences above and below the local mean (12 + 12), the local
-#: mean (3), masks (4).
-INPUT_PLANES = 31
-#: Input value that stands for 1.0 in the float network, and for "known" in the mask planes.
-INPUT_UNIT = 32
-#: Fractional bits of base predictions and of mixture means.
-MEAN_BITS = 5
 
 # Reciprocals by number of terms: mean = sum * table[count] >> bits.
 _NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.int32)
@@ -90,9 +83,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int) -> Tensor:
     return total * _QUARTER[count][:, None] >> 15 - MEAN_BITS
 
 
-def _gather(
-    cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]
-) -> tuple[Tensor, Tensor]:
+def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor]:
     """Sum and number of the known values among ``(phase, row, column)`` offsets."""
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -117,11 +118,7 @@ def _cuts(cells: int) -> list[int]:
 def tiles(grid: Grid) -> list[Tile]:
     """The tiles of a level in raster order."""
     rows, columns = _cuts(grid.cell_height), _cuts(grid.cell_width)
-    return [
-        Tile(grid, top, bottom, left, right)
-        for top, bottom in zip(rows, rows[1:], strict=False)
-        for left, right in zip(columns, columns[1:], strict=False)
-    ]
+    return [Tile(grid, top, bottom, left, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
 
 
 def segments(height: int, width: int) -> list[Segment]:

@@ -6,60 +6,24 @@ Everything here is made to be exported to integers (:mod:`mulanzip.exact`): acti
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.inputs import INPUT_PLANES, INPUT_UNIT
-from mulanzip.lattice import D, H, V
-
-#: The uint8 activation that stands for 1.0.
-ACTIVATION_UNIT = 16
-#: Weights are exported as integers in -WEIGHT_MAX..WEIGHT_MAX.
-WEIGHT_MAX = 64
-#: Heads: phases that share one because they are usually revealed together.
-HEADS = ((D,), (H, V))
-COLOURS = 3
-#: Linear terms between colours: second on first, third on first, third on second.
-COUPLINGS = 3
-
-
-@dataclass(frozen=True)
-class Config:
-    """Shape of a denoiser.  Stored in the model file."""
-
-    channels: int = 64
-    blocks: int = 5
-    mixtures: int = 4
-    level_classes: int = 5
-
-    @property
-    def shape_outputs(self) -> int:
-        """Per phase: mixture logits, then log scales."""
-        return 2 * COLOURS * self.mixtures
-
-    @property
-    def mean_outputs(self) -> int:
-        """Per phase: mixture means, then couplings."""
-        return COLOURS * self.mixtures + COUPLINGS
-
-    @property
-    def outputs(self) -> int:
-        """Per phase."""
-        return self.shape_outputs + self.mean_outputs
-
-    def level_class(self, level: int) -> int:
-        return min(level, self.level_classes - 1)
-
-    def as_dict(self) -> dict[str, int]:
-        return asdict(self)
+from mulanzip.architecture import (
+    ACTIVATION_UNIT,
+    COLOURS,
+    HEADS,
+    INPUT_PLANES,
+    INPUT_UNIT,
+    WEIGHT_MAX,
+    Config,
+)
 
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
     """Per output channel, the largest ``2**e`` with ``|weight| * 2**e <= WEIGHT_MAX``; ``(out, 1...)``."""
-    peak = weight.detach().abs().flatten(1).amax(1).clamp(min=2.0**-12)
+    peak = weight.detach().abs().flatten(1).amax(1).clamp(min=2.0**-8)
     exponent = torch.floor(torch.log2(WEIGHT_MAX / peak.double()))
     return torch.exp2(exponent).float().view(-1, *[1] * (weight.dim() - 1))
 
@@ -103,9 +67,7 @@ class Denoiser(nn.Module):
         self.body = nn.ModuleList(
             Conv(c, c, 3, levels, zero=second) for _ in range(config.blocks) for second in (False, True)
         )
-        self.heads = nn.ModuleList(
-            Conv(c, len(phases) * config.outputs, 1, levels, zero=True) for phases in HEADS
-        )
+        self.heads = nn.ModuleList(Conv(c, len(phases) * config.outputs, 1, levels, zero=True) for phases in HEADS)
         # Components start with different widths, colours with the correlation that photographs have.
         k = config.mixtures
         start = torch.cat(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulanzip.architecture import COLOURS, COUPLINGS
 from mulanzip.likelihood import (
     COUPLING_GAIN,
     LOG_SCALE_LIMIT,
@@ -18,7 +19,6 @@ from mulanzip.likelihood import (
     PROBABILITY_FLOOR,
     SCALE_AT_ZERO,
 )
-from mulanzip.network import COLOURS, COUPLINGS
 
 _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
 
@@ -65,9 +65,7 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     d_scales = slope * (density_lower * lower - density_upper * upper)
     d_scales.masked_fill_(log_scale.abs() > LOG_SCALE_LIMIT, 0)
     d_shift = -d_distance.sum(2)
-    d_couplings = torch.stack(
-        (d_shift[:, 1] * first, d_shift[:, 2] * first, d_shift[:, 2] * second), 1
-    )
+    d_couplings = torch.stack((d_shift[:, 1] * first, d_shift[:, 2] * first, d_shift[:, 2] * second), 1)
     gradient = torch.cat(
         (
             d_logits.flatten(1, 2),
@@ -82,9 +80,7 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
 
 class _CodeLength(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, mixtures: int
-    ) -> Tensor:
+    def forward(ctx: Any, outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, mixtures: int) -> Tensor:
         size = max(1, _CHUNK_CELLS // (outputs.shape[2] * outputs.shape[3]))
         total = torch.zeros((), dtype=torch.float64)
         gradients = []

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.inputs import MEAN_BITS, base_prediction, input_planes
+from mulanzip.architecture import HEADS, MEAN_BITS
+from mulanzip.inputs import base_prediction, input_planes
 from mulanzip.lattice import level_grids
-from mulanzip.network import HEADS, Denoiser
+from mulanzip.network import Denoiser
 from mulanzip.training.loss import code_length
 
 
@@ -31,9 +32,7 @@ def step_bits(model: Denoiser, cells: Tensor, known: Tensor, head: int, level_cl
     base = torch.stack([base_prediction(cells, known, p) for p in phases], 1).flatten(0, 1)
     values = cells[:, list(phases)].flatten(0, 1)
     erased = ~known[:, list(phases)].flatten(0, 1)
-    bits = code_length(
-        outputs.flatten(0, 1), base / 2**MEAN_BITS, values, erased.float(), model.config.mixtures
-    )
+    bits = code_length(outputs.flatten(0, 1), base / 2**MEAN_BITS, values, erased.float(), model.config.mixtures)
     return bits, 3 * int(erased.sum())
 
 

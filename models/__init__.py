@@ -1,0 +1,1 @@
+"""Pretrained models: one safetensors file each, with a card beside it."""

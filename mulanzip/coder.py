@@ -1,0 +1,133 @@
+"""Entropy coding of binary decisions: constriction's ANS coder behind one method.
+
+Encoder, decoder and counter share the method :meth:`BitCoder.code`, so that one walk over an image
+serves all three.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import constriction
+import numpy as np
+
+from mulanzip.errors import CorruptFileError
+
+#: Probabilities of decisions are multiples of ``2**-PROBABILITY_BITS``; float32 holds them exactly.
+PROBABILITY_BITS = 16
+_ONE = 1 << PROBABILITY_BITS
+_BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
+_FLAT = constriction.stream.model.Uniform(256)
+
+
+class BitCoder(Protocol):
+    """Takes decisions (encoder, counter) or gives them (decoder)."""
+
+    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        """Code an array of decisions.
+
+        Args:
+            probability: int64 ``(n,)``, probability of a one in units of ``2**-PROBABILITY_BITS``;
+                0 and ``2**PROBABILITY_BITS`` count as the nearest value inside.
+            bits: ``(n,)`` of 0 and 1 when encoding, ignored when decoding.
+
+        Returns:
+            the decisions, ``(n,)`` of 0 and 1.
+        """
+        ...
+
+    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+        """Code ``count`` values of 0..255 that are equally likely."""
+        ...
+
+
+def _inside(probability: np.ndarray) -> np.ndarray:
+    """Probabilities strictly between 0 and 1: uint16."""
+    return np.clip(probability, 1, _ONE - 1).astype(np.uint16)
+
+
+def _exact(probability: np.ndarray) -> np.ndarray:
+    """The same as float32, without rounding."""
+    return probability.astype(np.float32) * np.float32(1 / _ONE)
+
+
+class BitEncoder:
+    """Collects decisions, and codes them last to first, as a stack wants it."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[np.ndarray, np.ndarray | None]] = []
+
+    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        assert bits is not None
+        self._parts.append((bits.astype(np.uint8), _inside(probability)))
+        return bits
+
+    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+        assert values is not None
+        self._parts.append((values.astype(np.uint8), None))
+        return values
+
+    def finish(self) -> bytes:
+        """The coded bytes: little-endian words of 32 bits, without the zero bytes at the end."""
+        coder = constriction.stream.stack.AnsCoder()
+        while self._parts:
+            symbols, probability = self._parts.pop()
+            if probability is None:
+                coder.encode_reverse(symbols.astype(np.int32), _FLAT)
+            else:
+                coder.encode_reverse(symbols.astype(np.int32), _BERNOULLI, _exact(probability))
+        return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+class BitDecoder:
+    """Gives the decisions back.
+
+    Raises:
+        CorruptFileError: if the bytes cannot be the output of :class:`BitEncoder`.
+    """
+
+    def __init__(self, data: bytes):
+        if data.endswith(b"\0"):
+            raise CorruptFileError("coded data ends with padding")
+        words = np.frombuffer(data + bytes(-len(data) % 4), dtype="<u4").astype(np.uint32)
+        self._coder = constriction.stream.stack.AnsCoder(words)
+
+    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        decisions: np.ndarray = self._coder.decode(_BERNOULLI, _exact(_inside(probability)))
+        return decisions
+
+    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+        decoded: np.ndarray = self._coder.decode(_FLAT, count)
+        return decoded
+
+    def finish(self) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            CorruptFileError: if something is.
+        """
+        if not self._coder.is_empty():
+            raise CorruptFileError("coded data goes on after the last pixel")
+
+
+class BitCounter:
+    """Counts the code length of decisions, in bits; wrapped around a decoder, of those it gives."""
+
+    def __init__(self, inner: BitCoder | None = None) -> None:
+        self.bits = 0.0
+        self._inner = inner
+
+    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        if self._inner is not None:
+            bits = self._inner.code(probability, bits)
+        assert bits is not None
+        p = _inside(probability) / _ONE
+        self.bits -= float(np.log2(np.where(bits.astype(bool), p, 1 - p)).sum())
+        return bits
+
+    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+        if self._inner is not None:
+            values = self._inner.flat(values, count)
+        assert values is not None
+        self.bits += 8.0 * count
+        return values

@@ -1,0 +1,1 @@
+"""Image files <-> planes and metadata."""

@@ -1,0 +1,81 @@
+"""The one walk over an image that encoding, decoding and measuring share.
+
+Pixels are held as one array of level 0, which the walk reads (encoding) or fills (decoding) level
+by level, tile by tile, step by step.  What "coding a phase" means is the caller's business.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from mulanzip.lattice import A, Grid, Tile, to_cells, write_cells
+from mulanzip.noise import Schedule, part_mask
+from mulanzip.prediction import Prediction
+
+
+class Predictor(Protocol):
+    """A denoiser; see :meth:`mulanzip.exact.network.IntegerNetwork.predict`."""
+
+    def predict(
+        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
+    ) -> dict[int, Prediction]: ...
+
+
+class PhaseCoder(Protocol):
+    """Codes some cells of one phase, all colours."""
+
+    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
+        """Args: truth is uint8 ``(n, C)`` when encoding.  Returns: the values, ``(n, C)``."""
+        ...
+
+
+def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
+    """The pixels of a level inside those of level 0, sharing memory."""
+    stride = 1 << grid.level
+    return pixels[::stride, ::stride]
+
+
+def walk_tile(
+    tile: Tile, pixels: np.ndarray, predictor: Predictor, schedule: Schedule, coder: PhaseCoder, *, decoding: bool
+) -> int:
+    """Code phases D, H and V of a tile, given the coarser level.
+
+    The denoiser sees phase A of the tile and of a halo around it, and whatever the steps before
+    have revealed inside the tile: never D, H or V of other tiles, so tiles of a level are
+    independent of each other.
+
+    Args:
+        tile: which cells.
+        pixels: uint8 ``(H, W, C)`` of level 0; C is 3, or 1 for gray.
+        decoding: fill ``pixels`` instead of reading them.
+
+    Returns:
+        the number of network evaluations.
+    """
+    level = level_view(pixels, tile.grid)
+    halo = tile.with_halo()
+    region = level[2 * halo.top : 2 * halo.bottom, 2 * halo.left : 2 * halo.right]
+    inside = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
+    window = (
+        slice(tile.top - halo.top, tile.bottom - halo.top),
+        slice(tile.left - halo.left, tile.right - halo.left),
+    )
+    colours = pixels.shape[2]
+    cells = np.repeat(to_cells(region), 3 // colours, axis=3)
+    truth = None if decoding else to_cells(inside)
+    known = np.zeros(cells.shape[:3], dtype=bool)
+    known[..., A] = True
+    present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
+    for step in schedule:
+        predictions = predictor.predict(cells, known, window, {r.phase for r in step}, tile.grid.level)
+        for reveal in step:
+            mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
+            prediction = predictions[reveal.phase].select(mask)
+            values = coder.code_phase(prediction, None if truth is None else truth[mask, reveal.phase])
+            cells[window][mask, reveal.phase] = values
+            known[window][..., reveal.phase] |= mask
+    if decoding:
+        write_cells(cells[window][..., :colours], inside)
+    return len(schedule)
