@@ -22,6 +22,7 @@ import numpy as np
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
 from mulanzip.prediction import Prediction
+from mulanzip.timings import timed
 
 MEAN_GAIN = 16
 COUPLING_GAIN = 0.5
@@ -134,15 +135,18 @@ def _code_values(mixture: Mixture, coder: BitCoder, values: np.ndarray | None, c
     mass_low = np.zeros(count, dtype=np.int32)
     mass_high = mixture.total
     for plane in range(7, -1, -1):
-        middle = low + np.int32(1 << plane)
-        mass_middle = mixture.cdf(middle)
-        upper = (mass_high - mass_middle).astype(np.int64) << PROBABILITY_BITS
-        probability = upper // (mass_high - mass_low)
-        bits = coder.code(probability, None if values is None else values >> plane & 1)
-        ones = bits.astype(bool)
-        low = np.where(ones, middle, low)
-        mass_low = np.where(ones, mass_middle, mass_low)
-        mass_high = np.where(ones, mass_high, mass_middle)
+        with timed("tables"):
+            middle = low + np.int32(1 << plane)
+            mass_middle = mixture.cdf(middle)
+            upper = (mass_high - mass_middle).astype(np.int64) << PROBABILITY_BITS
+            probability = upper // (mass_high - mass_low)
+        with timed("coder"):
+            bits = coder.code(probability, None if values is None else values >> plane & 1)
+        with timed("tables"):
+            ones = bits.astype(bool)
+            low = np.where(ones, middle, low)
+            mass_low = np.where(ones, mass_middle, mass_low)
+            mass_high = np.where(ones, mass_high, mass_middle)
     return low
 
 
@@ -172,9 +176,7 @@ class MixtureCoder:
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
-    def _code_chunk(
-        self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray
-    ) -> None:
+    def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         shapes, means, base = prediction.shapes[:, part], prediction.means[:, part], prediction.base[:, part]
         mixtures = len(shapes) // (2 * COLOURS)
         scales, couplings = shapes[COLOURS * mixtures :], means[COLOURS * mixtures :]
@@ -187,7 +189,8 @@ class MixtureCoder:
                 shift = a * offsets[0] >> COUPLING_BITS
             elif colour == 2:
                 shift = b * offsets[0] + c * offsets[1] >> COUPLING_BITS
-            mixture = Mixture(self._tables, shapes[rows], scales[rows], means[rows] + (base[colour] + shift))
+            with timed("tables"):
+                mixture = Mixture(self._tables, shapes[rows], scales[rows], means[rows] + (base[colour] + shift))
             known = None if truth is None else truth[:, colour]
             coded = _code_values(mixture, self._coder, known, base.shape[1])
             values[:, colour] = coded

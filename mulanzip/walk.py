@@ -13,6 +13,7 @@ import numpy as np
 from mulanzip.lattice import A, Grid, Tile, to_cells, write_cells
 from mulanzip.noise import Schedule, part_mask
 from mulanzip.prediction import Prediction
+from mulanzip.timings import timed
 
 
 class Predictor(Protocol):
@@ -69,7 +70,8 @@ def walk_tile(
     known[..., A] = True
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
     for step in schedule:
-        predictions = predictor.predict(cells, known, window, {r.phase for r in step}, tile.grid.level)
+        with timed("network"):
+            predictions = predictor.predict(cells, known, window, {r.phase for r in step}, tile.grid.level)
         for reveal in step:
             mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
             prediction = predictions[reveal.phase].select(mask)

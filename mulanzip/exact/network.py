@@ -19,25 +19,23 @@ class IntegerNetwork:
     def __init__(self, model: IntegerModel, backend: Backend):
         self.backend = backend
         self.config: Config = model.config
-        self._stem = backend.prepare(model.stem)
-        self._body = [backend.prepare(layer) for layer in model.body]
-        self._shapes = [backend.prepare(layer) for layer in model.shapes]
-        self._means = [backend.prepare(layer) for layer in model.means]
+        #: Layers by name, as the backend wants them.
+        self.prepared = {name: backend.prepare(layer) for name, layer in model.named_layers()}
 
     def features(self, planes: Tensor, level_class: int) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)``."""
         backend = self.backend
         x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
-        x = backend.activation(self._stem, x, level_class)
-        for first, second in zip(self._body[::2], self._body[1::2], strict=True):
-            inner = backend.activation(first, x, level_class)
-            x = backend.activation(second, inner, level_class, residual=x)
+        x = backend.activation(self.prepared["stem"], x, level_class)
+        for i in range(0, 2 * self.config.blocks, 2):
+            inner = backend.activation(self.prepared[f"body.{i}"], x, level_class)
+            x = backend.activation(self.prepared[f"body.{i + 1}"], inner, level_class, residual=x)
         return x
 
     def outputs(self, features: Tensor, head: int, level_class: int) -> tuple[Tensor, Tensor]:
         """Both layers of a head: uint8 shapes and float32 means that hold integers."""
-        shapes = self.backend.activation(self._shapes[head], features, level_class)
-        means = self.backend.integers(self._means[head], features, level_class)
+        shapes = self.backend.activation(self.prepared[f"head.{head}.shapes"], features, level_class)
+        means = self.backend.integers(self.prepared[f"head.{head}.means"], features, level_class)
         return shapes.cpu(), means.cpu()
 
     @torch.inference_mode()

@@ -17,8 +17,12 @@ import torch
 from torch import nn
 
 from mulanzip.architecture import HEADS, Config
+from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
 from mulanzip.exact.model import IntegerModel, save
+from mulanzip.exact.network import IntegerNetwork
+from mulanzip.exact.runtime import GOLDEN_KEY
+from mulanzip.exact.selftest import golden_digest
 from mulanzip.network import Denoiser
 from mulanzip.training.data import Patches
 from mulanzip.training.objective import cells_of, image_bits, step_bits
@@ -162,6 +166,7 @@ class Run:
     def export(self) -> IntegerModel:
         """The averaged weights as an integer model, also written to the folder."""
         model = export(self.average, {"steps": str(self.step), "seconds": str(round(self.seconds))})
+        model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
         return model
 

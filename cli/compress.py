@@ -1,0 +1,84 @@
+"""``mulanzip compress``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from mulanzip.cli import options
+from mulanzip.cli.report import Reporter, each, size
+
+
+@click.command()
+@options.sources
+@options.output
+@options.force
+@options.remove
+@options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
+@click.option(
+    "--effort", type=click.IntRange(1, 9), default=5, show_default=True, help="1 fast to 9 small. No effect yet."
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["default", "one", "three", "four", "six"]),
+    default="default",
+    show_default=True,
+    help="Steps that reveal the pixels: 'one' is faster and larger.",
+)
+@click.option("--verify/--no-verify", default=True, help="Decode and compare before writing (default).")
+@options.device
+@options.threads
+@options.quiet
+@options.verbose
+def compress(
+    files: tuple[Path, ...],
+    output: Path | None,
+    force: bool,
+    remove: bool,
+    model: str,
+    effort: int,
+    schedule: str,
+    verify: bool,
+    device: str,
+    threads: int | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Compress image files: photo.png becomes photo.png.mzp.
+
+    The pixels, ICC, EXIF, XMP and text of the source come back exactly; the bytes of the source file itself
+    (its PNG filters and compression level, say) do not.
+    """
+    from mulanzip.files import compress_file, compressed_name
+    from mulanzip.inspection import info
+
+    reporter = Reporter(quiet, verbose)
+    options.target(output, files, "")
+
+    def work(source: Path) -> None:
+        with reporter.progress(source) as progress:
+            result = compress_file(
+                source,
+                options.target(output, files, compressed_name(source).name),
+                model=model,
+                effort=effort,
+                schedule=schedule,
+                device=device,
+                threads=threads,
+                overwrite=force,
+                verify=verify,
+                progress=progress,
+            )
+        for note in result.notes:
+            reporter.note(source, note)
+        share = 100 * result.output_size / max(1, result.source_size)
+        line = f"{source} -> {result.output}  {size(result.source_size)} -> {size(result.output_size)} bytes"
+        line += f" ({share:.1f} %)"
+        if verbose:
+            facts = info(result.output)
+            line += f", {facts.bpsp:.3f} bpsp, {facts.coding.name.lower()}, {facts.segments} segments"
+        reporter.say(line)
+        if remove:
+            source.unlink()
+
+    each(files, reporter, work)

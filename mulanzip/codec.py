@@ -1,0 +1,157 @@
+"""Image planes <-> coded segments."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+import numpy as np
+
+from mulanzip.coder import BitCoder, BitDecoder, BitEncoder
+from mulanzip.errors import CorruptFileError
+from mulanzip.exact.runtime import Runtime
+from mulanzip.lattice import Segment, level_grids, segments
+from mulanzip.likelihood import MixtureCoder
+from mulanzip.noise import Schedule
+from mulanzip.timings import timed
+from mulanzip.walk import level_view, walk_tile
+
+#: Bytes of the hash of its samples that begins every segment.
+HASH_BYTES = 8
+
+Progress = Callable[[float], None]
+
+
+def walk_segment(
+    segment: Segment, pixels: np.ndarray, runtime: Runtime, schedule: Schedule, coder: BitCoder, *, decoding: bool
+) -> None:
+    """Code everything in a segment: the same walk for encoder, decoder and counter.
+
+    Args:
+        pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled when decoding.
+    """
+    if segment.is_base:
+        coarsest = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
+        values = coder.flat(None if decoding else coarsest.reshape(-1), coarsest.size)
+        coarsest[...] = values.reshape(coarsest.shape)
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2])
+    for tile in segment.tiles:
+        walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding)
+
+
+def _samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
+    """Hash of the finest samples of a segment, which include all coarser ones in it."""
+    if segment.tiles:
+        tile = segment.tiles[-1]
+        level = level_view(pixels, tile.grid)
+        samples = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
+    else:
+        samples = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
+    return hashlib.blake2b(np.ascontiguousarray(samples), digest_size=HASH_BYTES).digest()
+
+
+def _finest_level(segment: Segment) -> int:
+    return -1 if segment.is_base else segment.tiles[0].grid.level
+
+
+def _run(work: Callable[[int], None], indices: Sequence[int], runtime: Runtime) -> None:
+    """Do independent segments: side by side where there are several, else with all threads in one."""
+    if len(indices) == 1 or runtime.threads == 1:
+        with runtime.intra_threads(runtime.threads):
+            for index in indices:
+                work(index)
+        return
+
+    def alone(index: int) -> None:
+        with runtime.intra_threads(1):
+            work(index)
+
+    with ThreadPoolExecutor(runtime.threads) as pool:
+        # Each job gets a copy of the context, so that measurements reach the threads.
+        futures = [pool.submit(contextvars.copy_context().run, alone, index) for index in indices]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Meter:
+    """Turns finished segments into a share of the whole."""
+
+    def __init__(self, parts: Sequence[Segment], progress: Progress | None):
+        self._weights = [1 + sum(t.height * t.width for t in s.tiles) for s in parts]
+        self._total = sum(self._weights)
+        self._done = 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def finished(self, index: int) -> None:
+        if self._progress is not None:
+            with self._lock:
+                self._done += self._weights[index]
+                self._progress(self._done / self._total)
+
+
+def encode_segments(
+    pixels: np.ndarray, runtime: Runtime, schedule: Schedule, progress: Progress | None = None
+) -> list[bytes]:
+    """Code an image.
+
+    Args:
+        pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        progress: told the share that is done.
+
+    Returns:
+        the segments' payloads in order: hash of the samples, then coded decisions.
+    """
+    parts = segments(*pixels.shape[:2])
+    payloads = [b""] * len(parts)
+    meter = _Meter(parts, progress)
+
+    def work(index: int) -> None:
+        encoder = BitEncoder()
+        walk_segment(parts[index], pixels, runtime, schedule, encoder, decoding=False)
+        with timed("coder"):
+            coded = encoder.finish()
+        payloads[index] = _samples_hash(parts[index], pixels) + coded
+        meter.finished(index)
+
+    _run(work, range(len(parts)), runtime)
+    return payloads
+
+
+def decode_segments(
+    payloads: Sequence[bytes],
+    shape: tuple[int, int, int],
+    runtime: Runtime,
+    schedule: Schedule,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """The inverse of :func:`encode_segments`: uint8 of ``shape`` ``(H, W, C)``.
+
+    Raises:
+        CorruptFileError: naming the segment that does not decode to the samples it was made from.
+    """
+    parts = segments(*shape[:2])
+    pixels = np.zeros(shape, dtype=np.uint8)
+    meter = _Meter(parts, progress)
+
+    def work(index: int) -> None:
+        payload = payloads[index]
+        decoder = BitDecoder(payload[HASH_BYTES:])
+        walk_segment(parts[index], pixels, runtime, schedule, decoder, decoding=True)
+        decoder.finish()
+        if _samples_hash(parts[index], pixels) != payload[:HASH_BYTES]:
+            raise CorruptFileError(f"segment {index} of {len(parts)} does not decode to the right samples")
+        meter.finished(index)
+
+    # A level's tiles need nothing but the coarser levels.
+    for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
+        _run(work, list(group), runtime)
+    return pixels

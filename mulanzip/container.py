@@ -1,0 +1,210 @@
+"""``.mzp`` bytes <-> dataclasses.  Nothing here knows what the payloads mean.
+
+The byte layout is specified in ``docs/format.md``.  Every length is checked against what is there
+and against the limits before anything is allocated; reserved fields must be zero.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
+from mulanzip.lattice import TILE_CELLS, level_grids, segments
+from mulanzip.noise import SCHEDULE_NAMES
+
+SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
+VERSION = 0
+#: Sides and pixels of an image at most.
+MAX_SIDE = 1 << 24
+MAX_PIXELS = 1 << 32
+#: One chunk's payload at most.
+MAX_CHUNK = 1 << 31
+
+_HEADER = struct.Struct("<8sBBBBIIBBBB8s16s")
+_CRC = struct.Struct("<I")
+_CHUNK = struct.Struct("<4sI")
+HEADER_SIZE = _HEADER.size + _CRC.size
+#: Bytes that a chunk takes beside its payload.
+CHUNK_OVERHEAD = _CHUNK.size + _CRC.size
+
+
+class Mode(IntEnum):
+    """What the pixels are."""
+
+    GRAY = 0
+    GRAY_ALPHA = 1
+    RGB = 2
+    RGBA = 3
+    PALETTE = 4
+    BILEVEL = 5
+
+
+class Coding(IntEnum):
+    """How they are stored."""
+
+    MODEL = 0
+    STORED = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fixed part of a file.
+
+    Attributes:
+        model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
+        schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.picture.pixel_hash`).
+    """
+
+    mode: Mode
+    coding: Coding
+    width: int
+    height: int
+    schedule: int
+    model_id: bytes
+    pixel_hash: bytes
+
+    @property
+    def depth(self) -> int:
+        return 1 if self.mode is Mode.BILEVEL else 8
+
+    def pack(self) -> bytes:
+        levels = len(level_grids(self.height, self.width)) if self.coding is Coding.MODEL else 0
+        tile_log2 = TILE_CELLS.bit_length() - 1 if self.coding is Coding.MODEL else 0
+        fields = _HEADER.pack(
+            SIGNATURE,
+            VERSION,
+            self.mode,
+            self.depth,
+            self.coding,
+            self.width,
+            self.height,
+            levels,
+            tile_log2,
+            self.schedule,
+            0,
+            self.model_id,
+            self.pixel_hash,
+        )
+        return fields + _CRC.pack(zlib.crc32(fields))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Header:
+        """Read and check a header.
+
+        Raises:
+            CorruptFileError, UnsupportedVersionError, LimitError
+        """
+        if not data.startswith(SIGNATURE[: len(data)] or SIGNATURE):
+            raise CorruptFileError("not a mulanzip file (its signature is missing)")
+        if len(data) < HEADER_SIZE:
+            raise CorruptFileError("the file is truncated inside its header")
+        if data[8] != VERSION and _crc_is_right(data):
+            raise UnsupportedVersionError(f"the file has format version {data[8]}; this mulanzip reads {VERSION}")
+        if not _crc_is_right(data):
+            raise CorruptFileError("the header is damaged (its checksum is wrong)")
+        (_, _, mode, _, coding, width, height, _, _, schedule, reserved, model_id, pixel_hash) = _HEADER.unpack(
+            data[: _HEADER.size]
+        )
+        if reserved or mode not in list(Mode) or coding not in list(Coding) or schedule >= len(SCHEDULE_NAMES):
+            raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
+        if not width or not height:
+            raise CorruptFileError("the header says that the image has no pixels")
+        if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
+            raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
+        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash)
+        if header.coding is Coding.STORED and (any(model_id) or schedule):
+            raise CorruptFileError("the header of a stored image names a model")
+        if header.coding is Coding.MODEL and header.mode not in (Mode.GRAY, Mode.RGB):
+            raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
+        # Depth, number of levels and tile size follow from the rest.
+        if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
+            raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
+        return header
+
+
+def _crc_is_right(data: bytes) -> bool:
+    return _CRC.unpack(data[_HEADER.size : HEADER_SIZE])[0] == zlib.crc32(data[: _HEADER.size])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A typed payload.  Types that start with a capital letter are critical: unknown ones are refused."""
+
+    kind: bytes
+    payload: bytes
+
+    @property
+    def is_critical(self) -> bool:
+        return self.kind[:1].isupper()
+
+    def pack(self) -> bytes:
+        head = _CHUNK.pack(self.kind, len(self.payload))
+        return head + self.payload + _CRC.pack(zlib.crc32(head + self.payload))
+
+
+SEGMENT = b"SEGM"
+STORED = b"STOR"
+END = b"MEND"
+CRITICAL_KINDS = (SEGMENT, STORED, END)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A whole file: header and chunks, without the end chunk."""
+
+    header: Header
+    chunks: tuple[Chunk, ...]
+
+    def pack(self) -> bytes:
+        return b"".join((self.header.pack(), *(c.pack() for c in self.chunks), Chunk(END, b"").pack()))
+
+    def of_kind(self, kind: bytes) -> list[bytes]:
+        return [chunk.payload for chunk in self.chunks if chunk.kind == kind]
+
+
+def unpack(data: bytes) -> Container:
+    """Read a whole file and check everything that can be checked without decoding.
+
+    Raises:
+        CorruptFileError, UnsupportedVersionError, LimitError
+    """
+    header = Header.unpack(data)
+    chunks: list[Chunk] = []
+    position = HEADER_SIZE
+    while True:
+        if position + CHUNK_OVERHEAD > len(data):
+            raise CorruptFileError("the file is truncated (its end mark is missing)")
+        kind, length = _CHUNK.unpack_from(data, position)
+        end = position + CHUNK_OVERHEAD + length
+        if length > MAX_CHUNK or end > len(data):
+            raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
+        if _CRC.unpack_from(data, end - _CRC.size)[0] != zlib.crc32(data[position : end - _CRC.size]):
+            raise CorruptFileError(f"the part at byte {position} is damaged (its checksum is wrong)")
+        chunk = Chunk(kind, data[position + _CHUNK.size : end - _CRC.size])
+        if not kind.isalpha() or (chunk.is_critical and kind not in CRITICAL_KINDS):
+            raise UnsupportedVersionError(f"the file has a part {kind!r} that this version of mulanzip does not know")
+        position = end
+        if kind == END:
+            break
+        chunks.append(chunk)
+    if position != len(data):
+        raise CorruptFileError(f"{len(data) - position} bytes follow the end of the file")
+    if chunk.payload:
+        raise CorruptFileError("the end mark is not empty")
+    _check_counts(header, chunks)
+    return Container(header, tuple(chunks))
+
+
+def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
+    kinds = [c.kind for c in chunks]
+    expected = {SEGMENT: 0, STORED: 1}
+    if header.coding is Coding.MODEL:
+        expected = {SEGMENT: len(segments(header.height, header.width)), STORED: 0}
+    for kind, count in expected.items():
+        if kinds.count(kind) != count:
+            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")

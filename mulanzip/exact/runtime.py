@@ -1,0 +1,118 @@
+"""A model, ready to run: loaded, proved, self-tested on the best backend that passes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mulanzip.errors import ModelError
+from mulanzip.exact.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
+from mulanzip.exact.model import IntegerModel, load
+from mulanzip.exact.network import IntegerNetwork
+from mulanzip.exact.selftest import golden_digest
+from mulanzip.likelihood import Tables
+
+DEVICES = ("auto", "cpu", "cuda", "reference")
+#: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
+GOLDEN_KEY = "golden"
+
+_networks: dict[tuple[Path, int, str], tuple[IntegerNetwork, Tables]] = {}
+_lock = threading.Lock()
+
+
+class InexactBackendWarning(UserWarning):
+    """A backend failed its self-test on this machine and is not used."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What coding needs: a network, likelihood tables, and a number of threads."""
+
+    network: IntegerNetwork
+    tables: Tables
+    threads: int
+
+    @contextmanager
+    def intra_threads(self, count: int) -> Iterator[None]:
+        """Let torch use ``count`` threads inside the block, in the calling thread."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _candidates(device: str) -> list[type[Backend]]:
+    if device not in DEVICES:
+        raise ValueError(f"unknown device {device!r}; use one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("this machine has no CUDA device that torch can use; use --device cpu")
+    backends: list[type[Backend]] = [ReferenceBackend]
+    if device != "reference":
+        backends.insert(0, OneDnnBackend)
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        backends.insert(0, CudaBackend)
+    return backends
+
+
+def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> IntegerNetwork:
+    """The model on the first of ``backends`` that passes the self-test; a warning for each that fails.
+
+    Raises:
+        ModelError: if none passes.
+    """
+    expected = model.metadata.get(GOLDEN_KEY)
+    for kind in backends:
+        try:
+            network = IntegerNetwork(model, kind())
+            digest = golden_digest(network)
+        except (RuntimeError, AttributeError, NotImplementedError) as error:
+            problem = f"does not run here ({str(error).splitlines()[0]})"
+        else:
+            if digest == expected:
+                return network
+            problem = "does not compute exactly on this machine"
+        warnings.warn(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
+    raise ModelError("no backend computes this model exactly on this machine; nothing can be coded safely")
+
+
+def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Runtime:
+    """Load a model and find the backend to run it; both are kept for the next call.
+
+    Args:
+        path: the model file.
+        device: one of :data:`DEVICES`.
+        threads: at most so many; all cores by default.  No effect on what is computed.
+
+    Raises:
+        ModelError: if the model is damaged, or the device is not there.
+        ValueError: for an unknown device or number of threads.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError("the number of threads must be at least 1")
+    resolved = Path(path).resolve()
+    with _lock:
+        try:
+            key = (resolved, resolved.stat().st_mtime_ns, device)
+        except OSError as error:
+            raise ModelError(f"cannot read model {path}: {error.strerror}") from None
+        if key not in _networks:
+            candidates = _candidates(device)
+            model = load(resolved)
+            _networks[key] = (choose_network(model, candidates), model.tables)
+        network, tables = _networks[key]
+    return Runtime(network, tables, threads or _cores())
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""The bits ledger: where the bits of a file are, and what each stage of coding costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mulanzip import container, registry
+from mulanzip.codec import HASH_BYTES, walk_segment
+from mulanzip.coder import BitCounter, BitDecoder
+from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding
+from mulanzip.errors import UnsupportedImageError
+from mulanzip.exact.runtime import open_runtime
+from mulanzip.lattice import segments
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.picture import CHANNELS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One term: bits in theory (code length under the integer model), coded, and in the file."""
+
+    name: str
+    theory: float
+    coded: float
+    file: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All terms of a file; their ``file`` bits add up to its size."""
+
+    entries: tuple[Entry, ...]
+    subpixels: int
+
+    @property
+    def total(self) -> Entry:
+        """The sum of all terms."""
+        return Entry(
+            "total",
+            sum(e.theory for e in self.entries),
+            sum(e.coded for e in self.entries),
+            sum(e.file for e in self.entries),
+        )
+
+    def table(self) -> str:
+        """A text table in bytes and bits per subpixel."""
+        lines = [f"{'bytes of':<16}{'theory':>12}{'coded':>12}{'file':>12}{'bpsp':>9}"]
+        for e in (*self.entries, self.total):
+            bpsp = e.file / self.subpixels
+            lines.append(f"{e.name:<16}{e.theory / 8:>12,.1f}{e.coded / 8:>12,.0f}{e.file / 8:>12,.0f}{bpsp:>9.4f}")
+        return "\n".join(lines)
+
+
+def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threads: int | None = None) -> Ledger:
+    """Decode a file and account for its bits.
+
+    Raises:
+        UnsupportedImageError: for stored images, which have no code length.
+        CorruptFileError, ModelError: as :func:`mulanzip.decode`.
+    """
+    file = container.unpack(data)
+    header = file.header
+    if header.coding is not Coding.MODEL:
+        raise UnsupportedImageError("the image is stored as it is: it has no code length under a model")
+    import numpy as np
+
+    runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
+    pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
+    schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
+    entries = []
+    for index, (segment, payload) in enumerate(
+        zip(segments(header.height, header.width), file.of_kind(SEGMENT), strict=True)
+    ):
+        decoder = BitDecoder(payload[HASH_BYTES:])
+        counter = BitCounter(decoder)
+        walk_segment(segment, pixels, runtime, schedule, counter, decoding=True)
+        decoder.finish()
+        coded = 8.0 * (len(payload) - HASH_BYTES)
+        name = "coarse levels" if segment.is_base else f"tile {index}"
+        entries.append(Entry(name, counter.bits, coded, coded))
+    hashes = 8.0 * HASH_BYTES * len(entries)
+    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind != SEGMENT)
+    marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
+    entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
+    entries.append(Entry("checksums", 0, 0, hashes + marks))
+    if metadata:
+        entries.append(Entry("metadata", 0, 0, metadata))
+    return Ledger(tuple(entries), pixels.size)

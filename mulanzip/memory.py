@@ -1,0 +1,43 @@
+"""Is there enough memory?  Asked before it is taken."""
+
+from __future__ import annotations
+
+import os
+
+from mulanzip.errors import LimitError
+
+#: What coding takes whatever the image: torch, the model, tables.
+_FIXED = 300 << 20
+#: What one tile takes while it is coded: activations, predictions, decisions.
+_PER_THREAD = 250 << 20
+
+
+def coding_bytes(samples: int, threads: int) -> int:
+    """Upper estimate of what coding an image of so many samples takes, in bytes."""
+    return _FIXED + min(threads, 1 + samples // (3 << 18)) * _PER_THREAD + 4 * samples
+
+
+def available() -> int | None:
+    """Bytes that can be taken without swapping, where the system tells."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) << 10
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def require(size: int) -> None:
+    """Check that ``size`` bytes can be taken.
+
+    Raises:
+        LimitError: if not.
+    """
+    free = available()
+    if free is not None and size > free:
+        raise LimitError(f"this image needs about {size >> 20} MiB of memory; {free >> 20} MiB are available")
