@@ -33,7 +33,7 @@ def info(files: tuple[Path, ...], model: str | None, verbose: bool) -> None:
         for part, count in facts.parts.items():
             click.echo(f"  {part:<13} {size(count):>12} bytes")
         if verbose and facts.model_id:
-            from mulanzip.ledger import ledger
+            from mulanzip.bits_ledger import ledger
 
             click.echo("  " + ledger(source.read_bytes(), model=model).table().replace("\n", "\n  "))
 

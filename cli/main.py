@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 import click
-#BENCH
+
+# BENCH
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info

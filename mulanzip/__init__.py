@@ -10,27 +10,52 @@
 
 from __future__ import annotations
 
-from mulanzip import timings
-from mulanzip.api import decode, encode
-from mulanzip.errors import (
-    CorruptFileError,
-    LimitError,
-    ModelError,
-    MulanzipError,
-    UnreadableImageError,
-    UnsupportedImageError,
-    UnsupportedVersionError,
-    VerificationError,
-)
-from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
-from mulanzip.inspection import FileInfo, info
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mulanzip import timings
+    from mulanzip.api import decode, encode
+    from mulanzip.bits_ledger import Ledger, ledger
+    from mulanzip.errors import (
+        CorruptFileError,
+        LimitError,
+        ModelError,
+        MulanzipError,
+        UnreadableImageError,
+        UnsupportedImageError,
+        UnsupportedVersionError,
+        VerificationError,
+    )
+    from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
+    from mulanzip.inspection import FileInfo, info
 
 __version__ = "0.1.0"
+
+# Where public names live.  They are imported on first use, so that the command line starts fast.
+_HOMES = {
+    "mulanzip.api": ("decode", "encode"),
+    "mulanzip.errors": (
+        "CorruptFileError",
+        "LimitError",
+        "ModelError",
+        "MulanzipError",
+        "UnreadableImageError",
+        "UnsupportedImageError",
+        "UnsupportedVersionError",
+        "VerificationError",
+    ),
+    "mulanzip.files": ("FileResult", "OutputExistsError", "compress_file", "decompress_file"),
+    "mulanzip.inspection": ("FileInfo", "info"),
+    "mulanzip.bits_ledger": ("Ledger", "ledger"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CorruptFileError",
     "FileInfo",
     "FileResult",
+    "Ledger",
     "LimitError",
     "ModelError",
     "MulanzipError",
@@ -45,5 +70,15 @@ __all__ = [
     "decompress_file",
     "encode",
     "info",
+    "ledger",
     "timings",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "timings":
+        return import_module("mulanzip.timings")
+    if name in _HOME_OF:
+        value = globals()[name] = getattr(import_module(_HOME_OF[name]), name)
+        return value
+    raise AttributeError(f"module 'mulanzip' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Where the published numbers come from; ``results/`` holds them."""
