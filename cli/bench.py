@@ -118,7 +118,7 @@ def bench(
         for number, codec in enumerate(chosen, 1):
             bar.set_description(codec.name)
             if bar.disable:
-                click.echo(f"{codec.name}: {len(paths)} images", err=True)
+                click.echo(f"{codec.name}: {len(paths)} image{'s' if len(paths) > 1 else ''}", err=True)
             for outcome in benchmark.run(codec, paths):
                 if isinstance(outcome, benchmark.Row):
                     rows.append(outcome)

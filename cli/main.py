@@ -6,7 +6,7 @@ import sys
 
 import click
 
-# BENCH
+from mulanzip.cli.bench import bench
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
@@ -33,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, test, models, train):
+for command in (compress, decompress, info, test, models, bench, train):
     main.add_command(command)
 
 

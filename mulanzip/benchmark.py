@@ -159,7 +159,7 @@ class Mulanzip(Codec):
         return mulanzip.encode(image, model=self.model, effort=self.effort, threads=self.threads, device=self.device)
 
     def decode(self, data: bytes) -> np.ndarray:
-        return mulanzip.decode(data, threads=self.threads, device=self.device)
+        return mulanzip.decode(data, model=self.model, threads=self.threads, device=self.device)
 
     def parts(self) -> AbstractContextManager[timings.Timings | None]:
         return timings.measure()

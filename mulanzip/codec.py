@@ -37,7 +37,8 @@ def walk_segment(
     if segment.is_base:
         coarsest = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
         values = coder.flat(None if decoding else coarsest.reshape(-1), coarsest.size)
-        coarsest[...] = values.reshape(coarsest.shape)
+        if decoding:
+            coarsest[...] = values.reshape(coarsest.shape)
     phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2])
     for tile in segment.tiles:
         walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding)

@@ -15,6 +15,7 @@ both tails folded into 0 and 255.  All of it is 64-bit integer arithmetic, monot
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,9 @@ _FLOOR = _ONE * _WEIGHT_ONE >> 20
 #: Subpixels whose decisions are taken together; their numbers fit in a processor's cache.
 #: Part of the format: it decides the order of decisions.
 CHUNK = 8192
+#: Values around the mean that are tried first; a power of two.  Part of the format.
+_WINDOW_PLANES = 4
+WINDOW = 1 << _WINDOW_PLANES
 _COUPLING_LIMIT = 4 << COUPLING_BITS
 #: Mixture means are clamped this many levels outside 0..255.
 _MEAN_MARGIN = 64
@@ -105,23 +109,48 @@ class Tables:
 
 
 class Mixture:
-    """Mixtures of logistics of ``N`` subpixels of one colour, ready to be asked for their CDFs."""
+    """Mixtures of logistics of ``N`` subpixels of one colour, ready to be asked for their CDFs.
 
-    def __init__(self, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray):
-        """Args: uint8 ``(K, N)`` logits and log scales, int ``(K, N)`` means in ``2**-MEAN_BITS``."""
+    Attributes:
+        total: int32 ``(N,)``, the mass of all values.
+    """
+
+    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray):
+        self._weights = weights
+        self._slope = slope
+        self._offset = offset
+        self._logistic = logistic
+        self.total: np.ndarray = weights.sum(0, dtype=np.int32) * np.int32(_ONE) + 256 * _FLOOR
+
+    @classmethod
+    def build(
+        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
+    ) -> tuple[Mixture, np.ndarray]:
+        """Mixtures, and their means rounded down to levels (int32 ``(N,)``, may be outside 0..255).
+
+        Args:
+            logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
+        """
         unit = 1 << MEAN_BITS
         # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
-        self._weights = tables.weight[logits.max(0) - logits]
-        inverse = tables.inverse_scale[scales]
+        weights = tables.weight.take(logits.max(0) - logits, mode="clip")
+        inverse = tables.inverse_scale.take(scales, mode="clip")
         means = np.clip(means, -_MEAN_MARGIN * unit, (255 + _MEAN_MARGIN) * unit)
-        self._slope = inverse * np.int32(unit)
-        self._offset = (TABLE_HALF << _INVERSE_BITS) - (means.astype(np.int32) + unit // 2) * inverse
-        self._logistic = tables.logistic
-        self.total: np.ndarray = self._weights.sum(0, dtype=np.int32) * np.int32(_ONE) + 256 * _FLOOR
+        centre = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
+        offset = np.int32(TABLE_HALF << _INVERSE_BITS) - (means + np.int32(unit // 2)) * inverse
+        return cls(weights, inverse * np.int32(unit), offset, tables.logistic), centre
+
+    def select(self, indices: np.ndarray) -> Mixture:
+        """Only some subpixels."""
+        return Mixture(self._weights[:, indices], self._slope[:, indices], self._offset[:, indices], self._logistic)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
         """Mass below values ``edge`` (int32 ``(N,)``, 1..255), out of :attr:`total`: int32 ``(N,)``."""
-        index = self._offset + self._slope * edge >> _INVERSE_BITS
+        index = self._slope * edge
+        index += self._offset
+        index >>= _INVERSE_BITS
+        # Clipped before the look-up, whose own clipping would branch at every element.
+        np.clip(index, 0, 2 * TABLE_HALF, out=index)
         mass = self._logistic.take(index, mode="clip")
         mass *= self._weights
         below: np.ndarray = mass.sum(0, dtype=np.int32)
@@ -129,25 +158,102 @@ class Mixture:
         return below
 
 
-def _code_values(mixture: Mixture, coder: BitCoder, values: np.ndarray | None, count: int) -> np.ndarray:
-    """Code subpixels by eight decisions each, most significant bit first: int32 ``(count,)``."""
-    low = np.zeros(count, dtype=np.int32)
-    mass_low = np.zeros(count, dtype=np.int32)
-    mass_high = mixture.total
-    for plane in range(7, -1, -1):
-        with timed("tables"):
-            middle = low + np.int32(1 << plane)
-            mass_middle = mixture.cdf(middle)
-            upper = (mass_high - mass_middle).astype(np.int64) << PROBABILITY_BITS
-            probability = upper // (mass_high - mass_low)
-        with timed("coder"):
-            bits = coder.code(probability, None if values is None else values >> plane & 1)
-        with timed("tables"):
-            ones = bits.astype(bool)
-            low = np.where(ones, middle, low)
-            mass_low = np.where(ones, mass_middle, mass_low)
-            mass_high = np.where(ones, mass_high, mass_middle)
-    return low
+_Cdf = Callable[[np.ndarray], np.ndarray]
+
+
+class _Search:
+    """Bisection of intervals of values, all subpixels at once: one decision each per bit plane."""
+
+    def __init__(self, coder: BitCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
+        self._coder = coder
+        self.low = low
+        self._mass_low = mass_low
+        self._mass_high = mass_high
+
+    def run(
+        self,
+        planes: int,
+        cdf: Callable[[np.ndarray], np.ndarray],
+        offsets: np.ndarray | None,
+        active: np.ndarray | None,
+    ) -> np.ndarray:
+        """Find values in ``low .. low + 2**planes - 1``: int32 ``(N,)``.
+
+        Args:
+            cdf: mass below given values.
+            offsets: ``values - low`` when encoding.
+            active: 0 where the value is known to be elsewhere; there the outcome means nothing.
+        """
+        for plane in range(planes - 1, -1, -1):
+            with timed("tables"):
+                middle = self.low + np.int32(1 << plane)
+                mass_middle = cdf(middle)
+                upper = self._mass_high - mass_middle
+                probability = _ratio(upper, self._mass_high - self._mass_low)
+                bits = None if offsets is None else offsets >> plane & 1
+                if active is not None:
+                    # A zero that is next to certain: no decision to speak of, and no gap in the array.
+                    probability *= active
+                    bits = None if bits is None else bits & active
+            with timed("coder"):
+                bits = self._coder.code(probability, bits)
+            with timed("tables"):
+                # Selections by arithmetic: np.where would branch at every element.
+                ones = bits.astype(np.int32)
+                self.low = self.low + (ones << plane)
+                self._mass_low = self._mass_low + (mass_middle - self._mass_low) * ones
+                self._mass_high = mass_middle + upper * ones
+        return self.low
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """``part / whole`` in units of ``2**-PROBABILITY_BITS``, rounded down: int64.
+
+    Damaged files can lead to intervals without mass, where any answer will do.
+    """
+    ratio: np.ndarray = (part.astype(np.int64) << PROBABILITY_BITS) // np.maximum(whole, 1)
+    return ratio
+
+
+def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None) -> np.ndarray:
+    """Code subpixels: is the value in the window around the mean?  Then bisect the window, or the rest.
+
+    Args:
+        mixture, centre: from :meth:`Mixture.build`.
+        values: int32 ``(N,)`` when encoding, None when decoding.
+
+    Returns:
+        int32 ``(N,)``, the values.
+    """
+    with timed("tables"):
+        low = np.clip(centre - WINDOW // 2, 0, 256 - WINDOW)
+        high = low + np.int32(WINDOW)
+        mass_low = mixture.cdf(low) * (low > 0)
+        mass_high = mixture.cdf(high)
+        mass_high += (mixture.total - mass_high) * (high > 255)
+        window = mass_high - mass_low
+        probability = _ratio(window, mixture.total)
+        known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
+    with timed("coder"):
+        inside = coder.code(probability, known).astype(np.int32)
+    search = _Search(coder, low, mass_low, mass_high)
+    offsets = None if values is None else values - low
+    found = search.run(_WINDOW_PLANES, mixture.cdf, offsets, inside)
+    outside = np.flatnonzero(inside == 0)
+    if not len(outside):
+        return found
+    rest = mixture.select(outside)
+    low, high, mass_low, window = low[outside], high[outside], mass_low[outside], window[outside]
+
+    def cdf(edge: np.ndarray) -> np.ndarray:
+        """Mass below ``edge`` without that of the window."""
+        mass = rest.cdf(edge)
+        return np.where(edge <= low, mass, np.where(edge >= high, mass - window, mass_low))
+
+    zeros = np.zeros(len(outside), dtype=np.int32)
+    search = _Search(coder, zeros, zeros, rest.total - window)
+    found[outside] = search.run(8, cdf, None if values is None else values[outside], None)
+    return found
 
 
 class MixtureCoder:
@@ -190,8 +296,10 @@ class MixtureCoder:
             elif colour == 2:
                 shift = b * offsets[0] + c * offsets[1] >> COUPLING_BITS
             with timed("tables"):
-                mixture = Mixture(self._tables, shapes[rows], scales[rows], means[rows] + (base[colour] + shift))
-            known = None if truth is None else truth[:, colour]
-            coded = _code_values(mixture, self._coder, known, base.shape[1])
+                mixture, centre = Mixture.build(
+                    self._tables, shapes[rows], scales[rows], means[rows] + (base[colour] + shift)
+                )
+            known = None if truth is None else truth[:, colour].astype(np.int32)
+            coded = _code_values(mixture, centre, self._coder, known)
             values[:, colour] = coded
             offsets.append((coded << MEAN_BITS) - base[colour])
