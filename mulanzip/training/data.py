@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.planes import to_coding_order
+from mulanzip.training.augment import augment
 
 #: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
 LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
@@ -70,7 +71,7 @@ class Patches:
             image = self.images[index]
             top = rng.integers(image.shape[0] - side + 1)
             left = rng.integers(image.shape[1] - side + 1)
-            patch = image[top : top + side : stride, left : left + side : stride]
+            patch = augment(image[top : top + side, left : left + side], rng)[::stride, ::stride]
             symmetry = rng.integers(8)
             patch = np.rot90(patch, symmetry & 3)
             if symmetry & 4:
