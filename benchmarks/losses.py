@@ -1,0 +1,151 @@
+"""What each stage between the float network and the file costs.
+
+    python -m benchmarks.losses FILES...
+
+prints per image the code length under the float network (bits per subpixel), what rounding the
+network to integers adds, what the integer CDF adds, what entropy coding adds (all in percent), and
+the bytes of the file around the coded data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import mulanzip
+from mulanzip import container, registry
+from mulanzip.architecture import COUPLINGS, HEADS, MEAN_BITS, Config
+from mulanzip.codec import HASH_BYTES
+from mulanzip.coder import BitCounter
+from mulanzip.container import SEGMENT
+from mulanzip.exact.runtime import Runtime, open_runtime
+from mulanzip.imageio.reader import read_picture
+from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.lattice import level_grids, segments
+from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, MixtureCoder
+from mulanzip.network import Denoiser
+from mulanzip.noise import SCHEDULES
+from mulanzip.planes import to_coding_order
+from mulanzip.prediction import Prediction
+from mulanzip.training.loss import code_length
+from mulanzip.walk import PhaseCoder, Predictor, level_view, walk_tile
+
+
+class FloatPredictor:
+    """The float denoiser where the codec expects the integer one; outputs stay in float units."""
+
+    def __init__(self, path: Path, config: Config):
+        self.denoiser = Denoiser(config)
+        self.denoiser.load_state_dict(load_file(path))
+
+    @torch.inference_mode()
+    def predict(
+        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
+    ) -> dict[int, Prediction]:
+        config = self.denoiser.config
+        level_class = config.level_class(level)
+        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
+        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
+        features = self.denoiser.trunk(input_planes(cell_tensor, known_tensor), level_class)
+        found = {}
+        for head, members in enumerate(HEADS):
+            outputs = self.denoiser.head(features, head, level_class)
+            for i, phase in enumerate(members):
+                if phase in phases:
+                    rows = outputs[0, i, :, window[0], window[1]].flatten(1).numpy()
+                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                    shapes, means = np.split(rows, [config.shape_outputs])
+                    found[phase] = Prediction(shapes, means, base.flatten(1).numpy())
+        return found
+
+
+class FloatLikelihood:
+    """Adds up the float code length of what it is given."""
+
+    def __init__(self, mixtures: int, to_float: Callable[[Prediction], Prediction]):
+        self.bits = 0.0
+        self._mixtures = mixtures
+        self._to_float = to_float
+
+    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
+        assert truth is not None
+        p = self._to_float(prediction)
+        outputs = np.concatenate((p.shapes, p.means)).astype(np.float32)
+        bits = code_length(
+            _row(outputs), _row(p.base) / 2**MEAN_BITS, _row(truth.T), torch.ones(1, 1, len(truth)), self._mixtures
+        )
+        self.bits += float(bits)
+        return truth
+
+
+def _row(array: np.ndarray) -> Tensor:
+    """``(C, n)`` -> ``(1, C, 1, n)``."""
+    return torch.from_numpy(np.ascontiguousarray(array))[None, :, None]
+
+
+def _float_units(prediction: Prediction) -> Prediction:
+    """Integer outputs in the units of the float network."""
+    count = len(prediction.shapes) // 2
+    shapes = (prediction.shapes.astype(np.float32) - SHAPE_ZERO) / np.repeat([LOGIT_UNIT, LOG_SCALE_UNIT], count)[
+        :, None
+    ]
+    units = np.array([MEAN_UNIT] * count + [COUPLING_UNIT] * COUPLINGS)[:, None]
+    return Prediction(shapes, prediction.means / units, prediction.base)
+
+
+def _walk(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
+    for segment in segments(*planes.shape[:2]):
+        for tile in segment.tiles:
+            walk_tile(tile, planes, predictor, SCHEDULES["default"], coder, decoding=False)
+
+
+def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: str) -> list[float]:
+    """Bits of an RGB image after each stage: float, integer network, integer CDF, coded, file."""
+    planes = to_coding_order(array)
+    flat = 8.0 * level_view(planes, level_grids(*planes.shape[:2])[-1]).size
+    config = runtime.network.config
+    plain = FloatLikelihood(config.mixtures, lambda p: p)
+    _walk(planes, floats, plain)
+    rounded = FloatLikelihood(config.mixtures, _float_units)
+    _walk(planes, runtime.network, rounded)
+    counter = BitCounter()
+    _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))
+    data = mulanzip.encode(array, model=model, effort=1, stored=False)
+    coded = sum(8.0 * (len(s) - HASH_BYTES) for s in container.unpack(data).of_kind(SEGMENT))
+    return [plain.bits + flat, rounded.bits + flat, counter.bits + flat, coded, 8.0 * len(data)]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default=registry.DEFAULT_MODEL, show_default=True)
+def main(files: tuple[Path, ...], model: str) -> None:
+    """Compare the float network's code length with the file, stage by stage."""
+    found = registry.find(model)
+    runtime = open_runtime(found.path)
+    floats = FloatPredictor(found.path.with_name("float.safetensors"), runtime.network.config)
+    click.echo(
+        f"{'file':<16}{'float bpsp':>11}{'network %':>11}{'CDF %':>9}{'coding %':>10}{'file %':>9}{'overhead B':>12}"
+    )
+    rows = []
+    for file in files:
+        array = read_picture(file)[0].to_array()
+        bits = stages(array, runtime, floats, model)
+        added = [100 * (b - a) / bits[0] for a, b in zip(bits, bits[1:4], strict=False)]
+        row = [bits[0] / array.size, *added, 100 * (bits[4] - bits[0]) / bits[0], (bits[4] - bits[3]) / 8]
+        rows.append(row)
+        click.echo(_line(file.name, row))
+    click.echo(_line("mean", list(np.mean(rows, 0))))
+
+
+def _line(name: str, row: list[float]) -> str:
+    return f"{name:<16}{row[0]:>11.4f}{row[1]:>11.3f}{row[2]:>9.3f}{row[3]:>10.4f}{row[4]:>9.3f}{row[5]:>12.0f}"
+
+
+if __name__ == "__main__":
+    main()
