@@ -1,6 +1,6 @@
 """The demo: three photographs as files, there and back, beside PNG, WebP and JPEG XL.
 
-    python -m benchmarks.demo
+python -m benchmarks.demo
 """
 
 from __future__ import annotations

@@ -49,17 +49,16 @@ def compress(
     The pixels, ICC, EXIF, XMP and text of the source come back exactly; the bytes of the source file itself
     (its PNG filters and compression level, say) do not.
     """
-    from mulanzip.files import compress_file, compressed_name
+    from mulanzip.files import compress_file
     from mulanzip.inspection import info
 
-    reporter = Reporter(quiet, verbose)
-    options.target(output, files, "")
+    reporter = Reporter(quiet)
 
     def work(source: Path) -> None:
         with reporter.progress(source) as progress:
             result = compress_file(
                 source,
-                options.target(output, files, compressed_name(source).name),
+                output,
                 model=model,
                 effort=effort,
                 schedule=schedule,

@@ -33,19 +33,15 @@ def decompress(
     The suffix of -o chooses the format (png, tif, webp, bmp, ppm, pgm, pbm); without -o it is the source's own
     where that is lossless, else PNG.
     """
-    from mulanzip.files import decompress_file, restored_name
+    from mulanzip.files import decompress_file
 
     reporter = Reporter(quiet)
-    options.target(output, files, "")
 
     def work(source: Path) -> None:
-        target = output
-        if output is not None and output.is_dir():
-            target = output / restored_name(source, source.read_bytes()).name
         with reporter.progress(source) as progress:
             result = decompress_file(
                 source,
-                target,
+                output,
                 model=model,
                 device=device,
                 threads=threads,

@@ -17,7 +17,7 @@ def info(files: tuple[Path, ...], model: str | None, verbose: bool) -> None:
     """Describe .mzp files without decoding them; -v decodes, and shows where the bits are."""
     from mulanzip.inspection import info as describe
 
-    reporter = Reporter(quiet=False, verbose=verbose)
+    reporter = Reporter(quiet=False)
 
     def work(source: Path) -> None:
         facts = describe(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import click
-
 from mulanzip.cli.bench import bench
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,23 @@ import click
 
 _Command = Callable[..., Any]
 
+
+def _output(context: click.Context, _: click.Parameter, value: str | None) -> Path | None:
+    """Refuse what can only be meant as a folder but is none."""
+    if value is None or Path(value).is_dir():
+        return None if value is None else Path(value)
+    if value.endswith(("/", os.sep)):
+        raise click.UsageError(f"there is no folder {value}")
+    if len(context.params.get("files", ())) > 1:
+        raise click.UsageError(f"with several files, -o must name an existing folder; {value} is none")
+    return Path(value)
+
+
+# Eager, so that the option -o can count them.
 sources = click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path, dir_okay=False)
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path), is_eager=True
 )
-output = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Output file (one input only), or an existing folder."
-)
+output = click.option("-o", "--output", callback=_output, help="Output file (one input only), or an existing folder.")
 force = click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs.")
 remove = click.option(
     "--rm/-k",
@@ -40,12 +52,3 @@ threads = click.option(
 
 def model(help_text: str, default: str | None = None) -> Callable[[_Command], _Command]:
     return click.option("-m", "--model", default=default, show_default=default is not None, help=help_text)
-
-
-def target(output: Path | None, files: tuple[Path, ...], name: str) -> Path | None:
-    """The output path of one of ``files`` whose default name would be ``name``."""
-    if output is not None and output.is_dir():
-        return output / name
-    if output is not None and len(files) > 1:
-        raise click.UsageError(f"with several files, -o must name an existing folder; {output} is none")
-    return output

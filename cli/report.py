@@ -10,34 +10,36 @@ from pathlib import Path
 
 import click
 
-from mulanzip.errors import MulanzipError
+from mulanzip.errors import LimitError, MulanzipError
 
 
 class Reporter:
     """Speaks for one call of a command that takes several files."""
 
-    def __init__(self, quiet: bool, verbose: bool = False):
+    def __init__(self, quiet: bool):
         self.quiet = quiet
-        self.verbose = verbose
         self.exit_code = 0
 
     def say(self, text: str) -> None:
         """A result."""
         if not self.quiet:
-            click.echo(text)
+            click.echo(printable(text))
 
     def note(self, source: Path, text: str) -> None:
         """Something to know that is no failure."""
         if not self.quiet:
-            click.echo(f"{source}: note: {text}", err=True)
+            click.echo(printable(f"{source}: note: {text}"), err=True)
 
     def fail(self, source: Path, error: Exception) -> None:
-        """A file that failed; the first failure's exit code counts, 1 if they differ."""
-        if isinstance(error, OSError):
-            text, code = f"{error.strerror or error}", 1
-        else:
-            text, code = str(error), error.exit_code if isinstance(error, MulanzipError) else 1
-        click.echo(f"{source}: error: {text}", err=True)
+        """A file that failed; its exit code counts if no other failure has another one, else 1 does."""
+        text, code = str(error), 1
+        if isinstance(error, MulanzipError):
+            code = error.exit_code
+        elif isinstance(error, OSError):
+            text = error.strerror or str(error)
+            if error.filename not in (None, str(source)):
+                text = f"{error.filename}: {text}"
+        click.echo(printable(f"{source}: error: {text}"), err=True)
         self.exit_code = code if self.exit_code in (0, code) else 1
 
     @contextmanager
@@ -49,7 +51,7 @@ class Reporter:
         from tqdm import tqdm
 
         form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-        with tqdm(total=1.0, desc=source.name, leave=False, bar_format=form) as bar:
+        with tqdm(total=1.0, desc=printable(source.name), leave=False, bar_format=form) as bar:
 
             def report(share: float) -> None:
                 bar.n = share
@@ -65,14 +67,19 @@ def each(sources: Sequence[Path], reporter: Reporter, work: Callable[[Path], Non
         for source in sources:
             try:
                 work(source)
+            except BrokenPipeError:
+                raise
             except (MulanzipError, OSError) as error:
                 reporter.fail(source, error)
             except MemoryError:
-                from mulanzip.errors import LimitError
-
                 reporter.fail(source, LimitError("not enough memory"))
     if reporter.exit_code:
         sys.exit(reporter.exit_code)
+
+
+def printable(text: str) -> str:
+    """One line that any terminal can show, whatever is in file names."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def size(count: int) -> str:

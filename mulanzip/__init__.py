@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mulanzip import timings
     from mulanzip.api import decode, encode
     from mulanzip.bits_ledger import Ledger, ledger
+    from mulanzip.density import code_length
     from mulanzip.errors import (
         CorruptFileError,
         LimitError,
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 # Where public names live.  They are imported on first use, so that the command line starts fast.
 _HOMES = {
     "mulanzip.api": ("decode", "encode"),
+    "mulanzip.density": ("code_length",),
     "mulanzip.errors": (
         "CorruptFileError",
         "LimitError",
@@ -65,6 +67,7 @@ __all__ = [
     "UnsupportedVersionError",
     "VerificationError",
     "__version__",
+    "code_length",
     "compress_file",
     "decode",
     "decompress_file",

@@ -11,7 +11,7 @@ from mulanzip import container, memory, registry
 from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
-from mulanzip.imageio.metadata import KINDS
+from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order, to_coding_order
@@ -24,8 +24,8 @@ EFFORTS = range(1, 10)
 DEFAULT_EFFORT = 5
 #: Metadata of one kind at most, uncompressed.
 _MAX_METADATA = 1 << 28
-#: The best stored form is made only where the quick one is smaller than this times the model's.
-_QUICK_MARGIN = 1.0
+#: Samples of an image that is tried both ways, whatever it looks like.
+_SMALL = 1 << 14
 _MODEL_MODES = (Mode.GRAY, Mode.RGB)
 
 
@@ -50,7 +50,8 @@ def encode(
             :data:`mulanzip.noise.SCHEDULE_NAMES`.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: at most so many, all cores by default; the bytes are the same for any number.
-        stored: keep the pixels as WebP or PNG where that is smaller than what the model gives.
+        stored: keep the pixels as WebP or PNG where that is smaller than what the model gives; tried
+            for small images and those that look like drawings or screenshots.
 
     Returns:
         the bytes of a ``.mzp`` file.
@@ -113,7 +114,7 @@ def encode_picture(
     coded = None
     if picture.mode in _MODEL_MODES:
         coded = _encode_with_model(picture, model, schedule, device, threads, progress)
-    if coded is None or (stored and _may_be_smaller(picture, coded[1])):
+    if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
         height, width = picture.pixels.shape[:2]
         header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
         alternative = header, [Chunk(STORED, stored_form.store(picture))]
@@ -123,13 +124,13 @@ def encode_picture(
     return Container(header, (*metadata, *chunks)).pack()
 
 
+def _is_small(picture: Picture) -> bool:
+    """Whether a stored form costs next to no time to try."""
+    return picture.pixels.size <= _SMALL
+
+
 def _size(chunks: list[Chunk]) -> int:
     return sum(len(c.payload) + container.CHUNK_OVERHEAD for c in chunks)
-
-
-def _may_be_smaller(picture: Picture, chunks: list[Chunk]) -> bool:
-    """Whether making the best stored form is worth its time."""
-    return stored_form.quick_size(picture) < _QUICK_MARGIN * _size(chunks)
 
 
 def _encode_with_model(
@@ -168,6 +169,7 @@ def decode_picture(
     header = file.header
     samples = header.height * header.width * CHANNELS[header.mode]
     metadata = {chunk.kind: _inflate(chunk) for chunk in file.chunks if chunk.kind in KINDS}
+    check(metadata, header.mode)
     palette = b""
     if header.coding is Coding.STORED:
         memory.require(2 * samples)
@@ -198,14 +200,22 @@ def _inflate(chunk: Chunk) -> bytes:
     return payload
 
 
-def verify(picture: Picture, data: bytes, *, model: str, device: str = "auto", threads: int | None = None) -> None:
+def verify(
+    picture: Picture,
+    data: bytes,
+    *,
+    model: str,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> None:
     """Check that ``data`` decodes to ``picture``, pixels and metadata.
 
     Raises:
         VerificationError: if it does not.
     """
     try:
-        restored = decode_picture(data, model=model, device=device, threads=threads)
+        restored = decode_picture(data, model=model, device=device, threads=threads, progress=progress)
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
     same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata

@@ -52,7 +52,7 @@ def _samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
         samples = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     else:
         samples = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
-    return hashlib.blake2b(np.ascontiguousarray(samples), digest_size=HASH_BYTES).digest()
+    return hashlib.blake2b(np.ascontiguousarray(samples).data, digest_size=HASH_BYTES).digest()
 
 
 def _finest_level(segment: Segment) -> int:

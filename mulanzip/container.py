@@ -208,3 +208,6 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     for kind, count in expected.items():
         if kinds.count(kind) != count:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")
+    others = [kind for kind in kinds if kind not in expected]
+    if len(set(others)) != len(others):
+        raise CorruptFileError("the file has the same kind of metadata twice")

@@ -1,12 +1,12 @@
-"""Files: compress, decompress, test.  Outputs appear whole or not at all."""
+"""Files: compress and decompress.  Outputs appear whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from mulanzip import api, registry
 from mulanzip.container import Header
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio.reader import read_picture
-from mulanzip.imageio.writer import can_write, write_picture
+from mulanzip.imageio.writer import can_write, require_writable, write_picture
 
 if TYPE_CHECKING:
     from mulanzip.codec import Progress
@@ -57,7 +57,7 @@ def restored_name(source: Path, data: bytes) -> Path:
     Raises:
         CorruptFileError: if the header is damaged.
     """
-    output = source.with_name(source.name.removesuffix(SUFFIX))
+    output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
     if output != source and can_write(output.suffix, Header.unpack(data).mode):
         return output
     return output.with_name(output.name + ".png")
@@ -80,7 +80,7 @@ def compress_file(
 
     Args:
         source: PNG, WebP, TIFF, BMP, PNM, GIF, TGA, PCX or JPEG of 8 bits per sample.
-        output: by default the source's name with ``.mzp`` appended.
+        output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended.
         overwrite: replace an existing output.
         verify: decode and compare before the output gets its name.
         model, effort, schedule, device, threads: as for :func:`mulanzip.encode`.
@@ -91,22 +91,23 @@ def compress_file(
         OSError: from the file system; nothing is written then.
     """
     source = Path(source)
-    output = Path(output) if output is not None else compressed_name(source)
+    source_size = _file_size(source)
+    output = _target(output, compressed_name(source))
     _check_output(source, output, overwrite)
-    picture, file_format = read_picture(source)
-    notes = []
-    if file_format in ("JPEG", "MPO"):
-        notes.append("decoded JPEG pixels are kept, and the result is larger than the JPEG; keep the JPEG itself")
-    elif file_format == "WEBP" and _is_lossy_webp(source):
-        notes.append("decoded pixels of a lossy WebP are kept, and the result is larger than it")
+    picture, notes = read_picture(source)
     data = api.encode_picture(
-        picture, model=model, effort=effort, schedule=schedule, device=device, threads=threads, progress=progress
+        picture,
+        model=model,
+        effort=effort,
+        schedule=schedule,
+        device=device,
+        threads=threads,
+        progress=_part(progress, 0, 0.5 if verify else 1),
     )
     if verify:
-        api.verify(picture, data, model=model, device=device, threads=threads)
-    with _atomic(output, source, notes) as temporary:
-        temporary.write_bytes(data)
-    return FileResult(source, output, source.stat().st_size, len(data), notes)
+        api.verify(picture, data, model=model, device=device, threads=threads, progress=_part(progress, 0.5, 1))
+    _write(data, output, source, notes)
+    return FileResult(source, output, source_size, len(data), notes)
 
 
 def decompress_file(
@@ -122,8 +123,9 @@ def decompress_file(
     """Restore an image file from a ``.mzp`` file.
 
     Args:
-        output: its suffix chooses the format, which must be lossless.  By default the source's name
-            without ``.mzp``, with ``.png`` appended where that is no lossless format.
+        output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
+            the default name: the source's without ``.mzp``, with ``.png`` appended where that is no
+            lossless format.
         model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
 
     Raises:
@@ -131,48 +133,71 @@ def decompress_file(
         OSError: from the file system; nothing is written then.
     """
     source = Path(source)
-    if output is not None:
-        _check_output(source, Path(output), overwrite)
+    _file_size(source)
     data = source.read_bytes()
-    if output is None:
-        output = restored_name(source, data)
-        _check_output(source, output, overwrite)
-    output = Path(output)
+    output = _target(output, restored_name(source, data))
+    require_writable(output, Header.unpack(data).mode)
+    _check_output(source, output, overwrite)
     picture = api.decode_picture(data, model=model, device=device, threads=threads, progress=progress)
     restored, lost = write_picture(picture, output)
-    notes = [f"{output.suffix} files cannot hold {', '.join(lost)}: left out"] if lost else []
-    with _atomic(output, source, notes) as temporary:
-        temporary.write_bytes(restored)
+    notes = [f"{output.suffix} files do not hold {', '.join(lost)}: left out"] if lost else []
+    _write(restored, output, source, notes)
     return FileResult(source, output, len(data), len(restored), notes)
 
 
-def _is_lossy_webp(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return b"VP8 " in file.read(4096)
+def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
+    """Progress of a part of the work, as a share of the whole."""
+    if progress is None:
+        return None
+    return lambda share: progress(start + share * (end - start))
+
+
+def _file_size(source: Path) -> int:
+    """Size in bytes; raises OSError for folders, pipes and devices."""
+    facts = source.stat()
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name the files in it", str(source))
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(source))
+    return facts.st_size
+
+
+def _target(output: str | os.PathLike[str] | None, default: Path) -> Path:
+    if output is None:
+        return default
+    output = Path(output)
+    return output / default.name if output.is_dir() else output
 
 
 def _check_output(source: Path, output: Path, overwrite: bool) -> None:
+    """Find out before the work whether the output can be written after it."""
     if output.exists():
-        if source.exists() and output.samefile(source):
+        if output.samefile(source):
             raise OutputExistsError(f"output {output} is the input itself")
-        if output.is_dir():
-            raise OutputExistsError(f"output {output} is a directory")
+        if not output.is_file():
+            raise OutputExistsError(f"output {output} is no regular file")
         if not overwrite:
             raise OutputExistsError(f"{output} exists already (use -f to overwrite it)")
+    folder = Path(os.path.realpath(output)).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
 
 
-@contextmanager
-def _atomic(output: Path, source: Path, notes: list[str]) -> Iterator[Path]:
-    """A temporary file that takes the name ``output`` at the end, with the source's dates and mode."""
-    handle, name = tempfile.mkstemp(prefix=f".{output.name[:100]}.", suffix=".tmp", dir=output.parent)
-    os.close(handle)
-    temporary = Path(name)
+def _write(data: bytes, output: Path, source: Path, notes: list[str]) -> None:
+    """Write a file that gets its name when it is complete, with the source's dates and permissions."""
+    target = Path(os.path.realpath(output))  # Links stay links.
+    temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
     try:
-        yield temporary
+        with open(temporary, "xb") as file:
+            file.write(data)
         try:
             shutil.copystat(source, temporary)
         except OSError as error:
-            notes.append(f"could not keep dates and permissions: {error.strerror}")
-        os.replace(temporary, output)
+            notes.append(f"dates and permissions could not be kept: {error.strerror}")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from error
     finally:
         temporary.unlink(missing_ok=True)

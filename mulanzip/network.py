@@ -79,7 +79,9 @@ class Denoiser(nn.Module):
             )
         )
         for head, phases in zip(self.heads, HEADS, strict=True):
-            head.bias.data[:] = start.repeat(len(phases))
+            assert isinstance(head, Conv)
+            with torch.no_grad():
+                head.bias.copy_(start.repeat(len(phases)))
 
     def quantise(self, on: bool = True) -> None:
         """Run with the roundings of the integer network from now on (or no longer)."""

@@ -7,12 +7,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mulanzip.container import Mode
-from mulanzip.errors import UnsupportedImageError
+from mulanzip.container import MAX_PIXELS, MAX_SIDE, Mode
+from mulanzip.errors import LimitError, UnsupportedImageError
 
 #: Samples per pixel by mode; palette images hold indices.
 CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
 _MODE_BY_CHANNELS = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
+#: Bytes of a palette at most.
+MAX_PALETTE = 3 * 256
+
+
+def check_size(height: int, width: int) -> None:
+    """Check that the format holds images of this size.
+
+    Raises:
+        UnsupportedImageError: if there is no pixel.
+        LimitError: if there are too many.
+    """
+    if height < 1 or width < 1:
+        raise UnsupportedImageError("the image has no pixels")
+    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise LimitError(f"images of {width}x{height} pixels are too large for the format")
 
 
 @dataclass(frozen=True)
@@ -37,15 +52,18 @@ class Picture:
 
         Raises:
             UnsupportedImageError: for any other shape or type.
+            LimitError: if the array is too large for the format.
         """
         array = np.asarray(array)
-        if array.dtype == np.bool_ and array.ndim == 2 and array.size:
+        if array.dtype == np.bool_ and array.ndim == 2:
+            check_size(*array.shape)
             return cls(Mode.BILEVEL, array.astype(np.uint8)[..., None])
         if array.dtype != np.uint8:
             raise UnsupportedImageError(f"arrays of type {array.dtype} are not supported; use uint8 (or bool)")
         pixels = array[..., None] if array.ndim == 2 else array
-        if pixels.ndim != 3 or pixels.shape[2] not in _MODE_BY_CHANNELS or not pixels.size:
+        if pixels.ndim != 3 or pixels.shape[2] not in _MODE_BY_CHANNELS:
             raise UnsupportedImageError(f"arrays of shape {array.shape} are not images; use (H, W) or (H, W, 1 to 4)")
+        check_size(*pixels.shape[:2])
         return cls(_MODE_BY_CHANNELS[pixels.shape[2]], pixels)
 
     def to_array(self) -> np.ndarray:
@@ -70,5 +88,5 @@ class Picture:
         state.update(bytes([self.mode]) + self.pixels.shape[1].to_bytes(4, "little"))
         state.update(self.pixels.shape[0].to_bytes(4, "little"))
         state.update(self.palette)
-        state.update(np.ascontiguousarray(self.pixels))
+        state.update(np.ascontiguousarray(self.pixels).data)
         return state.digest()

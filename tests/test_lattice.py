@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_levels_halve_down_to_at_most_16_pixels(height: int, width: int) -> None
     grids = level_grids(height, width)
     assert [g.level for g in grids] == list(range(len(grids)))
     assert (grids[0].height, grids[0].width) == (height, width)
-    for fine, coarse in zip(grids, grids[1:], strict=False):
+    for fine, coarse in pairwise(grids):
         assert fine.height * fine.width > COARSEST_PIXELS
         assert (coarse.height, coarse.width) == (-(-fine.height // 2), -(-fine.width // 2))
     assert grids[-1].height * grids[-1].width <= COARSEST_PIXELS == 16
@@ -147,7 +148,7 @@ def test_pyramid_levels_are_phase_a_of_the_level_below_and_share_memory(height: 
     image = np.arange(height * width, dtype=np.int32).reshape(height, width, 1)
     levels = list(pyramid(image))
     assert [v.shape[:2] for v in levels] == [(g.height, g.width) for g in level_grids(height, width)]
-    for fine, coarse in zip(levels, levels[1:], strict=False):
+    for fine, coarse in pairwise(levels):
         np.testing.assert_array_equal(to_cells(fine)[:, :, A], coarse)
     assert all(np.shares_memory(v, image) for v in levels)
 

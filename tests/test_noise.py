@@ -64,5 +64,5 @@ BROKEN: dict[str, Schedule] = {
 
 @pytest.mark.parametrize("why", BROKEN)
 def test_broken_schedules_are_refused(why: str) -> None:
-    with pytest.raises(ValueError, match="step reveals nothing|exactly once"):
+    with pytest.raises(ValueError, match=r"step reveals nothing|exactly once"):
         validate(BROKEN[why])

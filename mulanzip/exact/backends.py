@@ -114,6 +114,18 @@ class OneDnnBackend(Backend):
         return self._run(prepared, x, level_class, torch.float32).round_()
 
 
+class _Unfolded:
+    """A layer as a matrix.  _int_mm multiplies int8: activations come shifted by -128, for which the bias makes up."""
+
+    def __init__(self, layer: Layer, device: torch.device):
+        self.outputs, _, self.size, _ = layer.weight.shape
+        weight = torch.from_numpy(layer.weight).permute(2, 3, 1, 0).reshape(-1, self.outputs)
+        bias = torch.from_numpy(layer.bias) + 128 * weight.to(torch.int32).sum(0, dtype=torch.int32)
+        self.bias = bias.to(device)
+        self.weight = F.pad(weight, (0, -self.outputs % 8, 0, -len(weight) % 8)).contiguous().to(device)
+        self.multiplier = torch.exp2(-torch.from_numpy(layer.shift).to(torch.float64)).to(device)
+
+
 class CudaBackend(Backend):
     """Exact int32 matrix products on a GPU: unfolded inputs and ``torch._int_mm``, no ``conv2d``."""
 
@@ -123,35 +135,24 @@ class CudaBackend(Backend):
     def __init__(self) -> None:
         self.device = torch.device("cuda")
 
-    def prepare(self, layer: Layer) -> tuple[Tensor, Tensor, Tensor, int, int]:
-        outputs, _, size, _ = layer.weight.shape
-        # _int_mm multiplies int8: activations are shifted by -128, which the bias makes good.
-        weight = torch.from_numpy(layer.weight).permute(2, 3, 1, 0).reshape(-1, outputs)
-        weight = F.pad(weight, (0, -outputs % 8, 0, -len(weight) % 8))
-        bias = torch.from_numpy(layer.bias).to(torch.int64) + 128 * weight[:, :outputs].to(torch.int64).sum(0)
-        multiplier = torch.exp2(-torch.from_numpy(layer.shift).to(torch.float64))
-        return (
-            weight.contiguous().to(self.device),
-            bias.to(self.device, torch.int32),
-            multiplier.to(self.device),
-            outputs,
-            size,
-        )
+    def prepare(self, layer: Layer) -> _Unfolded:
+        return _Unfolded(layer, self.device)
 
     def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
         """``sum * 2**-shift``: float64 ``(B, h, w, out)``."""
-        weight, bias, multiplier, outputs, size = prepared  # type: ignore[misc]
+        p = prepared
+        assert isinstance(p, _Unfolded)
         b, c, h, w = x.shape
-        pad = size // 2
+        pad = p.size // 2
         padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad, pad, pad, pad))
-        columns = torch.cat([padded[:, i : i + h, j : j + w] for i in range(size) for j in range(size)], -1).reshape(
-            b * h * w, size * size * c
-        )
+        columns = torch.cat(
+            [padded[:, i : i + h, j : j + w] for i in range(p.size) for j in range(p.size)], -1
+        ).reshape(b * h * w, p.size * p.size * c)
         columns = (columns.to(torch.int16) - 128).to(torch.int8)
         rows = max(self._ROWS, -(-len(columns) // 8) * 8)
-        columns = F.pad(columns, (0, weight.shape[0] - columns.shape[1], 0, rows - len(columns)))
-        total = torch._int_mm(columns, weight)[: b * h * w, :outputs] + bias[level_class]
-        return (total.to(torch.float64) * multiplier).view(b, h, w, outputs)
+        columns = F.pad(columns, (0, p.weight.shape[0] - columns.shape[1], 0, rows - len(columns)))
+        total = torch._int_mm(columns, p.weight)[: b * h * w, : p.outputs] + p.bias[level_class]
+        return (total.to(torch.float64) * p.multiplier).view(b, h, w, p.outputs)
 
     def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
         scaled = self._scaled(prepared, x, level_class)

@@ -1,99 +1,138 @@
-"""Metadata payloads: what Pillow reports, as bytes by chunk kind, and back.
+"""Metadata payloads: what a file says beside its pixels, as bytes by chunk kind, and back.
 
-Kinds: ``iccp`` ICC profile, ``exif`` EXIF, ``xmpm`` XMP, ``text`` PNG text, ``phys`` resolution,
-``trns`` transparency of palette entries or of one colour.  ``text`` and ``phys`` are JSON.
+Kinds:
+
+- ``iccp``: the ICC profile.
+- ``exif``: EXIF, beginning with its TIFF header; of TIFF files the descriptive tags in the same form.
+- ``xmpm``: the XMP packet.
+- ``pngc``: PNG chunks of text, colour and time as they are (:func:`mulanzip.imageio.png.pack_chunks`).
+- ``phys``: resolution, in dots per inch across and down, two little-endian doubles.
+- ``trns``: transparency as in a PNG chunk ``tRNS`` of 8 bits per sample: opacities of palette
+  entries, or the transparent gray (2 bytes) or colour (6 bytes).
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import math
+import struct
+from typing import Any, BinaryIO
 
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-ICC, EXIF, XMP, TEXT, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"text", b"phys", b"trns")
-KINDS = (ICC, EXIF, XMP, TEXT, RESOLUTION, TRANSPARENCY)
+from mulanzip.container import Mode
+from mulanzip.errors import CorruptFileError
+from mulanzip.imageio import png
 
-_XMP_KEYWORD = "XML:com.adobe.xmp"
+ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"pngc", b"phys", b"trns")
+KINDS = (ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY)
+
+_EXIF_PREFIX = b"Exif\0\0"
+_RESOLUTION = struct.Struct("<2d")
+#: PNG has 31 bits for pixels per metre.
+_MAX_DPI = 5e7
 
 
-def collect(image: Image.Image) -> dict[bytes, bytes]:
-    """The metadata of an opened (and loaded) Pillow image."""
+def collect(image: Image.Image, file: BinaryIO) -> dict[bytes, bytes]:
+    """The metadata of a loaded Pillow image, and of the file that it came from; of TIFF without tags."""
     info: dict[Any, Any] = image.info
-    found: dict[bytes, bytes] = {}
-    if info.get("icc_profile"):
-        found[ICC] = bytes(info["icc_profile"])
-    exif = info.get("exif") or image.getexif().tobytes()
-    if exif and exif not in (b"Exif\0\0", b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"):
-        found[EXIF] = bytes(exif)
-    xmp = info.get("xmp") or info.get(_XMP_KEYWORD)
-    if xmp:
-        found[XMP] = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-    text = getattr(image, "text", None)
-    if isinstance(text, dict):
-        entries = [_text_entry(key, value) for key, value in text.items() if key != _XMP_KEYWORD]
-        if entries:
-            found[TEXT] = json.dumps(entries, ensure_ascii=False).encode()
-    if "dpi" in info and all(isinstance(d, int | float) for d in info["dpi"]):
-        found[RESOLUTION] = json.dumps([float(d) for d in info["dpi"]]).encode()
-    transparency = info.get("transparency")
-    if transparency is not None:
-        found[TRANSPARENCY] = _pack_transparency(image.mode, transparency)
-    return found
+    transparency = _pack_transparency(image)
+    found = {
+        ICC: bytes(info.get("icc_profile") or b""),
+        XMP: _as_bytes(info.get("xmp")),
+        RESOLUTION: _pack_resolution(info.get("dpi")),
+    }
+    if image.format != "TIFF":
+        found[EXIF] = bytes(info.get("exif") or b"").removeprefix(_EXIF_PREFIX)
+    if image.format == "PNG":
+        chunks, transparency = png.read_chunks(file)
+        found[PNG_CHUNKS] = png.pack_chunks(chunks)
+    found[TRANSPARENCY] = transparency
+    return {kind: payload for kind, payload in found.items() if payload}
 
 
-def _text_entry(key: str, value: str) -> dict[str, Any]:
-    if isinstance(value, PngImagePlugin.iTXt):
-        return {"key": key, "value": str(value), "lang": value.lang or "", "tkey": value.tkey or ""}
-    return {"key": key, "value": value}
+def _as_bytes(value: str | bytes | None) -> bytes:
+    return value.encode() if isinstance(value, str) else bytes(value or b"")
 
 
-def _pack_transparency(mode: str, value: Any) -> bytes:
-    """Palette: opacities.  Gray and RGB: the samples of the transparent colour."""
-    if isinstance(value, bytes):
-        return value
-    if mode == "P":
+def _pack_resolution(dpi: Any) -> bytes:
+    try:
+        x, y = (float(d) for d in dpi)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return b""
+    return _RESOLUTION.pack(x, y) if _is_resolution(x) and _is_resolution(y) else b""
+
+
+def _is_resolution(dpi: float) -> bool:
+    return math.isfinite(dpi) and 0 < dpi < _MAX_DPI
+
+
+def _pack_transparency(image: Image.Image) -> bytes:
+    """As the chunk ``tRNS`` has it, from formats other than PNG."""
+    value = image.info.get("transparency")
+    if isinstance(value, int) and image.mode == "P":
         return b"\xff" * value + b"\0"
-    return bytes(value) if isinstance(value, tuple) else bytes([value])
+    if isinstance(value, int):
+        return value.to_bytes(2, "big")
+    if image.mode == "P" and image.palette is not None and image.palette.mode == "RGBA":
+        return bytes(image.getpalette("RGBA") or b"")[3::4]
+    return b""
 
 
-def save_options(metadata: dict[bytes, bytes], mode: str, file_format: str) -> dict[str, Any]:
-    """Arguments of Pillow's ``save`` that write the metadata, as far as the format holds it."""
-    options: dict[str, Any] = {}
+def resolution(payload: bytes) -> tuple[float, float]:
+    """Dots per inch, across and down.
+
+    Raises:
+        CorruptFileError: if the payload is none that :func:`collect` makes.
+    """
+    x, y = _RESOLUTION.unpack(payload) if len(payload) == _RESOLUTION.size else (0, 0)
+    if not (_is_resolution(x) and _is_resolution(y)):
+        raise CorruptFileError("the resolution is damaged")
+    return x, y
+
+
+def check(metadata: dict[bytes, bytes], mode: Mode) -> None:
+    """Check payloads that come from a ``.mzp`` file, so that nobody needs to do it later.
+
+    Raises:
+        CorruptFileError: if they contradict the mode or themselves.
+    """
+    png.unpack_chunks(metadata.get(PNG_CHUNKS, b""))
+    if RESOLUTION in metadata:
+        resolution(metadata[RESOLUTION])
+    payload = metadata.get(TRANSPARENCY)
+    if payload is not None:
+        size = {Mode.GRAY: 2, Mode.BILEVEL: 2, Mode.RGB: 6, Mode.PALETTE: min(len(payload), 256)}
+        if len(payload) != size.get(mode):
+            raise CorruptFileError("the transparency is damaged")
+
+
+def png_chunks(metadata: dict[bytes, bytes]) -> list[png.Chunk]:
+    """All metadata as PNG chunks."""
+    chunks = png.unpack_chunks(metadata.get(PNG_CHUNKS, b""))
     if ICC in metadata:
-        options["icc_profile"] = metadata[ICC]
-    if EXIF in metadata and file_format in ("PNG", "WEBP", "TIFF"):
-        options["exif"] = metadata[EXIF]
-    if RESOLUTION in metadata and file_format in ("PNG", "TIFF", "BMP"):
-        options["dpi"] = tuple(json.loads(metadata[RESOLUTION]))
-    if TRANSPARENCY in metadata and file_format == "PNG":
-        packed = metadata[TRANSPARENCY]
-        options["transparency"] = packed if mode == "P" else packed[0] if mode in ("L", "1") else tuple(packed)
-    if file_format == "WEBP" and XMP in metadata:
-        options["xmp"] = metadata[XMP]
-    if file_format == "PNG":
-        options["pnginfo"] = _png_text(metadata)
-    return options
-
-
-def _png_text(metadata: dict[bytes, bytes]) -> PngImagePlugin.PngInfo:
-    info = PngImagePlugin.PngInfo()
-    for entry in json.loads(metadata.get(TEXT, b"[]")):
-        if "lang" in entry:
-            info.add_itxt(entry["key"], entry["value"], entry["lang"], entry["tkey"])
-        else:
-            info.add_text(entry["key"], entry["value"])
+        chunks.append(png.icc_chunk(metadata[ICC]))
+    if EXIF in metadata:
+        chunks.append((b"eXIf", metadata[EXIF]))
     if XMP in metadata:
-        info.add_itxt(_XMP_KEYWORD, metadata[XMP].decode("utf-8", "replace"))
-    return info
+        chunks.append(png.xmp_chunk(metadata[XMP]))
+    if RESOLUTION in metadata:
+        chunks.append(png.resolution_chunk(resolution(metadata[RESOLUTION])))
+    if TRANSPARENCY in metadata:
+        chunks.append((b"tRNS", metadata[TRANSPARENCY]))
+    return chunks
 
 
 def lost(metadata: dict[bytes, bytes], file_format: str) -> list[str]:
     """Names of what ``file_format`` cannot hold."""
-    names = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", TEXT: "text", TRANSPARENCY: "transparency"}
     kept = {
         "PNG": set(KINDS),
         "WEBP": {ICC, EXIF, XMP},
-        "TIFF": {ICC, EXIF, RESOLUTION},
+        "TIFF": {ICC, EXIF, XMP, RESOLUTION},
+        "BMP": {RESOLUTION},
     }.get(file_format, set())
-    return [name for kind, name in names.items() if kind in metadata and kind not in kept]
+    names = {ICC: "ICC profile", EXIF: "EXIF", XMP: "XMP", RESOLUTION: "resolution", TRANSPARENCY: "transparency"}
+    missing = [name for kind, name in names.items() if kind in metadata and kind not in kept]
+    if PNG_CHUNKS in metadata and PNG_CHUNKS not in kept:
+        kinds = dict.fromkeys(kind.decode() for kind, _ in png.unpack_chunks(metadata[PNG_CHUNKS]))
+        missing.append(f"PNG {', '.join(kinds)}")
+    return missing

@@ -22,8 +22,8 @@ def to_pillow(picture: Picture) -> Image.Image:
     pixels = picture.pixels[..., 0] if picture.pixels.shape[2] == 1 else picture.pixels
     if picture.mode is Mode.BILEVEL:
         return Image.fromarray(pixels.astype(bool))
-    image = Image.fromarray(pixels)
     if picture.mode is Mode.PALETTE:
         image = Image.frombytes("P", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
         image.putpalette(picture.palette, "RGB")
-    return image
+        return image
+    return Image.fromarray(pixels)

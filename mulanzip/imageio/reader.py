@@ -2,126 +2,169 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import warnings
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from mulanzip import container, memory
 from mulanzip.container import Mode
-from mulanzip.errors import LimitError, UnreadableImageError, UnsupportedImageError
-from mulanzip.imageio import metadata
-from mulanzip.picture import Picture
+from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
+from mulanzip.imageio import metadata, pillow_limits, png, tiff
+from mulanzip.imageio.lossy import lossy_format
+from mulanzip.imageio.pillow_image import PILLOW_MODES
+from mulanzip.picture import CHANNELS, MAX_PALETTE, Picture, check_size
 
 #: Formats whose 8-bit images Pillow reads at full precision.
-FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG", "MPO")
-_MODES = {
-    "1": Mode.BILEVEL,
-    "L": Mode.GRAY,
-    "LA": Mode.GRAY_ALPHA,
-    "P": Mode.PALETTE,
-    "RGB": Mode.RGB,
-    "RGBA": Mode.RGBA,
-}
+FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
+_MODES = {name: mode for mode, name in PILLOW_MODES.items()}
+#: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
+_MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
+_SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 _REASONS = {
-    "CMYK": "CMYK colour",
-    "YCbCr": "YCbCr colour",
-    "LAB": "Lab colour",
-    "HSV": "HSV colour",
-    "F": "floating-point samples",
-    "I": "samples of more than 8 bits",
-    "PA": "a palette with a separate alpha channel",
-    "RGBX": "a fourth channel without a meaning",
-    "RGBa": "premultiplied alpha",
-    "La": "premultiplied alpha",
+    "CMYK": "CMYK colour is",
+    "YCbCr": "YCbCr colour is",
+    "LAB": "Lab colour is",
+    "F": "floating-point samples are",
+    "PA": "a palette with a separate alpha channel is",
+    "La": "premultiplied alpha is",
+    "RGBa": "premultiplied alpha is",
 }
 
 
-def read_picture(path: str | os.PathLike[str]) -> tuple[Picture, str]:
+def read_picture(path: str | os.PathLike[str]) -> tuple[Picture, list[str]]:
     """Read an image file.
 
     Returns:
-        the picture, and the name of its format (one of :data:`FORMATS`).
+        the picture; and notes, a sentence each, on what is not kept or not worth keeping.
 
     Raises:
         UnreadableImageError: if it is no image, or a damaged one.
         UnsupportedImageError: if it cannot be kept exactly.
-        LimitError: if it is too large for the memory there is.
-        OSError: if the file cannot be opened.
+        LimitError: if it is too large for the format or for the memory there is.
+        OSError: if the file cannot be opened or read.
     """
     with open(path, "rb") as file:
+        start = file.read(len(container.SIGNATURE))
+        if not start:
+            raise UnreadableImageError("the file is empty")
+        if start == container.SIGNATURE:
+            raise UnreadableImageError("this is a .mzp file already; mulanzip decompress restores it")
+        if start.startswith(tiff.SIGNATURES):
+            tiff.refuse_deep_samples(file)
+        file.seek(0)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Image.open(file, formats=FORMATS) as image:
-                    _refuse_inexact(image, Path(path))
-                    file_format = str(image.format)
-                    image.load()
-                    return _to_picture(image), file_format
+            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+                return _read(image, file)
+        except MulanzipError:
+            raise
         except UnidentifiedImageError:
-            known = ", ".join(f for f in FORMATS if f not in ("DIB", "MPO"))
-            raise UnreadableImageError(f"not an image that mulanzip reads ({known})") from None
-        except Image.DecompressionBombError as error:
-            raise LimitError(f"the image is too large: {error}") from None
+            raise UnreadableImageError(_why_not(start)) from None
         except MemoryError:
             raise LimitError("not enough memory to read the image") from None
-        except (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError, OverflowError) as error:
+        except Exception as error:  # Pillow raises whatever comes.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
             raise UnreadableImageError(f"the image is damaged: {error}") from None
 
 
-def _refuse_inexact(image: Image.Image, path: Path) -> None:
+def _why_not(start: bytes) -> str:
+    """Why Pillow does not know a file that begins like this."""
+    if start.startswith(_SIGNATURES):
+        return "the image is damaged, or of a kind that Pillow does not know"
+    known = ", ".join(f for f in FORMATS if f != "DIB")
+    return f"not an image that mulanzip reads ({known})"
+
+
+def _read(image: Image.Image, file: BinaryIO) -> tuple[Picture, list[str]]:
+    _refuse_inexact(image, file)
+    _require_data(image, file)
+    _require_memory(image)
+    notes = []
+    lossy = lossy_format(image, file)
+    if lossy:
+        notes.append(f"decoded from {lossy}: the result keeps these pixels, and is usually larger than the original")
+    if image.format != "TIFF":
+        image.load()
+        return _to_picture(image, metadata.collect(image, file)), notes
+    # Before loading: Pillow turns the image then, and takes its orientation away.
+    turned, found = tiff.orientation(image), metadata.collect(image, file)
+    try:
+        tags = tiff.read_tags(file)
+    except ValueError:
+        tags = tiff.Tags(b"", [], False)
+        notes.append("its tags are damaged, and left out")
+    if tags.exif:
+        found[metadata.EXIF] = tags.exif
+    if not tags.has_resolution:
+        found.pop(metadata.RESOLUTION, None)
+    if tags.dropped:
+        notes.append(f"TIFF tags {', '.join(map(str, tags.dropped))} are left out")
+    image.load()
+    return _to_picture(tiff.as_stored(image, turned), found), notes
+
+
+def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
     """Raise UnsupportedImageError where reading through Pillow would lose something."""
     frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format in ("TIFF", "MPO"):
+        raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {frames})")
     if frames > 1:
-        what = "several pictures" if image.format in ("TIFF", "MPO") else "animated images"
-        raise UnsupportedImageError(f"{what} in one file are not supported yet (this one has {frames})")
-    depth = _bits_per_sample(image, path)
+        raise UnsupportedImageError(f"animated images are not supported yet (this one has {frames} frames)")
+    depth = _bits_per_sample(image, file)
     if depth > 8:
         raise UnsupportedImageError(f"{depth}-bit samples are not supported yet (8 bits at most)")
     if image.mode not in _MODES:
-        reason = _REASONS.get(image.mode.split(";")[0], f"Pillow mode {image.mode}")
-        raise UnsupportedImageError(f"{reason} is not supported yet")
+        reason = _REASONS.get(image.mode, f"Pillow's mode {image.mode} is")
+        raise UnsupportedImageError(f"{reason} not supported yet")
+    if image.format == "TIFF":
+        tiff.refuse_inexact(image, file)
+    if image.format == "PPM" and _pnm_maximum(image) < 255:
+        raise UnsupportedImageError(f"PNM files of maximum {_pnm_maximum(image)} are not supported yet (255 is)")
 
 
-def _bits_per_sample(image: Image.Image, path: Path) -> int:
+def _bits_per_sample(image: Image.Image, file: BinaryIO) -> int:
     """Bits per sample in the file, which may be more than Pillow would give us."""
     if image.format == "PNG":
-        with open(path, "rb") as file:
-            return file.read(25)[24]
-    if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
-        return max(bits) if isinstance(bits, tuple) else int(bits)
-    if image.format == "PPM":
-        return _pnm_bits(path)
+        return png.bit_depth(file)
+    if image.format == "PPM" and _pnm_maximum(image) > 255:
+        return _pnm_maximum(image).bit_length()
     return 16 if image.mode.startswith("I") else 8
 
 
-def _pnm_bits(path: Path) -> int:
-    """Bits of a PNM file; 9 stands for any maximum that Pillow would rescale."""
-    with open(path, "rb") as file:
-        head = file.read(4096)
-    if head[:2] in (b"P1", b"P4"):
-        return 1
-    if head[:2] not in (b"P2", b"P3", b"P5", b"P6"):
-        return 8
-    tokens: list[bytes] = []
-    for line in head[2:].split(b"\n"):
-        tokens += line.split(b"#")[0].split()
-        if len(tokens) >= 3:
-            break
-    maximum = int(tokens[2])
-    if maximum < 255:
-        raise UnsupportedImageError(f"PNM files with a maximum of {maximum} are not supported yet (255 is)")
-    return 8 if maximum == 255 else maximum.bit_length()
+def _pnm_maximum(image: Image.Image) -> int:
+    """The largest sample value of a PNM file, which Pillow would rescale to 255."""
+    arguments = image.tile[0][3]  # type: ignore[attr-defined]
+    return int(arguments[1]) if isinstance(arguments, tuple) and image.mode != "F" else 255
 
 
-def _to_picture(image: Image.Image) -> Picture:
+def _require_data(image: Image.Image, file: BinaryIO) -> None:
+    """Refuse headers that promise more than the file can hold, before memory is taken for it."""
+    ratio = _MAX_RATIOS.get((image.format, image.tile[0][0] if image.tile else ""))  # type: ignore[attr-defined]
+    least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
+    if ratio is not None and least_bits > 8 * ratio * os.fstat(file.fileno()).st_size:
+        raise UnreadableImageError(
+            f"the image is damaged: its header promises {image.width}x{image.height} pixels, the file is too small"
+        )
+
+
+def _require_memory(image: Image.Image) -> None:
+    check_size(image.height, image.width)
+    pixels = image.height * image.width
+    # Pillow has 4 bytes for pixels of several channels; two copies exist while an array is made of them.
+    channels = CHANNELS[_MODES[image.mode]]
+    memory.require(pixels * (2 * channels + (4 if channels > 1 else 1)))
+
+
+def _to_picture(image: Image.Image, found: dict[bytes, bytes]) -> Picture:
     mode = _MODES[image.mode]
     pixels = np.asarray(image, dtype=np.uint8)
-    if pixels.ndim == 2:
-        pixels = pixels[..., None]
     palette = b""
     if mode is Mode.PALETTE:
-        palette = bytes(image.getpalette("RGB") or b"")[: 3 * 256]
-    return Picture(mode, pixels, palette, metadata.collect(image))
+        palette = bytes(image.getpalette("RGB") or b"")[:MAX_PALETTE]
+        palette = palette[: len(palette) // 3 * 3]
+        if not palette:
+            raise UnreadableImageError("the image is damaged: it has no palette")
+    return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, found)

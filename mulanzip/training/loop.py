@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from mulanzip.architecture import HEADS, Config
@@ -23,7 +24,7 @@ from mulanzip.exact.model import IntegerModel, save
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY
 from mulanzip.exact.selftest import golden_digest
-from mulanzip.network import Denoiser
+from mulanzip.network import Conv, Denoiser
 from mulanzip.training.data import Patches
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
@@ -31,6 +32,7 @@ from mulanzip.training.patterns import draw_known
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
+FLOAT_MODEL = "float.safetensors"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Run:
         self.model = Denoiser(config)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
-        matrices = [p for m in self.model.body for p in m.parameters() if p.shape[0] == config.channels]
+        matrices = [m.weight for m in self.model.body if isinstance(m, Conv)]
         others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
         # Orthogonalised updates for the matrices: half the steps of Adam alone (docs/worklog.md).
         self.optimisers: list[torch.optim.Optimizer] = [
@@ -164,10 +166,11 @@ class Run:
         os.replace(temporary, self.folder / CHECKPOINT)
 
     def export(self) -> IntegerModel:
-        """The averaged weights as an integer model, also written to the folder."""
+        """The averaged weights as an integer model; both forms are also written to the folder."""
         model = export(self.average, {"steps": str(self.step), "seconds": str(round(self.seconds))})
         model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
+        save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
         return model
 
     def _load(self) -> None:

@@ -1,0 +1,32 @@
+"""Which sources are lossy already: their decoded pixels are kept, and are larger."""
+
+from __future__ import annotations
+
+import io
+from typing import BinaryIO
+
+from PIL import Image
+
+from mulanzip.imageio import tiff
+
+
+def lossy_format(image: Image.Image, file: BinaryIO) -> str | None:
+    """Name of the lossy format of an opened image and its file; None if it is lossless."""
+    if image.format == "JPEG":
+        return "JPEG"
+    if image.format == "TIFF" and image.info.get("compression") in tiff.LOSSY:
+        return "JPEG within TIFF"
+    if image.format == "WEBP" and _has_lossy_webp_frame(file):
+        return "lossy WebP"
+    return None
+
+
+def _has_lossy_webp_frame(file: BinaryIO) -> bool:
+    """Whether the chunk of the pixels is ``VP8 ``, and not ``VP8L``."""
+    file.seek(12)
+    while len(head := file.read(8)) == 8:
+        if head[:4] in (b"VP8 ", b"VP8L"):
+            return head[:4] == b"VP8 "
+        size = int.from_bytes(head[4:], "little")
+        file.seek(size + size % 2, io.SEEK_CUR)
+    return False

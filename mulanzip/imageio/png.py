@@ -1,0 +1,163 @@
+"""PNG files by chunks: reads what Pillow drops or changes, and writes metadata byte for byte."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+from PIL import Image
+
+from mulanzip.container import Mode
+from mulanzip.errors import CorruptFileError
+from mulanzip.imageio.pillow_image import to_pillow
+from mulanzip.picture import Picture
+
+Chunk = tuple[bytes, bytes]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_OVERHEAD = 12
+#: Chunks that go between the palette and the pixels; others go before the palette.
+_AFTER_PALETTE = (b"tRNS", b"bKGD", b"hIST")
+#: Chunks that stay true when the same pixels are compressed anew, beside those marked as safe to copy.
+_KEPT = (
+    *(b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT"),
+    *(b"bKGD", b"hIST", b"sPLT", b"tIME", b"oFFs", b"pCAL", b"sCAL", b"sTER"),
+)
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_GRAY, _RGB, _PALETTE = 0, 2, 3
+
+
+def _split(file: BinaryIO) -> Iterator[Chunk]:
+    """All chunks up to the first damaged one; pixel data as ``(b"IDAT", b"")``."""
+    file.seek(len(SIGNATURE))
+    while True:
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"IDAT":
+            file.seek(length + 4, io.SEEK_CUR)
+            yield kind, b""
+            continue
+        payload, crc = file.read(length), file.read(4)
+        if len(crc) < 4 or int.from_bytes(crc, "big") != zlib.crc32(kind + payload):
+            return
+        yield kind, payload
+
+
+def _join(kind: bytes, payload: bytes) -> bytes:
+    return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
+
+
+def bit_depth(file: BinaryIO) -> int:
+    """Bits per sample of a PNG file; leaves the file where it is."""
+    position = file.tell()
+    file.seek(24)
+    depth = file.read(1)[0]
+    file.seek(position)
+    return depth
+
+
+def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes]:
+    """Metadata of a PNG file that Pillow has read.
+
+    Returns:
+        chunks to be kept as they are, those before the palette first, without ICC, EXIF, XMP and resolution (which other formats have
+        as well); and the ``tRNS`` chunk's payload.  Values of gray samples are scaled to 8 bits.
+    """
+    kept: list[Chunk] = []
+    transparency = b""
+    depth, colour = 8, _GRAY
+    for kind, payload in _split(file):
+        if kind == b"IHDR":
+            depth, colour = payload[8], payload[9]
+        elif kind == b"tRNS" and colour == _PALETTE:
+            transparency = payload[:256]
+        elif kind == b"tRNS" and len(payload) == {_GRAY: 2, _RGB: 6}.get(colour):
+            transparency = _to_eight_bits(payload, depth) if colour == _GRAY else payload
+        elif _is_kept(kind, payload) and not (kind == b"hIST" and colour != _PALETTE):
+            scaled = kind == b"bKGD" and colour == _GRAY
+            kept.append((kind, _to_eight_bits(payload, depth) if scaled else payload))
+    return sorted(kept, key=_is_after_palette), transparency
+
+
+def _is_after_palette(chunk: Chunk) -> bool:
+    return chunk[0] in _AFTER_PALETTE
+
+
+def _is_kept(kind: bytes, payload: bytes) -> bool:
+    if kind == b"pHYs":
+        return payload[-1:] != b"\1"
+    if kind == b"eXIf" or (kind == b"iTXt" and payload.startswith(_XMP_KEYWORD)):
+        return False
+    ancillary, safe_to_copy = bool(kind[0] & 32), bool(kind[3] & 32)
+    return kind in _KEPT or (ancillary and safe_to_copy)
+
+
+def _to_eight_bits(payload: bytes, depth: int) -> bytes:
+    """A gray value of 2 or 4 bits on the scale of 8 bits, to which Pillow brings the pixels."""
+    if depth not in (2, 4) or len(payload) != 2:
+        return payload
+    value = payload[1] & ((1 << depth) - 1)
+    return bytes([0, value * 255 // ((1 << depth) - 1)])
+
+
+def pack_chunks(chunks: Iterable[Chunk]) -> bytes:
+    """Chunks as bytes: of each its length (4 bytes, big endian), kind and payload."""
+    return b"".join(len(payload).to_bytes(4, "big") + kind + payload for kind, payload in chunks)
+
+
+def unpack_chunks(packed: bytes) -> list[Chunk]:
+    """The inverse of :func:`pack_chunks`.
+
+    Raises:
+        CorruptFileError: if these are no chunks, or none that are metadata.
+    """
+    chunks: list[Chunk] = []
+    position = 0
+    while position < len(packed):
+        start = position + 8
+        length, kind = int.from_bytes(packed[position : position + 4], "big"), packed[position + 4 : start]
+        position = start + length
+        payload = packed[start:position]
+        if position > len(packed) or not kind.isalpha() or not _is_kept(kind, payload):
+            raise CorruptFileError("the PNG chunks are damaged")
+        chunks.append((kind, payload))
+    return chunks
+
+
+def icc_chunk(profile: bytes) -> Chunk:
+    return b"iCCP", b"ICC profile\0\0" + zlib.compress(profile, 9)
+
+
+def xmp_chunk(packet: bytes) -> Chunk:
+    return b"iTXt", _XMP_KEYWORD + b"\0\0\0\0" + packet
+
+
+def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
+    per_metre = [round(d / 0.0254).to_bytes(4, "big") for d in dpi]
+    return b"pHYs", b"".join(per_metre) + b"\1"
+
+
+def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
+    """A PNG file of the pixels with these chunks of metadata; the picture's own metadata is not looked at."""
+    front = [_join(*chunk) for chunk in chunks if not _is_after_palette(chunk)]
+    middle = [_join(*chunk) for chunk in chunks if _is_after_palette(chunk)]
+    if picture.mode is Mode.PALETTE:
+        middle.insert(0, _join(b"PLTE", picture.palette))
+    buffer = io.BytesIO()
+    _full_palette(picture).save(buffer, "PNG", optimize=True)
+    data = buffer.getbuffer()
+    pixels = bytes(data[:4096]).index(b"IDAT") - 4
+    header = len(SIGNATURE) + _OVERHEAD + 13
+    return b"".join((data[:header], *front, *middle, data[pixels:]))
+
+
+def _full_palette(picture: Picture) -> Image.Image:
+    """Pillow's image, with a palette for all indices: its length chooses the bits per index."""
+    if picture.mode is not Mode.PALETTE:
+        return to_pillow(picture)
+    missing = 3 * (int(picture.pixels.max()) + 1) - len(picture.palette)
+    return to_pillow(Picture(Mode.PALETTE, picture.pixels, picture.palette + bytes(max(0, missing))))

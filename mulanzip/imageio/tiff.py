@@ -1,0 +1,108 @@
+"""TIFF files: what Pillow would lose, and the descriptive tags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from mulanzip.errors import UnsupportedImageError
+from mulanzip.imageio import tiff_tags
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+#: Names of compressions, as Pillow has them, that change the pixels.
+LOSSY = ("jpeg", "tiff_jpeg", "webp")
+
+_PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 262, 274, 320, 338
+_BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _RESOLUTION = 258, 277, 339, 282
+_YCBCR, _PREMULTIPLIED = 6, 1
+_FORMATS = {2: "signed samples", 3: "floating-point samples", 5: "complex samples", 6: "complex samples"}
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What a TIFF file says beside its pixels.
+
+    Attributes:
+        exif: its descriptive tags as an EXIF block, empty if there are none.
+        dropped: the tags that are in no way kept.
+        has_resolution: whether it gives a resolution, which Pillow makes up where it does not.
+    """
+
+    exif: bytes
+    dropped: list[int]
+    has_resolution: bool
+
+
+def refuse_deep_samples(file: BinaryIO) -> None:
+    """Refuse samples that are not integers of up to 8 bits, of which Pillow knows only some.
+
+    Raises:
+        UnsupportedImageError
+    """
+    try:
+        directory = tiff_tags.read(file, (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
+    except ValueError:
+        return  # Pillow will complain.
+    for form in directory.numbers(_SAMPLE_FORMAT):
+        if form in _FORMATS:
+            raise UnsupportedImageError(f"{_FORMATS[form]} are not supported yet")
+    depth = max(directory.numbers(_BITS_PER_SAMPLE), default=1)
+    if depth > 8:
+        raise UnsupportedImageError(f"{depth}-bit samples are not supported yet (8 bits at most)")
+
+
+def refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
+    """Refuse what Pillow converts, or drops.
+
+    Raises:
+        UnsupportedImageError
+        ValueError: if the tags are damaged.
+    """
+    directory = tiff_tags.read(file, (_PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES, _COLORMAP))
+    if image.mode == "RGBA" and _PREMULTIPLIED in directory.numbers(_EXTRA_SAMPLES):
+        raise UnsupportedImageError("premultiplied alpha is not supported yet")
+    samples = max(directory.numbers(_SAMPLES_PER_PIXEL), default=1)
+    if samples > len(image.getbands()):
+        raise UnsupportedImageError(f"{samples} samples per pixel are not supported yet for {image.mode} images")
+    is_converted = image.mode == "RGB" and image.info.get("compression") not in LOSSY
+    if is_converted and _YCBCR in directory.numbers(_PHOTOMETRIC):
+        raise UnsupportedImageError("YCbCr colour is not supported yet")
+    # Pillow keeps the high byte, which is all where the low one is zero or the same.
+    if image.mode == "P" and any(v & 255 not in (0, v >> 8) for v in directory.numbers(_COLORMAP)):
+        raise UnsupportedImageError("palettes of 16-bit colours are not supported yet")
+
+
+def read_tags(file: BinaryIO) -> Tags:
+    """What the file says beside its pixels.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    directory = tiff_tags.read(file)
+    kept = {tag: entry for tag, entry in directory.entries.items() if tag in tiff_tags.DESCRIPTIVE}
+    return Tags(
+        exif=tiff_tags.to_block(tiff_tags.Directory(directory.order, kept)) if kept else b"",
+        dropped=sorted(set(directory.entries) - tiff_tags.DESCRIPTIVE - tiff_tags.STRUCTURAL),
+        has_resolution=_RESOLUTION in directory.entries,
+    )
+
+
+def orientation(image: Image.Image) -> int:
+    """The turn that Pillow is going to make, as an EXIF orientation; from the file's tag or its XMP."""
+    return int(image.getexif().get(_ORIENTATION, 1))
+
+
+def as_stored(image: Image.Image, turned: int) -> Image.Image:
+    """Undo the turn to upright that Pillow makes while it loads a TIFF file of orientation ``turned``."""
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    return image.transpose(undo[turned]) if turned in undo else image

@@ -1,0 +1,185 @@
+"""TIFF directories as bytes: EXIF is one, and what describes a TIFF file is part of one.
+
+Values are copied as bytes and never interpreted.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+XMP = 700
+_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 34665, 34853, 40965
+#: Where directories may be below directories.
+_NESTED: dict[int, Any] = {_EXIF_IFD: {_INTEROPERABILITY_IFD: {}}, _GPS_IFD: {}}
+_POINTERS = (_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD)
+
+#: Tags that describe the image however it is compressed: texts, orientation, IPTC, place on earth.
+DESCRIPTIVE = frozenset(
+    (
+        *(269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 33432, 33723),
+        *(33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113),
+        *(40091, 40092, 40093, 40094, 40095),
+        *(_EXIF_IFD, _GPS_IFD),
+    )
+)
+#: Tags that are about the file, or that are kept elsewhere: layout, compression, resolution, ICC, XMP.
+STRUCTURAL = frozenset(
+    (
+        *(*range(254, 267), 273, *range(277, 285), *range(288, 294), 296, 297),
+        *(*range(317, 323), 323, 324, 325, 330, 332, 334, *range(336, 348)),
+        *(*range(512, 522), *range(529, 533), 559, XMP, 34675),
+    )
+)
+
+#: Bytes of one element by type; and of what has a byte order in it.
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_UNITS = {**_SIZES, 5: 4, 10: 4}
+_BYTE, _LONG = 1, 4
+_BIG_TIFF = 43
+_MAX_BYTES = 1 << 26
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tag's type, and its value: bytes in the directory's byte order, or a directory below."""
+
+    kind: int
+    value: bytes | Directory
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Entries by tag.
+
+    Attributes:
+        order: ``<`` or ``>``, as :mod:`struct` has it.
+    """
+
+    order: str
+    entries: dict[int, Entry]
+
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """A tag's integers; none where it is missing, or has something else."""
+        entry = self.entries.get(tag)
+        if entry is None or isinstance(entry.value, Directory):
+            return ()
+        unit = _SIZES[entry.kind]
+        return tuple(_number(entry.value[i : i + unit], self.order) for i in range(0, len(entry.value), unit))
+
+
+def _number(data: bytes, order: str) -> int:
+    return int.from_bytes(data, "little" if order == "<" else "big")
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO):
+        self._end = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        head = file.read(16)
+        self._file = file
+        self.order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+        if not self.order or len(head) < 8:
+            raise ValueError("no TIFF structure")
+        self._is_big = self._number(head[2:4]) == _BIG_TIFF
+        self.first = self._number(head[8:16] if self._is_big else head[4:8])
+        self._left = _MAX_BYTES
+
+    def _number(self, data: bytes) -> int:
+        return _number(data, self.order)
+
+    def _read(self, offset: int, size: int) -> bytes:
+        self._left -= size
+        if self._left < 0 or offset + size > self._end:
+            raise ValueError("a TIFF directory is too large, or truncated")
+        self._file.seek(offset)
+        return self._file.read(size)
+
+    def directory(self, offset: int, wanted: Container[int] | None, nested: dict[int, Any]) -> Directory:
+        """The directory at ``offset``: its wanted tags (None: all) of known types."""
+        form = struct.Struct(self.order + ("HHQ8s" if self._is_big else "HHI4s"))
+        start = offset + (8 if self._is_big else 2)
+        rows = self._read(start, form.size * self._number(self._read(offset, start - offset)))
+        entries: dict[int, Entry] = {}
+        for tag, kind, count, field in form.iter_unpack(rows):
+            if tag in nested:
+                place = self._number(field[:4] if kind in _SIZES else field)
+                below = self.directory(place, None, nested[tag])
+                entries[tag] = Entry(_LONG, below)
+            elif kind in _SIZES and tag not in _POINTERS and (wanted is None or tag in wanted):
+                size = count * _SIZES[kind]
+                value = field[:size] if size <= len(field) else self._read(self._number(field), size)
+                entries[tag] = Entry(kind, value)
+        return Directory(self.order, entries)
+
+
+def read(file: BinaryIO, wanted: Container[int] | None = None) -> Directory:
+    """The first directory of a TIFF file, or of an EXIF block, with EXIF and GPS below it.
+
+    Args:
+        wanted: the tags to read, by default all.
+
+    Raises:
+        ValueError: if there is no such directory, or a damaged one.
+    """
+    reader = _Reader(file)
+    return reader.directory(reader.first, wanted, _NESTED)
+
+
+def _swapped(entry: Entry) -> bytes:
+    assert isinstance(entry.value, bytes)
+    unit = _UNITS[entry.kind]
+    return b"".join(entry.value[i : i + unit][::-1] for i in range(0, len(entry.value), unit))
+
+
+def _in_order(directory: Directory, order: str) -> Directory:
+    if directory.order == order:
+        return directory
+    entries = {}
+    for tag, entry in directory.entries.items():
+        value = _in_order(entry.value, order) if isinstance(entry.value, Directory) else _swapped(entry)
+        entries[tag] = Entry(entry.kind, value)
+    return Directory(order, entries)
+
+
+def _pack(directory: Directory, offset: int) -> bytes:
+    """A directory that will be at ``offset``: entries, then what they point to."""
+    order, rows, data = directory.order, b"", b""
+    start = offset + 2 + 12 * len(directory.entries) + 4
+    for tag, entry in sorted(directory.entries.items()):
+        place = start + len(data)
+        if isinstance(entry.value, Directory):
+            count, field, below = 1, struct.pack(order + "I", place), _pack(entry.value, place)
+        else:
+            count = len(entry.value) // _SIZES[entry.kind]
+            below = entry.value if len(entry.value) > 4 else b""
+            field = struct.pack(order + "I", place) if below else entry.value.ljust(4, b"\0")
+        rows += struct.pack(order + "HHI4s", tag, entry.kind, count, field)
+        data += below + bytes(len(below) % 2)
+    return struct.pack(order + "H", len(directory.entries)) + rows + bytes(4) + data
+
+
+def to_block(directory: Directory) -> bytes:
+    """An EXIF block of the directory."""
+    head = b"II*\0" if directory.order == "<" else b"MM\0*"
+    return head + struct.pack(directory.order + "I", 8) + _pack(directory, 8)
+
+
+def added(tiff: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:
+    """A TIFF file with the descriptive tags of an EXIF block, and an XMP packet.
+
+    Raises:
+        ValueError: if the EXIF block is damaged.
+    """
+    own = read(io.BytesIO(tiff))
+    entries = dict(own.entries)
+    if exif:
+        entries.update(_in_order(read(io.BytesIO(exif), DESCRIPTIVE), own.order).entries)
+    if xmp:
+        entries[XMP] = Entry(_BYTE, xmp)
+    tiff += bytes(len(tiff) % 2)
+    place = struct.pack(own.order + "I", len(tiff))
+    return b"".join((tiff[:4], place, tiff[8:], _pack(Directory(own.order, entries), len(tiff))))

@@ -1,0 +1,94 @@
+"""What :mod:`test_exactness` runs in processes of their own: ``python exactness_process.py OPTIONS``.
+
+Codes images, decodes files, runs the network in batches, and prints digests of everything as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import locale
+from pathlib import Path
+
+import numpy as np
+import torch
+from conftest import noise, photo, smooth
+
+import mulanzip
+from mulanzip import registry
+from mulanzip.architecture import HEADS, INPUT_PLANES
+from mulanzip.exact.network import IntegerNetwork
+from mulanzip.exact.runtime import open_runtime
+from mulanzip.noise import SCHEDULE_NAMES
+
+BATCHES = (1, 15, 16, 17, 32)
+
+
+def images(large: bool) -> dict[str, np.ndarray]:
+    """A small colour image, a gray one, one that nothing predicts; and one of several tiles."""
+    found = {"colour": photo(96, 80), "gray": smooth(61, 67, 1), "noise": noise(17, 33)}
+    if large:
+        found["tiles"] = photo(530, 520)
+    return found
+
+
+def digest(data: bytes | np.ndarray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data).hexdigest()[:32]
+
+
+@torch.inference_mode()
+def batches(network: IntegerNetwork) -> str:
+    """Digest of the features and outputs of 64 inputs; smaller batches must give the same for their share."""
+    planes = torch.from_numpy(noise(64 * 6, 5, INPUT_PLANES).reshape(64, 6, 5, INPUT_PLANES)).permute(0, 3, 1, 2)
+    planes = planes // 4
+
+    def run(size: int) -> list[torch.Tensor]:
+        features = network.features(planes[:size], 1)
+        outputs = [o for head in range(len(HEADS)) for o in network.outputs(features, head, 1)]
+        return [t.cpu().to(torch.int32) for t in (features, *outputs)]
+
+    whole = run(64)
+    for size in BATCHES:
+        for part, expected in zip(run(size), whole, strict=True):
+            if not torch.equal(part, expected[:size]):
+                raise SystemExit(f"a batch of {size} differs")
+    return digest(b"".join(t.contiguous().numpy().astype("<i4").tobytes() for t in whole))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--large", action="store_true", help="code an image of several tiles, too")
+    parser.add_argument("--no-mkldnn", action="store_true", help="no oneDNN in torch's own operators")
+    parser.add_argument("--locale", default="")
+    parser.add_argument("--write", type=Path, help="keep the files in this folder")
+    parser.add_argument("--read", type=Path, help="decode the files in this folder")
+    options = parser.parse_args()
+    if options.no_mkldnn:
+        torch.backends.mkldnn.set_flags(False)
+    if options.locale:
+        locale.setlocale(locale.LC_ALL, options.locale)
+    runtime = open_runtime(registry.find("photo").path, options.device, options.threads)
+    coding = {"device": options.device, "threads": options.threads}
+    with runtime.intra_threads(options.threads):
+        report = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
+    files, pixels = {}, {}
+    for number, (name, image) in enumerate(images(options.large).items()):
+        schedule = SCHEDULE_NAMES[-number]
+        data = mulanzip.encode(image, effort=1, schedule=schedule, stored=False, **coding)
+        files[name] = digest(data)
+        if options.write:
+            (options.write / f"{name}.mzp").write_bytes(data)
+        if options.read:
+            data = (options.read / f"{name}.mzp").read_bytes()
+        restored = mulanzip.decode(data, **coding)
+        if not np.array_equal(restored, image):
+            raise SystemExit(f"{name} is not restored")
+        pixels[name] = digest(restored)
+    print(json.dumps({**report, "files": files, "pixels": pixels}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Make the golden files anew: ``python tests/golden/make.py``.
+
+They pin the format: a release must decode all of them, and encode the model's ones to the same bytes.
+Make them anew only when the format or the shipped model changes before it is frozen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent))
+
+from conftest import photo  # noqa: E402
+
+from mulanzip import api, registry  # noqa: E402
+from mulanzip.container import Mode  # noqa: E402
+from mulanzip.picture import Picture  # noqa: E402
+
+HASHES = FOLDER / "hashes.json"
+
+
+def stable_noise(label: str, *shape: int) -> np.ndarray:
+    """Bytes that no version of any library changes: uint8 of ``shape``."""
+    return np.frombuffer(hashlib.shake_256(label.encode()).digest(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
+
+
+def waves(height: int, width: int, channels: int) -> np.ndarray:
+    """Gradients that rise and fall, with two bits of noise."""
+    y, x = np.mgrid[:height, :width]
+    planes = np.stack([(3 + k) * x + (5 - k) * y + x * y // (9 + k) for k in range(channels)], 2)
+    return (np.abs(planes % 400 - 200) + stable_noise("waves", height, width, channels) % 4).astype(np.uint8)
+
+
+def _palette() -> Picture:
+    indices = stable_noise("palette", 20, 21, 1) % 5
+    return Picture(Mode.PALETTE, indices, stable_noise("colours", 15).tobytes(), {b"trns": b"\xff\x80\x00"})
+
+
+def _metadata() -> Picture:
+    kinds = {b"iccp": b"no real profile", b"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", b"text": b"[]"}
+    return Picture(Mode.RGB, waves(12, 10, 3), b"", kinds)
+
+
+#: Coded by the model: picture, and schedule.
+CODED: dict[str, tuple[Callable[[], Picture], str]] = {
+    "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
+    "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
+    "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
+    "photo_three": (lambda: Picture.from_array(photo(31, 30)), "three"),
+    "photo_four": (lambda: Picture.from_array(photo(29, 32)), "four"),
+    "photo_six": (lambda: Picture.from_array(photo(28, 29)), "six"),
+    "noise": (lambda: Picture.from_array(stable_noise("noise", 13, 19, 3)), "default"),
+    "black": (lambda: Picture.from_array(np.zeros((50, 60, 3), dtype=np.uint8)), "default"),
+    "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),
+    "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "six"),
+    "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "four"),
+    "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
+    "metadata": (_metadata, "default"),
+}
+#: Stored forms, whose bytes depend on the libraries that wrote them: only decoding is pinned.
+STORED: dict[str, Callable[[], Picture]] = {
+    "palette": _palette,
+    "rgba": lambda: Picture.from_array(waves(15, 14, 4)),
+    "gray_alpha": lambda: Picture.from_array(waves(11, 13, 2)),
+    "bilevel": lambda: Picture.from_array(waves(17, 18, 1)[..., 0] > 90),
+    "stored_rgb": lambda: Picture.from_array(np.repeat(stable_noise("stripes", 1, 40, 3), 40, 0)),
+}
+
+
+def encode(name: str) -> bytes:
+    """A golden file's bytes as they are made today."""
+    if name in STORED:
+        return api.encode_picture(STORED[name](), threads=1)
+    picture, schedule = CODED[name]
+    return api.encode_picture(picture(), schedule=schedule, stored=False, threads=1)
+
+
+def describe(data: bytes) -> dict[str, str]:
+    """What is pinned of a file: its bytes, and the picture that it decodes to."""
+    picture = api.decode_picture(data, threads=1)
+    return {
+        "file": _digest(data),
+        "shape": " ".join(map(str, (picture.mode.name, *picture.pixels.shape))),
+        "pixels": _digest(picture.pixels.tobytes()),
+        "array": _digest(np.ascontiguousarray(picture.to_array()).tobytes()),
+        "rest": _digest(picture.palette + b"".join(k + picture.metadata[k] for k in sorted(picture.metadata))),
+    }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def main() -> None:
+    for old in FOLDER.glob("*.mzp"):
+        old.unlink()
+    found = {}
+    for name in (*CODED, *STORED):
+        data = encode(name)
+        (FOLDER / f"{name}.mzp").write_bytes(data)
+        found[name] = describe(data)
+    model = registry.find(registry.DEFAULT_MODEL).model_id.hex()
+    HASHES.write_text(json.dumps({"model": model, "files": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""Every image comes back exactly, whatever its size, its content, the schedule and the threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import images, noise, photo, smooth
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import mulanzip
+from mulanzip import api, codec, container, memory
+from mulanzip.codec import HASH_BYTES, decode_segments, encode_segments, walk_segment
+from mulanzip.coder import BitCounter
+from mulanzip.container import SEGMENT, Coding, Mode
+from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
+from mulanzip.exact.runtime import Runtime
+from mulanzip.lattice import segments
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.timings import Timings, measure
+
+
+def encode(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
+    """The image as the model codes it, never stored."""
+    return mulanzip.encode(image, schedule=schedule, threads=threads, stored=False)
+
+
+def assert_round_trip(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
+    data = encode(image, schedule, threads)
+    file = container.unpack(data)
+    assert file.header.coding is Coding.MODEL
+    assert len(file.of_kind(SEGMENT)) == len(segments(*image.shape[:2]))
+    restored = mulanzip.decode(data, threads=threads)
+    assert restored.dtype == np.uint8
+    np.testing.assert_array_equal(restored, image)
+    return data
+
+
+@settings(max_examples=80)
+@given(images(), st.sampled_from(SCHEDULE_NAMES))
+@example(np.zeros((1, 1), dtype=np.uint8), "default")
+@example(np.full((1, 1, 3), 255, dtype=np.uint8), "six")
+@example(noise(1, 67), "four")
+@example(noise(65, 1), "six")
+@example(noise(2, 2), "one")
+@example(np.zeros((65, 67, 3), dtype=np.uint8), "default")
+@example(np.full((64, 64, 3), 255, dtype=np.uint8), "default")
+@example(noise(65, 67), "default")
+def test_any_image_comes_back_exactly(image: np.ndarray, schedule: str) -> None:
+    assert_round_trip(image, schedule)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 2000), (2000, 1), (3, 1025), (700, 2)])
+def test_extremely_long_images_come_back_exactly(height: int, width: int) -> None:
+    assert_round_trip(photo(height, width))
+    assert_round_trip(smooth(height, width, 1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_several_tiles_come_back_exactly_and_threads_change_no_byte(channels: int) -> None:
+    image = photo(520, 530, channels)
+    assert len(segments(520, 530)) == 5
+    assert assert_round_trip(image, threads=1) == assert_round_trip(image, threads=3)
+
+
+def test_coding_is_repeatable() -> None:
+    image = smooth(40, 50)
+    assert encode(image) == encode(image)
+
+
+def test_photographs_become_smaller_than_noise_and_flat_images_nearly_vanish() -> None:
+    sizes = [len(encode(make(96, 96))) for make in (photo, noise)]
+    assert sizes[0] < 0.6 * sizes[1]
+    assert len(encode(np.full((96, 96, 3), 77, dtype=np.uint8))) < 800
+
+
+def test_noise_grows_by_little() -> None:
+    image = noise(128, 128)
+    assert len(encode(image)) < 1.2 * image.size
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "read-only": lambda a: (a.setflags(write=False), a)[1],
+    "Fortran order": np.asfortranarray,
+    "turned around": lambda a: a[::-1, ::-1],
+    "every second pixel": lambda a: np.repeat(np.repeat(a, 2, 0), 2, 1)[::2, ::2],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_memory_layout_does_not_matter(layout: str, channels: int) -> None:
+    image = smooth(21, 18, channels)
+    given_array = LAYOUTS[layout](image.copy())
+    before = given_array.copy()
+    assert encode(given_array) == encode(np.ascontiguousarray(given_array))
+    np.testing.assert_array_equal(given_array, before)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 99), st.sampled_from([(9, 8), (9, 8, 1), (9, 8, 2), (9, 8, 3), (9, 8, 4)]))
+def test_every_kind_of_array_comes_back(seed: int, shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    restored = mulanzip.decode(mulanzip.encode(image, threads=1), threads=1)
+    # A single channel loses its axis.
+    np.testing.assert_array_equal(restored, image.squeeze() if shape[-1] == 1 else image)
+
+
+def test_bilevel_arrays_come_back_as_such() -> None:
+    image = smooth(9, 11, 1) > 100
+    restored = mulanzip.decode(mulanzip.encode(image))
+    assert restored.dtype == np.bool_
+    np.testing.assert_array_equal(restored, image)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((0, 5), dtype=np.uint8),
+        np.zeros((5, 5, 5), dtype=np.uint8),
+        np.zeros((2, 2, 2, 2), dtype=np.uint8),
+        np.zeros(5, dtype=np.uint8),
+        np.zeros((5, 5), dtype=np.uint16),
+        np.zeros((5, 5), dtype=np.float32),
+        np.zeros((5, 5), dtype=np.int8),
+        np.zeros((5, 5, 3), dtype=bool),
+    ],
+)
+def test_what_is_no_image_is_refused(array: np.ndarray) -> None:
+    with pytest.raises(UnsupportedImageError):
+        mulanzip.encode(array)
+
+
+@pytest.mark.parametrize("options", [{"effort": 0}, {"effort": 10}, {"schedule": "seven"}, {"threads": 0}])
+def test_unknown_options_are_value_errors(options: dict) -> None:
+    with pytest.raises(ValueError, match=r"effort|schedule|threads"):
+        mulanzip.encode(smooth(4, 4), **options)
+
+
+def test_the_smaller_of_model_and_stored_form_is_kept() -> None:
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[::2] = np.random.default_rng(1).integers(0, 256, (64, 3), dtype=np.uint8)
+    with_both, model_only = mulanzip.encode(stripes, threads=1), encode(stripes)
+    assert container.unpack(with_both).header.coding is Coding.STORED
+    assert len(with_both) < len(model_only)
+    np.testing.assert_array_equal(mulanzip.decode(with_both), stripes)
+    picture = photo(64, 64)
+    assert mulanzip.encode(picture, threads=1) == encode(picture)
+
+
+def test_the_header_says_what_was_coded() -> None:
+    header = container.unpack(encode(smooth(12, 34, 1), "six")).header
+    assert (header.width, header.height, header.mode) == (34, 12, Mode.GRAY)
+    assert SCHEDULE_NAMES[header.schedule] == "six"
+    assert header.model_id == mulanzip.registry.find("photo").model_id
+
+
+def test_gray_pixels_in_colour_cost_little_more_than_gray() -> None:
+    gray = photo(64, 64, 1)
+    assert len(encode(np.repeat(gray[..., None], 3, 2))) < 1.5 * len(encode(gray))
+
+
+def test_coding_order_of_colours_inverts_itself() -> None:
+    image = smooth(5, 6)
+    np.testing.assert_array_equal(from_coding_order(to_coding_order(image)), image)
+    np.testing.assert_array_equal(to_coding_order(image)[..., 0], image[..., 1])
+
+
+# Segments.
+
+
+@pytest.fixture
+def planes() -> np.ndarray:
+    return to_coding_order(photo(48, 40))
+
+
+def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
+    for schedule in SCHEDULES.values():
+        (payload,) = encode_segments(planes, runtime, schedule)
+        counter = BitCounter()
+        walk_segment(segments(48, 40)[0], planes, runtime, schedule, counter, decoding=False)
+        assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
+        decoded = decode_segments([payload], planes.shape, runtime, schedule)
+        np.testing.assert_array_equal(decoded, planes)
+
+
+def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
+    image = to_coding_order(photo(514, 6))
+    schedule = SCHEDULES["default"]
+    payloads = encode_segments(image, runtime, schedule)
+    assert len(payloads) == 3
+    for index in range(3):
+        damaged = list(payloads)
+        damaged[index] = damaged[index][:HASH_BYTES] + bytes([damaged[index][HASH_BYTES] ^ 1]) + payloads[index][9:]
+        with pytest.raises(CorruptFileError, match=rf"segment {index} of 3|goes on after"):
+            decode_segments(damaged, image.shape, runtime, schedule)
+
+
+def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
+    schedule = SCHEDULES["default"]
+    (payload,) = encode_segments(planes, runtime, schedule)
+    (other,) = encode_segments(planes[::-1].copy(), runtime, schedule)
+    with pytest.raises(CorruptFileError):
+        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedule)
+    with pytest.raises(CorruptFileError):
+        decode_segments([payload], planes.shape, runtime, SCHEDULES["one"])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> None:
+    image = to_coding_order(photo(514, 514))
+    several = Runtime(runtime.network, runtime.tables, threads)
+
+    def progress(share: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_segments(image, several, SCHEDULES["one"], progress)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
+    seen: list[float] = []
+    image = to_coding_order(photo(514, 30))
+    several = Runtime(runtime.network, runtime.tables, threads)
+    payloads = encode_segments(image, several, SCHEDULES["one"], seen.append)
+    assert seen == sorted(seen)
+    assert len(seen) == len(payloads)
+    assert seen[-1] == pytest.approx(1)
+
+
+def test_times_of_all_threads_are_measured() -> None:
+    image = photo(514, 514)
+    with measure() as timings:
+        data = encode(image, "one", threads=2)
+        mulanzip.decode(data, threads=2)
+    assert min(timings.network, timings.tables, timings.coder) > 0
+    untouched = Timings()
+    encode(smooth(5, 5))
+    assert untouched.network == 0
+
+
+# Memory.
+
+
+def test_too_little_memory_is_a_limit_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = smooth(30, 30)
+    data = encode(image)
+    monkeypatch.setattr(memory, "available", lambda: 1 << 20)
+    with pytest.raises(LimitError, match="MiB"):
+        encode(image)
+    with pytest.raises(LimitError, match="MiB"):
+        mulanzip.decode(data)
+    stored = mulanzip.encode(np.zeros((2000, 2000, 4), dtype=np.uint8))
+    with pytest.raises(LimitError, match="MiB"):
+        mulanzip.decode(stored)
+
+
+def test_where_the_system_tells_nothing_memory_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: None)
+    assert_round_trip(smooth(10, 10))
+
+
+def test_efforts_and_bytes_of_hashes_are_what_files_were_made_with() -> None:
+    assert (api.EFFORTS[0], api.EFFORTS[-1], api.DEFAULT_EFFORT) == (1, 9, 5)
+    assert codec.HASH_BYTES == 8
