@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 
-# Training runs and other tests share the machine: no deadline.
+# Workers of pytest-xdist share the cores: threads that wait for each other by spinning would take all their time.
+# Set before torch is imported; processes of their own inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Other work shares the machine: no deadline.
 settings.register_profile("mulanzip", deadline=None, print_blob=True, max_examples=50)
 settings.load_profile("mulanzip")
 

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import locale
+import math
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def batches(network: IntegerNetwork) -> str:
     return digest(b"".join(t.contiguous().numpy().astype("<i4").tobytes() for t in whole))
 
 
+def check_powers() -> None:
+    """Powers of two must be exact for every shift that a layer may have, in vectors and alone."""
+    shifts = torch.arange(-16, 17)
+    for dtype in (torch.float32, torch.float64):
+        exact = [math.ldexp(1, int(s)) for s in shifts]
+        if torch.exp2(shifts.to(dtype)).tolist() != exact or [float(torch.exp2(s.to(dtype))) for s in shifts] != exact:
+            raise SystemExit(f"powers of two in {dtype} are not exact")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
@@ -70,6 +80,7 @@ def main() -> None:
         torch.backends.mkldnn.set_flags(False)
     if options.locale:
         locale.setlocale(locale.LC_ALL, options.locale)
+    check_powers()
     runtime = open_runtime(registry.find("photo").path, options.device, options.threads)
     coding = {"device": options.device, "threads": options.threads}
     with runtime.intra_threads(options.threads):

@@ -83,7 +83,7 @@ def test_unpacking_a_header_inverts_packing(header: Header) -> None:
     assert Header.unpack(data) == header
 
 
-@given(headers(), st.lists(ancillary, max_size=4), st.data())
+@given(headers(), st.lists(ancillary, max_size=4, unique_by=lambda c: c.kind), st.data())
 def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], data: st.DataObject) -> None:
     needed = [Chunk(STORED, b"pixels")]
     if header.coding is Coding.MODEL:
@@ -241,6 +241,11 @@ def test_the_end_mark_must_be_there_and_empty() -> None:
 def test_a_wrong_number_of_parts_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="parts"):
         unpack(data)
+
+
+def test_the_same_kind_of_metadata_twice_is_refused() -> None:
+    with pytest.raises(CorruptFileError, match="twice"):
+        unpack(with_chunks(Chunk(b"exif", b"1"), *SEGMENTS, Chunk(b"exif", b"1")))
 
 
 @pytest.mark.parametrize("length", [0, 4, 6, 1000, 1 << 31, 2**32 - 1])

@@ -92,9 +92,7 @@ def nearest(known: np.ndarray, values: np.ndarray, phase: int, i: int, j: int) -
     def among(offsets: list[tuple[int, int]]) -> list[int]:
         places = [(row + r, column + c) for r, c in offsets]
         return [
-            int(values[p])
-            for p in places
-            if 0 <= p[0] < values.shape[0] and 0 <= p[1] < values.shape[1] and known[p]
+            int(values[p]) for p in places if 0 <= p[0] < values.shape[0] and 0 <= p[1] < values.shape[1] and known[p]
         ]
 
     straight = among([(-1, 0), (1, 0), (0, -1), (0, 1)])

@@ -308,16 +308,18 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
     outputs[:, 3 * k : 6 * k, 0, 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
     outputs[:, 3 * k : 6 * k, 0, 3] = -1.01 * LOG_SCALE_LIMIT
     weights = torch.rand(1, 1, 40, generator=rng)
-    exact_leaf = outputs.double().requires_grad_()
-    exact = (plain_bits(exact_leaf, base.double(), values, k) * weights[:, None]).sum()
-    (2 * exact).backward()
-    assert exact_leaf.grad is not None
-    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 0.03)):
+    # In float32, differences of nearly equal CDFs are rough: there, only values that are not next to impossible.
+    likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(1)
+    for dtype, tolerance, weight in ((torch.float64, 1e-9, weights), (torch.float32, 0.01, weights * likely)):
+        exact_leaf = outputs.double().requires_grad_()
+        exact = (plain_bits(exact_leaf, base.double(), values, k) * weight[:, None]).sum()
+        (2 * exact).backward()
         leaf = outputs.to(dtype).requires_grad_()
-        loss = code_length(leaf, base.to(dtype), values, weights.to(dtype), k)
+        loss = code_length(leaf, base.to(dtype), values, weight.to(dtype), k)
         (2 * loss).backward()
         assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=tolerance)
         assert leaf.grad is not None
+        assert exact_leaf.grad is not None
         assert (leaf.grad - exact_leaf.grad).norm() <= tolerance * exact_leaf.grad.norm()
         assert not leaf.grad[:, 3 * k : 6 * k, 0, 2:4].any()
 
@@ -334,4 +336,3 @@ def test_weights_of_zero_cost_nothing_and_pull_at_nothing() -> None:
     assert leaf.grad is not None
     assert not leaf.grad[..., :4].any()
     assert leaf.grad[..., 4].any()
-

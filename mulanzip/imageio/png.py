@@ -64,8 +64,9 @@ def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes]:
     """Metadata of a PNG file that Pillow has read.
 
     Returns:
-        chunks to be kept as they are, those before the palette first, without ICC, EXIF, XMP and resolution (which other formats have
-        as well); and the ``tRNS`` chunk's payload.  Values of gray samples are scaled to 8 bits.
+        chunks to be kept as they are, those before the palette first, without ICC, EXIF, XMP and resolution
+        (which other formats have as well); and the ``tRNS`` chunk's payload.  Gray values in them are
+        scaled to 8 bits.
     """
     kept: list[Chunk] = []
     transparency = b""

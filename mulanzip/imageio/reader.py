@@ -80,6 +80,7 @@ def _why_not(start: bytes) -> str:
 
 def _read(image: Image.Image, file: BinaryIO) -> tuple[Picture, list[str]]:
     _refuse_inexact(image, file)
+    check_size(image.height, image.width)
     _require_data(image, file)
     _require_memory(image)
     notes = []
@@ -142,7 +143,8 @@ def _pnm_maximum(image: Image.Image) -> int:
 
 def _require_data(image: Image.Image, file: BinaryIO) -> None:
     """Refuse headers that promise more than the file can hold, before memory is taken for it."""
-    ratio = _MAX_RATIOS.get((image.format, image.tile[0][0] if image.tile else ""))  # type: ignore[attr-defined]
+    decoder = image.tile[0][0] if image.tile else ""  # type: ignore[attr-defined]
+    ratio = _MAX_RATIOS.get((str(image.format), decoder))
     least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
     if ratio is not None and least_bits > 8 * ratio * os.fstat(file.fileno()).st_size:
         raise UnreadableImageError(
@@ -151,7 +153,6 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _require_memory(image: Image.Image) -> None:
-    check_size(image.height, image.width)
     pixels = image.height * image.width
     # Pillow has 4 bytes for pixels of several channels; two copies exist while an array is made of them.
     channels = CHANNELS[_MODES[image.mode]]

@@ -43,9 +43,9 @@ def _palette() -> Picture:
     return Picture(Mode.PALETTE, indices, stable_noise("colours", 15).tobytes(), {b"trns": b"\xff\x80\x00"})
 
 
-def _metadata() -> Picture:
-    kinds = {b"iccp": b"no real profile", b"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0", b"text": b"[]"}
-    return Picture(Mode.RGB, waves(12, 10, 3), b"", kinds)
+def _rgba() -> Picture:
+    kinds = {b"iccp": b"no real profile", b"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}
+    return Picture(Mode.RGBA, waves(15, 14, 4), b"", kinds)
 
 
 #: Coded by the model: picture, and schedule.
@@ -62,12 +62,11 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "six"),
     "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "four"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
-    "metadata": (_metadata, "default"),
 }
 #: Stored forms, whose bytes depend on the libraries that wrote them: only decoding is pinned.
 STORED: dict[str, Callable[[], Picture]] = {
     "palette": _palette,
-    "rgba": lambda: Picture.from_array(waves(15, 14, 4)),
+    "rgba": _rgba,
     "gray_alpha": lambda: Picture.from_array(waves(11, 13, 2)),
     "bilevel": lambda: Picture.from_array(waves(17, 18, 1)[..., 0] > 90),
     "stored_rgb": lambda: Picture.from_array(np.repeat(stable_noise("stripes", 1, 40, 3), 40, 0)),

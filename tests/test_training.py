@@ -1,0 +1,235 @@
+"""A run of a few seconds improves, goes on where it stopped, and exports a model that codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photo, run_python, smooth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import mulanzip
+from mulanzip.architecture import HEADS, Config
+from mulanzip.exact.model import load
+from mulanzip.lattice import A
+from mulanzip.network import Denoiser, power_of_two_scale
+from mulanzip.training.data import LEVELS, Patches, load_images
+from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOG, MODEL, Recipe, Run
+from mulanzip.training.objective import cells_of, image_bits, step_bits
+from mulanzip.training.patterns import draw_known
+
+CONFIG = Config(channels=8, blocks=1, mixtures=2, level_classes=2)
+IMAGES = [smooth(90, 100, seed=s) for s in range(3)] + [photo(160, 150)]
+VALIDATION = [smooth(64, 64, seed=9)]
+
+
+def start(folder: Path, seconds: float, seed: int = 0) -> Run:
+    return Run(folder, IMAGES, VALIDATION, CONFIG, Recipe(hours=seconds / 3600, batch_cells=512, seed=seed))
+
+
+def nothing(run: Run, bpsp: float) -> None:
+    """No report."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
+    """A finished run, and what it reached before its first step."""
+    run = start(tmp_path_factory.mktemp("run"), 4)
+    before = run.validate()
+    run.train(nothing, log_every=1)
+    run.export()
+    return run, before
+
+
+def test_training_improves_the_validation_loss(finished: tuple[Run, float]) -> None:
+    run, before = finished
+    assert run.step >= 20
+    assert run.validate() < before - 0.1
+
+
+def test_the_log_is_json_lines(finished: tuple[Run, float]) -> None:
+    entries = [json.loads(line) for line in (finished[0].folder / LOG).read_text().splitlines()]
+    assert len(entries) >= 2
+    for key in ("seconds", "step", "train", "validation"):
+        values = [e[key] for e in entries]
+        assert all(np.isfinite(values))
+        if key in ("seconds", "step"):
+            assert values == sorted(values)
+
+
+def test_the_exported_model_codes_images_losslessly(finished: tuple[Run, float]) -> None:
+    path = finished[0].folder / MODEL
+    assert load(path).config == CONFIG
+    for image in (photo(70, 51), smooth(33, 40, 1)):
+        data = mulanzip.encode(image, model=str(path), stored=False, threads=1)
+        np.testing.assert_array_equal(mulanzip.decode(data, model=str(path), threads=1), image)
+
+
+def test_the_training_loss_is_the_size_of_the_file(finished: tuple[Run, float]) -> None:
+    run, _ = finished
+    image = smooth(64, 64, seed=9)
+    run.average.quantise()
+    in_theory = image_bits(run.average, np.ascontiguousarray(image), autocast=False)
+    rgb = np.ascontiguousarray(image[..., [1, 0, 2]])
+    data = mulanzip.encode(rgb, model=str(run.folder / MODEL), stored=False, threads=1)
+    # The file has 81 bytes of frame and hashes, and the flat coarsest level.
+    assert 8 * (len(data) - 81) - 16 * 24 == pytest.approx(in_theory, rel=0.01)
+
+
+def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -> None:
+    run = start(tmp_path, 1000)
+    run.validate()
+    for _ in range(3):
+        run._step()
+    run.seconds = 12.5
+    run.save()
+    again = start(tmp_path, 1000)
+    assert (again.step, again.seconds) == (3, 12.5)
+    assert again.patches.rng.bit_generator.state == run.patches.rng.bit_generator.state
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor)
+        assert torch.equal(again.average.state_dict()[name], run.average.state_dict()[name])
+    for one, other in zip(again.optimisers, run.optimisers, strict=True):
+        assert str(one.state_dict()) == str(other.state_dict())
+    # What follows is the same as without the pause.
+    assert [again._step() for _ in range(3)] == pytest.approx([run._step() for _ in range(3)], rel=1e-4)
+
+
+def test_runs_of_another_seed_differ(tmp_path: Path) -> None:
+    losses = [start(tmp_path / str(seed), 1000, seed)._step() for seed in (1, 2)]
+    assert losses[0] != losses[1]
+
+
+def test_a_finished_run_has_nothing_left_to_do(finished: tuple[Run, float]) -> None:
+    run, _ = finished
+    again = start(run.folder, 4)
+    assert again.progress == 1
+    again.train(nothing)
+    assert again.step == run.step
+
+
+def test_checkpoints_appear_whole(finished: tuple[Run, float]) -> None:
+    assert {p.name for p in finished[0].folder.iterdir()} == {CHECKPOINT, LOG, MODEL, FLOAT_MODEL}
+
+
+def test_the_command_trains_resumes_and_exports(tmp_path: Path) -> None:
+    for folder in ("data", "validation"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(photo(100, 80)).save(tmp_path / folder / "photo.png")
+    options = ["-m", "mulanzip", "train", tmp_path / "data", "--validation", tmp_path / "validation", "-q"]
+    options += ["-o", tmp_path / "run", "--channels", "8", "--blocks", "1", "--hours"]
+    steps = []
+    for hours in ("0.0003", "0.0006"):
+        done = run_python(*options, hours)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "run" / MODEL).exists()
+        last = (tmp_path / "run" / LOG).read_text().splitlines()[-1]
+        steps.append(json.loads(last)["step"])
+    assert 0 < steps[0] < steps[1]
+
+
+# Parts.
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no images"):
+        load_images([tmp_path])
+
+
+def test_images_are_loaded_in_order_and_with_green_first(tmp_path: Path) -> None:
+    for name, colour in (("b.png", (1, 2, 3)), ("a.webp", (4, 5, 6))):
+        Image.new("RGB", (3, 2), colour).save(tmp_path / name, lossless=True)
+    (tmp_path / "notes.txt").write_text("no image")
+    loaded = load_images([tmp_path])
+    assert [image[0, 0].tolist() for image in loaded] == [[5, 4, 6], [2, 1, 3]]
+
+
+def test_patches_have_the_sizes_of_their_levels() -> None:
+    patches = Patches(IMAGES, 512, np.random.default_rng(0))
+    seen = set()
+    for _ in range(60):
+        level, batch = patches.draw()
+        seen.add(level)
+        cells = LEVELS[level][1]
+        assert batch.dtype == np.uint8
+        assert batch.shape == (max(1, 512 // cells**2), 3, 2 * cells, 2 * cells)
+    assert len(seen) > 1
+
+
+def test_images_too_small_for_a_patch_are_refused() -> None:
+    with pytest.raises(ValueError, match="smaller than"):
+        Patches([smooth(5, 5)], 512, np.random.default_rng(0))
+
+
+@given(st.integers(0, 99), st.integers(0, 1), st.integers(1, 12))
+def test_known_masks_always_have_the_coarser_level(seed: int, head: int, cells: int) -> None:
+    known = draw_known(head, 5, cells, np.random.default_rng(seed))
+    assert known.shape == (5, 4, cells, cells)
+    assert known[:, A].all()
+
+
+def test_known_masks_are_mostly_the_default_schedule_and_never_all_the_same() -> None:
+    for head, phases in enumerate(HEADS):
+        known = draw_known(head, 400, 6, np.random.default_rng(1))
+        before = [p for phases in HEADS[:head] for p in phases]
+        default = np.zeros(4, dtype=bool)
+        default[[A, *before]] = True
+        share = (known == default[:, None, None]).all((1, 2, 3)).mean()
+        assert 0.7 < share < 0.95
+        assert not known[:, list(phases)].all()
+
+
+def test_cells_of_patches_are_those_of_the_lattice() -> None:
+    from mulanzip.lattice import to_cells
+
+    image = smooth(8, 10)
+    cells = cells_of(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+    np.testing.assert_array_equal(cells[0].permute(2, 3, 0, 1), to_cells(image))
+
+
+def test_known_pixels_cost_nothing() -> None:
+    cells = cells_of(torch.from_numpy(smooth(8, 8).transpose(2, 0, 1).copy())[None])
+    model = Denoiser(CONFIG)
+    known = torch.ones((1, 4, 4, 4), dtype=torch.bool)
+    bits, count = step_bits(model, cells, known, 0, 0)
+    assert (float(bits.detach()), count) == (0, 0)
+    known[0, 3, 1, 2] = False
+    bits, count = step_bits(model, cells, known, 0, 0)
+    assert float(bits.detach()) > 0
+    assert count == 3
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 999))
+def test_weights_are_scaled_by_the_largest_power_of_two_that_fits(seed: int) -> None:
+    weight = torch.randn((4, 6), generator=torch.Generator().manual_seed(seed)) * 2.0 ** (seed % 9 - 4)
+    scale = power_of_two_scale(weight)
+    assert torch.equal(torch.frexp(scale)[0], torch.full_like(scale, 0.5))
+    peak = (weight.abs().amax(1, keepdim=True) * scale).flatten()
+    assert (peak <= 64).all()
+    assert (peak > 32).all()
+
+
+def test_quantised_weights_are_integers_in_their_scale() -> None:
+    model = Denoiser(CONFIG)
+    seen: list[torch.Tensor] = []
+    original: Callable = torch.nn.functional.conv2d
+    model.quantise()
+    with pytest.MonkeyPatch.context() as patch:
+
+        def conv2d(x: torch.Tensor, weight: torch.Tensor, *rest: object, **options: object) -> torch.Tensor:
+            seen.append(weight * power_of_two_scale(weight))
+            return original(x, weight, *rest, **options)
+
+        patch.setattr(torch.nn.functional, "conv2d", conv2d)
+        features = model.trunk(torch.full((1, 31, 5, 5), 7, dtype=torch.uint8), 0)
+    assert len(seen) == 1 + 2 * CONFIG.blocks
+    assert all(torch.equal(w, w.round()) for w in seen)
+    assert torch.equal(features * 16, (features * 16).round())
+    assert features.max() <= 255 / 16
