@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from mulanzip.cli import options
 from mulanzip.cli.report import Reporter, each, size
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import click
+
+import mulanzip
 from mulanzip.cli.bench import bench
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
@@ -12,8 +14,6 @@ from mulanzip.cli.info import info
 from mulanzip.cli.models import models
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
-
-import mulanzip
 from mulanzip.errors import MulanzipError
 
 INTERRUPTED = 130

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from mulanzip.cli.bench import bench
 from PIL import Image
 
 from mulanzip import benchmark, benchmark_plot
 from mulanzip.benchmark import Failure, JpegXl, Mulanzip, Png, Row, WebP
+from mulanzip.cli.bench import bench
 
 
 def picture(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from conftest import photo, run_python, smooth
-from mulanzip.cli.main import main
-from mulanzip.cli.report import Reporter, printable
 from PIL import Image
 
 import mulanzip
 from mulanzip import registry
+from mulanzip.cli.main import main
+from mulanzip.cli.report import Reporter, printable
 from mulanzip.container import SEGMENT, Container, Header, unpack
 from mulanzip.errors import CorruptFileError, LimitError, ModelError, UnreadableImageError
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import images, noise, photo, smooth
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -267,3 +272,52 @@ def test_where_the_system_tells_nothing_memory_is_no_limit(monkeypatch: pytest.M
 def test_efforts_and_bytes_of_hashes_are_what_files_were_made_with() -> None:
     assert (api.EFFORTS[0], api.EFFORTS[-1], api.DEFAULT_EFFORT) == (1, 9, 5)
     assert codec.HASH_BYTES == 8
+
+
+# Whatever else the process does.
+
+
+@contextmanager
+def other_settings() -> Iterator[None]:
+    """Global settings of torch and numpy that a program may have changed."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
+    torch.use_deterministic_algorithms(True)
+    torch.set_flush_denormal(True)
+    try:
+        with torch.autocast("cpu", torch.bfloat16), np.errstate(all="raise"):
+            yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision(before)
+        torch.use_deterministic_algorithms(False)
+        torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("device", ["cpu", "reference"])
+def test_global_settings_of_torch_and_numpy_change_nothing(device: str, tmp_path: Path) -> None:
+    image = photo(40, 44)
+    expected = encode(image)
+    # A file of its own, so that the model is loaded and tested under these settings, too.
+    model = shutil.copy(mulanzip.registry.find("photo").path, tmp_path)
+    with other_settings():
+        assert mulanzip.encode(image, model=model, device=device, threads=2, stored=False) == expected
+        np.testing.assert_array_equal(mulanzip.decode(expected, device=device, threads=2), image)
+
+
+def test_several_callers_at_once_get_the_same_bytes() -> None:
+    pictures = [photo(30 + i, 40) for i in range(6)]
+    expected = [encode(image) for image in pictures]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda image: encode(image, threads=2), pictures)) == expected
+        for restored, image in zip(pool.map(mulanzip.decode, expected), pictures, strict=True):
+            np.testing.assert_array_equal(restored, image)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (514, 30)])
+def test_the_number_of_torch_threads_is_left_as_it_was(shape: tuple[int, int]) -> None:
+    before = torch.get_num_threads()
+    for threads in (1, 2, 3):
+        mulanzip.decode(encode(photo(*shape), threads=threads), threads=threads)
+        assert torch.get_num_threads() == before

@@ -21,30 +21,28 @@ _OVERHEAD = 12
 #: Chunks that go between the palette and the pixels; others go before the palette.
 _AFTER_PALETTE = (b"tRNS", b"bKGD", b"hIST")
 #: Chunks that stay true when the same pixels are compressed anew, beside those marked as safe to copy.
-_KEPT = (
-    *(b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT"),
-    *(b"bKGD", b"hIST", b"sPLT", b"tIME", b"oFFs", b"pCAL", b"sCAL", b"sTER"),
+_KEPT = frozenset(
+    (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"tIME", b"oFFs")
 )
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 
 
 def _split(file: BinaryIO) -> Iterator[Chunk]:
-    """All chunks up to the first damaged one; pixel data as ``(b"IDAT", b"")``."""
-    file.seek(len(SIGNATURE))
-    while True:
-        head = file.read(8)
-        if len(head) < 8:
+    """All chunks but pixel data, up to the end mark or the first damaged one."""
+    end = file.seek(0, io.SEEK_END)
+    position = len(SIGNATURE)
+    while position + _OVERHEAD <= end:
+        file.seek(position)
+        length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+        position += _OVERHEAD + length
+        if kind == b"IEND" or position > end:
             return
-        length, kind = int.from_bytes(head[:4], "big"), head[4:]
-        if kind == b"IDAT":
-            file.seek(length + 4, io.SEEK_CUR)
-            yield kind, b""
-            continue
-        payload, crc = file.read(length), file.read(4)
-        if len(crc) < 4 or int.from_bytes(crc, "big") != zlib.crc32(kind + payload):
-            return
-        yield kind, payload
+        if kind != b"IDAT":
+            payload = file.read(length)
+            if int.from_bytes(file.read(4), "big") != zlib.crc32(kind + payload):
+                return
+            yield kind, payload
 
 
 def _join(kind: bytes, payload: bytes) -> bytes:

@@ -153,10 +153,9 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _require_memory(image: Image.Image) -> None:
-    pixels = image.height * image.width
-    # Pillow has 4 bytes for pixels of several channels; two copies exist while an array is made of them.
     channels = CHANNELS[_MODES[image.mode]]
-    memory.require(pixels * (2 * channels + (4 if channels > 1 else 1)))
+    # Pillow has 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
+    memory.require(image.height * image.width * (4 * channels + (4 if channels > 1 else 1)))
 
 
 def _to_picture(image: Image.Image, found: dict[bytes, bytes]) -> Picture:

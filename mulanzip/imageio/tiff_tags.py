@@ -17,23 +17,16 @@ _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 34665, 34853, 40965
 _NESTED: dict[int, Any] = {_EXIF_IFD: {_INTEROPERABILITY_IFD: {}}, _GPS_IFD: {}}
 _POINTERS = (_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD)
 
-#: Tags that describe the image however it is compressed: texts, orientation, IPTC, place on earth.
-DESCRIPTIVE = frozenset(
-    (
-        *(269, 270, 271, 272, 274, 285, 305, 306, 315, 316, 33432, 33723),
-        *(33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113),
-        *(40091, 40092, 40093, 40094, 40095),
-        *(_EXIF_IFD, _GPS_IFD),
-    )
-)
-#: Tags that are about the file, or that are kept elsewhere: layout, compression, resolution, ICC, XMP.
-STRUCTURAL = frozenset(
-    (
-        *(*range(254, 267), 273, *range(277, 285), *range(288, 294), 296, 297),
-        *(*range(317, 323), 323, 324, 325, 330, 332, 334, *range(336, 348)),
-        *(*range(512, 522), *range(529, 533), 559, XMP, 34675),
-    )
-)
+_TEXTS = {269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 40091, 40092, 40093, 40094, 40095}
+_ORIENTATION, _WHITE_POINT, _PRIMARIES, _IPTC = 274, 318, 319, 33723
+_PLACE_ON_EARTH = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
+#: Tags that describe the image however it is compressed.
+DESCRIPTIVE = frozenset((*_TEXTS, *_PLACE_ON_EARTH, _ORIENTATION, _WHITE_POINT, _PRIMARIES, _IPTC, _EXIF_IFD, _GPS_IFD))
+_LAYOUT = {254, 255, *range(256, 267), 273, *range(277, 282), 284, 286, 287, *range(288, 294), 297, 330}
+_COMPRESSION = {317, *range(320, 326), 332, 334, *range(336, 348), *range(512, 522), *range(529, 533), 559}
+_KEPT_ELSEWHERE = {282, 283, 296, XMP, 34675}
+#: Tags that are about the file, or that are kept elsewhere: resolution, XMP, ICC.
+STRUCTURAL = frozenset(_LAYOUT | _COMPRESSION | _KEPT_ELSEWHERE)
 
 #: Bytes of one element by type; and of what has a byte order in it.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
