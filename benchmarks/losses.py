@@ -10,6 +10,7 @@ the bytes of the file around the coded data.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -136,7 +137,7 @@ def main(files: tuple[Path, ...], model: str) -> None:
     for file in files:
         array = read_picture(file)[0].to_array()
         bits = stages(array, runtime, floats, model)
-        added = [100 * (b - a) / bits[0] for a, b in zip(bits, bits[1:4], strict=False)]
+        added = [100 * (b - a) / bits[0] for a, b in pairwise(bits[:4])]
         row = [bits[0] / array.size, *added, 100 * (bits[4] - bits[0]) / bits[0], (bits[4] - bits[3]) / 8]
         rows.append(row)
         click.echo(_line(file.name, row))
