@@ -16,16 +16,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mulanzip
-from mulanzip import api, codec, container, memory
+from mulanzip import api, codec, container, lattice, memory
 from mulanzip.codec import HASH_BYTES, decode_segments, encode_segments, walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT, Coding, Mode
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
-from mulanzip.lattice import segments
+from mulanzip.lattice import A, D, H, V, segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.prediction import Prediction
 from mulanzip.timings import Timings, measure
+from mulanzip.walk import walk_tile
 
 
 def encode(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
@@ -212,6 +214,62 @@ def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runt
         decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedule)
     with pytest.raises(CorruptFileError):
         decode_segments([payload], planes.shape, runtime, SCHEDULES["one"])
+
+
+class Recorder:
+    """Stands in for network and coder of a walk, and checks what they are asked."""
+
+    def __init__(self) -> None:
+        self.coded: list[np.ndarray] = []
+        self.evaluations = 0
+
+    def predict(
+        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
+    ) -> dict[int, Prediction]:
+        assert known[..., A].all()
+        outside = known.copy()
+        outside[window] = False
+        assert not outside[..., [H, V, D]].any(), "nothing but A is known in the halo"
+        self.evaluations += 1
+        # The number of each cell, so that the coder sees which ones it is given.
+        count = cells[window].shape[0] * cells[window].shape[1]
+        numbers = np.arange(count, dtype=np.int32)[None]
+        return {phase: Prediction(numbers, numbers, numbers) for phase in phases}
+
+    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
+        assert truth is not None
+        assert prediction.base.shape[1] == len(truth)
+        self.coded.append(truth)
+        return truth
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(SCHEDULE_NAMES), st.integers(2, 20))
+def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
+    height: int, width: int, schedule: str, tile_cells: int
+) -> None:
+    # Zeros are what absent phases hold, so no pixel is zero.
+    pixels = np.arange(1, height * width + 1, dtype=np.int32).reshape(height, width, 1)
+    recorder = Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lattice, "TILE_CELLS", tile_cells)
+        tiles = [tile for segment in segments(height, width) for tile in segment.tiles]
+        for tile in tiles:
+            steps = walk_tile(tile, pixels, recorder, SCHEDULES[schedule], recorder, decoding=False)
+            assert steps == len(SCHEDULES[schedule])
+    assert recorder.evaluations == len(tiles) * len(SCHEDULES[schedule])
+    coarsest = list(lattice.pyramid(pixels))[-1]
+    found = np.concatenate([coarsest.ravel(), *(c.ravel() for c in recorder.coded)])
+    np.testing.assert_array_equal(np.sort(found), pixels.ravel())
+
+
+def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
+    image = photo(514, 514, 1)[..., None]
+    before = encode_segments(image, runtime, SCHEDULES["default"])
+    assert len(before) == 5
+    changed = image.copy()
+    changed[301, 301] ^= 1  # In the last tile, and of no coarser level.
+    after = encode_segments(changed, runtime, SCHEDULES["default"])
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, True, True, False]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -122,6 +122,17 @@ def test_a_counter_counts_bits() -> None:
     assert counter.bits == 1 + 2 + 2 + 16
 
 
+def test_impossible_decisions_cost_sixteen_bits_and_certain_ones_nothing_to_speak_of() -> None:
+    counter = BitCounter()
+    counter.code(np.array([0, ONE]), np.array([1, 0]))
+    assert counter.bits == 32
+    counter.code(np.array([0, ONE]), np.array([0, 1]))
+    assert counter.bits == pytest.approx(32, abs=1e-4)
+    encoder = BitEncoder()
+    encoder.code(np.array([0, ONE] * 100), np.array([1, 0] * 100))
+    assert len(encoder.finish()) == pytest.approx(400, abs=4)
+
+
 @pytest.mark.parametrize("data", [b"\0", b"abc\0", bytes(8)])
 def test_padding_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="padding"):

@@ -272,12 +272,12 @@ def plausible(seed: int, k: int, count: int) -> tuple[Prediction, Tensor, Tensor
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 6))
 def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) -> None:
-    count = 400
+    count = 1500
     prediction, outputs, base, values = plausible(seed, k, count)
     in_float = float(code_length(outputs, base, values, torch.ones(1, 1, count), k))
     counter = BitCounter()
     MixtureCoder(TABLES, counter).code_phase(prediction, np.ascontiguousarray(values[0, :, 0].numpy().T))
-    assert counter.bits == pytest.approx(in_float, rel=0.003)
+    assert counter.bits == pytest.approx(in_float, rel=0.005)
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
