@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mulanzip import container, registry
-from mulanzip.codec import HASH_BYTES, walk_segment
+from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
-from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding
-from mulanzip.errors import UnsupportedImageError
+from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Mode
+from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
 from mulanzip.lattice import segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.picture import CHANNELS
+from mulanzip.picture import CHANNELS, Picture
+from mulanzip.planes import from_coding_order
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,14 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         counter = BitCounter(decoder)
         walk_segment(segment, pixels, runtime, schedule, counter, decoding=True)
         decoder.finish()
+        if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
+            raise CorruptFileError(f"segment {index} does not decode to the right samples")
         coded = 8.0 * (len(payload) - HASH_BYTES)
         name = "coarse levels" if segment.is_base else f"tile {index}"
         entries.append(Entry(name, counter.bits, coded, coded))
+    restored = from_coding_order(pixels) if header.mode is Mode.RGB else pixels
+    if Picture(header.mode, restored).pixel_hash() != header.pixel_hash:
+        raise CorruptFileError("the pixels do not have the hash that the header promises")
     hashes = 8.0 * HASH_BYTES * len(entries)
     metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind != SEGMENT)
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))

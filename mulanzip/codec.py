@@ -22,6 +22,7 @@ from mulanzip.walk import level_view, walk_tile
 
 #: Bytes of the hash of its samples that begins every segment.
 HASH_BYTES = 8
+_CELLS_FOR_THREADS = 1 << 13
 
 Progress = Callable[[float], None]
 
@@ -44,7 +45,7 @@ def walk_segment(
         walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding)
 
 
-def _samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
+def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
     """Hash of the finest samples of a segment, which include all coarser ones in it."""
     if segment.tiles:
         tile = segment.tiles[-1]
@@ -59,10 +60,14 @@ def _finest_level(segment: Segment) -> int:
     return -1 if segment.is_base else segment.tiles[0].grid.level
 
 
-def _run(work: Callable[[int], None], indices: Sequence[int], runtime: Runtime) -> None:
-    """Do independent segments: side by side where there are several, else with all threads in one."""
+def _run(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
+    """Do independent segments: side by side where there are several, else with all threads in one.
+
+    Args:
+        cells: of the whole image; for few of them, threads would only wait for each other.
+    """
     if len(indices) == 1 or runtime.threads == 1:
-        with runtime.intra_threads(runtime.threads):
+        with runtime.intra_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
             for index in indices:
                 work(index)
         return
@@ -120,10 +125,10 @@ def encode_segments(
         walk_segment(parts[index], pixels, runtime, schedule, encoder, decoding=False)
         with timed("coder"):
             coded = encoder.finish()
-        payloads[index] = _samples_hash(parts[index], pixels) + coded
+        payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
-    _run(work, range(len(parts)), runtime)
+    _run(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
     return payloads
 
 
@@ -148,11 +153,11 @@ def decode_segments(
         decoder = BitDecoder(payload[HASH_BYTES:])
         walk_segment(parts[index], pixels, runtime, schedule, decoder, decoding=True)
         decoder.finish()
-        if _samples_hash(parts[index], pixels) != payload[:HASH_BYTES]:
+        if samples_hash(parts[index], pixels) != payload[:HASH_BYTES]:
             raise CorruptFileError(f"segment {index} of {len(parts)} does not decode to the right samples")
         meter.finished(index)
 
     # A level's tiles need nothing but the coarser levels.
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        _run(work, list(group), runtime)
+        _run(work, list(group), shape[0] * shape[1] // 4, runtime)
     return pixels

@@ -34,9 +34,12 @@ def code_length(
     Raises:
         UnsupportedImageError: for other arrays.
         ModelError: if the model cannot be used.
+        ValueError: for an unknown schedule or device.
     """
-    if array.dtype != np.uint8 or not array.size or array.shape[2:] not in ((), (3,)):
+    if array.dtype != np.uint8 or not array.size or array.ndim < 2 or array.shape[2:] not in ((), (3,)):
         raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     runtime = open_runtime(registry.find(model).path, device, threads)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
     counter = BitCounter()

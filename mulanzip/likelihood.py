@@ -94,12 +94,10 @@ class Tables:
         Raises:
             ValueError: naming what is wrong.
         """
-        if [len(t) for t in (self.logistic, self.weight, self.inverse_scale)] != [
-            2 * TABLE_HALF + 1,
-            256,
-            256,
-        ]:
-            raise ValueError("likelihood tables have the wrong sizes")
+        tables = (self.logistic, self.weight, self.inverse_scale)
+        shapes = [(2 * TABLE_HALF + 1,), (256,), (256,)]
+        if [t.shape for t in tables] != shapes or any(t.dtype != np.int32 for t in tables):
+            raise ValueError("likelihood tables have the wrong sizes or types")
         if self.logistic[0] < 0 or self.logistic[-1] > _ONE or (np.diff(self.logistic) < 0).any():
             raise ValueError("the logistic table does not rise from 0 to 1")
         if self.weight[0] != _WEIGHT_ONE or (self.weight < 0).any() or self.weight.max() > _WEIGHT_ONE:

@@ -58,7 +58,7 @@ def describe(path: Path, name: str | None = None) -> ModelInfo:
     metadata = _metadata(path)
     try:
         digest, config = bytes.fromhex(metadata["sha256"]), json.loads(metadata["config"])
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError):
         raise ModelError(f"{path} is not a mulanzip model") from None
     return ModelInfo(name or path.stem, path, digest, config, metadata)
 

@@ -274,7 +274,8 @@ assert "torch" not in sys.modules
     def test_interruption(self, folder: Path) -> None:
         """Ctrl-C while the temporary file is there."""
         script = """
-import shutil, sys, time
+import shutil, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore it.
 shutil.copystat = lambda *_: (print("ready", flush=True), time.sleep(60))
 sys.argv = ["mulanzip", "compress", "--rm", "a.png"]
 from mulanzip.cli.main import run

@@ -40,10 +40,6 @@ EXCEPTIONS = {
     ("inputs", "2 ** 15 / n"),
     # The share that is done, for progress bars.
     ("codec", "self._done / self._total"),
-    # Powers of two; test_backends checks that they are, test_exactness on every instruction set.
-    ("exact/backends", "torch.exp2(-shift)"),
-    ("exact/backends", "torch.exp2(-torch.from_numpy(layer.shift).to(torch.float32))"),
-    ("exact/backends", "torch.exp2(-torch.from_numpy(layer.shift).to(torch.float64))"),
 }
 
 

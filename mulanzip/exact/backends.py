@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,14 +37,18 @@ class Backend(ABC):
         """``round_half_even(sum * 2**-shift)`` as float32 that holds integers."""
 
 
+def _multiplier(layer: Layer) -> Tensor:
+    """``2**-shift`` per output channel: float64."""
+    return torch.from_numpy(np.ldexp(1.0, -layer.shift.astype(np.int32)))
+
+
 class _Containers:
     """A layer in floating-point containers."""
 
     def __init__(self, layer: Layer, device: torch.device):
         self.weight = torch.from_numpy(layer.weight).to(device, torch.float64)
         self.bias = torch.from_numpy(layer.bias).to(device, torch.float64)
-        shift = torch.from_numpy(layer.shift).to(torch.float64)
-        self.multiplier = torch.exp2(-shift).to(device).view(1, -1, 1, 1)
+        self.multiplier = _multiplier(layer).to(device).view(1, -1, 1, 1)
         self.padding = layer.weight.shape[2] // 2
 
 
@@ -77,7 +82,7 @@ class _Packed:
         weight = torch.from_numpy(layer.weight)
         self.padding = [weight.shape[2] // 2] * 2
         # Two units: inputs count as integers, outputs are in units of 2**shift sums.
-        self.scale = torch.exp2(-torch.from_numpy(layer.shift).to(torch.float32))
+        self.scale = _multiplier(layer).to(torch.float32)
         self.zero_points = torch.zeros(len(self.scale), dtype=torch.int32)
         self.bias = torch.from_numpy(layer.bias).to(torch.float32) * self.scale
         self.weight = torch.ops.onednn.qconv_prepack(weight, self.scale, 1.0, 0, [1, 1], self.padding, [1, 1], 1, None)
@@ -123,7 +128,7 @@ class _Unfolded:
         bias = torch.from_numpy(layer.bias) + 128 * weight.to(torch.int32).sum(0, dtype=torch.int32)
         self.bias = bias.to(device)
         self.weight = F.pad(weight, (0, -self.outputs % 8, 0, -len(weight) % 8)).contiguous().to(device)
-        self.multiplier = torch.exp2(-torch.from_numpy(layer.shift).to(torch.float64)).to(device)
+        self.multiplier = _multiplier(layer).to(device)
 
 
 class CudaBackend(Backend):

@@ -95,27 +95,32 @@ def prove(model: IntegerModel) -> None:
         ModelError: naming the layer that breaks a bound, or has an unexpected shape.
     """
     c, config = model.config.channels, model.config
-    if not (1 <= config.mixtures <= 7 and 1 <= c <= 1024 and 0 <= config.blocks <= 100):
+    sizes = ((c, 1024), (config.mixtures, 7), (config.level_classes, 32), (config.blocks + 1, 100))
+    if any(type(size) is not int or not 1 <= size <= most for size, most in sizes):
         raise ModelError("configuration out of range")
     expected = {"stem": (c, INPUT_PLANES, 3, 3)}
     expected |= {f"body.{i}": (c, c, 3, 3) for i in range(2 * config.blocks)}
     for i, phases in enumerate(HEADS):
         expected[f"head.{i}.shapes"] = (len(phases) * config.shape_outputs, c, 1, 1)
         expected[f"head.{i}.means"] = (len(phases) * config.mean_outputs, c, 1, 1)
-    for name, layer in model.named_layers():
+    layers = dict(model.named_layers())
+    if list(layers) != list(expected):
+        raise ModelError("the model has other layers than its configuration says")
+    for name, layer in layers.items():
         w = layer.weight.astype(np.int64)
         if layer.weight.dtype != np.int8 or w.shape != expected[name] or abs(w).max() > WEIGHT_MAX:
             raise ModelError(f"layer {name}: weights must be int8 {expected[name]} within -{WEIGHT_MAX}..{WEIGHT_MAX}")
         if layer.bias.dtype != np.int32 or layer.bias.shape != (config.level_classes, w.shape[0]):
             raise ModelError(f"layer {name}: wrong shape or type of biases")
-        if layer.shift.dtype != np.int8 or layer.shift.shape != (w.shape[0],) or abs(layer.shift).max() > 16:
+        shift = layer.shift.astype(np.int64)
+        if layer.shift.dtype != np.int8 or shift.shape != (w.shape[0],) or abs(shift).max() > 16:
             raise ModelError(f"layer {name}: wrong shape, type or range of shifts")
         flat = w.reshape(w.shape[0], -1)
         peak = np.maximum(flat.clip(min=0).sum(1), -flat.clip(max=0).sum(1)) * ACTIVATION_MAX
         bound = peak + abs(layer.bias.astype(np.int64)).max(0)
-        bound += ACTIVATION_MAX * 2 ** np.maximum(layer.shift.astype(np.int64), 0)
+        bound += ACTIVATION_MAX * 2 ** np.maximum(shift, 0)
         # A negative shift scales up: the result must be exact as well.
-        bound <<= np.maximum(-layer.shift.astype(np.int64), 0)
+        bound <<= np.maximum(-shift, 0)
         if bound.max() >= EXACT_LIMIT:
             raise ModelError(f"layer {name}: sums can reach {bound.max()}, beyond the exact limit of {EXACT_LIMIT}")
     try:
@@ -149,6 +154,8 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
         raise ModelError(f"{name} is not a model of format {FORMAT}")
     try:
         config = Config(**json.loads(metadata["config"]))
+        if any(type(size) is not int for size in config.as_dict().values()):
+            raise TypeError("sizes must be integers")
 
         def layer(prefix: str) -> Layer:
             return Layer(*(tensors.pop(f"{prefix}.{key}") for key in ("weight", "bias", "shift")))
