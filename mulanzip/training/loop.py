@@ -82,7 +82,7 @@ class Run:
         self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
         matrices = [m.weight for m in self.model.body if isinstance(m, Conv)]
         others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
-        # Orthogonalised updates for the matrices: half the steps of Adam alone (docs/worklog.md).
+        # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
             torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.0),
             torch.optim.Adam(others, lr=recipe.other_rate, betas=(0.9, 0.99)),
