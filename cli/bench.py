@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mulanzip.benchmark import Codec
+    from mulanzip.benchmark_codecs import Codec
 
 
 class _OutputFile(click.Path):
@@ -27,7 +27,7 @@ class _OutputFile(click.Path):
 
 def _choose(names: str | None, threads: int, device: str) -> list[Codec]:
     """The codecs named, or those of the default list that can run."""
-    from mulanzip.benchmark import DEFAULT_CODECS, has_jpegxl, parse_codec
+    from mulanzip.benchmark_codecs import DEFAULT_CODECS, has_jpegxl, parse_codec
     from mulanzip.errors import MulanzipError
 
     chosen = [name.strip() for name in names.split(",")] if names is not None else list(DEFAULT_CODECS)
@@ -92,7 +92,7 @@ def bench(
     """
     from tqdm import tqdm
 
-    from mulanzip import benchmark, benchmark_plot
+    from mulanzip import benchmark, benchmark_plot, cores
     from mulanzip.errors import MulanzipError
 
     if plot_path:
@@ -100,7 +100,7 @@ def bench(
             benchmark_plot.require_matplotlib()
         except MulanzipError as error:
             raise click.ClickException(str(error)) from None
-    threads = threads or benchmark.all_cores()
+    threads = threads or cores.available()
     chosen = _choose(codecs, threads, device)
     problems: list[str] = []
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mulanzip.benchmark import MissingExtraError, Row, summarize
+from mulanzip.benchmark import Row, summarize
+from mulanzip.benchmark_codecs import MissingExtraError
 
 _COLOURS = {"png": "#7f7f7f", "webp": "#2ca02c", "jxl": "#1f77b4", "mulanzip": "#d62728"}
 #: Places of a label beside its point, in points, with horizontal and vertical alignment; the best first.

@@ -8,7 +8,6 @@ image lack phases; a lacking phase is *absent*: it is never coded and never coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -132,13 +131,6 @@ def segments(height: int, width: int) -> list[Segment]:
         else:
             others += [Segment((tile,), is_base=False) for tile in level_tiles]
     return [Segment(tuple(base), is_base=True), *others]
-
-
-def pyramid(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Views of ``image`` (shape ``(H, W, ...)``) at each level, finest first, sharing memory."""
-    for grid in level_grids(*image.shape[:2]):
-        stride = 1 << grid.level
-        yield image[::stride, ::stride]
 
 
 def to_cells(pixels: np.ndarray) -> np.ndarray:

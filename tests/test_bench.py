@@ -16,8 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from mulanzip import benchmark, benchmark_plot
-from mulanzip.benchmark import Failure, JpegXl, Mulanzip, Png, Row, WebP
+from mulanzip import benchmark, benchmark_codecs, benchmark_plot
+from mulanzip.benchmark import Failure, Row
+from mulanzip.benchmark_codecs import JpegXl, Mulanzip, Png, WebP
 from mulanzip.cli.bench import bench
 
 
@@ -82,25 +83,25 @@ def row(codec: str, file: str = "a.png", size: int = 1000, **changes: Any) -> Ro
 
 
 def test_codecs_are_parsed() -> None:
-    assert isinstance(benchmark.parse_codec("png", 2, "auto"), Png)
-    assert isinstance(benchmark.parse_codec("webp", 2, "auto"), WebP)
-    assert benchmark.parse_codec("jxl-e10", 2, "auto") == JpegXl(10, 2)
-    assert benchmark.parse_codec("mulanzip-my-model-e3", 2, "cpu") == Mulanzip("my-model", 3, 2, "cpu")
-    for name in benchmark.DEFAULT_CODECS:
-        assert benchmark.parse_codec(name, 1, "auto").name == name
+    assert isinstance(benchmark_codecs.parse_codec("png", 2, "auto"), Png)
+    assert isinstance(benchmark_codecs.parse_codec("webp", 2, "auto"), WebP)
+    assert benchmark_codecs.parse_codec("jxl-e10", 2, "auto") == JpegXl(10, 2)
+    assert benchmark_codecs.parse_codec("mulanzip-my-model-e3", 2, "cpu") == Mulanzip("my-model", 3, 2, "cpu")
+    for name in benchmark_codecs.DEFAULT_CODECS:
+        assert benchmark_codecs.parse_codec(name, 1, "auto").name == name
 
 
 @pytest.mark.parametrize("name", ["", "gif", "jxl", "jxl-e0", "jxl-e11", "mulanzip-photo", "mulanzip--e", "PNG"])
 def test_unknown_codecs_are_refused(images: Path, name: str) -> None:
     result = run(images, "--codecs", f"png,{name}")
     assert result.exit_code == 2
-    assert benchmark.CODEC_FORMS in result.stderr
+    assert benchmark_codecs.CODEC_FORMS in result.stderr
 
 
 def test_help_agrees_with_the_library() -> None:
     text = " ".join(run("--help").stdout.split())
-    assert benchmark.CODEC_FORMS in text
-    assert ",".join(benchmark.DEFAULT_CODECS) in text
+    assert benchmark_codecs.CODEC_FORMS in text
+    assert ",".join(benchmark_codecs.DEFAULT_CODECS) in text
 
 
 def test_unknown_model_is_refused(images: Path) -> None:
@@ -160,7 +161,7 @@ def test_gray_in_webp_is_not_taken_on_trust() -> None:
 
 
 def test_loss_is_loud(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "parse_codec", lambda *_: Lossy())
+    monkeypatch.setattr(benchmark_codecs, "parse_codec", lambda *_: Lossy())
     result = run(images, "--codecs", "lossy")
     assert result.exit_code == 1
     assert "DOES NOT RESTORE" in result.stderr
@@ -269,7 +270,7 @@ def test_missing_libraries(images: Path, tmp_path: Path, monkeypatch: pytest.Mon
     result = run(images, "--codecs", "png", "--plot", tmp_path / "plot.png")
     assert result.exit_code == 1
     assert "pip install mulanzip[bench]" in result.stderr
-    monkeypatch.setattr(benchmark, "DEFAULT_CODECS", ("png", "jxl-e7"))
+    monkeypatch.setattr(benchmark_codecs, "DEFAULT_CODECS", ("png", "jxl-e7"))
     result = run(images)
     assert result.exit_code == 0
     assert "JPEG XL is left out" in result.stderr

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from mulanzip import cores
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
 from mulanzip.exact.model import IntegerModel, load
@@ -109,10 +110,4 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
             model = load(resolved)
             _networks[key] = (choose_network(model, candidates), model.tables)
         network, tables = _networks[key]
-    return Runtime(network, tables, threads or _cores())
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return Runtime(network, tables, threads or cores.available())

@@ -1,0 +1,167 @@
+"""The codecs that a benchmark compares, by name."""
+
+from __future__ import annotations
+
+import io
+import re
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+import mulanzip
+from mulanzip import registry, timings
+from mulanzip.errors import MulanzipError
+
+DEFAULT_CODECS = ("png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1")
+CODEC_FORMS = "png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN"
+
+
+class MissingExtraError(MulanzipError):
+    """An optional library is needed that is not installed."""
+
+    def __init__(self, purpose: str, library: str):
+        super().__init__(f"{purpose} needs {library}: pip install mulanzip[bench]")
+
+
+class Codec(ABC):
+    """A lossless codec of uint8 arrays ``(H, W, 3)`` or ``(H, W)``; sent to its process by pickling."""
+
+    name: str
+
+    @abstractmethod
+    def encode(self, image: np.ndarray) -> bytes: ...
+
+    @abstractmethod
+    def decode(self, data: bytes) -> np.ndarray: ...
+
+    def require(self) -> None:
+        """Raise MulanzipError if the codec cannot run here."""
+        return
+
+    def restores(self, image: np.ndarray, decoded: np.ndarray) -> bool:
+        """Whether ``decoded`` is ``image``."""
+        return np.array_equal(image, decoded)
+
+    def parts(self) -> AbstractContextManager[timings.Timings | None]:
+        """Measures where the time goes inside the block, if the codec can tell."""
+        return nullcontext()
+
+
+def _pillow_decode(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)
+
+
+class Png(Codec):
+    """PNG, Pillow's smallest."""
+
+    name = "png"
+
+    def encode(self, image: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "PNG", optimize=True)
+        return buffer.getvalue()
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return _pillow_decode(data)
+
+
+class WebP(Codec):
+    """Lossless WebP, Pillow's smallest."""
+
+    name = "webp"
+
+    def encode(self, image: np.ndarray) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, "WEBP", lossless=True, exact=True, method=6, quality=100)
+        return buffer.getvalue()
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return _pillow_decode(data)
+
+    def restores(self, image: np.ndarray, decoded: np.ndarray) -> bool:
+        """WebP has no gray images: gray comes back as three equal colours."""
+        if image.ndim == 2:
+            image = np.repeat(image[..., None], 3, axis=2)
+        return super().restores(image, decoded)
+
+
+@dataclass(frozen=True)
+class JpegXl(Codec):
+    """Lossless JPEG XL by libjxl."""
+
+    effort: int
+    threads: int
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"jxl-e{self.effort}"
+
+    def require(self) -> None:
+        if not has_jpegxl():
+            raise MissingExtraError(self.name, "imagecodecs")
+
+    def encode(self, image: np.ndarray) -> bytes:
+        import imagecodecs
+
+        return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=self.effort, numthreads=self.threads))
+
+    def decode(self, data: bytes) -> np.ndarray:
+        import imagecodecs
+
+        return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=self.threads))
+
+
+@dataclass(frozen=True)
+class Mulanzip(Codec):
+    """This project."""
+
+    model: str
+    effort: int
+    threads: int
+    device: str
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"mulanzip-{self.model}-e{self.effort}"
+
+    def require(self) -> None:
+        registry.find(self.model)
+
+    def encode(self, image: np.ndarray) -> bytes:
+        return mulanzip.encode(image, model=self.model, effort=self.effort, threads=self.threads, device=self.device)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return mulanzip.decode(data, model=self.model, threads=self.threads, device=self.device)
+
+    def parts(self) -> AbstractContextManager[timings.Timings | None]:
+        return timings.measure()
+
+
+def has_jpegxl() -> bool:
+    """Whether JPEG XL can be measured."""
+    try:
+        import imagecodecs
+    except ImportError:
+        return False
+    return bool(imagecodecs.JPEGXL.available)
+
+
+def parse_codec(name: str, threads: int, device: str) -> Codec:
+    """The codec of that name.
+
+    Raises:
+        ValueError: if no codec is called so.
+    """
+    if name == "png":
+        return Png()
+    if name == "webp":
+        return WebP()
+    if match := re.fullmatch(r"jxl-e([1-9]|10)", name):
+        return JpegXl(int(match[1]), threads)
+    if match := re.fullmatch(r"mulanzip-(.+)-e(\d+)", name):
+        return Mulanzip(match[1], int(match[2]), threads, device)
+    raise ValueError(f"there is no codec {name!r}; valid are {CODEC_FORMS}")
