@@ -9,7 +9,7 @@ the bytes of the file around the coded data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from torch import Tensor
 
 import mulanzip
 from mulanzip import container, registry
-from mulanzip.architecture import COUPLINGS, HEADS, MEAN_BITS, Config
+from mulanzip.architecture import COLOURS, MEAN_BITS, PASSES, Config
 from mulanzip.codec import HASH_BYTES
 from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT
@@ -47,40 +47,57 @@ class FloatPredictor:
 
     @torch.inference_mode()
     def predict(
-        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
-    ) -> dict[int, Prediction]:
-        config = self.denoiser.config
-        level_class = config.level_class(level)
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        window: tuple[slice, slice],
+        phases: set[int],
+        level: int,
+        first: Tensor | None,
+    ) -> tuple[dict[int, Prediction], Tensor]:
+        """As :meth:`mulanzip.exact.network.IntegerNetwork.predict`, for steps in the default schedule."""
+        level_class = self.denoiser.config.level_class(level)
         cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        features = self.denoiser.trunk(input_planes(cell_tensor, known_tensor), level_class)
+        index = PASSES.index(tuple(sorted(phases)))
+        features = self.denoiser.features(input_planes(cell_tensor, known_tensor), index, level_class, first)
+        rows = features[0, :, window[0], window[1]].flatten(1).T
         found = {}
-        for head, members in enumerate(HEADS):
-            outputs = self.denoiser.head(features, head, level_class)
-            for i, phase in enumerate(members):
-                if phase in phases:
-                    rows = outputs[0, i, :, window[0], window[1]].flatten(1).numpy()
-                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
-                    shapes, means = np.split(rows, [config.shape_outputs])
-                    found[phase] = Prediction(shapes, means, base.flatten(1).numpy())
-        return found
+        for phase in phases:
+            base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+            head = partial(self._head, phase=phase, level_class=level_class)
+            found[phase] = Prediction(rows, base.flatten(1).numpy(), head)
+        return found, features if first is None else first
+
+    @torch.inference_mode()
+    def _head(
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        image = features.T[None, :, None]
+        outputs = self.denoiser.parameters_of(phase, image, _row(offsets), colour, level_class)
+        shapes, means = np.split(outputs[0, :, 0].numpy(), [self.denoiser.config.shape_outputs])
+        return shapes, means
 
 
 class FloatLikelihood:
     """Adds up the float code length of what it is given."""
 
-    def __init__(self, mixtures: int, to_float: Callable[[Prediction], Prediction]):
+    def __init__(self, mixtures: int, integers: bool):
+        """``integers`` if predictions come from the integer network."""
         self.bits = 0.0
         self._mixtures = mixtures
-        self._to_float = to_float
+        self._integers = integers
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         assert truth is not None
-        p = self._to_float(prediction)
-        outputs = np.concatenate((p.shapes, p.means)).astype(np.float32)
-        bits = code_length(
-            _row(outputs), _row(p.base) / 2**MEAN_BITS, _row(truth.T), torch.ones(1, 1, len(truth)), self._mixtures
-        )
+        offsets = (truth.T.astype(np.int32) << MEAN_BITS) - prediction.base
+        colours: list[np.ndarray] = []
+        for colour in range(COLOURS):
+            shapes, means = prediction.head(prediction.features, offsets[:colour], colour)
+            colours += _float_units(shapes, means, self._mixtures) if self._integers else [shapes, means]
+        outputs = np.concatenate(colours).astype(np.float32)
+        base = _row(prediction.base) / 2**MEAN_BITS
+        bits = code_length(_row(outputs), base, _row(truth.T), torch.ones(1, 1, len(truth)), self._mixtures)
         self.bits += float(bits)
         return truth
 
@@ -90,14 +107,11 @@ def _row(array: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))[None, :, None]
 
 
-def _float_units(prediction: Prediction) -> Prediction:
+def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[np.ndarray]:
     """Integer outputs in the units of the float network."""
-    count = len(prediction.shapes) // 2
-    shapes = (prediction.shapes.astype(np.float32) - SHAPE_ZERO) / np.repeat([LOGIT_UNIT, LOG_SCALE_UNIT], count)[
-        :, None
-    ]
-    units = np.array([MEAN_UNIT] * count + [COUPLING_UNIT] * COUPLINGS)[:, None]
-    return Prediction(shapes, prediction.means / units, prediction.base)
+    shape_units = np.repeat([LOGIT_UNIT, LOG_SCALE_UNIT], mixtures)[:, None]
+    mean_units = np.array([MEAN_UNIT] * mixtures + [COUPLING_UNIT] * (len(means) - mixtures))[:, None]
+    return [(shapes.astype(np.float32) - SHAPE_ZERO) / shape_units, means / mean_units]
 
 
 def _walk(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
@@ -111,9 +125,9 @@ def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: s
     planes = to_coding_order(array)
     flat = 8.0 * level_view(planes, level_grids(*planes.shape[:2])[-1]).size
     config = runtime.network.config
-    plain = FloatLikelihood(config.mixtures, lambda p: p)
+    plain = FloatLikelihood(config.mixtures, integers=False)
     _walk(planes, floats, plain)
-    rounded = FloatLikelihood(config.mixtures, _float_units)
+    rounded = FloatLikelihood(config.mixtures, integers=True)
     _walk(planes, runtime.network, rounded)
     counter = BitCounter()
     _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))

@@ -7,18 +7,17 @@ from dataclasses import asdict, dataclass
 from mulanzip.lattice import D, H, V
 
 COLOURS = 3
-#: Linear terms between colours: second on first, third on first, third on second.
-COUPLINGS = 3
-#: Phases that share a head of the network because they are usually revealed together.
-HEADS = ((D,), (H, V))
+#: Phases that each pass of the network predicts.  A later pass starts from the features of the first.
+PASSES = ((D,), (H, V))
 
 #: Planes of the network input: differences above and below the local mean (12 + 12), the local
 #: mean (3), masks (4).
 INPUT_PLANES = 31
-#: The uint8 input that stands for 1.0 in the float network, and for "known" in the mask planes.
-INPUT_UNIT = 32
-#: The uint8 activation that stands for 1.0.
-ACTIVATION_UNIT = 16
+#: Planes that tell a colour's value to the colours after it: above and below its base prediction,
+#: fine and coarse.
+OFFSET_PLANES = 4
+#: The uint8 that stands for 1.0 in inputs and activations, and for "known" in the mask planes.
+UNIT = 32
 #: Weights are integers in -WEIGHT_MAX..WEIGHT_MAX: beyond 64, int8 kernels that add pairs of
 #: products in 16 bits would saturate.
 WEIGHT_MAX = 64
@@ -34,21 +33,21 @@ class Config:
     blocks: int = 5
     mixtures: int = 4
     level_classes: int = 5
+    #: Width of the layer that a colour's parameters get from the colours before it.
+    hidden: int = 32
 
     @property
     def shape_outputs(self) -> int:
-        """Per phase: mixture logits, then log scales."""
-        return 2 * COLOURS * self.mixtures
+        """Per phase and colour: mixture logits, then log scales."""
+        return 2 * self.mixtures
 
-    @property
-    def mean_outputs(self) -> int:
-        """Per phase: mixture means, then couplings."""
-        return COLOURS * self.mixtures + COUPLINGS
+    def mean_outputs(self, colour: int) -> int:
+        """Per phase: mixture means, then a coupling to each colour before."""
+        return self.mixtures + colour
 
-    @property
-    def outputs(self) -> int:
+    def outputs(self, colour: int) -> int:
         """Per phase."""
-        return self.shape_outputs + self.mean_outputs
+        return self.shape_outputs + self.mean_outputs(colour)
 
     def level_class(self, level: int) -> int:
         """Row of the bias tables that a level uses; the coarsest ones share the last."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mulanzip.architecture import INPUT_UNIT, MEAN_BITS
+from mulanzip.architecture import MEAN_BITS, UNIT
 from mulanzip.lattice import A, D, H, V
 
 # Reciprocals by number of terms: mean = sum * table[count] >> bits.
@@ -42,7 +42,7 @@ def input_planes(cells: Tensor, known: Tensor) -> Tensor:
     Returns:
         uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
         ``max(0, m - value)`` with ``m`` the mean of the known A in the 3x3 neighbourhood, then
-        ``m // 4``, then :data:`INPUT_UNIT` where a phase is known.
+        ``m // 4``, then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
     mask = known.to(torch.int32)
@@ -54,7 +54,7 @@ def input_planes(cells: Tensor, known: Tensor) -> Tensor:
             difference.clamp(min=0).view(b, 12, h, w).to(torch.uint8),
             (-difference).clamp(min=0).view(b, 12, h, w).to(torch.uint8),
             (mean >> 2).to(torch.uint8),
-            (mask * INPUT_UNIT).to(torch.uint8),
+            (mask * UNIT).to(torch.uint8),
         ),
         1,
     )
@@ -92,3 +92,18 @@ def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int]
         total += _moved(cells[:, phase] * mask[:, None], rows, columns)
         count += _moved(mask, rows, columns)
     return total, count
+
+
+def offset_planes(offsets: Tensor) -> Tensor:
+    """How far the values of some colours are from their base predictions, for the colours after them.
+
+    Args:
+        offsets: int32 ``(B, C, h, w)``, value minus base prediction in units of ``2**-MEAN_BITS``.
+
+    Returns:
+        uint8 ``(B, OFFSET_PLANES * C, h, w)``: per colour what is above and what is below, first in
+        eighths of a level (up to 32 levels), then in levels.
+    """
+    signs = torch.stack((offsets, -offsets), 2).clamp_(min=0)
+    fine, coarse = signs >> MEAN_BITS - 3, signs >> MEAN_BITS
+    return torch.cat((fine, coarse), 2).clamp_(max=255).flatten(1, 2).to(torch.uint8)

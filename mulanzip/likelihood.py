@@ -281,23 +281,20 @@ class MixtureCoder:
         return values
 
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
-        shapes, means, base = prediction.shapes[:, part], prediction.means[:, part], prediction.base[:, part]
-        mixtures = len(shapes) // (2 * COLOURS)
-        scales, couplings = shapes[COLOURS * mixtures :], means[COLOURS * mixtures :]
-        a, b, c = np.clip(couplings, -_COUPLING_LIMIT, _COUPLING_LIMIT)
-        shift: np.ndarray | int = 0
-        offsets: list[np.ndarray] = []
+        features, base = prediction.features[part], prediction.base[:, part]
+        offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
         for colour in range(self._colours):
-            rows = slice(colour * mixtures, (colour + 1) * mixtures)
-            if colour == 1:
-                shift = a * offsets[0] >> COUPLING_BITS
-            elif colour == 2:
-                shift = b * offsets[0] + c * offsets[1] >> COUPLING_BITS
+            before = offsets[:colour]
+            with timed("network"):
+                shapes, means = prediction.head(features, before, colour)
             with timed("tables"):
+                mixtures = len(shapes) // 2
+                couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
+                shift = (couplings * before).sum(0, dtype=np.int32) >> COUPLING_BITS
                 mixture, centre = Mixture.build(
-                    self._tables, shapes[rows], scales[rows], means[rows] + (base[colour] + shift)
+                    self._tables, shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift)
                 )
             known = None if truth is None else truth[:, colour].astype(np.int32)
             coded = _code_values(mixture, centre, self._coder, known)
             values[:, colour] = coded
-            offsets.append((coded << MEAN_BITS) - base[colour])
+            offsets[colour] = (coded << MEAN_BITS) - base[colour]

@@ -1,24 +1,20 @@
 """The float denoiser: one any-mask network for all levels and schedules (training side).
 
 Everything here is made to be exported to integers (:mod:`mulanzip.exact`): activations live in
-``[0, 255 / ACTIVATION_UNIT]``, layers are convolutions with clamps, and there is nothing else.
+``[0, 255 / UNIT]``, layers are convolutions with clamps, and there is nothing else.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.architecture import (
-    ACTIVATION_UNIT,
-    COLOURS,
-    HEADS,
-    INPUT_PLANES,
-    INPUT_UNIT,
-    WEIGHT_MAX,
-    Config,
-)
+from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.inputs import offset_planes
+from mulanzip.lattice import PHASE_NAMES
 
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
@@ -33,18 +29,44 @@ def _rounded(x: Tensor, unit: Tensor | float) -> Tensor:
     return x + (torch.round(x.detach() * unit) / unit - x.detach())
 
 
+class _Clamp(torch.autograd.Function):
+    """Clamp to the range of activations, on their grid if asked; a little gradient passes at both ends.
+
+    Without that little, whole blocks die and never come back; with all of it at the upper end, training diverges.
+    """
+
+    LEAK = 0.05
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, on_grid: bool) -> Tensor:
+        y = x.clamp(0, 255 / UNIT)
+        if on_grid:
+            y = y.mul_(UNIT).round_().div_(UNIT)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
+        (y,) = ctx.saved_tensors
+        inside = torch.ops.aten.hardtanh_backward(grad_outputs[0], y, 0, 255 / UNIT)
+        return torch.lerp(inside, grad_outputs[0], _Clamp.LEAK), None
+
+
 class Conv(nn.Module):
     """Convolution with a bias per level class; optionally with the weights it will have as integers."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, level_classes: int, zero: bool = False):
+    weight: nn.Parameter
+    bias: nn.Parameter
+
+    def __init__(self, inputs: int, outputs: int, size: int, level_classes: int, std: float | None = None):
+        """``std`` of the first weights; by default the one that keeps the variance of rectified inputs."""
         super().__init__()
         # Two dimensions, as matrix optimisers want them.
         self.weight = nn.Parameter(torch.zeros(outputs, inputs * size * size))
         self.bias = nn.Parameter(torch.zeros(level_classes, outputs))
         self.size = size
         self.quantised = False
-        if not zero:
-            nn.init.normal_(self.weight, std=(2 / (inputs * size * size)) ** 0.5)
+        nn.init.normal_(self.weight, std=(2 / (inputs * size * size)) ** 0.5 if std is None else std)
 
     def kernel(self) -> Tensor:
         return self.weight.view(self.weight.shape[0], -1, self.size, self.size)
@@ -53,7 +75,74 @@ class Conv(nn.Module):
         weight = self.kernel()
         if self.quantised:
             weight = _rounded(weight, power_of_two_scale(weight))
+        weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias[level_class], padding=self.size // 2)
+
+
+class _Quantisable(nn.Module):
+    """Activations that can be put on the integers' grid."""
+
+    quantised = False
+
+    def activate(self, x: Tensor) -> Tensor:
+        y: Tensor = _Clamp.apply(x, self.quantised)
+        return y
+
+
+class Pass(_Quantisable):
+    """Stem and residual blocks: what one evaluation of the network runs before its heads."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        c, levels = config.channels, config.level_classes
+        self.stem = Conv(INPUT_PLANES, c, 3, levels)
+        self.body = nn.ModuleList(Conv(c, c, 3, levels, std=std) for _ in range(config.blocks) for std in (None, 0.0))
+
+    def forward(self, planes: Tensor, level_class: int, earlier: Tensor | None) -> Tensor:
+        x = self.stem(planes, level_class)
+        x = self.activate(x if earlier is None else x + earlier)
+        for first, second in zip(self.body[::2], self.body[1::2], strict=True):
+            x = self.activate(x + second(self.activate(first(x, level_class)), level_class))
+        return x
+
+
+class Head(_Quantisable):
+    """Features -> parameters of one phase, colour by colour.
+
+    A colour's parameters depend on the values of the colours before it, through a hidden layer.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        c, hidden, levels, k = config.channels, config.hidden, config.level_classes, config.mixtures
+        self.hidden = nn.ModuleList(
+            Conv(c + OFFSET_PLANES * colour, hidden, 1, levels, std=0.1) for colour in range(1, COLOURS)
+        )
+        self.out = nn.ModuleList(
+            Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0) for colour in range(COLOURS)
+        )
+        # Components start with different widths, colours with the correlation that photographs have.
+        couplings = ((), (1.8,), (0.4, 1.4))
+        for conv, coupling in zip(self.out, couplings, strict=True):
+            assert isinstance(conv, Conv)
+            start = torch.cat((torch.zeros(k), torch.linspace(-1, 1, k), torch.zeros(k), torch.tensor(coupling)))
+            with torch.no_grad():
+                conv.bias.copy_(start)
+
+    def forward(self, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
+        """Parameters of ``colour``, float32 ``(B, outputs, h, w)``.
+
+        Args:
+            features: ``(B, channels, h, w)``.
+            offsets: int32 ``(B, >= colour, h, w)``, values minus base predictions of the colours before.
+        """
+        features = features.float()
+        if colour:
+            planes = offset_planes(offsets[:, :colour]).float() / UNIT
+            hidden = self.hidden[colour - 1](torch.cat((features, planes), 1), level_class)
+            features = torch.cat((features, self.activate(hidden)), 1)
+        out: Tensor = self.out[colour](features, level_class)
+        return out
 
 
 class Denoiser(nn.Module):
@@ -62,46 +151,33 @@ class Denoiser(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.config = config
-        c, levels = config.channels, config.level_classes
-        self.stem = Conv(INPUT_PLANES, c, 3, levels)
-        self.body = nn.ModuleList(
-            Conv(c, c, 3, levels, zero=second) for _ in range(config.blocks) for second in (False, True)
-        )
-        self.heads = nn.ModuleList(Conv(c, len(phases) * config.outputs, 1, levels, zero=True) for phases in HEADS)
-        # Components start with different widths, colours with the correlation that photographs have.
-        k = config.mixtures
-        start = torch.cat(
-            (
-                torch.zeros(COLOURS * k),
-                torch.linspace(-1, 1, k).repeat(COLOURS),
-                torch.zeros(COLOURS * k),
-                torch.tensor([1.8, 0.4, 1.4]),
-            )
-        )
-        for head, phases in zip(self.heads, HEADS, strict=True):
-            assert isinstance(head, Conv)
-            with torch.no_grad():
-                head.bias.copy_(start.repeat(len(phases)))
+        self.passes = nn.ModuleList(Pass(config) for _ in PASSES)
+        self.heads = nn.ModuleDict({PHASE_NAMES[phase]: Head(config) for phases in PASSES for phase in phases})
+
+    def conv(self, name: str) -> Conv:
+        """The convolution at a path of the module tree."""
+        found = self.get_submodule(name)
+        assert isinstance(found, Conv)
+        return found
 
     def quantise(self, on: bool = True) -> None:
         """Run with the roundings of the integer network from now on (or no longer)."""
         for module in self.modules():
-            if isinstance(module, Conv):
+            if isinstance(module, (Conv, _Quantisable)):
                 module.quantised = on
 
-    def _activate(self, x: Tensor) -> Tensor:
-        x = x.clamp(0, 255 / ACTIVATION_UNIT)
-        return _rounded(x, ACTIVATION_UNIT) if self.stem.quantised else x
+    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None = None) -> Tensor:
+        """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
 
-    def trunk(self, planes: Tensor, level_class: int) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)``."""
-        x = self._activate(self.stem(planes.float() / INPUT_UNIT, level_class))
-        for first, second in zip(self.body[::2], self.body[1::2], strict=True):
-            x = self._activate(x + second(self._activate(first(x, level_class)), level_class))
-        return x
+        Args:
+            earlier: features of the first pass, which later ones start from.
+        """
+        x = (planes.float() / UNIT).contiguous(memory_format=torch.channels_last)
+        features: Tensor = self.passes[index](x, level_class, earlier)
+        return features
 
-    def head(self, features: Tensor, index: int, level_class: int) -> Tensor:
-        """Float32 outputs ``(B, len(HEADS[index]), outputs, h, w)``: shapes, then means."""
+    def parameters_of(self, phase: int, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
+        """See :meth:`Head.forward`; never in reduced precision."""
         with torch.autocast(features.device.type, enabled=False):
-            out = self.heads[index](features.float(), level_class)
-        return out.view(out.shape[0], len(HEADS[index]), self.config.outputs, *out.shape[2:])
+            out: Tensor = self.heads[PHASE_NAMES[phase]](features, offsets, colour, level_class)
+        return out

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from torch import Tensor
+
+
+class ColourHead(Protocol):
+    """Features -> parameters of one colour, given how far the colours before are from their bases."""
+
+    def __call__(self, features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters of ``n`` cells.
+
+        Args:
+            features: ``(n, channels)``.
+            offsets: int32 ``(colour, n)``, value minus base in ``2**-MEAN_BITS`` levels.
+
+        Returns:
+            uint8 ``(shape_outputs, n)``: mixture logits, then log scales; and int32
+            ``(mean_outputs, n)``: mixture means in ``2**-MEAN_BITS`` levels without the base, then a
+            coupling to each colour before.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the denoiser says of the cells of one phase, ``n = h * w`` of them in raster order.
+    """What the denoiser says of ``n`` cells of one phase, in raster order.
 
     Attributes:
-        shapes: uint8 ``(shape_outputs, n)``: mixture logits, then log scales.
-        means: int32 ``(mean_outputs, n)``: mixture means in ``2**-MEAN_BITS`` levels without the
-            base, then couplings.
+        features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` levels.
+        head: gives the parameters, colour by colour.
     """
 
-    shapes: np.ndarray
-    means: np.ndarray
+    features: Tensor
     base: np.ndarray
+    head: ColourHead
 
     def select(self, mask: np.ndarray) -> Prediction:
         """Only the cells where ``mask`` (bool ``(h, w)``) holds."""
         if mask.all():
             return self
-        flat = mask.reshape(-1)
-        return Prediction(self.shapes[:, flat], self.means[:, flat], self.base[:, flat])
+        indices = np.flatnonzero(mask)
+        return Prediction(self.features[indices], self.base[:, indices], self.head)

@@ -6,7 +6,7 @@ by level, tile by tile, step by step.  What "coding a phase" means is the caller
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,14 @@ class Predictor(Protocol):
     """A denoiser; see :meth:`mulanzip.exact.network.IntegerNetwork.predict`."""
 
     def predict(
-        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
-    ) -> dict[int, Prediction]: ...
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        window: tuple[slice, slice],
+        phases: set[int],
+        level: int,
+        first: Any,
+    ) -> tuple[dict[int, Prediction], Any]: ...
 
 
 class PhaseCoder(Protocol):
@@ -69,9 +75,11 @@ def walk_tile(
     known = np.zeros(cells.shape[:3], dtype=bool)
     known[..., A] = True
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
+    first = None
     for step in schedule:
         with timed("network"):
-            predictions = predictor.predict(cells, known, window, {r.phase for r in step}, tile.grid.level)
+            phases = {r.phase for r in step}
+            predictions, first = predictor.predict(cells, known, window, phases, tile.grid.level, first)
         for reveal in step:
             mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
             prediction = predictions[reveal.phase].select(mask)

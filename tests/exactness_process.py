@@ -18,9 +18,10 @@ from conftest import noise, photo, smooth
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.architecture import HEADS, INPUT_PLANES
+from mulanzip.architecture import INPUT_PLANES
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import open_runtime
+from mulanzip.exact.selftest import all_outputs
 from mulanzip.noise import SCHEDULE_NAMES
 
 BATCHES = (1, 15, 16, 17, 32)
@@ -45,9 +46,7 @@ def batches(network: IntegerNetwork) -> str:
     planes = planes // 4
 
     def run(size: int) -> list[torch.Tensor]:
-        features = network.features(planes[:size], 1)
-        outputs = [o for head in range(len(HEADS)) for o in network.outputs(features, head, 1)]
-        return [t.cpu().to(torch.int32) for t in (features, *outputs)]
+        return [t.cpu().to(torch.int32) for t in all_outputs(network, planes[:size], 1)]
 
     whole = run(64)
     for size in BATCHES:

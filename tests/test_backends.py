@@ -17,13 +17,13 @@ from torch.nn import functional
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.architecture import HEADS, INPUT_PLANES
+from mulanzip.architecture import INPUT_PLANES
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
 from mulanzip.exact.model import EXACT_LIMIT, IntegerModel, Layer, load, save
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY, InexactBackendWarning, choose_network, open_runtime
-from mulanzip.exact.selftest import golden_digest
+from mulanzip.exact.selftest import all_outputs, golden_digest
 
 
 class CudaArithmetic(CudaBackend):
@@ -194,16 +194,12 @@ def test_backends_agree_on_whole_networks_in_any_batch(weights: str) -> None:
     reference, *others = (IntegerNetwork(model, kind()) for kind in (ReferenceBackend, *FAST))
     planes = torch.from_numpy(noise(7 * 64, 5, INPUT_PLANES).reshape(64, 7, 5, INPUT_PLANES)).permute(0, 3, 1, 2)
     for level in range(model.config.level_classes):
-        features = reference.features(planes, level)
-        outputs = [reference.outputs(features, head, level) for head in range(len(HEADS))]
-        assert len(features.unique()) > 100
+        expected = all_outputs(reference, planes, level)
+        assert len(expected[0].unique()) > 100
         for network, batches in zip(others, (BATCHES, (1, 17)), strict=True):
             for batch in batches:
-                found = network.features(planes[:batch], level)
-                assert torch.equal(found, features[:batch])
-                for head, expected in enumerate(outputs):
-                    for one, other in zip(network.outputs(found, head, level), expected, strict=True):
-                        assert torch.equal(one, other[:batch])
+                for one, other in zip(all_outputs(network, planes[:batch], level), expected, strict=True):
+                    assert torch.equal(one, other[:batch])
 
 
 def test_the_shipped_model_has_one_golden_digest_on_all_backends(shipped_model: IntegerModel) -> None:
@@ -321,9 +317,12 @@ def test_the_shipped_golden_digest_finds_wrong_backends(shipped_model: IntegerMo
 def test_weights_up_to_64_never_saturate_a_pair() -> None:
     # This is why 64 is the limit: the same backend with weights beyond would be found out.
     model = tiny_model(7, "extreme", channels=16)
-    assert abs(model.stem.weight.astype(int)).max() == 64
+    stem = model.layers["pass.0.stem"]
+    assert abs(stem.weight.astype(int)).max() == 64
     assert golden_digest(IntegerNetwork(model, Saturating())) == model.metadata[GOLDEN_KEY]
-    wide = replace(model, stem=replace(model.stem, weight=np.sign(model.stem.weight) * np.int8(127)))
+    wide = replace(
+        model, layers={**model.layers, "pass.0.stem": replace(stem, weight=np.sign(stem.weight) * np.int8(127))}
+    )
     reference, saturating = (golden_digest(IntegerNetwork(wide, kind())) for kind in (ReferenceBackend, Saturating))
     assert reference != saturating
 

@@ -216,6 +216,10 @@ def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runt
         decode_segments([payload], planes.shape, runtime, SCHEDULES["one"])
 
 
+def no_head(features: torch.Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+    raise AssertionError("only coders ask for parameters")
+
+
 class Recorder:
     """Stands in for network and coder of a walk, and checks what they are asked."""
 
@@ -224,8 +228,15 @@ class Recorder:
         self.evaluations = 0
 
     def predict(
-        self, cells: np.ndarray, known: np.ndarray, window: tuple[slice, slice], phases: set[int], level: int
-    ) -> dict[int, Prediction]:
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        window: tuple[slice, slice],
+        phases: set[int],
+        level: int,
+        first: int | None,
+    ) -> tuple[dict[int, Prediction], int]:
+        assert first is not None or not known[window][..., [H, V, D]].any()
         assert known[..., A].all()
         outside = known.copy()
         outside[window] = False
@@ -234,7 +245,8 @@ class Recorder:
         # The number of each cell, so that the coder sees which ones it is given.
         count = cells[window].shape[0] * cells[window].shape[1]
         numbers = np.arange(count, dtype=np.int32)[None]
-        return {phase: Prediction(numbers, numbers, numbers) for phase in phases}
+        features = torch.from_numpy(numbers).T
+        return {phase: Prediction(features, numbers, no_head) for phase in phases}, 1
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         assert truth is not None

@@ -19,13 +19,14 @@ from safetensors.numpy import load_file, save_file
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.architecture import ACTIVATION_UNIT, HEADS, INPUT_PLANES, WEIGHT_MAX, Config
+from mulanzip.architecture import COLOURS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
-from mulanzip.exact.model import EXACT_LIMIT, FORMAT, IntegerModel, Layer, load, prove, save
+from mulanzip.exact.model import EXACT_LIMIT, FORMAT, IntegerModel, Layer, layer_shapes, load, prove, save
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY, open_runtime
+from mulanzip.inputs import offset_planes
 from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.network import Denoiser
 
@@ -42,8 +43,16 @@ def file(tiny: IntegerModel, tmp_path: Path) -> Path:
     return path
 
 
+#: The first layer of all.
+STEM = "pass.0.stem"
+
+
+def with_layer(model: IntegerModel, name: str, **arrays: np.ndarray) -> IntegerModel:
+    return replace(model, layers={**model.layers, name: replace(model.layers[name], **arrays)})
+
+
 def with_stem(model: IntegerModel, **arrays: np.ndarray) -> IntegerModel:
-    return replace(model, stem=replace(model.stem, **arrays))
+    return with_layer(model, STEM, **arrays)
 
 
 def changed(array: np.ndarray, value: int) -> np.ndarray:
@@ -63,27 +72,27 @@ def test_models_that_are_exact_are_accepted(tiny: IntegerModel, shipped_model: I
 
 @pytest.mark.parametrize("weight", [WEIGHT_MAX + 1, -WEIGHT_MAX - 1, 127, -128])
 def test_weights_beyond_64_are_refused(tiny: IntegerModel, weight: int) -> None:
-    with pytest.raises(ModelError, match=r"layer stem: weights"):
-        prove(with_stem(tiny, weight=changed(tiny.stem.weight, weight)))
+    with pytest.raises(ModelError, match=r"layer pass\.0\.stem: weights"):
+        prove(with_stem(tiny, weight=changed(tiny.layers[STEM].weight, weight)))
 
 
 @pytest.mark.parametrize("bias", [EXACT_LIMIT, -EXACT_LIMIT, 2**31 - 1, -(2**31)])
 def test_biases_that_leave_the_exact_range_are_refused(tiny: IntegerModel, bias: int) -> None:
     with pytest.raises(ModelError, match="beyond the exact limit"):
-        prove(with_stem(tiny, bias=changed(tiny.stem.bias, bias)))
+        prove(with_stem(tiny, bias=changed(tiny.layers[STEM].bias, bias)))
 
 
 @pytest.mark.parametrize("shift", [-17, 17, 127, -127, -128, -64])
 def test_shifts_out_of_range_are_refused(tiny: IntegerModel, shift: int) -> None:
     with pytest.raises(ModelError, match=r"shifts|beyond the exact limit"):
-        prove(with_stem(tiny, shift=changed(tiny.stem.shift, shift)))
+        prove(with_stem(tiny, shift=changed(tiny.layers[STEM].shift, shift)))
 
 
 def test_a_shift_that_scales_a_sum_out_of_the_exact_range_is_refused(tiny: IntegerModel) -> None:
-    stem = replace(tiny.stem, weight=np.full_like(tiny.stem.weight, 64))
-    prove(replace(tiny, stem=stem))
+    heavy = with_stem(tiny, weight=np.full_like(tiny.layers[STEM].weight, 64))
+    prove(heavy)
     with pytest.raises(ModelError, match="beyond the exact limit"):
-        prove(replace(tiny, stem=replace(stem, shift=np.full_like(stem.shift, -2))))
+        prove(with_stem(heavy, shift=np.full_like(tiny.layers[STEM].shift, -2)))
 
 
 def heaviest(channels: int) -> IntegerModel:
@@ -91,45 +100,40 @@ def heaviest(channels: int) -> IntegerModel:
     model = tiny_model(channels=1)
     config = replace(model.config, channels=channels)
 
-    def layer(outputs: int, inputs: int, size: int, weight: int = 0) -> Layer:
+    def layer(shape: tuple[int, ...], weight: int) -> Layer:
         return Layer(
-            np.full((outputs, inputs, size, size), weight, dtype=np.int8),
-            np.zeros((config.level_classes, outputs), dtype=np.int32),
-            np.zeros(outputs, dtype=np.int8),
+            np.full(shape, weight, dtype=np.int8),
+            np.zeros((config.level_classes, shape[0]), dtype=np.int32),
+            np.zeros(shape[0], dtype=np.int8),
         )
 
-    return replace(
-        model,
-        config=config,
-        stem=layer(channels, INPUT_PLANES, 3),
-        body=tuple(layer(channels, channels, 3, WEIGHT_MAX) for _ in range(2)),
-        shapes=tuple(layer(len(p) * config.shape_outputs, channels, 1) for p in HEADS),
-        means=tuple(layer(len(p) * config.mean_outputs, channels, 1) for p in HEADS),
-    )
+    shapes = layer_shapes(config)
+    layers = {name: layer(shape, WEIGHT_MAX if "body" in name else 0) for name, shape in shapes.items()}
+    return replace(model, config=config, layers=layers)
 
 
 def test_more_inputs_than_float32_can_add_exactly_are_refused() -> None:
     most = (EXACT_LIMIT - 1 - 255) // (9 * WEIGHT_MAX * 255)
     prove(heaviest(most))
-    with pytest.raises(ModelError, match=r"layer body\.0: sums can reach"):
+    with pytest.raises(ModelError, match=r"layer pass\.0\.body\.0: sums can reach"):
         prove(heaviest(most + 1))
 
 
 WRONG: dict[str, Callable[[IntegerModel], IntegerModel]] = {
-    "wide weights": lambda m: with_stem(m, weight=m.stem.weight.astype(np.int16)),
-    "unsigned weights": lambda m: with_stem(m, weight=abs(m.stem.weight).astype(np.uint8)),
-    "float weights": lambda m: with_stem(m, weight=m.stem.weight.astype(np.float32)),
-    "weights of another shape": lambda m: with_stem(m, weight=m.stem.weight[:, :-1]),
-    "wide biases": lambda m: with_stem(m, bias=m.stem.bias.astype(np.int64)),
-    "float biases": lambda m: with_stem(m, bias=m.stem.bias.astype(np.float32)),
-    "biases of too few levels": lambda m: with_stem(m, bias=m.stem.bias[:-1]),
-    "wide shifts": lambda m: with_stem(m, shift=m.stem.shift.astype(np.int32)),
-    "a shift for all": lambda m: with_stem(m, shift=m.stem.shift[:1]),
+    "wide weights": lambda m: with_stem(m, weight=m.layers[STEM].weight.astype(np.int16)),
+    "unsigned weights": lambda m: with_stem(m, weight=abs(m.layers[STEM].weight).astype(np.uint8)),
+    "float weights": lambda m: with_stem(m, weight=m.layers[STEM].weight.astype(np.float32)),
+    "weights of another shape": lambda m: with_stem(m, weight=m.layers[STEM].weight[:, :-1]),
+    "wide biases": lambda m: with_stem(m, bias=m.layers[STEM].bias.astype(np.int64)),
+    "float biases": lambda m: with_stem(m, bias=m.layers[STEM].bias.astype(np.float32)),
+    "biases of too few levels": lambda m: with_stem(m, bias=m.layers[STEM].bias[:-1]),
+    "wide shifts": lambda m: with_stem(m, shift=m.layers[STEM].shift.astype(np.int32)),
+    "a shift for all": lambda m: with_stem(m, shift=m.layers[STEM].shift[:1]),
     "no channels": lambda m: replace(m, config=replace(m.config, channels=0)),
     "other channels": lambda m: replace(m, config=replace(m.config, channels=16)),
     "too many mixtures": lambda m: replace(m, config=replace(m.config, mixtures=8)),
     "no levels": lambda m: replace(m, config=replace(m.config, level_classes=0)),
-    "missing layers": lambda m: replace(m, body=m.body[:1]),
+    "missing layers": lambda m: replace(m, layers=dict(list(m.layers.items())[:-1])),
     "layers too many": lambda m: replace(m, config=replace(m.config, blocks=0)),
     "float tables": lambda m: replace(m, tables=replace(m.tables, logistic=m.tables.logistic.astype(np.float64))),
     "wide tables": lambda m: replace(m, tables=replace(m.tables, weight=m.tables.weight.astype(np.int64))),
@@ -153,8 +157,8 @@ def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
     # The bias that just fits, and one more.
     room = EXACT_LIMIT - 1 - 255 - largest
     for bias, fits in ((room, True), (room + 1, False)):
-        layer = replace(model.body[0], weight=weight, bias=np.full_like(model.body[0].bias, bias))
-        candidate = replace(model, body=(layer, model.body[1]))
+        name = "pass.1.body.0"
+        candidate = with_layer(model, name, weight=weight, bias=np.full_like(model.layers[name].bias, bias))
         if fits:
             prove(candidate)
         else:
@@ -177,32 +181,38 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
     network.quantise()
     integers = IntegerNetwork(export(network), ReferenceBackend())
     planes = torch.from_numpy(smooth(24, 22, INPUT_PLANES) // 2).permute(2, 0, 1)[None]
-    count = network.config.shape_outputs // 2
-    unit = torch.tensor(
-        [LOGIT_UNIT] * count + [LOG_SCALE_UNIT] * count + [MEAN_UNIT] * count + [COUPLING_UNIT] * 3
-    ).view(1, 1, -1, 1, 1)
+    k = network.config.mixtures
     with torch.no_grad():
         for level in range(2):
-            features = network.trunk(planes, level)
-            exact = integers.features(planes, level)
-            # Float biases are not rounded, so a few values end one step apart.
-            steps = (features * ACTIVATION_UNIT - exact).abs()
-            assert steps.max() <= 2
-            assert (steps < 0.01).float().mean() > 0.97
-            for head, phases in enumerate(HEADS):
-                shapes, means = integers.outputs((features * ACTIVATION_UNIT).round().to(torch.uint8), head, level)
-                wanted = network.head((features * ACTIVATION_UNIT).round() / ACTIVATION_UNIT, head, level) * unit
-                rows = wanted.split((2 * count, count + 3), 2)
-                in_shapes = (rows[0] + SHAPE_ZERO).clamp(0, 255).flatten(1, 2)
-                assert (in_shapes - shapes).abs().max() < 0.6
-                assert (rows[1].flatten(1, 2) - means).abs().max() < 1.1
-                assert shapes.shape[1] == len(phases) * 2 * count
+            first = None
+            for index, phases in enumerate(PASSES):
+                features = network.features(planes, index, level, None if first is None else first / UNIT)
+                exact = integers.features(planes, index, level, None if first is None else first.to(torch.uint8))
+                # Float biases are not rounded, so a few values end one step apart.
+                steps = (features * UNIT - exact).abs()
+                assert steps.max() <= 2
+                assert (steps < 0.01).float().mean() > 0.97
+                first = exact.float()
+                for phase in phases:
+                    for colour in range(COLOURS):
+                        offsets = torch.randint(-3000, 3000, (1, colour, 24, 22), dtype=torch.int32)
+                        shown = offset_planes(offsets) if colour else None
+                        shapes, means = integers.parameters(exact, shown, phase, colour, level)
+                        unit = torch.tensor(
+                            [LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k + [MEAN_UNIT] * k + [COUPLING_UNIT] * colour
+                        ).view(-1, 1, 1)
+                        wanted = network.parameters_of(phase, first / UNIT, offsets, colour, level) * unit
+                        in_shapes = (wanted[:, : 2 * k] + SHAPE_ZERO).clamp(0, 255)
+                        # Where a hidden value is a step apart, so is what depends on it.
+                        apart = (in_shapes - shapes).abs()
+                        assert (apart < 0.6).float().mean() > 0.97
+                        assert ((wanted[:, 2 * k :] - means).abs() < 1.1).float().mean() > (0.97 if not colour else 0.5)
 
 
 def test_export_refuses_a_network_that_breaks_a_bound() -> None:
     network = Denoiser(Config(channels=8, blocks=1, mixtures=2, level_classes=2))
-    network.stem.bias.data[0, 0] = 1e6
-    with pytest.raises(ModelError, match="layer stem"):
+    network.conv("passes.0.stem").bias.data[0, 0] = 1e6
+    with pytest.raises(ModelError, match=r"layer pass\.0\.stem"):
         export(network)
 
 
@@ -231,7 +241,7 @@ def test_the_digest_changes_with_every_tensor(tiny: IntegerModel) -> None:
 def test_the_digest_covers_types_and_configuration_but_not_metadata(tiny: IntegerModel) -> None:
     assert replace(tiny, metadata={"other": "words"}).digest() == tiny.digest()
     assert replace(tiny, config=replace(tiny.config, level_classes=9)).digest() != tiny.digest()
-    assert with_stem(tiny, bias=tiny.stem.bias.astype(np.int64)).digest() != tiny.digest()
+    assert with_stem(tiny, bias=tiny.layers[STEM].bias.astype(np.int64)).digest() != tiny.digest()
 
 
 def test_the_digest_is_a_plain_sha256_over_sorted_tensors(tiny: IntegerModel) -> None:
@@ -257,7 +267,7 @@ def test_loading_inverts_saving(tiny: IntegerModel, file: Path) -> None:
 
 def test_saving_proves_first(tiny: IntegerModel, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        save(with_stem(tiny, weight=changed(tiny.stem.weight, 65)), tmp_path / "model.safetensors")
+        save(with_stem(tiny, weight=changed(tiny.layers[STEM].weight, 65)), tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
 
 
@@ -331,13 +341,13 @@ def _tensor(name: str, convert: Callable[[np.ndarray], np.ndarray]) -> Callable[
 
 
 WELL_FORMED_BUT_WRONG: dict[str, Callable[[dict, dict], None]] = {
-    "one weight": _tensor("body.0.weight", lambda t: changed(t, int(t.flat[0]) ^ 1)),
-    "one bias": _tensor("stem.bias", lambda t: t + np.int32(1)),
+    "one weight": _tensor("pass.0.body.0.weight", lambda t: changed(t, int(t.flat[0]) ^ 1)),
+    "one bias": _tensor("pass.0.stem.bias", lambda t: t + np.int32(1)),
     "one table entry": _tensor("tables.weight", lambda t: np.append(t[:-1], t[-1] + np.int32(1))),
-    "a missing tensor": lambda t, m: t.pop("stem.shift"),
+    "a missing tensor": lambda t, m: t.pop("pass.0.stem.shift"),
     "an unknown tensor": lambda t, m: t.update(extra=np.zeros(3)),
     "no format": lambda t, m: m.pop("format"),
-    "another format": lambda t, m: m.update(format="mulanzip-integer-2"),
+    "another format": lambda t, m: m.update(format="mulanzip-integer-1"),
     "no configuration": lambda t, m: m.pop("config"),
     "no hash": lambda t, m: m.pop("sha256"),
     "another hash": lambda t, m: m.update(sha256="00" * 32),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mulanzip import inputs
-from mulanzip.architecture import INPUT_PLANES, INPUT_UNIT, MEAN_BITS
+from mulanzip.architecture import INPUT_PLANES, MEAN_BITS, UNIT
 from mulanzip.inputs import base_prediction, input_planes
 from mulanzip.lattice import A, D, H, V
 
@@ -76,7 +76,7 @@ def test_planes_are_what_the_docstring_says(seed: int, height: int, width: int, 
         assert torch.equal(above[..., i, j] - below[..., i, j], difference)
         assert torch.equal(means[..., i, j], mean // 4)
     assert not (above * below).any()
-    assert torch.equal(masks, known.int() * INPUT_UNIT)
+    assert torch.equal(masks, known.int() * UNIT)
 
 
 def test_the_reciprocal_table_divides_exactly() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mulanzip import likelihood
-from mulanzip.architecture import COLOURS, COUPLINGS, MEAN_BITS
+from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import BitCounter, BitDecoder, BitEncoder
 from mulanzip.exact.model import EXACT_LIMIT
 from mulanzip.likelihood import (
@@ -43,8 +43,32 @@ MOST_MIXTURES = 7
 #: What holds for every value of every subpixel, whatever the network says.
 LEAST_PROBABILITY = 2.0**-24
 
+#: Linear terms between three colours.
+COUPLINGS = 3
+
 seeds = st.integers(0, 2**32 - 1)
 mixtures = st.integers(1, MOST_MIXTURES)
+
+
+def predicting(shapes: np.ndarray, means: np.ndarray, base: np.ndarray) -> Prediction:
+    """A prediction that is fixed from the start, whatever the values of colours.
+
+    Args:
+        shapes: uint8 ``(2 * COLOURS * k, n)``, logits of all colours, then scales of all.
+        means: int32 ``(COLOURS * k + COUPLINGS, n)``, means of all colours, then couplings.
+    """
+    k = len(shapes) // (2 * COLOURS)
+    columns = torch.arange(base.shape[1])[:, None]
+
+    def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+        assert offsets.shape == (colour, len(features))
+        n = features[:, 0].numpy()
+        rows, wide = slice(colour * k, (colour + 1) * k), slice((COLOURS + colour) * k, (COLOURS + colour + 1) * k)
+        first = COLOURS * k + (0, 0, 1)[colour]
+        own = np.concatenate((means[rows], means[first : first + colour]))
+        return np.concatenate((shapes[rows], shapes[wide]))[:, n], own[:, n]
+
+    return Prediction(columns, base, head)
 
 
 def hostile(seed: int, k: int, count: int) -> Prediction:
@@ -54,7 +78,7 @@ def hostile(seed: int, k: int, count: int) -> Prediction:
     reach = int(rng.choice([1 << MEAN_BITS, 255 << MEAN_BITS, EXACT_LIMIT - 1]))
     means = worst_values(rng, -reach, reach, (COLOURS * k + COUPLINGS, count)).astype(np.int32)
     base = worst_values(rng, 0, 255 << MEAN_BITS, (COLOURS, count)).astype(np.int32)
-    return Prediction(shapes, means, base)
+    return predicting(shapes, means, base)
 
 
 def mixture_of(*rows: np.ndarray, tables: Tables = TABLES) -> Mixture:
@@ -70,8 +94,8 @@ def whole_cdf(mixture: Mixture) -> np.ndarray:
 
 def mixture_rows(prediction: Prediction, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits, scales and means of the first colour."""
-    shapes = prediction.shapes
-    return shapes[:k], shapes[COLOURS * k : (COLOURS + 1) * k], prediction.means[:k] + prediction.base[0]
+    shapes, means = prediction.head(prediction.features, prediction.base[:0], 0)
+    return shapes[:k], shapes[k:], means + prediction.base[0]
 
 
 def exact_cdf(logits: np.ndarray, scales: np.ndarray, means: np.ndarray, edge: int) -> list[int]:
@@ -161,11 +185,11 @@ def test_more_cells_than_a_chunk_code_losslessly() -> None:
     decoder.finish()
 
 
-def single(mean: float, log_scale: float, base: float = 0) -> Prediction:
+def single(mean: float, log_scale: float, base: float = 0, couplings: tuple[int, ...] = (0, 0, 0)) -> Prediction:
     """One component for all three colours: mean in levels."""
     shapes = np.array([[SHAPE_ZERO]] * 3 + [[SHAPE_ZERO + round(LOG_SCALE_UNIT * log_scale)]] * 3, dtype=np.uint8)
-    means = np.array([[round(mean * 2**MEAN_BITS)]] * 3 + [[0]] * 3, dtype=np.int32)
-    return Prediction(shapes, means, np.full((3, 1), round(base * 2**MEAN_BITS), dtype=np.int32))
+    means = np.array([[round(mean * 2**MEAN_BITS)]] * 3 + [[c] for c in couplings], dtype=np.int32)
+    return predicting(shapes, means, np.full((3, 1), round(base * 2**MEAN_BITS), dtype=np.int32))
 
 
 @pytest.mark.parametrize(("mean", "value"), [(-20, 0), (-500, 0), (275, 255), (2000, 255)])
@@ -181,8 +205,7 @@ def test_the_likeliest_value_is_the_mean() -> None:
 
 
 def test_colours_depend_on_the_colours_before_them() -> None:
-    prediction = single(0, -3, base=100)
-    prediction.means[COLOURS:] = [[COUPLING_UNIT], [0], [2 * COUPLING_UNIT]]  # Factors 1/2, 0 and 1.
+    prediction = single(0, -3, base=100, couplings=(COUPLING_UNIT, 0, 2 * COUPLING_UNIT))  # Factors 1/2, 0 and 1.
 
     def bits(*values: int) -> float:
         counter = BitCounter()
@@ -242,6 +265,23 @@ def test_steepest_and_heaviest_tables_that_are_accepted_do_not_overflow() -> Non
 # The training loss, and its agreement with the integers.
 
 
+def by_colour(logits: Tensor, scales: Tensor, means: Tensor, couplings: Tensor, k: int) -> Tensor:
+    """Rows of all colours by kind -> rows by colour, as the network has them."""
+    rows: list[Tensor] = []
+    for colour, first in enumerate((0, 0, 1)):
+        rows += [t[colour * k : (colour + 1) * k] for t in (logits, scales, means)]
+        rows.append(couplings[first : first + colour])
+    return torch.cat(rows)
+
+
+def rows_of(what: int, k: int) -> list[int]:
+    """Rows of the network's outputs that hold logits (0), scales (1), means (2) or couplings (3)."""
+    starts = [0, 3 * k, 6 * k + 1]
+    if what < 3:
+        return [start + what * k + i for start in starts for i in range(k)]
+    return [start + 3 * k + i for colour, start in enumerate(starts) for i in range(colour)]
+
+
 def plausible(seed: int, k: int, count: int) -> tuple[Prediction, Tensor, Tensor, Tensor]:
     """Integer predictions like those of a network, the same as float outputs and base, and values near them."""
     rng = np.random.default_rng(seed)
@@ -251,14 +291,13 @@ def plausible(seed: int, k: int, count: int) -> tuple[Prediction, Tensor, Tensor
     means = rng.integers(-12 << MEAN_BITS, 12 << MEAN_BITS, (n, count))
     couplings = rng.integers(-COUPLING_UNIT, 3 * COUPLING_UNIT, (COUPLINGS, count))
     base = rng.integers(0, (255 << MEAN_BITS) + 1, (COLOURS, count))
-    prediction = Prediction(
+    prediction = predicting(
         np.concatenate((logits, scales)).astype(np.uint8) + np.uint8(SHAPE_ZERO),
         np.concatenate((means, couplings)).astype(np.int32),
         base.astype(np.int32),
     )
-    outputs = np.concatenate(
-        (logits / LOGIT_UNIT, scales / LOG_SCALE_UNIT, means / MEAN_UNIT, couplings / COUPLING_UNIT)
-    )
+    parts = (logits / LOGIT_UNIT, scales / LOG_SCALE_UNIT, means / MEAN_UNIT)
+    outputs = by_colour(*(torch.from_numpy(p) for p in (*parts, couplings / COUPLING_UNIT)), k).numpy()
     a, b, c = couplings / (1 << COUPLING_BITS)
     offsets = rng.normal(0, 5, (COLOURS, count))
     offsets[1] += a * offsets[0]
@@ -282,7 +321,7 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
     """The loss as its docstring has it, for autograd: bits ``(N, 3, h, w)``."""
-    logits, scales, means, couplings = outputs.split((3 * k, 3 * k, 3 * k, COUPLINGS), 1)
+    logits, scales, means, couplings = (outputs[:, rows_of(what, k)] for what in range(4))
     a, b, c = (COUPLING_GAIN * couplings).unbind(1)
     known = values.double() - base
     shifts = torch.zeros_like(known[:, 0]), a * known[:, 0], b * known[:, 0] + c * known[:, 1]
@@ -305,8 +344,8 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
     _, outputs, base, values = plausible(seed, k, 40)
     rng = torch.Generator().manual_seed(seed % 1000)
     values[..., 0], values[..., 1] = 0, 255
-    outputs[:, 3 * k : 6 * k, 0, 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
-    outputs[:, 3 * k : 6 * k, 0, 3] = -1.01 * LOG_SCALE_LIMIT
+    outputs[:, rows_of(1, k), 0, 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
+    outputs[:, rows_of(1, k), 0, 3] = -1.01 * LOG_SCALE_LIMIT
     weights = torch.rand(1, 1, 40, generator=rng)
     # In float32, differences of nearly equal CDFs are rough: there, only values that are not next to impossible.
     likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(1)
@@ -321,7 +360,7 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
         assert leaf.grad is not None
         assert exact_leaf.grad is not None
         assert (leaf.grad - exact_leaf.grad).norm() <= tolerance * exact_leaf.grad.norm()
-        assert not leaf.grad[:, 3 * k : 6 * k, 0, 2:4].any()
+        assert not leaf.grad[:, rows_of(1, k), 0, 2:4].any()
 
 
 def test_weights_of_zero_cost_nothing_and_pull_at_nothing() -> None:

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mulanzip
-from mulanzip.architecture import HEADS, Config
+from mulanzip.architecture import PASSES, UNIT, Config
 from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
 from mulanzip.training.data import LEVELS, Patches, load_images
 from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOG, MODEL, Recipe, Run
+from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 
@@ -175,9 +176,9 @@ def test_known_masks_always_have_the_coarser_level(seed: int, head: int, cells: 
 
 
 def test_known_masks_are_mostly_the_default_schedule_and_never_all_the_same() -> None:
-    for head, phases in enumerate(HEADS):
+    for head, phases in enumerate(PASSES):
         known = draw_known(head, 400, 6, np.random.default_rng(1))
-        before = [p for phases in HEADS[:head] for p in phases]
+        before = [p for phases in PASSES[:head] for p in phases]
         default = np.zeros(4, dtype=bool)
         default[[A, *before]] = True
         share = (known == default[:, None, None]).all((1, 2, 3)).mean()
@@ -197,10 +198,10 @@ def test_known_pixels_cost_nothing() -> None:
     cells = cells_of(torch.from_numpy(smooth(8, 8).transpose(2, 0, 1).copy())[None])
     model = Denoiser(CONFIG)
     known = torch.ones((1, 4, 4, 4), dtype=torch.bool)
-    bits, count = step_bits(model, cells, known, 0, 0)
+    bits, count, _ = step_bits(model, cells, known, 0, 0, None)
     assert (float(bits.detach()), count) == (0, 0)
     known[0, 3, 1, 2] = False
-    bits, count = step_bits(model, cells, known, 0, 0)
+    bits, count, _ = step_bits(model, cells, known, 0, 0, None)
     assert float(bits.detach()) > 0
     assert count == 3
 
@@ -228,8 +229,24 @@ def test_quantised_weights_are_integers_in_their_scale() -> None:
             return original(x, weight, *rest, **options)
 
         patch.setattr(torch.nn.functional, "conv2d", conv2d)
-        features = model.trunk(torch.full((1, 31, 5, 5), 7, dtype=torch.uint8), 0)
+        features = model.features(torch.full((1, 31, 5, 5), 7, dtype=torch.uint8), 0, 0)
     assert len(seen) == 1 + 2 * CONFIG.blocks
     assert all(torch.equal(w, w.round()) for w in seen)
-    assert torch.equal(features * 16, (features * 16).round())
-    assert features.max() <= 255 / 16
+    assert torch.equal(features * UNIT, (features * UNIT).round())
+    assert features.max() <= 255 / UNIT
+
+
+def test_orthogonalised_steps_are_those_of_torch() -> None:
+    rng = torch.Generator().manual_seed(3)
+    own = [torch.nn.Parameter(torch.randn(8, 24, generator=rng)) for _ in range(3)]
+    theirs = [torch.nn.Parameter(p.detach().clone()) for p in own]
+    before = torch.stack(theirs).detach()
+    optimisers = Muon(own, lr=0.01, weight_decay=0.1), torch.optim.Muon(theirs, lr=0.01, weight_decay=0.1)
+    for _ in range(4):
+        for one, other in zip(own, theirs, strict=True):
+            one.grad = torch.randn(8, 24, generator=rng)
+            other.grad = one.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    moved = (torch.stack(theirs) - before).norm()
+    assert (torch.stack(own) - torch.stack(theirs)).norm() < 0.02 * moved  # Theirs rounds to bfloat16.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mulanzip.architecture import HEADS, INPUT_PLANES, WEIGHT_MAX, Config
+from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
 from mulanzip.errors import ModelError
+from mulanzip.lattice import PHASE_NAMES
 from mulanzip.likelihood import Tables
 
-FORMAT = "mulanzip-integer-1"
+FORMAT = "mulanzip-integer-2"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
@@ -41,32 +41,43 @@ class Layer:
         return {"weight": self.weight, "bias": self.bias, "shift": self.shift}
 
 
+def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
+    """Names of all layers, in order, and the shapes of their weights.
+
+    Layers ``shapes`` and ``hidden`` saturate to uint8 as those of the passes do; ``means`` are kept
+    as int32.
+    """
+    c = config.channels
+    found = {}
+    for i in range(len(PASSES)):
+        found[f"pass.{i}.stem"] = (c, INPUT_PLANES, 3, 3)
+        found |= {f"pass.{i}.body.{j}": (c, c, 3, 3) for j in range(2 * config.blocks)}
+    for name in (PHASE_NAMES[phase] for phases in PASSES for phase in phases):
+        for colour in range(COLOURS):
+            inputs = c
+            if colour:
+                found[f"head.{name}.{colour}.hidden"] = (config.hidden, c + OFFSET_PLANES * colour, 1, 1)
+                inputs += config.hidden
+            found[f"head.{name}.{colour}.shapes"] = (config.shape_outputs, inputs, 1, 1)
+            found[f"head.{name}.{colour}.means"] = (config.mean_outputs(colour), inputs, 1, 1)
+    return found
+
+
 @dataclass(frozen=True)
 class IntegerModel:
     """A denoiser ready to code with.
 
-    ``body`` holds pairs of layers; the second of each pair adds its result to the pair's input.
-    Each of ``HEADS`` has two layers: ``shapes`` saturates to uint8, ``means`` is kept as int32.
+    ``layers`` are named as :func:`layer_shapes` says.  Of the layers ``body``, the second of each
+    pair adds its result to the pair's input.
     """
 
     config: Config
-    stem: Layer
-    body: tuple[Layer, ...]
-    shapes: tuple[Layer, ...]
-    means: tuple[Layer, ...]
+    layers: dict[str, Layer]
     tables: Tables
     metadata: dict[str, str] = field(default_factory=dict)
 
-    def named_layers(self) -> Iterator[tuple[str, Layer]]:
-        yield "stem", self.stem
-        for i, layer in enumerate(self.body):
-            yield f"body.{i}", layer
-        for i, (shapes, means) in enumerate(zip(self.shapes, self.means, strict=True)):
-            yield f"head.{i}.shapes", shapes
-            yield f"head.{i}.means", means
-
     def tensors(self) -> dict[str, np.ndarray]:
-        found = {f"{name}.{key}": t for name, layer in self.named_layers() for key, t in layer.tensors().items()}
+        found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
         for name in ("logistic", "weight", "inverse_scale"):
             found[f"tables.{name}"] = getattr(self.tables, name)
         return found
@@ -82,7 +93,7 @@ class IntegerModel:
 
     def parameters(self) -> int:
         """Weights and biases."""
-        return sum(layer.weight.size + layer.bias.size for _, layer in self.named_layers())
+        return sum(layer.weight.size + layer.bias.size for layer in self.layers.values())
 
 
 def prove(model: IntegerModel) -> None:
@@ -94,16 +105,18 @@ def prove(model: IntegerModel) -> None:
     Raises:
         ModelError: naming the layer that breaks a bound, or has an unexpected shape.
     """
-    c, config = model.config.channels, model.config
-    sizes = ((c, 1024), (config.mixtures, 7), (config.level_classes, 32), (config.blocks + 1, 100))
+    config = model.config
+    sizes = (
+        (config.channels, 1024),
+        (config.mixtures, 7),
+        (config.level_classes, 32),
+        (config.blocks + 1, 100),
+        (config.hidden, 1024),
+    )
     if any(type(size) is not int or not 1 <= size <= most for size, most in sizes):
         raise ModelError("configuration out of range")
-    expected = {"stem": (c, INPUT_PLANES, 3, 3)}
-    expected |= {f"body.{i}": (c, c, 3, 3) for i in range(2 * config.blocks)}
-    for i, phases in enumerate(HEADS):
-        expected[f"head.{i}.shapes"] = (len(phases) * config.shape_outputs, c, 1, 1)
-        expected[f"head.{i}.means"] = (len(phases) * config.mean_outputs, c, 1, 1)
-    layers = dict(model.named_layers())
+    layers = model.layers
+    expected = layer_shapes(config)
     if list(layers) != list(expected):
         raise ModelError("the model has other layers than its configuration says")
     for name, layer in layers.items():
@@ -154,18 +167,15 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
         raise ModelError(f"{name} is not a model of format {FORMAT}")
     try:
         config = Config(**json.loads(metadata["config"]))
-        if any(type(size) is not int for size in config.as_dict().values()):
-            raise TypeError("sizes must be integers")
+        if any(type(size) is not int or not 0 <= size < 4096 for size in config.as_dict().values()):
+            raise TypeError("sizes must be integers from 0 to 4095")
 
         def layer(prefix: str) -> Layer:
             return Layer(*(tensors.pop(f"{prefix}.{key}") for key in ("weight", "bias", "shift")))
 
         model = IntegerModel(
             config,
-            layer("stem"),
-            tuple(layer(f"body.{i}") for i in range(2 * config.blocks)),
-            tuple(layer(f"head.{i}.shapes") for i in range(len(HEADS))),
-            tuple(layer(f"head.{i}.means") for i in range(len(HEADS))),
+            {name: layer(name) for name in layer_shapes(config)},
             Tables(*(tensors.pop(f"tables.{key}") for key in ("logistic", "weight", "inverse_scale"))),
             metadata,
         )

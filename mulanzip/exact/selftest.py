@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import ACTIVATION_UNIT, HEADS, INPUT_PLANES
+from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES
 from mulanzip.exact.network import IntegerNetwork
 
 _HEIGHT, _WIDTH = 13, 19
@@ -29,6 +29,27 @@ def _extremes(label: str, channels: int) -> list[Tensor]:
 
 
 @torch.inference_mode()
+def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> list[Tensor]:
+    """Features of all passes and parameters of all phases and colours, for any input planes."""
+    b, _, h, w = planes.shape
+    found: list[Tensor] = []
+    first = None
+    for index, phases in enumerate(PASSES):
+        features = network.features(planes, index, level_class, first)
+        first = features if first is None else first
+        found.append(features)
+        for phase in phases:
+            for colour in range(COLOURS):
+                offsets = (
+                    _noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w).expand(b, -1, -1, -1)
+                    if colour
+                    else None
+                )
+                found += network.parameters(features, offsets, phase, colour, level_class)
+    return found
+
+
+@torch.inference_mode()
 def golden_digest(network: IntegerNetwork) -> str:
     """SHA-256 of a network's outputs on fixed inputs, worst cases of every layer included."""
     state = hashlib.sha256()
@@ -40,16 +61,12 @@ def golden_digest(network: IntegerNetwork) -> str:
     for level_class in range(level_classes):
         # Mild inputs end in mild features; noise saturates some.
         planes = _noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH)
-        for shown in (planes, planes // ACTIVATION_UNIT):
-            features = network.features(shown, level_class)
-            note(features)
-            for head in range(len(HEADS)):
-                for output in network.outputs(features, head, level_class):
-                    note(output)
+        for shown in (planes, planes // 16):
+            for output in all_outputs(network, shown, level_class):
+                note(output)
     backend = network.backend
     for name, prepared in network.prepared.items():
-        channels = INPUT_PLANES if name == "stem" else network.config.channels
-        for x in _extremes(name, channels):
+        for x in _extremes(name, network.inputs[name]):
             x = x.to(backend.device).contiguous(memory_format=torch.channels_last)
             if name.endswith("means"):
                 note(backend.integers(prepared, x, 0))

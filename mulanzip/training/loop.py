@@ -17,15 +17,16 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from mulanzip.architecture import HEADS, Config
+from mulanzip.architecture import PASSES, Config
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
 from mulanzip.exact.model import IntegerModel, save
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY
 from mulanzip.exact.selftest import golden_digest
-from mulanzip.network import Conv, Denoiser
+from mulanzip.network import Denoiser
 from mulanzip.training.data import Patches
+from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 
@@ -33,6 +34,8 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
 FLOAT_MODEL = "float.safetensors"
+#: A step that takes longer, in seconds, was stopped in between, and so was the clock.
+PAUSE = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class Recipe:
     """How long and how fast to train.  Progress is counted in seconds of training, pauses excluded."""
 
     hours: float = 2.0
-    matrix_rate: float = 0.01
+    matrix_rate: float = 0.007
     other_rate: float = 0.002
     batch_cells: int = 8192
     ema: float = 0.999
     #: From this share of the run on, the roundings of the integer network are in place.
-    quantise_from: float = 0.85
+    quantise_from: float = 0.7
     seed: int = 0
 
 
@@ -80,11 +83,15 @@ class Run:
         self.model = Denoiser(config)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
-        matrices = [m.weight for m in self.model.body if isinstance(m, Conv)]
+        matrices = [
+            p
+            for name, p in self.model.passes.named_parameters()
+            if ".body." in name and p.ndim == 2 and name.endswith("weight")
+        ]
         others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
         # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.0),
+            Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.1),
             torch.optim.Adam(others, lr=recipe.other_rate, betas=(0.9, 0.99)),
         ]
         self.rates = [o.param_groups[0]["lr"] for o in self.optimisers]
@@ -105,7 +112,9 @@ class Run:
         while self.progress < 1:
             start = time.perf_counter()
             recent.append(self._step())
-            self.seconds += time.perf_counter() - start
+            elapsed = time.perf_counter() - start
+            if elapsed < PAUSE:
+                self.seconds += elapsed
             report(self, recent[-1])
             if self.seconds - last_log >= log_every or self.progress >= 1:
                 last_log = self.seconds
@@ -122,14 +131,18 @@ class Run:
         level, batch = self.patches.draw()
         cells = cells_of(torch.from_numpy(batch))
         level_class = self.model.config.level_class(level)
-        total_bits, total_count = 0.0, 0
-        for head in range(len(HEADS)):
-            known = torch.from_numpy(draw_known(head, len(batch), cells.shape[-1], self.patches.rng))
+        bits: list[torch.Tensor] = []
+        total_count = 0
+        first = None
+        for index in range(len(PASSES)):
+            known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], self.patches.rng))
             with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-                bits, count = step_bits(self.model, cells, known, head, level_class)
-            (bits / (batch.size * 0.75)).backward()
-            total_bits += float(bits.detach())
+                cost, count, features = step_bits(self.model, cells, known, index, level_class, first)
+            first = features if first is None else first
+            bits.append(cost)
             total_count += count
+        total = torch.stack(bits).sum()
+        (total / (batch.size * 0.75)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -138,7 +151,7 @@ class Run:
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         self.step += 1
-        return total_bits / max(1, total_count)
+        return float(total.detach()) / max(1, total_count)
 
     def validate(self) -> float:
         """Mean bits per subpixel of the averaged weights over the validation images."""

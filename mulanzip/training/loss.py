@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import COLOURS, COUPLINGS
+from mulanzip.architecture import COLOURS
 from mulanzip.likelihood import (
     COUPLING_GAIN,
     LOG_SCALE_LIMIT,
@@ -25,20 +25,18 @@ _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache
 
 def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tuple[Tensor, Tensor]:
     """Bits ``(N, 3, h, w)`` and their gradient with respect to ``outputs``."""
-    n, _, h, w = outputs.shape
-    count = COLOURS * mixtures
-    logits, scales, means, couplings = outputs.split((count, count, count, COUPLINGS), 1)
-
-    def per_mixture(x: Tensor) -> Tensor:
-        return x.reshape(n, COLOURS, mixtures, h, w)
+    k = mixtures
+    colours = outputs.split([3 * k + colour for colour in range(COLOURS)], 1)
+    logits, scales, means = (torch.stack([c[:, i * k : (i + 1) * k] for c in colours], 1) for i in range(3))
+    couplings = torch.cat([c[:, 3 * k :] for c in colours], 1)
 
     value = values.float()
     offset = value - base
     first, second, _ = offset.unbind(1)
     a, b, c = (couplings * COUPLING_GAIN).unbind(1)
     shift = torch.stack((torch.zeros_like(first), a * first, b * first + c * second), 1)
-    distance = (offset - shift)[:, :, None] - MEAN_GAIN * per_mixture(means)
-    log_scale = per_mixture(scales)
+    distance = (offset - shift)[:, :, None] - MEAN_GAIN * means
+    log_scale = scales
     inverse = torch.exp(-log_scale.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
     upper = (distance + 0.5) * inverse
     lower = (distance - 0.5) * inverse
@@ -54,7 +52,7 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     cdf_lower.masked_fill_(bottom, 0)
     density_lower.masked_fill_(bottom, 0)
     mass = cdf_upper - cdf_lower
-    weight = torch.softmax(per_mixture(logits), 2)
+    weight = torch.softmax(logits, 2)
     mixed = (weight * mass).sum(2)
     probability = mixed + PROBABILITY_FLOOR
     bits = -torch.log2(probability)
@@ -65,16 +63,13 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     d_scales = slope * (density_lower * lower - density_upper * upper)
     d_scales.masked_fill_(log_scale.abs() > LOG_SCALE_LIMIT, 0)
     d_shift = -d_distance.sum(2)
-    d_couplings = torch.stack((d_shift[:, 1] * first, d_shift[:, 2] * first, d_shift[:, 2] * second), 1)
-    gradient = torch.cat(
-        (
-            d_logits.flatten(1, 2),
-            d_scales.flatten(1, 2),
-            d_distance.flatten(1, 2) * -MEAN_GAIN,
-            d_couplings * COUPLING_GAIN,
-        ),
-        1,
-    )
+    d_means = d_distance * -MEAN_GAIN
+    before = (first, second)
+    pieces: list[Tensor] = []
+    for colour in range(COLOURS):
+        pieces += [d_logits[:, colour], d_scales[:, colour], d_means[:, colour]]
+        pieces += [(d_shift[:, colour] * b * COUPLING_GAIN)[:, None] for b in before[:colour]]
+    gradient = torch.cat(pieces, 1)
     return bits, gradient
 
 
@@ -107,7 +102,7 @@ def code_length(outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, 
     first one, that of the third on both.
 
     Args:
-        outputs: float32 ``(N, outputs, h, w)``, one phase of the head.
+        outputs: float32 ``(N, outputs, h, w)`` of one phase: per colour logits, log scales, means, couplings.
         base: float32 ``(N, 3, h, w)``, base predictions in levels 0..255.
         values: uint8 ``(N, 3, h, w)``.
         weights: float32 ``(N, h, w)``, 0 where nothing is coded.

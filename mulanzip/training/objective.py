@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import HEADS, MEAN_BITS
+from mulanzip.architecture import COLOURS, MEAN_BITS, PASSES
 from mulanzip.inputs import base_prediction, input_planes
 from mulanzip.lattice import level_grids
 from mulanzip.network import Denoiser
@@ -20,20 +20,31 @@ def cells_of(patches: Tensor) -> Tensor:
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
 
 
-def step_bits(model: Denoiser, cells: Tensor, known: Tensor, head: int, level_class: int) -> tuple[Tensor, int]:
-    """Bits to reveal what ``head`` predicts and is not known, and how many subpixels that is.
+def step_bits(
+    model: Denoiser, cells: Tensor, known: Tensor, index: int, level_class: int, earlier: Tensor | None
+) -> tuple[Tensor, int, Tensor]:
+    """Bits to reveal what pass ``index`` predicts and is not known, how many subpixels that is, and features.
 
     Args:
         cells: int32 ``(B, 4, 3, h, w)``; known: bool ``(B, 4, h, w)``.
+        earlier: features of the first pass, for the others.
     """
-    features = model.trunk(input_planes(cells, known), level_class)
-    outputs = model.head(features, head, level_class)
-    phases = HEADS[head]
-    base = torch.stack([base_prediction(cells, known, p) for p in phases], 1).flatten(0, 1)
-    values = cells[:, list(phases)].flatten(0, 1)
-    erased = ~known[:, list(phases)].flatten(0, 1)
-    bits = code_length(outputs.flatten(0, 1), base / 2**MEAN_BITS, values, erased.float(), model.config.mixtures)
-    return bits, 3 * int(erased.sum())
+    features = model.features(input_planes(cells, known), index, level_class, earlier)
+    wide = features.float()
+    phases = PASSES[index]
+    bases, outputs = [], []
+    for phase in phases:
+        base = base_prediction(cells, known, phase)
+        offsets = (cells[:, phase] << MEAN_BITS) - base
+        colours = [model.parameters_of(phase, wide, offsets, c, level_class) for c in range(COLOURS)]
+        bases.append(base)
+        outputs.append(torch.cat(colours, 1))
+    values = cells[:, list(phases)].transpose(0, 1).flatten(0, 1)
+    erased = ~known[:, list(phases)].transpose(0, 1).flatten(0, 1)
+    bits = code_length(
+        torch.cat(outputs).contiguous(), torch.cat(bases) / 2**MEAN_BITS, values, erased.float(), model.config.mixtures
+    )
+    return bits, COLOURS * int(erased.sum()), features
 
 
 def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
@@ -52,8 +63,10 @@ def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
             cells = cells_of(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])
             known = torch.zeros((1, 4, *cells.shape[3:]), dtype=torch.bool)
             known[:, 0] = True
-            for head, phases in enumerate(HEADS):
-                bits, _ = step_bits(model, cells, known, head, model.config.level_class(grid.level))
+            first = None
+            for index, phases in enumerate(PASSES):
+                bits, _, features = step_bits(model, cells, known, index, model.config.level_class(grid.level), first)
                 total += float(bits)
+                first = features if first is None else first
                 known[:, list(phases)] = True
     return total

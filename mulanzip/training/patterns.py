@@ -17,7 +17,7 @@ MIXED_SHARE = 0.25
 
 _Known = tuple[tuple[int, Part], ...]
 _ALL = Part.ALL
-# Per head of the network: the default schedule's pattern first, then the others.
+# Per pass of the network: the default schedule's pattern first, then the others.
 _PATTERNS: tuple[tuple[_Known, ...], ...] = (
     (
         ((A, _ALL),),
@@ -43,9 +43,9 @@ def _fill(known: np.ndarray, pattern: _Known, where: np.ndarray) -> None:
         known[phase] |= part_mask(part, height, width) & where
 
 
-def draw_known(head: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:
-    """Random known masks for the step that ``head`` predicts: bool ``(count, 4, cells, cells)``."""
-    patterns = _PATTERNS[head]
+def draw_known(index: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:
+    """Random known masks for the step that pass ``index`` predicts: bool ``(count, 4, cells, cells)``."""
+    patterns = _PATTERNS[index]
     known = np.zeros((count, 4, cells, cells), dtype=bool)
     everywhere = np.ones((cells, cells), dtype=bool)
     for sample in known:

@@ -1,0 +1,49 @@
+"""Orthogonalised momentum (Muon) for matrices of one shape, all in one batch.
+
+What ``torch.optim.Muon`` does, which however works through one matrix after the other and always in
+bfloat16: on a processor without it, a third of the training step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+#: Odd polynomial that, iterated, brings all singular values near one.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
+
+def orthogonalise(matrices: Tensor) -> Tensor:
+    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)`` with rows <= columns."""
+    a, b, c = _COEFFICIENTS
+    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
+    return x
+
+
+class Muon(torch.optim.Optimizer):
+    """Steps along the orthogonalised Nesterov momentum; the weight decay is decoupled.
+
+    Args:
+        matrices: parameters ``(rows, columns)`` of one shape, rows <= columns.
+    """
+
+    def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95):
+        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            matrices = group["params"]
+            gradients = torch.stack([m.grad for m in matrices])
+            first = self.state[matrices[0]]
+            buffer = first.setdefault("momentum", torch.zeros_like(gradients))
+            buffer.lerp_(gradients, 1 - group["momentum"])
+            updates = orthogonalise(gradients.lerp_(buffer, group["momentum"]))
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(matrices, list(updates.unbind()), alpha=-group["lr"])
