@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -38,6 +39,8 @@ for command in (compress, decompress, info, test, models, bench, train):
 
 def run() -> None:
     """Entry point: every error becomes one line and an exit code."""
+    # Asked to end, as after Ctrl-C: nothing stays half-written, a training run is saved.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(standalone_mode=False)
     except click.exceptions.Abort:

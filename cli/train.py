@@ -17,6 +17,11 @@ import click
     help="Folder of images that judge the model; their centres of 128x128 pixels are used.",
 )
 @click.option("--hours", default=2.0, show_default=True, help="Time to train; learning rates end at zero.")
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size).",
+)
 @click.option("--channels", default=64, show_default=True, help="Width of the network.")
 @click.option("--blocks", default=5, show_default=True, help="Residual blocks, of two convolutions each.")
 @click.option("--seed", default=0, show_default=True)
@@ -26,6 +31,7 @@ def train(
     output: Path,
     validation: Path,
     hours: float,
+    start: Path | None,
     channels: int,
     blocks: int,
     seed: int,
@@ -47,7 +53,7 @@ def train(
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
     recipe = Recipe(hours=hours, seed=seed)
-    run = Run(output, load_images(data), crops, Config(channels=channels, blocks=blocks), recipe)
+    run = Run(output, load_images(data), crops, Config(channels=channels, blocks=blocks), recipe, start)
     with tqdm(total=round(3600 * hours), unit="s", initial=round(run.seconds), disable=quiet or None) as bar:
 
         def report(run: Run, bpsp: float) -> None:

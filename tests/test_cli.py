@@ -271,8 +271,9 @@ assert "torch" not in sys.modules
         assert "Traceback" not in result.stderr
 
     @posix
-    def test_interruption(self, folder: Path) -> None:
-        """Ctrl-C while the temporary file is there."""
+    @pytest.mark.parametrize("how", ["SIGINT", "SIGTERM"])
+    def test_interruption(self, folder: Path, how: str) -> None:
+        """Ctrl-C, or a polite kill, while the temporary file is there."""
         script = """
 import shutil, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore it.
@@ -287,7 +288,7 @@ run()
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             assert len(names()) == 2
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.Signals[how])
             _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert errors.strip() == "interrupted"

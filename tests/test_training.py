@@ -16,6 +16,7 @@ from PIL import Image
 
 import mulanzip
 from mulanzip.architecture import PASSES, UNIT, Config
+from mulanzip.errors import ModelError
 from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
@@ -113,6 +114,18 @@ def test_a_finished_run_has_nothing_left_to_do(finished: tuple[Run, float]) -> N
     assert again.progress == 1
     again.train(nothing)
     assert again.step == run.step
+
+
+def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Run, float], tmp_path: Path) -> None:
+    weights = finished[0].folder / FLOAT_MODEL
+    again = Run(tmp_path, IMAGES, VALIDATION, CONFIG, Recipe(hours=1), weights)
+    finished[0].average.quantise(False)
+    assert again.step == 0
+    assert again.validate() == pytest.approx(image_bits(finished[0].average, VALIDATION[0], False) / VALIDATION[0].size)
+    wider = Config(channels=16, blocks=1, mixtures=2, level_classes=2)
+    for path, config in ((weights, wider), (finished[0].folder / LOG, CONFIG)):
+        with pytest.raises(ModelError, match="does not hold"):
+            Run(tmp_path / "other", IMAGES, VALIDATION, config, Recipe(hours=1), path)
 
 
 def test_checkpoints_appear_whole(finished: tuple[Run, float]) -> None:

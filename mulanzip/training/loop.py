@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mulanzip.architecture import PASSES, Config
+from mulanzip.errors import ModelError
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
 from mulanzip.exact.model import IntegerModel, save
@@ -64,6 +66,13 @@ def _cpu_flags() -> str:
         return ""
 
 
+def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError):
+        raise ModelError(f"{path} does not hold float weights of a network of this size") from None
+
+
 class Run:
     """A training run in a folder: weights, EMA, optimisers, random state, log."""
 
@@ -74,13 +83,25 @@ class Run:
         validation: list[np.ndarray],
         config: Config,
         recipe: Recipe,
+        start: str | os.PathLike[str] | None = None,
     ):
+        """Resume the run in ``folder``, or begin one.
+
+        Args:
+            images, validation: uint8 ``(H, W, 3)`` each.
+            start: float weights to begin with; else random ones.
+
+        Raises:
+            ModelError: if ``start`` does not hold the weights of a network of this ``config``.
+        """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.recipe = recipe
         self.validation = validation
         torch.manual_seed(recipe.seed)
         self.model = Denoiser(config)
+        if start is not None:
+            _begin_with(self.model, start)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
         matrices = [
