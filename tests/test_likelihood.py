@@ -204,6 +204,19 @@ def test_the_likeliest_value_is_the_mean() -> None:
         assert code_lengths(single(mean - 40.0, -3, base=40)).argmin() == mean
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_couplings_move_the_mean_to_the_nearest_step(sign: int) -> None:
+    # One level of the first colour moves the second by 7/8 of a step, which is a whole one and not none.
+    prediction = single(0, -3, base=100, couplings=(sign * 7, 0, 0))
+
+    def bits(second: int) -> float:
+        counter = BitCounter()
+        MixtureCoder(TABLES, counter, 3).code_phase(prediction, np.array([[101, second, 100]], dtype=np.uint8))
+        return counter.bits
+
+    assert bits(100 + sign) < bits(100 - sign) - 0.2
+
+
 def test_colours_depend_on_the_colours_before_them() -> None:
     prediction = single(0, -3, base=100, couplings=(COUPLING_UNIT, 0, 2 * COUPLING_UNIT))  # Factors 1/2, 0 and 1.
 
