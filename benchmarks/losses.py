@@ -9,7 +9,6 @@ the bytes of the file around the coded data.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,61 +20,41 @@ from torch import Tensor
 
 import mulanzip
 from mulanzip import container, registry
-from mulanzip.architecture import COLOURS, MEAN_BITS, PASSES, Config
+from mulanzip.architecture import COLOURS, MEAN_BITS, Config
 from mulanzip.codec import HASH_BYTES
 from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT
 from mulanzip.exact.runtime import Runtime, open_runtime
 from mulanzip.imageio.reader import read_picture
-from mulanzip.inputs import base_prediction, input_planes
 from mulanzip.lattice import level_grids, segments
 from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, MixtureCoder
 from mulanzip.network import Denoiser
 from mulanzip.noise import SCHEDULES
+from mulanzip.passes import PassPredictor
 from mulanzip.planes import to_coding_order
 from mulanzip.prediction import Prediction
 from mulanzip.training.loss import code_length
 from mulanzip.walk import PhaseCoder, Predictor, level_view, walk_tile
 
 
-class FloatPredictor:
+class FloatPredictor(PassPredictor):
     """The float denoiser where the codec expects the integer one; outputs stay in float units."""
 
     def __init__(self, path: Path, config: Config):
+        self.config = config
         self.denoiser = Denoiser(config)
         self.denoiser.load_state_dict(load_file(path))
 
-    @torch.inference_mode()
-    def predict(
-        self,
-        cells: np.ndarray,
-        known: np.ndarray,
-        window: tuple[slice, slice],
-        phases: set[int],
-        level: int,
-        first: Tensor | None,
-    ) -> tuple[dict[int, Prediction], Tensor]:
-        """As :meth:`mulanzip.exact.network.IntegerNetwork.predict`, for steps in the default schedule."""
-        level_class = self.denoiser.config.level_class(level)
-        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
-        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        index = PASSES.index(tuple(sorted(phases)))
-        features = self.denoiser.features(input_planes(cell_tensor, known_tensor), index, level_class, first)
-        rows = features[0, :, window[0], window[1]].flatten(1).T
-        found = {}
-        for phase in phases:
-            base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
-            head = partial(self._head, phase=phase, level_class=level_class)
-            found[phase] = Prediction(rows, base.flatten(1).numpy(), head)
-        return found, features if first is None else first
+    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        return self.denoiser.features(planes, index, level_class, earlier)
 
     @torch.inference_mode()
-    def _head(
+    def head(
         self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
         image = features.T[None, :, None]
         outputs = self.denoiser.parameters_of(phase, image, _row(offsets), colour, level_class)
-        shapes, means = np.split(outputs[0, :, 0].numpy(), [self.denoiser.config.shape_outputs])
+        shapes, means = np.split(outputs[0, :, 0].numpy(), [self.config.shape_outputs])
         return shapes, means
 
 

@@ -17,7 +17,7 @@ from mulanzip.timings import timed
 
 
 class Predictor(Protocol):
-    """A denoiser; see :meth:`mulanzip.exact.network.IntegerNetwork.predict`."""
+    """A denoiser; see :meth:`mulanzip.passes.PassPredictor.predict`."""
 
     def predict(
         self,

@@ -20,6 +20,7 @@ EXACT_PATH: dict[str, set[str]] = {
     "lattice": set(),
     "likelihood": {"Tables.build"},
     "noise": set(),
+    "passes": set(),
     "planes": set(),
     "prediction": set(),
     "walk": set(),

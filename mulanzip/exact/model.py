@@ -96,6 +96,20 @@ class IntegerModel:
         return sum(layer.weight.size + layer.bias.size for layer in self.layers.values())
 
 
+def _check_sizes(config: Config) -> None:
+    """Refuse sizes whose very list of layers would fill the memory."""
+    limits = {
+        "channels": range(1, 1025),
+        "blocks": range(100),
+        "mixtures": range(1, 8),
+        "level_classes": range(1, 33),
+        "hidden": range(1, 1025),
+    }
+    for name, size in config.as_dict().items():
+        if type(size) is not int or size not in limits[name]:
+            raise ModelError(f"configuration out of range: {name} is {size!r}")
+
+
 def prove(model: IntegerModel) -> None:
     """Prove that no input whatsoever makes a sum inexact.
 
@@ -106,15 +120,7 @@ def prove(model: IntegerModel) -> None:
         ModelError: naming the layer that breaks a bound, or has an unexpected shape.
     """
     config = model.config
-    sizes = (
-        (config.channels, 1024),
-        (config.mixtures, 7),
-        (config.level_classes, 32),
-        (config.blocks + 1, 100),
-        (config.hidden, 1024),
-    )
-    if any(type(size) is not int or not 1 <= size <= most for size, most in sizes):
-        raise ModelError("configuration out of range")
+    _check_sizes(config)
     layers = model.layers
     expected = layer_shapes(config)
     if list(layers) != list(expected):
@@ -167,8 +173,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
         raise ModelError(f"{name} is not a model of format {FORMAT}")
     try:
         config = Config(**json.loads(metadata["config"]))
-        if any(type(size) is not int or not 0 <= size < 4096 for size in config.as_dict().values()):
-            raise TypeError("sizes must be integers from 0 to 4095")
+        _check_sizes(config)
 
         def layer(prefix: str) -> Layer:
             return Layer(*(tensors.pop(f"{prefix}.{key}") for key in ("weight", "bias", "shift")))

@@ -1,27 +1,24 @@
-"""The walk through the integer network, whatever the backend."""
+"""The integer network's layers in order, whatever the backend."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import PASSES, Config
 from mulanzip.exact.backends import Backend
 from mulanzip.exact.model import IntegerModel
-from mulanzip.inputs import base_prediction, input_planes, offset_planes
+from mulanzip.inputs import offset_planes
 from mulanzip.lattice import PHASE_NAMES
-from mulanzip.prediction import Prediction
+from mulanzip.passes import PassPredictor
 
 
-class IntegerNetwork:
+class IntegerNetwork(PassPredictor):
     """An integer model on a backend."""
 
     def __init__(self, model: IntegerModel, backend: Backend):
         self.backend = backend
-        self.config: Config = model.config
+        self.config = model.config
         #: Layers by name, as the backend wants them.
         self.prepared = {name: backend.prepare(layer) for name, layer in model.layers.items()}
         #: Input channels of each layer.
@@ -31,7 +28,7 @@ class IntegerNetwork:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
         backend, name = self.backend, f"pass.{index}"
         x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
-        start = None if earlier is None else earlier.clone()
+        start = None if earlier is None else earlier.clone()  # Backends may overwrite it; later steps need it.
         x = backend.activation(self.prepared[f"{name}.stem"], x, level_class, residual=start)
         for i in range(0, 2 * self.config.blocks, 2):
             inner = backend.activation(self.prepared[f"{name}.body.{i}"], x, level_class)
@@ -56,7 +53,7 @@ class IntegerNetwork:
         return shapes.cpu(), means.cpu()
 
     @torch.inference_mode()
-    def _head(
+    def head(
         self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`mulanzip.prediction.ColourHead`."""
@@ -65,47 +62,6 @@ class IntegerNetwork:
         planes = offset_planes(torch.from_numpy(offsets)[None, :, None]) if colour else None
         shapes, means = self.parameters(image, planes, phase, colour, level_class)
         return shapes.reshape(-1, count).numpy(), means.to(torch.int32).reshape(-1, count).numpy()
-
-    @torch.inference_mode()
-    def predict(
-        self,
-        cells: np.ndarray,
-        known: np.ndarray,
-        window: tuple[slice, slice],
-        phases: set[int],
-        level: int,
-        first: Tensor | None,
-    ) -> tuple[dict[int, Prediction], Tensor]:
-        """One step: the passes that predict ``phases``.
-
-        Args:
-            cells: uint8 ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
-            window: the rows and columns of cells whose predictions are wanted.
-            phases: which phases to predict.
-            level: lattice level of the cells.
-            first: what the step before returned; None in the first step.
-
-        Returns:
-            a :class:`Prediction` for each of ``phases``, and features of the first pass for the next step.
-        """
-        level_class = self.config.level_class(level)
-        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
-        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        planes = input_planes(cell_tensor, known_tensor)
-        if first is None or phases & set(PASSES[0]):
-            first = self.features(planes, 0, level_class, None)
-        predictions = {}
-        for index, members in enumerate(PASSES):
-            if not phases & set(members):
-                continue
-            features = self.features(planes, index, level_class, first) if index else first
-            rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
-            for phase in members:
-                if phase in phases:
-                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
-                    head = partial(self._head, phase=phase, level_class=level_class)
-                    predictions[phase] = Prediction(rows, base.reshape(3, -1).numpy(), head)
-        return predictions, first
 
 
 def _joined(one: Tensor, other: Tensor) -> Tensor:

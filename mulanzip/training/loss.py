@@ -36,8 +36,7 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     a, b, c = (couplings * COUPLING_GAIN).unbind(1)
     shift = torch.stack((torch.zeros_like(first), a * first, b * first + c * second), 1)
     distance = (offset - shift)[:, :, None] - MEAN_GAIN * means
-    log_scale = scales
-    inverse = torch.exp(-log_scale.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
+    inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
     upper = (distance + 0.5) * inverse
     lower = (distance - 0.5) * inverse
     cdf_upper = torch.sigmoid(upper)
@@ -61,14 +60,14 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     d_logits = slope * (mass - mixed[:, :, None])
     d_distance = slope * inverse * (density_upper - density_lower)
     d_scales = slope * (density_lower * lower - density_upper * upper)
-    d_scales.masked_fill_(log_scale.abs() > LOG_SCALE_LIMIT, 0)
+    d_scales.masked_fill_(scales.abs() > LOG_SCALE_LIMIT, 0)
     d_shift = -d_distance.sum(2)
     d_means = d_distance * -MEAN_GAIN
     before = (first, second)
     pieces: list[Tensor] = []
     for colour in range(COLOURS):
         pieces += [d_logits[:, colour], d_scales[:, colour], d_means[:, colour]]
-        pieces += [(d_shift[:, colour] * b * COUPLING_GAIN)[:, None] for b in before[:colour]]
+        pieces += [(d_shift[:, colour] * x * COUPLING_GAIN)[:, None] for x in before[:colour]]
     gradient = torch.cat(pieces, 1)
     return bits, gradient
 

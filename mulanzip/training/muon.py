@@ -41,8 +41,11 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             matrices = group["params"]
             gradients = torch.stack([m.grad for m in matrices])
-            first = self.state[matrices[0]]
-            buffer = first.setdefault("momentum", torch.zeros_like(gradients))
+            # One buffer for all, kept with the first.
+            state = self.state[matrices[0]]
+            if not state:
+                state["momentum"] = torch.zeros_like(gradients)
+            buffer = state["momentum"]
             buffer.lerp_(gradients, 1 - group["momentum"])
             updates = orthogonalise(gradients.lerp_(buffer, group["momentum"]))
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])

@@ -1,0 +1,75 @@
+"""Which pass of a denoiser runs when: the one rule for its integer and its float form."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mulanzip.architecture import COLOURS, PASSES, Config
+from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.prediction import Prediction
+
+
+class PassPredictor(ABC):
+    """Predicts the phases of a step, given the features of passes and the parameters of colours."""
+
+    config: Config
+
+    @abstractmethod
+    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
+
+        Args:
+            earlier: features of the first pass, for the others.
+        """
+
+    @abstractmethod
+    def head(
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`mulanzip.prediction.ColourHead`."""
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        window: tuple[slice, slice],
+        phases: set[int],
+        level: int,
+        first: Tensor | None,
+    ) -> tuple[dict[int, Prediction], Tensor]:
+        """One step: the passes that predict ``phases``.
+
+        Args:
+            cells: uint8 ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
+            window: the rows and columns of cells whose predictions are wanted.
+            phases: which phases to predict.
+            level: lattice level of the cells.
+            first: what the step before returned; None in the first step.
+
+        Returns:
+            a :class:`Prediction` for each of ``phases``, and features of the first pass for the next step.
+        """
+        level_class = self.config.level_class(level)
+        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
+        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
+        planes = input_planes(cell_tensor, known_tensor)
+        if first is None or phases & set(PASSES[0]):
+            first = self.features(planes, 0, level_class, None)
+        predictions = {}
+        for index, members in enumerate(PASSES):
+            if not phases & set(members):
+                continue
+            features = self.features(planes, index, level_class, first) if index else first
+            rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
+            for phase in members:
+                if phase in phases:
+                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                    head = partial(self.head, phase=phase, level_class=level_class)
+                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
+        return predictions, first
