@@ -14,7 +14,7 @@ from mulanzip.exact.backends import CudaBackend, ReferenceBackend
 from mulanzip.exact.model import IntegerModel
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY, open_runtime
-from mulanzip.exact.selftest import golden_digest
+from mulanzip.exact.selftest import all_outputs, golden_digest
 from mulanzip.noise import SCHEDULE_NAMES
 
 pytestmark = pytest.mark.gpu
@@ -32,11 +32,9 @@ def test_networks_compute_the_same_on_the_gpu(weights: str) -> None:
     on_cpu, on_gpu = (IntegerNetwork(model, kind()) for kind in (ReferenceBackend, CudaBackend))
     planes = torch.from_numpy(noise(17 * 19, 23, INPUT_PLANES).reshape(17, 19, 23, INPUT_PLANES)).permute(0, 3, 1, 2)
     for batch in (1, 16, 17):
-        expected, found = on_cpu.features(planes[:batch], 0), on_gpu.features(planes[:batch], 0)
-        assert torch.equal(found.cpu(), expected)
-        for head in range(2):
-            for one, other in zip(on_gpu.outputs(found, head, 1), on_cpu.outputs(expected, head, 1), strict=True):
-                assert torch.equal(one, other)
+        expected, found = (all_outputs(network, planes[:batch], 1) for network in (on_cpu, on_gpu))
+        for one, other in zip(found, expected, strict=True):
+            assert torch.equal(one.cpu(), other)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULE_NAMES)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mulanzip import inputs
 from mulanzip.architecture import INPUT_PLANES, MEAN_BITS, UNIT
-from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.inputs import base_prediction, input_planes, offset_planes
 from mulanzip.lattice import A, D, H, V
 
 sides = st.integers(1, 9)
@@ -133,3 +133,12 @@ def test_a_constant_image_is_its_own_base_without_rounding(value: int) -> None:
         assert (planes[:, 24:27] == value // 4).all()
         for phase in PHASES:
             assert (base_prediction(cells, known, phase) == value << MEAN_BITS).all()
+
+
+@given(st.lists(st.integers(-(255 << MEAN_BITS), 255 << MEAN_BITS), min_size=1, max_size=6), st.integers(1, 2))
+def test_offset_planes_are_what_the_docstring_says(offsets: list[int], colours: int) -> None:
+    given = torch.tensor(offsets * colours, dtype=torch.int32).view(1, colours, 1, -1)
+    above, below = [max(0, x) for x in offsets], [max(0, -x) for x in offsets]
+    fine = [[min(255, x // 4) for x in sign] for sign in (above, below)]
+    coarse = [[x // 32 for x in sign] for sign in (above, below)]
+    assert offset_planes(given)[0, :, 0].tolist() == (fine + coarse) * colours

@@ -20,6 +20,7 @@ from mulanzip.errors import ModelError
 from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
+from mulanzip.training import loop
 from mulanzip.training.data import LEVELS, Patches, load_images
 from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOG, MODEL, Recipe, Run
 from mulanzip.training.muon import Muon
@@ -126,6 +127,21 @@ def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Run, fl
     for path, config in ((weights, wider), (finished[0].folder / LOG, CONFIG)):
         with pytest.raises(ModelError, match="does not hold"):
             Run(tmp_path / "other", IMAGES, VALIDATION, config, Recipe(hours=1), path)
+
+
+def test_a_pause_is_not_training_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start(tmp_path, 3)
+    steps = iter((1000.0, 1.0, 1.0, 1.0))
+    clock = [0.0]
+
+    def step() -> float:
+        clock[0] += next(steps)
+        return 0.0
+
+    monkeypatch.setattr(run, "_step", step)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    run.train(nothing)
+    assert run.seconds == 3
 
 
 def test_checkpoints_appear_whole(finished: tuple[Run, float]) -> None:
