@@ -52,9 +52,8 @@ class FloatPredictor(PassPredictor):
     def head(
         self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        image = features.T[None, :, None]
-        outputs = self.denoiser.parameters_of(phase, image, _row(offsets), colour, level_class)
-        shapes, means = np.split(outputs[0, :, 0].numpy(), [self.config.shape_outputs])
+        outputs = self.denoiser.parameters_of(phase, features.T, torch.from_numpy(offsets), colour, level_class)
+        shapes, means = np.split(outputs.numpy(), [self.config.shape_outputs])
         return shapes, means
 
 
@@ -70,20 +69,14 @@ class FloatLikelihood:
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         assert truth is not None
         offsets = (truth.T.astype(np.int32) << MEAN_BITS) - prediction.base
-        colours: list[np.ndarray] = []
+        colours = []
         for colour in range(COLOURS):
             shapes, means = prediction.head(prediction.features, offsets[:colour], colour)
-            colours += _float_units(shapes, means, self._mixtures) if self._integers else [shapes, means]
-        outputs = np.concatenate(colours).astype(np.float32)
-        base = _row(prediction.base) / 2**MEAN_BITS
-        bits = code_length(_row(outputs), base, _row(truth.T), torch.ones(1, 1, len(truth)), self._mixtures)
-        self.bits += float(bits)
+            parts = _float_units(shapes, means, self._mixtures) if self._integers else [shapes, means]
+            colours.append(torch.from_numpy(np.concatenate(parts).astype(np.float32)))
+        base = torch.from_numpy(prediction.base) / 2**MEAN_BITS
+        self.bits += float(code_length(colours, base, torch.from_numpy(truth.T), torch.ones(len(truth))))
         return truth
-
-
-def _row(array: np.ndarray) -> Tensor:
-    """``(C, n)`` -> ``(1, C, 1, n)``."""
-    return torch.from_numpy(np.ascontiguousarray(array))[None, :, None]
 
 
 def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[np.ndarray]:

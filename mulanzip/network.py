@@ -71,12 +71,24 @@ class Conv(nn.Module):
     def kernel(self) -> Tensor:
         return self.weight.view(self.weight.shape[0], -1, self.size, self.size)
 
+    def _used(self) -> Tensor:
+        """The weights, rounded if that is on."""
+        return _rounded(self.weight, power_of_two_scale(self.weight)) if self.quantised else self.weight
+
     def forward(self, x: Tensor, level_class: int) -> Tensor:
-        weight = self.kernel()
-        if self.quantised:
-            weight = _rounded(weight, power_of_two_scale(weight))
-        weight = weight.contiguous(memory_format=torch.channels_last)
+        weight = self._used().view_as(self.kernel()).contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.bias[level_class], padding=self.size // 2)
+
+    def product(self, parts: list[Tensor], level_class: int) -> Tensor:
+        """A 1x1 convolution of inputs that lie side by side, ``(inputs, n)`` each: ``(outputs, n)``.
+
+        As matrix products, without joining the parts: several times faster at few channels.
+        """
+        weight = self._used()
+        total = self.bias[level_class][:, None]
+        for part, columns in zip(parts, weight.split([len(p) for p in parts], 1), strict=True):
+            total = torch.addmm(total, columns, part)
+        return total
 
 
 class _Quantisable(nn.Module):
@@ -106,6 +118,12 @@ class Pass(_Quantisable):
         return x
 
 
+def _conv(modules: nn.ModuleList, index: int) -> Conv:
+    found = modules[index]
+    assert isinstance(found, Conv)
+    return found
+
+
 class Head(_Quantisable):
     """Features -> parameters of one phase, colour by colour.
 
@@ -123,26 +141,24 @@ class Head(_Quantisable):
         )
         # Components start with different widths, colours with the correlation that photographs have.
         couplings = ((), (1.8,), (0.4, 1.4))
-        for conv, coupling in zip(self.out, couplings, strict=True):
-            assert isinstance(conv, Conv)
+        for colour, coupling in enumerate(couplings):
             start = torch.cat((torch.zeros(k), torch.linspace(-1, 1, k), torch.zeros(k), torch.tensor(coupling)))
             with torch.no_grad():
-                conv.bias.copy_(start)
+                _conv(self.out, colour).bias.copy_(start)
 
     def forward(self, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
-        """Parameters of ``colour``, float32 ``(B, outputs, h, w)``.
+        """Parameters of ``colour``, float32 ``(outputs, n)``.
 
         Args:
-            features: ``(B, channels, h, w)``.
-            offsets: int32 ``(B, >= colour, h, w)``, values minus base predictions of the colours before.
+            features: ``(channels, n)``.
+            offsets: int32 ``(>= colour, n)``, values minus base predictions of the colours before.
         """
         features = features.float()
-        if colour:
-            planes = offset_planes(offsets[:, :colour]).float() / UNIT
-            hidden = self.hidden[colour - 1](torch.cat((features, planes), 1), level_class)
-            features = torch.cat((features, self.activate(hidden)), 1)
-        out: Tensor = self.out[colour](features, level_class)
-        return out
+        if not colour:
+            return _conv(self.out, 0).product([features], level_class)
+        planes = offset_planes(offsets[None, :colour])[0].float() / UNIT
+        hidden = self.activate(_conv(self.hidden, colour - 1).product([features, planes], level_class))
+        return _conv(self.out, colour).product([features, hidden], level_class)
 
 
 class Denoiser(nn.Module):

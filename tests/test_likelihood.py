@@ -316,9 +316,13 @@ def plausible(seed: int, k: int, count: int) -> tuple[Prediction, Tensor, Tensor
     offsets[1] += a * offsets[0]
     offsets[2] += b * offsets[0] + c * offsets[1]
     values = np.rint(base / 2**MEAN_BITS + offsets).clip(0, 255)
-    as_float = torch.from_numpy(outputs).float()[None, :, None]
-    base_levels = torch.from_numpy(base / 2**MEAN_BITS).float()[None, :, None]
-    return prediction, as_float, base_levels, torch.from_numpy(values.astype(np.uint8))[None, :, None]
+    base_levels = torch.from_numpy(base / 2**MEAN_BITS).float()
+    return prediction, torch.from_numpy(outputs).float(), base_levels, torch.from_numpy(values.astype(np.uint8))
+
+
+def loss_of(outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, k: int) -> Tensor:
+    """The training loss of the rows of all colours together."""
+    return code_length(outputs.split([3 * k + colour for colour in range(COLOURS)]), base, values, weights)
 
 
 @settings(max_examples=20)
@@ -326,29 +330,29 @@ def plausible(seed: int, k: int, count: int) -> tuple[Prediction, Tensor, Tensor
 def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) -> None:
     count = 1500
     prediction, outputs, base, values = plausible(seed, k, count)
-    in_float = float(code_length(outputs, base, values, torch.ones(1, 1, count), k))
+    in_float = float(loss_of(outputs, base, values, torch.ones(count), k))
     counter = BitCounter()
-    MixtureCoder(TABLES, counter).code_phase(prediction, np.ascontiguousarray(values[0, :, 0].numpy().T))
+    MixtureCoder(TABLES, counter).code_phase(prediction, np.ascontiguousarray(values.numpy().T))
     assert counter.bits == pytest.approx(in_float, rel=0.005)
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
-    """The loss as its docstring has it, for autograd: bits ``(N, 3, h, w)``."""
-    logits, scales, means, couplings = (outputs[:, rows_of(what, k)] for what in range(4))
-    a, b, c = (COUPLING_GAIN * couplings).unbind(1)
+    """The loss as its docstring has it, for autograd: bits ``(3, n)``."""
+    logits, scales, means, couplings = (outputs[rows_of(what, k)] for what in range(4))
+    a, b, c = COUPLING_GAIN * couplings
     known = values.double() - base
-    shifts = torch.zeros_like(known[:, 0]), a * known[:, 0], b * known[:, 0] + c * known[:, 1]
+    shifts = torch.zeros_like(known[0]), a * known[0], b * known[0] + c * known[1]
     bits = []
     for colour in range(COLOURS):
         rows = slice(colour * k, (colour + 1) * k)
-        weights = functional.softmax(logits[:, rows], 1)
-        mean = MEAN_GAIN * means[:, rows] + (base[:, colour] + shifts[colour])[:, None]
-        scale = SCALE_AT_ZERO * scales[:, rows].clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT).exp()
-        value = values[:, colour].double()[:, None]
+        weights = functional.softmax(logits[rows], 0)
+        mean = MEAN_GAIN * means[rows] + base[colour] + shifts[colour]
+        scale = SCALE_AT_ZERO * scales[rows].clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT).exp()
+        value = values[colour].double()
         upper = torch.where(value == 255, 1.0, torch.sigmoid((value + 0.5 - mean) / scale))
         lower = torch.where(value == 0, 0.0, torch.sigmoid((value - 0.5 - mean) / scale))
-        bits.append(-((weights * (upper - lower)).sum(1) + PROBABILITY_FLOOR).log2())
-    return torch.stack(bits, 1)
+        bits.append(-((weights * (upper - lower)).sum(0) + PROBABILITY_FLOOR).log2())
+    return torch.stack(bits)
 
 
 @settings(max_examples=20)
@@ -357,33 +361,33 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
     _, outputs, base, values = plausible(seed, k, 40)
     rng = torch.Generator().manual_seed(seed % 1000)
     values[..., 0], values[..., 1] = 0, 255
-    outputs[:, rows_of(1, k), 0, 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
-    outputs[:, rows_of(1, k), 0, 3] = -1.01 * LOG_SCALE_LIMIT
-    weights = torch.rand(1, 1, 40, generator=rng)
+    outputs[rows_of(1, k), 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
+    outputs[rows_of(1, k), 3] = -1.01 * LOG_SCALE_LIMIT
+    weights = torch.rand(40, generator=rng)
     # In float32, differences of nearly equal CDFs are rough: there, only values that are not next to impossible.
-    likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(1)
+    likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(0)
     for dtype, tolerance, weight in ((torch.float64, 1e-9, weights), (torch.float32, 0.01, weights * likely)):
         exact_leaf = outputs.double().requires_grad_()
-        exact = (plain_bits(exact_leaf, base.double(), values, k) * weight[:, None]).sum()
+        exact = (plain_bits(exact_leaf, base.double(), values, k) * weight).sum()
         (2 * exact).backward()
         leaf = outputs.to(dtype).requires_grad_()
-        loss = code_length(leaf, base.to(dtype), values, weight.to(dtype), k)
+        loss = loss_of(leaf, base.to(dtype), values, weight.to(dtype), k)
         (2 * loss).backward()
         assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=tolerance)
         assert leaf.grad is not None
         assert exact_leaf.grad is not None
         assert (leaf.grad - exact_leaf.grad).norm() <= tolerance * exact_leaf.grad.norm()
-        assert not leaf.grad[:, rows_of(1, k), 0, 2:4].any()
+        assert not leaf.grad[rows_of(1, k), 2:4].any()
 
 
 def test_weights_of_zero_cost_nothing_and_pull_at_nothing() -> None:
     _, outputs, base, values = plausible(1, 3, 10)
     leaf = outputs.clone().requires_grad_()
-    weights = torch.zeros(1, 1, 10)
-    weights[..., 4] = 1
-    loss = code_length(leaf, base, values, weights, 3)
+    weights = torch.zeros(10)
+    weights[4] = 1
+    loss = loss_of(leaf, base, values, weights, 3)
     loss.backward()
-    alone = code_length(outputs[..., 4:5], base[..., 4:5], values[..., 4:5], torch.ones(1, 1, 1), 3)
+    alone = loss_of(outputs[:, 4:5], base[:, 4:5], values[:, 4:5], torch.ones(1), 3)
     assert float(loss.detach()) == pytest.approx(float(alone))
     assert leaf.grad is not None
     assert not leaf.grad[..., :4].any()

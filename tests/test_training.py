@@ -122,7 +122,8 @@ def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Run, fl
     again = Run(tmp_path, IMAGES, VALIDATION, CONFIG, Recipe(hours=1), weights)
     finished[0].average.quantise(False)
     assert again.step == 0
-    assert again.validate() == pytest.approx(image_bits(finished[0].average, VALIDATION[0], False) / VALIDATION[0].size)
+    bits = image_bits(finished[0].average, VALIDATION[0], again.autocast)
+    assert again.validate() == pytest.approx(bits / VALIDATION[0].size)
     wider = Config(channels=16, blocks=1, mixtures=2, level_classes=2)
     for path, config in ((weights, wider), (finished[0].folder / LOG, CONFIG)):
         with pytest.raises(ModelError, match="does not hold"):

@@ -1,53 +1,124 @@
-"""Patches that look like other cameras: smoother, or noisier, than downscaled photographs are."""
+"""Patches that look like other cameras than the training pictures, most of which were downscaled.
+
+A scan is soft, with grain; a camera's full resolution has noise that was demosaiced along with the picture; many
+pictures were sharpened, or once had their colours at half the resolution.  All steps work on float32 ``(h, w, 3)`` in
+0..255, colours in coding order (green first).
+"""
 
 from __future__ import annotations
+
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
-#: Share of patches that are smoothed, and (independently) that get noise.
-SMOOTH_SHARE = 0.22
-NOISE_SHARE = 0.22
+#: Share of patches that are left alone; each step below comes with its share of the others.
+PLAIN_SHARE = 0.45
 
+_LUMA = np.array([[0.587], [0.299], [0.114]], dtype=np.float32)
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
 def augment(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Maybe smooth, maybe add noise: uint8 ``(h, w, 3)`` -> the same shape and type."""
-    if rng.random() < SMOOTH_SHARE:
-        patch = _smooth(patch, rng)
-    if rng.random() < NOISE_SHARE:
-        patch = _add_noise(patch, rng)
-    return patch
+    """Maybe change the look of a patch: uint8 ``(h, w, 3)`` -> the same shape and type."""
+    if rng.random() < PLAIN_SHARE:
+        return patch
+    x = patch.astype(np.float32)
+    for step, share in _STEPS:
+        if rng.random() < share:
+            x = step(x, rng)
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 
 
-def _smooth(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lose detail as an enlarged or demosaiced picture does; half the time in colour only."""
-    height, width = patch.shape[:2]
+def _resized(x: np.ndarray, size: tuple[int, int], kernel: Image.Resampling) -> np.ndarray:
+    planes = [np.asarray(Image.fromarray(x[..., c]).resize(size, kernel)) for c in range(x.shape[2])]
+    return np.stack(planes, -1)
+
+
+def _blurred(x: np.ndarray, side: float) -> np.ndarray:
+    """Convolved with ``(side, 1, side) / (1 + 2 side)`` down and across."""
+    x = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    x = x[1:-1] + side * (x[:-2] + x[2:])
+    blurred: np.ndarray = (x[:, 1:-1] + side * (x[:, :-2] + x[:, 2:])) / (1 + 2 * side) ** 2
+    return blurred
+
+
+def _enlarge(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lose detail as an enlarged picture does."""
+    height, width = x.shape[:2]
     factor = rng.uniform(1.1, 2.2)
-    small = (max(1, round(width / factor)), max(1, round(height / factor)))
     down, up = (_KERNELS[i] for i in rng.integers(len(_KERNELS), size=2))
-    smooth = np.asarray(Image.fromarray(patch).resize(small, down).resize((width, height), up))
-    if rng.random() < 0.5:
-        return smooth
-    # Differences to the first colour, green, are what chroma subsampling smooths.
-    first = patch[..., :1].astype(np.int16)
-    colour = smooth.astype(np.int16) - smooth[..., :1]
-    return np.clip(first + colour, 0, 255).astype(np.uint8)
+    small = _resized(x, (max(1, round(width / factor)), max(1, round(height / factor))), down)
+    return _resized(small, (width, height), up)
 
 
-def _add_noise(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise of a sensor or of film: partly common to the colours, maybe blurred, stronger where it is bright."""
-    height, width = patch.shape[:2]
-    noise = rng.standard_normal((height + 2, width + 2, 3), dtype=np.float32)
-    common = rng.uniform(0, 0.9)
-    noise = np.sqrt(1 - common) * noise + np.sqrt(common) * noise[..., :1]
-    if rng.random() < 0.5:
-        rows = noise[:-2] + 2 * noise[1:-1] + noise[2:]
-        noise = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 6
-    else:
-        noise = noise[1:-1, 1:-1]
-    sigma = np.exp(rng.uniform(np.log(0.6), np.log(9.0)))
+def _sensor(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One colour per pixel with the noise of photons and electronics, and the others interpolated."""
+    height, width = x.shape[:2]
+    gains = np.array([1.0, *rng.uniform(1, 2, 2)], dtype=np.float32)
+    sigma = float(np.exp(rng.uniform(np.log(0.5), np.log(8.0))))
+    x = _blurred(x, rng.uniform(0, 0.4))  # The lens, and a filter in front of the sensor.
+    noise = sigma * np.sqrt(0.1 + 0.9 * np.clip(x, 0, 255) / 255) * gains
+    x = x + noise * rng.standard_normal(x.shape, dtype=np.float32)
+    rows, columns = (np.arange(n) + rng.integers(2) for n in (height, width))
+    parity = rows[:, None] % 2 * 2 + columns % 2
+    masks = np.stack(((parity == 1) | (parity == 2), parity == 0, parity == 3), -1)
+
+    def filled(sparse: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        near = mask.astype(np.float32)
+        return np.where(mask, sparse, _blurred(sparse * near, 0.5) / _blurred(near, 0.5))
+
+    green = filled(x[..., :1], masks[..., :1])
+    if rng.random() < 0.3:
+        others = filled(x[..., 1:], masks[..., 1:])
+    else:  # Differences to green are smoother than colours, so better cameras interpolate those.
+        others = green + filled(x[..., 1:] - green, masks[..., 1:])
+    return np.concatenate((green, others), -1)
+
+
+def _grain(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise that is partly common to the colours, often blurred, stronger where it is bright."""
+    noise = rng.standard_normal(x.shape, dtype=np.float32)
+    common = rng.uniform(0, 0.95)
+    noise = (1 - common) ** 0.5 * noise + common**0.5 * noise[..., :1]
+    if rng.random() < 0.7:
+        noise = _blurred(noise, rng.uniform(0.1, 0.7))
+        noise /= max(noise.std(), 0.1)
+    sigma = float(np.exp(rng.uniform(np.log(0.6), np.log(8.0))))
     floor = rng.uniform(0.1, 1)
-    gain = sigma * np.sqrt(floor + (1 - floor) * patch.astype(np.float32) / 255)
-    return np.clip(np.rint(patch + gain * noise), 0, 255).astype(np.uint8)
+    return x + sigma * np.sqrt(floor + (1 - floor) * np.clip(x, 0, 255) / 255) * noise
+
+
+def _sharpen(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Unsharp masking."""
+    return x + rng.uniform(0.2, 1.2) * (x - _blurred(x, rng.uniform(0.3, 1)))
+
+
+def _soften_colour(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Colours at half the resolution, brightness whole: photographic discs, video, JPEG files."""
+    height, width = x.shape[:2]
+    luma = x @ _LUMA
+    small = _resized(x - luma, (-(-width // 2), -(-height // 2)), Image.Resampling.BOX)
+    up = Image.Resampling.BOX if rng.random() < 0.2 else Image.Resampling.BILINEAR
+    colour = _resized(small, (width, height), up)
+    return luma + colour - colour @ _LUMA
+
+
+def _jpeg(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A JPEG file of good quality."""
+    rgb = np.clip(np.rint(x[..., [1, 0, 2]]), 0, 255).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(rgb).save(
+        file, "JPEG", quality=int(rng.integers(88, 99)), subsampling=0 if rng.random() < 0.5 else 2
+    )
+    return np.asarray(Image.open(file), dtype=np.float32)[..., [1, 0, 2]]
+
+
+_STEPS = (
+    (_enlarge, 0.35),
+    (_sensor, 0.3),
+    (_grain, 0.3),
+    (_sharpen, 0.2),
+    (_soften_colour, 0.25),
+    (_jpeg, 0.08),
+)

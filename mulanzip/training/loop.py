@@ -98,6 +98,7 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.recipe = recipe
         self.validation = validation
+        self.autocast = has_fast_bfloat16()
         torch.manual_seed(recipe.seed)
         self.model = Denoiser(config)
         if start is not None:
@@ -112,13 +113,17 @@ class Run:
         others = [p for p in self.model.parameters() if all(p is not m for m in matrices)]
         # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.1),
+            Muon(
+                matrices,
+                lr=recipe.matrix_rate,
+                weight_decay=0.1,
+                dtype=torch.bfloat16 if self.autocast else torch.float32,
+            ),
             torch.optim.Adam(others, lr=recipe.other_rate, betas=(0.9, 0.99)),
         ]
         self.rates = [o.param_groups[0]["lr"] for o in self.optimisers]
         self.seconds = 0.0
         self.step = 0
-        self.autocast = has_fast_bfloat16()
         if (self.folder / CHECKPOINT).exists():
             self._load()
 

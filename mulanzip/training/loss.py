@@ -6,6 +6,7 @@ The exact, integer counterpart that the coder uses is :mod:`mulanzip.likelihood`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,19 +24,16 @@ from mulanzip.likelihood import (
 _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
 
 
-def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tuple[Tensor, Tensor]:
-    """Bits ``(N, 3, h, w)`` and their gradient with respect to ``outputs``."""
-    k = mixtures
-    colours = outputs.split([3 * k + colour for colour in range(COLOURS)], 1)
-    logits, scales, means = (torch.stack([c[:, i * k : (i + 1) * k] for c in colours], 1) for i in range(3))
-    couplings = torch.cat([c[:, 3 * k :] for c in colours], 1)
+def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Bits ``(3, n)`` and their gradients with respect to ``outputs``."""
+    k = len(outputs[0]) // 3
+    logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
+    couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
 
     value = values.float()
     offset = value - base
-    first, second, _ = offset.unbind(1)
-    a, b, c = (couplings * COUPLING_GAIN).unbind(1)
-    shift = torch.stack((torch.zeros_like(first), a * first, b * first + c * second), 1)
-    distance = (offset - shift)[:, :, None] - MEAN_GAIN * means
+    shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
+    distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
     upper = (distance + 0.5) * inverse
     lower = (distance - 0.5) * inverse
@@ -44,71 +42,67 @@ def _chunk(outputs: Tensor, base: Tensor, values: Tensor, mixtures: int) -> tupl
     density_upper = cdf_upper * (1 - cdf_upper)
     density_lower = cdf_lower * (1 - cdf_lower)
     # Both ends of the range take the whole tail.
-    top = (value == 255)[:, :, None]
-    bottom = (value == 0)[:, :, None]
+    top = (value == 255)[:, None]
+    bottom = (value == 0)[:, None]
     cdf_upper.masked_fill_(top, 1)
     density_upper.masked_fill_(top, 0)
     cdf_lower.masked_fill_(bottom, 0)
     density_lower.masked_fill_(bottom, 0)
     mass = cdf_upper - cdf_lower
-    weight = torch.softmax(logits, 2)
-    mixed = (weight * mass).sum(2)
+    weight = torch.softmax(logits, 1)
+    mixed = (weight * mass).sum(1)
     probability = mixed + PROBABILITY_FLOOR
     bits = -torch.log2(probability)
 
-    slope = (-1 / math.log(2)) * weight / probability[:, :, None]
-    d_logits = slope * (mass - mixed[:, :, None])
+    slope = (-1 / math.log(2)) * weight / probability[:, None]
+    d_logits = slope * (mass - mixed[:, None])
     d_distance = slope * inverse * (density_upper - density_lower)
     d_scales = slope * (density_lower * lower - density_upper * upper)
     d_scales.masked_fill_(scales.abs() > LOG_SCALE_LIMIT, 0)
-    d_shift = -d_distance.sum(2)
+    d_shift = -d_distance.sum(1) * COUPLING_GAIN
     d_means = d_distance * -MEAN_GAIN
-    before = (first, second)
-    pieces: list[Tensor] = []
-    for colour in range(COLOURS):
-        pieces += [d_logits[:, colour], d_scales[:, colour], d_means[:, colour]]
-        pieces += [(d_shift[:, colour] * x * COUPLING_GAIN)[:, None] for x in before[:colour]]
-    gradient = torch.cat(pieces, 1)
-    return bits, gradient
+    gradients = [
+        torch.cat((d_logits[colour], d_scales[colour], d_means[colour], d_shift[colour] * offset[:colour]))
+        for colour in range(COLOURS)
+    ]
+    return bits, gradients
 
 
 class _CodeLength(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, mixtures: int) -> Tensor:
-        size = max(1, _CHUNK_CELLS // (outputs.shape[2] * outputs.shape[3]))
+    def forward(ctx: Any, base: Tensor, values: Tensor, weights: Tensor, *outputs: Tensor) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
-        gradients = []
-        for start in range(0, outputs.shape[0], size):
-            part = slice(start, start + size)
-            bits, gradient = _chunk(outputs[part], base[part], values[part], mixtures)
-            weight = weights[part, None]
-            total += (bits * weight).sum(dtype=torch.float64)
-            gradients.append(gradient.mul_(weight))
-        ctx.save_for_backward(torch.cat(gradients))
+        gradients = [torch.empty_like(o) for o in outputs]
+        for start in range(0, values.shape[1], _CHUNK_CELLS):
+            part = slice(start, start + _CHUNK_CELLS)
+            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part])
+            total += (bits * weights[part]).sum(dtype=torch.float64)
+            for gradient, piece in zip(gradients, pieces, strict=True):
+                torch.mul(piece, weights[part], out=gradient[:, part])
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        (gradient,) = ctx.saved_tensors
-        return gradient * grad_outputs[0].float(), None, None, None, None
+        scale = float(grad_outputs[0])
+        return None, None, None, *(gradient * scale for gradient in ctx.saved_tensors)
 
 
-def code_length(outputs: Tensor, base: Tensor, values: Tensor, weights: Tensor, mixtures: int) -> Tensor:
-    """Weighted code length in bits, differentiable with respect to ``outputs``.
+def code_length(outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
     ``-log2 P(x)`` with ``P(x) = sum_k w_k [F_k(x + 1/2) - F_k(x - 1/2)]``, ``F_k`` logistic CDFs
     whose tails are folded into 0 and 255.  The mean of the second colour depends linearly on the
     first one, that of the third on both.
 
     Args:
-        outputs: float32 ``(N, outputs, h, w)`` of one phase: per colour logits, log scales, means, couplings.
-        base: float32 ``(N, 3, h, w)``, base predictions in levels 0..255.
-        values: uint8 ``(N, 3, h, w)``.
-        weights: float32 ``(N, h, w)``, 0 where nothing is coded.
-        mixtures: components per colour.
+        outputs: per colour, float32 ``(outputs, n)``: logits, log scales, means, couplings.
+        base: float32 ``(3, n)``, base predictions in levels 0..255.
+        values: integers 0..255 ``(3, n)``.
+        weights: float32 ``(n,)``, 0 where nothing is coded.
 
     Returns:
         float64 scalar.
     """
-    result: Tensor = _CodeLength.apply(outputs, base, values, weights, mixtures)
+    result: Tensor = _CodeLength.apply(base, values, weights, *outputs)
     return result

@@ -16,14 +16,14 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
-def orthogonalise(matrices: Tensor) -> Tensor:
-    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)`` with rows <= columns."""
+def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)`` with rows <= columns, by way of ``dtype``."""
     a, b, c = _COEFFICIENTS
-    x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    x = (matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)).to(dtype)
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        x = a * x + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ x
-    return x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -31,10 +31,19 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         matrices: parameters ``(rows, columns)`` of one shape, rows <= columns.
+        dtype: of the products; bfloat16 will do where the processor is fast at it.
     """
 
-    def __init__(self, matrices: Iterable[Tensor], lr: float, weight_decay: float, momentum: float = 0.95):
+    def __init__(
+        self,
+        matrices: Iterable[Tensor],
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
+    ):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -47,6 +56,6 @@ class Muon(torch.optim.Optimizer):
                 state["momentum"] = torch.zeros_like(gradients)
             buffer = state["momentum"]
             buffer.lerp_(gradients, 1 - group["momentum"])
-            updates = orthogonalise(gradients.lerp_(buffer, group["momentum"]))
+            updates = orthogonalise(gradients.lerp_(buffer, group["momentum"]), self._dtype)
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
             torch._foreach_add_(matrices, list(updates.unbind()), alpha=-group["lr"])

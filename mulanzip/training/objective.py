@@ -30,21 +30,25 @@ def step_bits(
         earlier: features of the first pass, for the others.
     """
     features = model.features(input_planes(cells, known), index, level_class, earlier)
-    wide = features.float()
-    phases = PASSES[index]
-    bases, outputs = [], []
-    for phase in phases:
-        base = base_prediction(cells, known, phase)
-        offsets = (cells[:, phase] << MEAN_BITS) - base
-        colours = [model.parameters_of(phase, wide, offsets, c, level_class) for c in range(COLOURS)]
-        bases.append(base)
-        outputs.append(torch.cat(colours, 1))
-    values = cells[:, list(phases)].transpose(0, 1).flatten(0, 1)
-    erased = ~known[:, list(phases)].transpose(0, 1).flatten(0, 1)
-    bits = code_length(
-        torch.cat(outputs).contiguous(), torch.cat(bases) / 2**MEAN_BITS, values, erased.float(), model.config.mixtures
-    )
-    return bits, COLOURS * int(erased.sum()), features
+    rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
+    if rows.requires_grad:
+        rows.register_hook(Tensor.contiguous)  # Else all that follows would run through a transposed gradient.
+    planar = rows.T.contiguous()
+    count, bits = 0, torch.zeros((), dtype=torch.float64)
+    for phase in PASSES[index]:
+        base = _planar(base_prediction(cells, known, phase))
+        values = _planar(cells[:, phase])
+        offsets = (values << MEAN_BITS) - base
+        colours = [model.parameters_of(phase, planar, offsets, c, level_class) for c in range(COLOURS)]
+        erased = ~known[:, phase].flatten()
+        bits = bits + code_length(colours, base / 2**MEAN_BITS, values, erased.float())
+        count += COLOURS * int(erased.sum())
+    return bits, count, features
+
+
+def _planar(planes: Tensor) -> Tensor:
+    """``(B, C, h, w)`` -> ``(C, B * h * w)``."""
+    return planes.transpose(0, 1).flatten(1)
 
 
 def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
