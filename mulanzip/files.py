@@ -9,16 +9,14 @@ import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mulanzip import api, registry
 from mulanzip.container import Header
+from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
-
-if TYPE_CHECKING:
-    from mulanzip.codec import Progress
+from mulanzip.progress import Progress, part_of
 
 SUFFIX = ".mzp"
 
@@ -68,7 +66,8 @@ def compress_file(
     output: str | os.PathLike[str] | None = None,
     *,
     model: str = registry.DEFAULT_MODEL,
-    effort: int = api.DEFAULT_EFFORT,
+    effort: int = DEFAULT_EFFORT,
+    context: str | None = None,
     schedule: str = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -83,7 +82,7 @@ def compress_file(
         output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended.
         overwrite: replace an existing output.
         verify: decode and compare before the output gets its name.
-        model, effort, schedule, device, threads: as for :func:`mulanzip.encode`.
+        model, effort, context, schedule, device, threads: as for :func:`mulanzip.encode`.
         progress: told the share that is done.
 
     Raises:
@@ -95,17 +94,20 @@ def compress_file(
     output = _target(output, compressed_name(source))
     _check_output(source, output, overwrite)
     picture, notes = read_picture(source)
+    height, width = picture.pixels.shape[:2]
+    encoding = 1 / (2 - fit_share(fit_steps(effort, context), height * width)) if verify else 1.0
     data = api.encode_picture(
         picture,
         model=model,
         effort=effort,
+        context=context,
         schedule=schedule,
         device=device,
         threads=threads,
-        progress=_part(progress, 0, 0.5 if verify else 1),
+        progress=part_of(progress, 0, encoding),
     )
     if verify:
-        api.verify(picture, data, model=model, device=device, threads=threads, progress=_part(progress, 0.5, 1))
+        api.verify(picture, data, model=model, device=device, threads=threads, progress=part_of(progress, encoding, 1))
     _write(data, output, source, notes)
     return FileResult(source, output, source_size, len(data), notes)
 
@@ -143,13 +145,6 @@ def decompress_file(
     notes = [f"{output.suffix} files do not hold {', '.join(lost)}: left out"] if lost else []
     _write(restored, output, source, notes)
     return FileResult(source, output, len(data), len(restored), notes)
-
-
-def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
-    """Progress of a part of the work, as a share of the whole."""
-    if progress is None:
-        return None
-    return lambda share: progress(start + share * (end - start))
 
 
 def _file_size(source: Path) -> int:

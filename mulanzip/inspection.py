@@ -58,7 +58,7 @@ def describe(file: Container, size: int) -> FileInfo:
     header = file.header
     parts = {"header": HEADER_SIZE + CHUNK_OVERHEAD * (1 + len(file.chunks))}
     for chunk in file.chunks:
-        name = {SEGMENT: "segments", container.STORED: "stored image"}.get(chunk.kind)
+        name = {SEGMENT: "segments", container.STORED: "stored image", container.CONTEXT: "context"}.get(chunk.kind)
         if name is None:
             name = f"metadata {chunk.kind.decode()}" if chunk.kind in KINDS else f"unknown {chunk.kind.decode()}"
         parts[name] = parts.get(name, 0) + len(chunk.payload)

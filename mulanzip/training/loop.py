@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mulanzip import cores
 from mulanzip.architecture import PASSES, Config
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import ReferenceBackend
@@ -31,6 +32,7 @@ from mulanzip.training.data import Patches
 from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
+from mulanzip.training.precision import has_fast_bfloat16
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -52,18 +54,6 @@ class Recipe:
     #: From this share of the run on, the roundings of the integer network are in place.
     quantise_from: float = 0.7
     seed: int = 0
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively, so that autocast pays."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
@@ -136,6 +126,7 @@ class Run:
         last_log = self.seconds
         recent: list[float] = []
         while self.progress < 1:
+            self._share_cores()
             start = time.perf_counter()
             recent.append(self._step())
             elapsed = time.perf_counter() - start
@@ -147,6 +138,11 @@ class Run:
                 self._log({"train": float(np.mean(recent)), "validation": self.validate()})
                 self.save()
                 recent = []
+
+    def _share_cores(self) -> None:
+        """One thread while others want a core: two that wait for each other would lose far more than half."""
+        others = cores.running() - torch.get_num_threads()
+        torch.set_num_threads(1 if others > 0 else cores.available())
 
     def _step(self) -> float:
         recipe = self.recipe
