@@ -27,7 +27,7 @@ _CROPS = 4
 #: Levels fitted on; coarser ones hold less than 2 % of the subpixels.
 _LEVELS = 3
 #: Of Adam, in steps of the context.
-_RATE = 0.25
+_RATE = 1.0
 _SEED = 0
 
 
@@ -68,13 +68,17 @@ class Fitter:
         for conv, parts in pieces.items():
             conv.offset = torch.cat(parts)
 
-    def fit(self, planes: np.ndarray, steps: int, progress: Progress | None = None) -> np.ndarray:
+    def fit(
+        self, planes: np.ndarray, steps: int, progress: Progress | None = None, subpixels: int | None = None
+    ) -> np.ndarray:
         """Fit a context to an image.
 
         Args:
             planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of :data:`SIDE` or more.
             steps: of gradient descent.
             progress: told the share that is done.
+            subpixels: how many the context will serve, by default those of ``planes``: the more, the less its own
+                bits count.
 
         Returns:
             int8 ``(entries,)``; the same for the same arguments on the same machine.
@@ -87,7 +91,7 @@ class Fitter:
             rounded = _Round.apply(values)
             self.apply(rounded)
             bits, count = self._crop_bits(_crops(planes, rng), planes.shape[2])
-            loss = bits / count + self._rate(values) / planes.size
+            loss = bits / count + self._rate(values) / (subpixels or planes.size)
             loss.backward()
             optimiser.step()
             optimiser.zero_grad()

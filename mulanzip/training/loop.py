@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from mulanzip import cores
 from mulanzip.architecture import PASSES, Config
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
 from mulanzip.exact.model import IntegerModel, save
@@ -33,11 +34,16 @@ from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.precision import has_fast_bfloat16
+from mulanzip.training.prior import learn_prior
 
 CHECKPOINT = "checkpoint.pt"
+LOCK = "lock"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
 FLOAT_MODEL = "float.safetensors"
+#: Training images whose contexts make up the prior, and steps of descent for each.
+PRIOR_IMAGES = 32
+_PRIOR_STEPS = 150
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
 
@@ -83,9 +89,16 @@ class Run:
 
         Raises:
             ModelError: if ``start`` does not hold the weights of a network of this ``config``.
+            MulanzipError: if another process is training in ``folder``.
         """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        # Two processes in one folder would overwrite each other's state.  Held until close(), or the process ends.
+        self._lock = FileLock(self.folder / LOCK)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise MulanzipError(f"{folder}: another process is training in this folder") from None
         self.recipe = recipe
         self.validation = validation
         self.autocast = has_fast_bfloat16()
@@ -200,13 +213,27 @@ class Run:
         torch.save(state, temporary)
         os.replace(temporary, self.folder / CHECKPOINT)
 
-    def export(self) -> IntegerModel:
-        """The averaged weights as an integer model; both forms are also written to the folder."""
-        model = export(self.average, {"steps": str(self.step), "seconds": str(round(self.seconds))})
+    def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
+        """The averaged weights as an integer model; both forms are also written to the folder.
+
+        Args:
+            report: told how many contexts of training images have been fitted, :data:`PRIOR_IMAGES` in the end, to
+                learn their prior; without it, the prior is a guess.
+        """
+        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
+        model = export(self.average, metadata)
+        if report is not None:
+            images, seed = self.patches.images, self.recipe.seed
+            prior = learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report)
+            model = export(self.average, metadata, prior)
         model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
         save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
         return model
+
+    def close(self) -> None:
+        """Let other processes, or another run of this one, train in the folder."""
+        self._lock.release()
 
     def _load(self) -> None:
         state = torch.load(self.folder / CHECKPOINT, weights_only=True)
