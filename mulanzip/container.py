@@ -177,15 +177,11 @@ def unpack(data: bytes) -> Container:
     chunks: list[Chunk] = []
     position = HEADER_SIZE
     while True:
-        if position + CHUNK_OVERHEAD > len(data):
-            raise CorruptFileError("the file is truncated (its end mark is missing)")
-        kind, length = _CHUNK.unpack_from(data, position)
-        end = position + CHUNK_OVERHEAD + length
-        if length > MAX_CHUNK or end > len(data):
-            raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
-        if _CRC.unpack_from(data, end - _CRC.size)[0] != zlib.crc32(data[position : end - _CRC.size]):
+        end = chunk_end(data, position)
+        kind = data[position : position + 4]
+        if not is_intact(data, position, end):
             raise CorruptFileError(f"the part at byte {position} is damaged (its checksum is wrong)")
-        chunk = Chunk(kind, data[position + _CHUNK.size : end - _CRC.size])
+        chunk = chunk_between(data, position, end)
         if not kind.isalpha() or (chunk.is_critical and kind not in CRITICAL_KINDS):
             raise UnsupportedVersionError(f"the file has a part {kind!r} that this version of mulanzip does not know")
         position = end
@@ -198,6 +194,31 @@ def unpack(data: bytes) -> Container:
         raise CorruptFileError("the end mark is not empty")
     _check_counts(header, chunks)
     return Container(header, tuple(chunks))
+
+
+def chunk_end(data: bytes, position: int) -> int:
+    """Where the chunk that begins at ``position`` ends, if its length is right.
+
+    Raises:
+        CorruptFileError: if that is beyond the file or the limits.
+    """
+    if position + CHUNK_OVERHEAD > len(data):
+        raise CorruptFileError("the file is truncated (its end mark is missing)")
+    length = _CHUNK.unpack_from(data, position)[1]
+    end = position + CHUNK_OVERHEAD + length
+    if length > MAX_CHUNK or end > len(data):
+        raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
+    return end
+
+
+def is_intact(data: bytes, position: int, end: int) -> bool:
+    """Whether a chunk's checksum is right."""
+    return _CRC.unpack_from(data, end - _CRC.size)[0] == zlib.crc32(data[position : end - _CRC.size])
+
+
+def chunk_between(data: bytes, position: int, end: int) -> Chunk:
+    """The chunk in these bytes, whatever its checksum says."""
+    return Chunk(data[position : position + 4], data[position + _CHUNK.size : end - _CRC.size])
 
 
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
