@@ -6,11 +6,13 @@ and against the limits before anything is allocated; reserved fields must be zer
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import IO
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
@@ -194,6 +196,32 @@ def unpack(data: bytes) -> Container:
         raise CorruptFileError("the end mark is not empty")
     _check_counts(header, chunks)
     return Container(header, tuple(chunks))
+
+
+def read_front(file: IO[bytes]) -> tuple[Header, list[Chunk]]:
+    """Read the header and the chunks before the first critical one, and nothing of the pixels.
+
+    Args:
+        file: at its beginning, and seekable.
+
+    Raises:
+        CorruptFileError, UnsupportedVersionError, LimitError
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    header = Header.unpack(file.read(HEADER_SIZE))
+    chunks: list[Chunk] = []
+    while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
+        kind, length = _CHUNK.unpack(head)
+        if kind[:1].isupper():
+            return header, chunks
+        if file.tell() + length > size:
+            break
+        data = head + file.read(length + _CRC.size)
+        if len(data) < length + CHUNK_OVERHEAD or not is_intact(data, 0, len(data)):
+            raise CorruptFileError(f"the part {kind!r} is damaged (its checksum is wrong)")
+        chunks.append(chunk_between(data, 0, len(data)))
+    raise CorruptFileError("the file is truncated, or damaged before its pixels")
 
 
 def chunk_end(data: bytes, position: int) -> int:
