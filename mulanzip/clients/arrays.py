@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
@@ -36,19 +34,3 @@ def shaped(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if image.size != np.prod(shape, dtype=object):
         raise CorruptFileError(f"an image of shape {image.shape} is no chunk of shape {shape}")
     return image.reshape(shape)
-
-
-def into(image: np.ndarray, out: Any) -> Any:
-    """Copy an image into a writable buffer or array of as many samples, in the order of its memory; return it.
-
-    Raises:
-        ValueError: if it has another size, or is no contiguous memory that can be written to.
-    """
-    target = np.asarray(out)
-    flat = target.reshape(-1, order="A").view(np.uint8)
-    if not flat.flags.writeable or not np.shares_memory(flat, target):
-        raise ValueError("out must be contiguous memory that can be written to")
-    if flat.size != image.size:
-        raise ValueError(f"out has {flat.size} bytes; the image has {image.size}, of shape {image.shape}")
-    flat[:] = image.reshape(-1).view(np.uint8)
-    return out

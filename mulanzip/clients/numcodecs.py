@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numcodecs.abc import Codec
-from numcodecs.compat import ensure_bytes, ensure_ndarray
+from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_ndarray
 
 from mulanzip import api, registry
 from mulanzip.clients import arrays
@@ -44,8 +44,12 @@ class Mulanzip(Codec):
         """Restore a chunk: an array of the image's shape, or ``out`` filled with it.
 
         Raises:
-            CorruptFileError: if it is damaged.
-            ValueError: if ``out`` has another size.
+            CorruptFileError: if it is damaged, or ``out`` has another size.
+            ValueError: if ``out`` is no contiguous memory that can be written to.
         """
         image = np.ascontiguousarray(api.decode(ensure_bytes(buf), model=self.model))
-        return image if out is None else arrays.into(image, out)
+        if out is None:
+            return image
+        target = ensure_contiguous_ndarray(out).view(np.uint8)
+        target[...] = arrays.shaped(image.view(np.uint8), target.shape)
+        return out
