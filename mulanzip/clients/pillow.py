@@ -25,7 +25,9 @@ MIME_TYPE = "image/x-mulanzip"
 MAX_PIXELS = 1 << 26
 
 _OPTIONS = ("model", "effort", "schedule", "device", "threads", "stored")
-_NOT_TEXT = ("compression", "XML:com.adobe.xmp")
+_XMP_TEXT = "XML:com.adobe.xmp"
+#: Strings in ``info`` that are no texts of the image.
+_NOT_TEXT = ("compression", "xmp", _XMP_TEXT)
 _EXIF_PREFIX = b"Exif\0\0"
 
 
@@ -144,6 +146,10 @@ def _to_info(mode: Mode, found: dict[bytes, bytes]) -> tuple[dict[str | tuple[in
             info, text = dict(image.info), dict(image.text)
     except (OSError, ValueError, SyntaxError) as error:
         raise MzpReadError(f"the metadata are damaged: {error}") from None
+    if metadata.XMP in found:  # PNG has it as a text as well.
+        info["xmp"] = found[metadata.XMP]
+        info.pop(_XMP_TEXT, None)
+        text.pop(_XMP_TEXT, None)
     if metadata.RESOLUTION in found:  # PNG has it in whole pixels per metre.
         info["dpi"] = metadata.resolution(found[metadata.RESOLUTION])
     return info, text
