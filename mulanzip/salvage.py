@@ -55,10 +55,6 @@ class Loss:
     right: int
     level: int
 
-    def __str__(self) -> str:
-        sides = f"columns {self.left} to {self.right - 1}, rows {self.top} to {self.bottom - 1}"
-        return f"segment {self.segment} of {self.total} is lost: 1/{2 << self.level} of the resolution in {sides}"
-
 
 @dataclass(frozen=True)
 class Salvaged:
@@ -110,11 +106,46 @@ def salvage_file(
 
 
 def _describe(salvaged: Salvaged) -> list[str]:
-    notes = [str(loss) for loss in salvaged.losses]
+    notes = [_name(area) for area in _areas(salvaged.losses)]
     notes += [f"{name} is lost" for name in salvaged.damaged_metadata]
     exact = int(salvaged.trusted.sum())
     # Rounded down: 100 % is all.
     return [*notes, f"{1000 * exact // salvaged.trusted.size / 10:.1f} % of the pixels are exact"]
+
+
+def _areas(losses: list[Loss]) -> list[list[Loss]]:
+    """Losses of one level that make up a rectangle, together: side by side first, then such rows below each other."""
+    rows: list[list[Loss]] = []
+    for loss in losses:
+        if (
+            rows
+            and (before := rows[-1][-1]).right == loss.left
+            and (before.level, before.top) == (loss.level, loss.top)
+        ):
+            rows[-1].append(loss)
+        else:
+            rows.append([loss])
+    areas: list[list[Loss]] = []
+    for row in rows:
+        for area in areas:
+            same_sides = (area[0].left, area[-1].right) == (row[0].left, row[-1].right)
+            if same_sides and area[0].level == row[0].level and area[-1].bottom == row[0].top:
+                area += row
+                break
+        else:
+            areas.append(row)
+    return areas
+
+
+def _name(area: list[Loss]) -> str:
+    """``segments 2 to 4 of 9 are lost: 1/2 of the resolution in columns 0 to 99, rows 100 to 199``"""
+    first, last = area[0], area[-1]
+    numbers = [loss.segment for loss in area]
+    is_range = len(numbers) > 2 and numbers[-1] - numbers[0] + 1 == len(numbers)
+    named = f"{numbers[0]} to {numbers[-1]}" if is_range else ", ".join(map(str, numbers))
+    subject = f"segment {named} of {first.total} is" if len(numbers) == 1 else f"segments {named} of {first.total} are"
+    sides = f"columns {first.left} to {last.right - 1}, rows {first.top} to {last.bottom - 1}"
+    return f"{subject} lost: 1/{2 << first.level} of the resolution in {sides}"
 
 
 def salvage(

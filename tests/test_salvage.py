@@ -19,7 +19,7 @@ from mulanzip.cli.main import main
 from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Mode, unpack
 from mulanzip.errors import CorruptFileError
 from mulanzip.picture import Picture
-from mulanzip.salvage import NotDamagedError, Salvaged, salvage
+from mulanzip.salvage import NotDamagedError, Salvaged, salvage, salvage_file
 
 TILES = TESTS / "golden" / "tiles.mzp"
 
@@ -168,6 +168,34 @@ def test_any_damage_leaves_exact_pixels_or_an_error(draw: st.DataObject) -> None
         except (CorruptFileError, NotDamagedError):
             return
     check(found, image)
+
+
+@pytest.mark.usefixtures("_small_tiles")
+def test_what_is_lost_is_told_in_few_lines(tmp_path: Path) -> None:
+    data, image = pyramid()
+    source = tmp_path / "a.mzp"
+
+    def notes(*lost: int) -> list[str]:
+        hurt = data
+        for segment in lost:
+            hurt = damaged(hurt, spans(data)[segment][0] + 20)
+        source.write_bytes(hurt)
+        return salvage_file(source, overwrite=True, threads=1).notes[:-1]
+
+    assert image.shape == (70, 44, 3)
+    half = "lost: 1/2 of the resolution in"
+    assert notes(3) == [f"segment 3 of 9 is {half} columns 0 to 21, rows 0 to 21"]
+    assert notes(3, 4, 5, 6) == [f"segments 3 to 6 of 9 are {half} columns 0 to 43, rows 0 to 45"]
+    assert notes(3, 5) == [f"segments 3, 5 of 9 are {half} columns 0 to 21, rows 0 to 45"]
+    assert notes(3, 6) == [
+        f"segment 3 of 9 is {half} columns 0 to 21, rows 0 to 21",
+        f"segment 6 of 9 is {half} columns 22 to 43, rows 22 to 45",
+    ]
+    assert notes(4, 5, 6, 7, 8) == [
+        f"segment 4 of 9 is {half} columns 22 to 43, rows 0 to 21",
+        f"segments 5 to 8 of 9 are {half} columns 0 to 43, rows 22 to 69",
+    ]
+    assert notes(2)[0] == "segment 2 of 9 is lost: 1/4 of the resolution in columns 0 to 43, rows 36 to 69"
 
 
 @pytest.mark.usefixtures("_small_tiles")
