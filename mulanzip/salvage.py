@@ -187,6 +187,8 @@ def salvage(
     picture = Picture(header.mode, pixels, palette, kept)
     if not losses and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises: none can be trusted")
+    if not losses and any(part.chunk is None for part in parts):
+        damaged.append("a part that cannot be read, perhaps metadata,")
     if not losses and not damaged and _is_sound(data):
         raise NotDamagedError("the file is not damaged; decompress it without --salvage")
     return Salvaged(picture, trusted, losses, damaged)

@@ -215,6 +215,9 @@ def test_metadata_are_kept_where_they_are_intact() -> None:
     found = salvage(damaged(data, spans(data)[0][0] + 12), threads=1)
     assert found.picture.metadata == {b"xmpm": b"<x/>"}
     assert found.damaged_metadata == ["metadata iccp"]
+    unreadable = salvage(damaged(data, spans(data)[0][0]), threads=1)
+    assert unreadable.picture.metadata == found.picture.metadata
+    assert unreadable.damaged_metadata == ["a part that cannot be read, perhaps metadata,"]
     assert found.trusted.all()
     np.testing.assert_array_equal(found.picture.pixels, smooth(20, 21))
 
