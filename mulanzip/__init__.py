@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mulanzip import timings
     from mulanzip.api import context_of, decode, encode
     from mulanzip.bits_ledger import Ledger, ledger
+    from mulanzip.clients.pillow import register_pillow
     from mulanzip.density import code_length
     from mulanzip.errors import (
         CorruptFileError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
     from mulanzip.inspection import FileInfo, info
+    from mulanzip.salvage import salvage_file
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,8 @@ _HOMES = {
     "mulanzip.files": ("FileResult", "OutputExistsError", "compress_file", "decompress_file"),
     "mulanzip.inspection": ("FileInfo", "info"),
     "mulanzip.bits_ledger": ("Ledger", "ledger"),
+    "mulanzip.clients.pillow": ("register_pillow",),
+    "mulanzip.salvage": ("salvage_file",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -75,6 +79,8 @@ __all__ = [
     "encode",
     "info",
     "ledger",
+    "register_pillow",
+    "salvage_file",
     "timings",
 ]
 

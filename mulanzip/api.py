@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import container, memory, registry
+from mulanzip import container, memory, preview, registry
 from mulanzip.container import CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
+from mulanzip.lattice import level_grids
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.preview import SCALES
 from mulanzip.progress import Progress, part_of
 
 if TYPE_CHECKING:
@@ -76,11 +78,15 @@ def encode(
     )
 
 
-def decode(data: bytes, *, model: str | None = None, device: str = "auto", threads: int | None = None) -> np.ndarray:
+def decode(
+    data: bytes, *, scale: int = 1, model: str | None = None, device: str = "auto", threads: int | None = None
+) -> np.ndarray:
     """Restore an image from the bytes of a ``.mzp`` file.
 
     Args:
         data: the whole file.
+        scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
+            fraction of the time.  Checksums are checked all the same, hashes of what is not decoded cannot be.
         model: a model to try beside the shipped ones, where the file needs another.
         device, threads: as for :func:`encode`.
 
@@ -91,8 +97,9 @@ def decode(data: bytes, *, model: str | None = None, device: str = "auto", threa
         CorruptFileError: if the bytes are damaged in any way.
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory.
+        ValueError: for unknown options.
     """
-    return decode_picture(data, model=model, device=device, threads=threads).to_array()
+    return decode_picture(data, scale=scale, model=model, device=device, threads=threads).to_array()
 
 
 def encode_picture(
@@ -153,7 +160,7 @@ def _encode_with_model(
 
     info = registry.find(model)
     height, width, channels = picture.pixels.shape
-    runtime = _open(info, device, threads, picture.pixels.size)
+    runtime = open_for_coding(info, device, threads, picture.pixels.size)
     planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
     share = fit_share(steps, height * width)
     if context is None:
@@ -168,7 +175,13 @@ def _encode_with_model(
     return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
 
 
-def _open(info: registry.ModelInfo, device: str, threads: int | None, samples: int) -> Runtime:
+def open_for_coding(info: registry.ModelInfo, device: str, threads: int | None, samples: int) -> Runtime:
+    """The model, ready to code an image of so many samples.
+
+    Raises:
+        ModelError: if the model cannot be used.
+        LimitError: if there is not enough memory.
+    """
     from mulanzip.exact.runtime import open_runtime
 
     runtime = open_runtime(info.path, device, threads)
@@ -179,35 +192,40 @@ def _open(info: registry.ModelInfo, device: str, threads: int | None, samples: i
 def decode_picture(
     data: bytes,
     *,
+    scale: int = 1,
     model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Picture:
-    """Like :func:`decode`, with mode, palette and metadata."""
+    """Like :func:`decode`, with mode, palette and metadata (those that hold for a preview)."""
+    preview.check_scale(scale)
     file = container.unpack(data)
     header = file.header
-    samples = header.height * header.width * CHANNELS[header.mode]
-    metadata = {chunk.kind: _inflate(chunk) for chunk in file.chunks if chunk.kind in KINDS}
+    metadata = {chunk.kind: inflate(chunk) for chunk in file.chunks if chunk.kind in KINDS}
     check(metadata, header.mode)
-    palette = b""
+    palette, level = b"", 0
     if header.coding is Coding.STORED:
-        memory.require(2 * samples)
+        memory.require(2 * header.height * header.width * CHANNELS[header.mode])
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
     else:
         from mulanzip.adaptation import for_file
         from mulanzip.codec import decode_segments
 
-        runtime = for_file(_open(registry.by_id(header.model_id, model), device, threads, samples), file)
+        grids = level_grids(header.height, header.width)
+        level = min(SCALES.index(scale), len(grids) - 1)
+        samples = grids[level].height * grids[level].width * CHANNELS[header.mode]
+        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples)
+        runtime = for_file(runtime, file)
         shape = (header.height, header.width, CHANNELS[header.mode])
         schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
-        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress)
+        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress, level=level)
         if header.mode is Mode.RGB:
             pixels = from_coding_order(pixels)
     picture = Picture(header.mode, pixels, palette, metadata)
-    if picture.pixel_hash() != header.pixel_hash:
+    if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
-    return picture
+    return preview.shrunk(picture, scale, SCALES[level])
 
 
 def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
@@ -226,7 +244,12 @@ def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
     return decode_context(coded[0], load(registry.by_id(file.header.model_id, model).path).prior)
 
 
-def _inflate(chunk: Chunk) -> bytes:
+def inflate(chunk: Chunk) -> bytes:
+    """The content of a metadata chunk.
+
+    Raises:
+        CorruptFileError: if it is damaged.
+    """
     inflater = zlib.decompressobj()
     try:
         payload = inflater.decompress(chunk.payload, _MAX_METADATA)

@@ -27,12 +27,20 @@ _CELLS_FOR_THREADS = 1 << 13
 
 
 def walk_segment(
-    segment: Segment, pixels: np.ndarray, runtime: Runtime, schedule: Schedule, coder: BitCoder, *, decoding: bool
+    segment: Segment,
+    pixels: np.ndarray,
+    runtime: Runtime,
+    schedule: Schedule,
+    coder: BitCoder,
+    *,
+    decoding: bool,
+    skipped: int = 0,
 ) -> None:
     """Code everything in a segment: the same walk for encoder, decoder and counter.
 
     Args:
         pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled when decoding.
+        skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
     """
     if segment.is_base:
         coarsest = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
@@ -41,7 +49,7 @@ def walk_segment(
             coarsest[...] = values.reshape(coarsest.shape)
     phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2])
     for tile in segment.tiles:
-        walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding)
+        walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding, skipped=skipped)
 
 
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
@@ -131,32 +139,66 @@ def encode_segments(
     return payloads
 
 
+def decode_segment(
+    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, schedule: Schedule, *, skipped: int = 0
+) -> None:
+    """Fill in the pixels of one segment, whose coarser levels are there.
+
+    Args:
+        segment, pixels, skipped: as for :func:`walk_segment`.
+        payload: hash of the samples, then coded decisions.
+
+    Raises:
+        CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
+    """
+    decoder = BitDecoder(payload[HASH_BYTES:])
+    walk_segment(segment, pixels, runtime, schedule, decoder, decoding=True, skipped=skipped)
+    decoder.finish()
+    if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
+        raise CorruptFileError("the samples do not have the hash that the segment promises")
+
+
 def decode_segments(
     payloads: Sequence[bytes],
     shape: tuple[int, int, int],
     runtime: Runtime,
     schedule: Schedule,
     progress: Progress | None = None,
+    *,
+    level: int = 0,
 ) -> np.ndarray:
-    """The inverse of :func:`encode_segments`: uint8 of ``shape`` ``(H, W, C)``.
+    """The inverse of :func:`encode_segments`.
+
+    Args:
+        shape: ``(H, W, C)`` of the image.
+        level: where to stop.  A level is coded like an image of its own, so its segments are the first
+            ones of the file.
+
+    Returns:
+        uint8: the pixels of that level.
 
     Raises:
         CorruptFileError: naming the segment that does not decode to the samples it was made from.
     """
-    parts = segments(*shape[:2])
-    pixels = np.zeros(shape, dtype=np.uint8)
+    whole = segments(*shape[:2])
+    grid = level_grids(*shape[:2])[level]
+    parts = segments(grid.height, grid.width)
+    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=np.uint8)
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
-        payload = payloads[index]
-        decoder = BitDecoder(payload[HASH_BYTES:])
-        walk_segment(parts[index], pixels, runtime, schedule, decoder, decoding=True)
-        decoder.finish()
-        if samples_hash(parts[index], pixels) != payload[:HASH_BYTES]:
-            raise CorruptFileError(f"segment {index} of {len(parts)} does not decode to the right samples")
+        part, payload = parts[index], payloads[index]
+        try:
+            if len(part.tiles) == len(whole[index].tiles):
+                decode_segment(part, payload, pixels, runtime, schedule, skipped=level)
+            else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
+                decoder = BitDecoder(payload[HASH_BYTES:])
+                walk_segment(part, pixels, runtime, schedule, decoder, decoding=True, skipped=level)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)
 
     # A level's tiles need nothing but the coarser levels.
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        _run(work, list(group), shape[0] * shape[1] // 4, runtime)
+        _run(work, list(group), grid.height * grid.width // 4, runtime)
     return pixels

@@ -6,11 +6,13 @@ and against the limits before anything is allocated; reserved fields must be zer
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import IO
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
@@ -178,15 +180,11 @@ def unpack(data: bytes) -> Container:
     chunks: list[Chunk] = []
     position = HEADER_SIZE
     while True:
-        if position + CHUNK_OVERHEAD > len(data):
-            raise CorruptFileError("the file is truncated (its end mark is missing)")
-        kind, length = _CHUNK.unpack_from(data, position)
-        end = position + CHUNK_OVERHEAD + length
-        if length > MAX_CHUNK or end > len(data):
-            raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
-        if _CRC.unpack_from(data, end - _CRC.size)[0] != zlib.crc32(data[position : end - _CRC.size]):
+        end = chunk_end(data, position)
+        kind = data[position : position + 4]
+        if not is_intact(data, position, end):
             raise CorruptFileError(f"the part at byte {position} is damaged (its checksum is wrong)")
-        chunk = Chunk(kind, data[position + _CHUNK.size : end - _CRC.size])
+        chunk = chunk_between(data, position, end)
         if not kind.isalpha() or (chunk.is_critical and kind not in CRITICAL_KINDS):
             raise UnsupportedVersionError(f"the file has a part {kind!r} that this version of mulanzip does not know")
         position = end
@@ -199,6 +197,57 @@ def unpack(data: bytes) -> Container:
         raise CorruptFileError("the end mark is not empty")
     _check_counts(header, chunks)
     return Container(header, tuple(chunks))
+
+
+def read_front(file: IO[bytes]) -> tuple[Header, list[Chunk]]:
+    """Read the header and the chunks before the first critical one, and nothing of the pixels.
+
+    Args:
+        file: at its beginning, and seekable.
+
+    Raises:
+        CorruptFileError, UnsupportedVersionError, LimitError
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    header = Header.unpack(file.read(HEADER_SIZE))
+    chunks: list[Chunk] = []
+    while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
+        kind, length = _CHUNK.unpack(head)
+        if kind[:1].isupper():
+            return header, chunks
+        if file.tell() + length > size:
+            break
+        data = head + file.read(length + _CRC.size)
+        if len(data) < length + CHUNK_OVERHEAD or not is_intact(data, 0, len(data)):
+            raise CorruptFileError(f"the part {kind!r} is damaged (its checksum is wrong)")
+        chunks.append(chunk_between(data, 0, len(data)))
+    raise CorruptFileError("the file is truncated, or damaged before its pixels")
+
+
+def chunk_end(data: bytes, position: int) -> int:
+    """Where the chunk that begins at ``position`` ends, if its length is right.
+
+    Raises:
+        CorruptFileError: if that is beyond the file or the limits.
+    """
+    if position + CHUNK_OVERHEAD > len(data):
+        raise CorruptFileError("the file is truncated (its end mark is missing)")
+    length = _CHUNK.unpack_from(data, position)[1]
+    end = position + CHUNK_OVERHEAD + length
+    if length > MAX_CHUNK or end > len(data):
+        raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
+    return end
+
+
+def is_intact(data: bytes, position: int, end: int) -> bool:
+    """Whether a chunk's checksum is right."""
+    return _CRC.unpack_from(data, end - _CRC.size)[0] == zlib.crc32(data[position : end - _CRC.size])
+
+
+def chunk_between(data: bytes, position: int, end: int) -> Chunk:
+    """The chunk in these bytes, whatever its checksum says."""
+    return Chunk(data[position : position + 4], data[position + _CHUNK.size : end - _CRC.size])
 
 
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:

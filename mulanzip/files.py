@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
+from mulanzip.picture import Picture
 from mulanzip.progress import Progress, part_of
 
 SUFFIX = ".mzp"
@@ -46,19 +48,20 @@ def compressed_name(source: Path) -> Path:
     return source.with_name(source.name + SUFFIX)
 
 
-def restored_name(source: Path, data: bytes) -> Path:
+def restored_name(source: Path, data: bytes, mark: str = "") -> Path:
     """``photo.png.mzp`` -> ``photo.png``, ``photo.jpg.mzp`` -> ``photo.jpg.png``.
 
     Args:
         data: the file's content, whose header tells which formats can hold the image.
+        mark: goes before the suffix, for what is not the original: ``.preview`` -> ``photo.preview.png``.
 
     Raises:
         CorruptFileError: if the header is damaged.
     """
     output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
-    if output != source and can_write(output.suffix, Header.unpack(data).mode):
-        return output
-    return output.with_name(output.name + ".png")
+    if output == source or not can_write(output.suffix, Header.unpack(data).mode):
+        output = output.with_name(output.name + ".png")
+    return output.with_name(f"{output.stem}{mark}{output.suffix}")
 
 
 def compress_file(
@@ -116,6 +119,7 @@ def decompress_file(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
     *,
+    scale: int = 1,
     model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -127,21 +131,37 @@ def decompress_file(
     Args:
         output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
             the default name: the source's without ``.mzp``, with ``.png`` appended where that is no
-            lossless format.
-        model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
+            lossless format.  A preview is called ``photo.preview.png`` by default.
+        scale, model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
 
     Raises:
         MulanzipError: a subclass per cause; nothing is written then.
         OSError: from the file system; nothing is written then.
+        ValueError: for unknown options.
     """
+
+    def decode(data: bytes) -> Picture:
+        return api.decode_picture(data, scale=scale, model=model, device=device, threads=threads, progress=progress)
+
+    return restore_file(source, output, decode, mark="" if scale == 1 else ".preview", overwrite=overwrite)
+
+
+def restore_file(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None,
+    decode: Callable[[bytes], Picture],
+    *,
+    mark: str,
+    overwrite: bool,
+) -> FileResult:
+    """Write what ``decode`` makes of a ``.mzp`` file; all else as for :func:`decompress_file`."""
     source = Path(source)
     _file_size(source)
     data = source.read_bytes()
-    output = _target(output, restored_name(source, data))
+    output = _target(output, restored_name(source, data, mark))
     require_writable(output, Header.unpack(data).mode)
     _check_output(source, output, overwrite)
-    picture = api.decode_picture(data, model=model, device=device, threads=threads, progress=progress)
-    restored, lost = write_picture(picture, output)
+    restored, lost = write_picture(decode(data), output)
     notes = [f"{output.suffix} files do not hold {', '.join(lost)}: left out"] if lost else []
     _write(restored, output, source, notes)
     return FileResult(source, output, len(data), len(restored), notes)

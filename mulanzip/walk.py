@@ -45,7 +45,14 @@ def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def walk_tile(
-    tile: Tile, pixels: np.ndarray, predictor: Predictor, schedule: Schedule, coder: PhaseCoder, *, decoding: bool
+    tile: Tile,
+    pixels: np.ndarray,
+    predictor: Predictor,
+    schedule: Schedule,
+    coder: PhaseCoder,
+    *,
+    decoding: bool,
+    skipped: int = 0,
 ) -> int:
     """Code phases D, H and V of a tile, given the coarser level.
 
@@ -57,6 +64,7 @@ def walk_tile(
         tile: which cells.
         pixels: uint8 ``(H, W, C)`` of level 0; C is 3, or 1 for gray.
         decoding: fill ``pixels`` instead of reading them.
+        skipped: number of finer levels that ``pixels`` and ``tile`` leave out.
 
     Returns:
         the number of network evaluations.
@@ -79,7 +87,7 @@ def walk_tile(
     for step in schedule:
         with timed("network"):
             phases = {r.phase for r in step}
-            predictions, first = predictor.predict(cells, known, window, phases, tile.grid.level, first)
+            predictions, first = predictor.predict(cells, known, window, phases, tile.grid.level + skipped, first)
         for reveal in step:
             mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
             prediction = predictions[reveal.phase].select(mask)

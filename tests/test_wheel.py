@@ -51,7 +51,7 @@ def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
         names = set(archive.namelist())
     for folder, package in PACKAGES.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".typed") or path.name == "model.safetensors":
+            if path.suffix in (".py", ".typed", ".xml") or path.name == "model.safetensors":
                 assert f"{package}/{path.relative_to(ROOT / folder).as_posix()}" in names
     assert any(name.endswith("model.safetensors") for name in names)
 
@@ -62,15 +62,17 @@ def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mulanzip"}
     suffixes = {Path(name).suffix for name in names if name.startswith("mulanzip/")}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".md"}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml"}
     assert wheel.stat().st_size < 20 << 20
 
 
 def test_the_wheel_declares_its_command_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         by_name = {name.split("/", 1)[-1]: name for name in archive.namelist() if ".dist-info/" in name}
-        assert "mulanzip = mulanzip.cli.main:run" in archive.read(by_name["entry_points.txt"]).decode()
+        entries = archive.read(by_name["entry_points.txt"]).decode()
         metadata = archive.read(by_name["METADATA"]).decode()
+    for entry in ("cli.main:run", "clients.numcodecs:Mulanzip", "clients.zarr:MulanzipCodec"):
+        assert f"mulanzip = mulanzip.{entry}" in entries
     assert "License-Expression: Apache-2.0" in metadata
     assert any(name.endswith("LICENSE") for name in by_name)
 

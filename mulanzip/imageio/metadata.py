@@ -39,7 +39,7 @@ def collect(image: Image.Image, file: BinaryIO) -> dict[bytes, bytes]:
     found = {
         ICC: bytes(info.get("icc_profile") or b""),
         XMP: _as_bytes(info.get("xmp")),
-        RESOLUTION: _pack_resolution(info.get("dpi")),
+        RESOLUTION: pack_resolution(info.get("dpi")),
     }
     if image.format != "TIFF":
         found[EXIF] = bytes(info.get("exif") or b"").removeprefix(_EXIF_PREFIX)
@@ -54,7 +54,8 @@ def _as_bytes(value: str | bytes | None) -> bytes:
     return value.encode() if isinstance(value, str) else bytes(value or b"")
 
 
-def _pack_resolution(dpi: Any) -> bytes:
+def pack_resolution(dpi: Any) -> bytes:
+    """The inverse of :func:`resolution`; empty for what is no resolution."""
     try:
         x, y = (float(d) for d in dpi)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -1,11 +1,13 @@
-"""Pictures -> Pillow images."""
+"""Pictures <-> Pillow images."""
 
 from __future__ import annotations
 
+import numpy as np
 from PIL import Image
 
 from mulanzip.container import Mode
-from mulanzip.picture import Picture
+from mulanzip.errors import UnreadableImageError
+from mulanzip.picture import MAX_PALETTE, Picture
 
 PILLOW_MODES = {
     Mode.GRAY: "L",
@@ -15,6 +17,24 @@ PILLOW_MODES = {
     Mode.PALETTE: "P",
     Mode.BILEVEL: "1",
 }
+MODES = {name: mode for mode, name in PILLOW_MODES.items()}
+
+
+def from_pillow(image: Image.Image, metadata: dict[bytes, bytes]) -> Picture:
+    """A loaded Pillow image, whose mode is one of :data:`MODES`, with this metadata.
+
+    Raises:
+        UnreadableImageError: for a palette image without palette.
+    """
+    mode = MODES[image.mode]
+    pixels = np.asarray(image, dtype=np.uint8)
+    palette = b""
+    if mode is Mode.PALETTE:
+        palette = bytes(image.getpalette("RGB") or b"")[:MAX_PALETTE]
+        palette = palette[: len(palette) // 3 * 3]
+        if not palette:
+            raise UnreadableImageError("the image is damaged: it has no palette")
+    return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, metadata)
 
 
 def to_pillow(picture: Picture) -> Image.Image:

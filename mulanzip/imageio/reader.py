@@ -6,20 +6,17 @@ import errno
 import os
 from typing import BinaryIO
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mulanzip import container, memory
-from mulanzip.container import Mode
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png, tiff
 from mulanzip.imageio.lossy import lossy_format
-from mulanzip.imageio.pillow_image import PILLOW_MODES
-from mulanzip.picture import CHANNELS, MAX_PALETTE, Picture, check_size
+from mulanzip.imageio.pillow_image import MODES, from_pillow
+from mulanzip.picture import CHANNELS, Picture, check_size
 
 #: Formats whose 8-bit images Pillow reads at full precision.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
-_MODES = {name: mode for mode, name in PILLOW_MODES.items()}
 #: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
@@ -89,7 +86,7 @@ def _read(image: Image.Image, file: BinaryIO) -> tuple[Picture, list[str]]:
         notes.append(f"decoded from {lossy}: the result keeps these pixels, and is usually larger than the original")
     if image.format != "TIFF":
         image.load()
-        return _to_picture(image, metadata.collect(image, file)), notes
+        return from_pillow(image, metadata.collect(image, file)), notes
     # Before loading: Pillow turns the image then, and takes its orientation away.
     turned, found = tiff.orientation(image), metadata.collect(image, file)
     try:
@@ -104,7 +101,7 @@ def _read(image: Image.Image, file: BinaryIO) -> tuple[Picture, list[str]]:
     if tags.dropped:
         notes.append(f"TIFF tags {', '.join(map(str, tags.dropped))} are left out")
     image.load()
-    return _to_picture(tiff.as_stored(image, turned), found), notes
+    return from_pillow(tiff.as_stored(image, turned), found), notes
 
 
 def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
@@ -117,7 +114,7 @@ def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
     depth = _bits_per_sample(image, file)
     if depth > 8:
         raise UnsupportedImageError(f"{depth}-bit samples are not supported yet (8 bits at most)")
-    if image.mode not in _MODES:
+    if image.mode not in MODES:
         reason = _REASONS.get(image.mode, f"Pillow's mode {image.mode} is")
         raise UnsupportedImageError(f"{reason} not supported yet")
     if image.format == "TIFF":
@@ -153,18 +150,6 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _require_memory(image: Image.Image) -> None:
-    channels = CHANNELS[_MODES[image.mode]]
+    channels = CHANNELS[MODES[image.mode]]
     # Pillow has 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
     memory.require(image.height * image.width * (4 * channels + (4 if channels > 1 else 1)))
-
-
-def _to_picture(image: Image.Image, found: dict[bytes, bytes]) -> Picture:
-    mode = _MODES[image.mode]
-    pixels = np.asarray(image, dtype=np.uint8)
-    palette = b""
-    if mode is Mode.PALETTE:
-        palette = bytes(image.getpalette("RGB") or b"")[:MAX_PALETTE]
-        palette = palette[: len(palette) // 3 * 3]
-        if not palette:
-            raise UnreadableImageError("the image is damaged: it has no palette")
-    return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, found)

@@ -1,0 +1,207 @@
+"""``.mzp`` files for Pillow: after :func:`register_pillow`, ``Image.open`` and ``Image.save`` know them.
+
+Metadata are in ``info`` as with PNG files: ``icc_profile``, ``exif``, ``xmp``, ``dpi``, ``transparency``, texts.
+``save`` takes them from its arguments, else from ``info``.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageFile, PngImagePlugin
+
+from mulanzip import api, container
+from mulanzip.container import SIGNATURE, Mode
+from mulanzip.errors import MulanzipError, UnsupportedImageError
+from mulanzip.imageio import metadata, pillow_limits, png
+from mulanzip.imageio.pillow_image import MODES, PILLOW_MODES, from_pillow, to_pillow
+from mulanzip.picture import CHANNELS, Picture, check_size
+
+FORMAT = "MZP"
+MIME_TYPE = "image/x-mulanzip"
+#: Pixels of an image at most, by default: some minutes of decoding.  A small file can ask for many.
+MAX_PIXELS = 1 << 26
+
+_OPTIONS = ("model", "effort", "schedule", "device", "threads", "stored")
+_XMP_TEXT = "XML:com.adobe.xmp"
+#: Strings in ``info`` that are no texts of the image.
+_NOT_TEXT = ("compression", "xmp", _XMP_TEXT)
+_EXIF_PREFIX = b"Exif\0\0"
+
+
+class MzpReadError(MulanzipError, OSError):
+    """A file cannot be opened or decoded; its cause is the error that :func:`mulanzip.decode` raises."""
+
+
+class MzpModeError(UnsupportedImageError, ValueError):
+    """``save`` cannot keep this image exactly."""
+
+
+def register_pillow(*, model: str | None = None, max_pixels: int | None = MAX_PIXELS) -> None:
+    """Teach Pillow to open and save ``.mzp`` files.
+
+    ``Image.open`` reads size, mode and metadata; decoding waits for the first use of pixels.
+    ``Image.save`` takes the options of :func:`mulanzip.encode`, such as ``effort`` and ``model``.
+
+    Args:
+        model: a model to try beside the shipped ones, where a file needs another.
+        max_pixels: larger images are not decoded, as they could keep the processor busy for long; None for
+            no such limit.  Pillow's own, ``Image.MAX_IMAGE_PIXELS``, holds as well.
+    """
+    MzpImageFile.model, MzpImageFile.max_pixels = model, max_pixels
+    Image.register_open(FORMAT, MzpImageFile, _accept)
+    Image.register_save(FORMAT, _save)
+    Image.register_extension(FORMAT, ".mzp")
+    Image.register_mime(FORMAT, MIME_TYPE)
+
+
+def _accept(prefix: bytes) -> bool:
+    return prefix.startswith(SIGNATURE)
+
+
+class MzpImageFile(ImageFile.ImageFile):
+    """An opened ``.mzp`` file.
+
+    Attributes:
+        text: texts by keyword, as of PNG files.
+    """
+
+    format = FORMAT
+    format_description = "mulanzip image"
+    model: str | None = None
+    max_pixels: int | None = MAX_PIXELS
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        try:
+            header, found = _read_front(self.fp)
+            info, text = _to_info(header.mode, found)
+        except MulanzipError as error:
+            raise MzpReadError(str(error)) from error
+        self._mode, self._size = PILLOW_MODES[header.mode], (header.width, header.height)
+        self.info, self.text = info, text
+
+    def load(self) -> Any:
+        """Decode, unless that is done already.
+
+        Raises:
+            MzpReadError: if the file is damaged, too large, or needs a model that is not here.
+        """
+        if self.fp is not None and self._im is None:
+            image = to_pillow(self._decode(self.fp))
+            self.im, self.palette, self.readonly = image.im, image.palette, 0
+            if self._exclusive_fp:
+                self.fp.close()
+            self.fp = None
+        return Image.Image.load(self)
+
+    def _decode(self, file: IO[bytes]) -> Picture:
+        if self.max_pixels is not None and self.width * self.height > self.max_pixels:
+            raise MzpReadError(
+                f"an image of {self.width}x{self.height} pixels is larger than register_pillow(max_pixels=...) allows"
+            )
+        file.seek(0)
+        try:
+            return api.decode_picture(file.read(), model=self.model)
+        except MulanzipError as error:
+            raise MzpReadError(str(error)) from error
+
+    def verify(self) -> None:
+        """Check the structure and all checksums, without decoding.
+
+        Raises:
+            MzpReadError: if the file is damaged.
+        """
+        if self.fp is None:
+            raise RuntimeError("verify must be called directly after open")
+        self.fp.seek(0)
+        try:
+            container.unpack(self.fp.read())
+        except MulanzipError as error:
+            raise MzpReadError(str(error)) from error
+        super().verify()
+
+
+def _read_front(file: IO[bytes]) -> tuple[container.Header, dict[bytes, bytes]]:
+    """The header, and the metadata that come before the pixels."""
+    header, chunks = container.read_front(file)
+    found = {chunk.kind: api.inflate(chunk) for chunk in chunks if chunk.kind in metadata.KINDS}
+    metadata.check(found, header.mode)
+    return header, found
+
+
+# Metadata, by way of a PNG file of one pixel: so they are what Pillow's users know.
+
+
+def _to_info(mode: Mode, found: dict[bytes, bytes]) -> tuple[dict[str | tuple[int, int], Any], dict[str, str]]:
+    """Pillow's ``info`` and ``text`` of metadata."""
+    palette = bytes(768) if mode is Mode.PALETTE else b""
+    pixel = Picture(mode, np.zeros((1, 1, CHANNELS[mode]), dtype=np.uint8), palette)
+    data = png.encode(pixel, metadata.png_chunks(found))
+    try:
+        with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            image.load()
+            info, text = dict(image.info), dict(image.text)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise MzpReadError(f"the metadata are damaged: {error}") from None
+    if metadata.XMP in found:  # PNG has it as a text as well.
+        info["xmp"] = found[metadata.XMP]
+        info.pop(_XMP_TEXT, None)
+        text.pop(_XMP_TEXT, None)
+    if metadata.RESOLUTION in found:  # PNG has it in whole pixels per metre.
+        info["dpi"] = metadata.resolution(found[metadata.RESOLUTION])
+    return info, text
+
+
+def _from_info(image: Image.Image, options: dict[str, Any]) -> dict[bytes, bytes]:
+    """Metadata of an image about to be saved.
+
+    Raises:
+        MzpModeError: for values that cannot be metadata.
+    """
+    given: dict[Any, Any] = {**image.info, **options}
+    texts = PngImagePlugin.PngInfo()
+    pixel = image.crop((0, 0, 1, 1))
+    pixel.info = {key: given[key] for key in ("transparency",) if key in given}
+    buffer = io.BytesIO()
+    try:
+        for key, value in image.info.items():
+            if isinstance(key, str) and isinstance(value, str) and key not in _NOT_TEXT:
+                texts.add_text(key, value)
+        pixel.save(buffer, "PNG", pnginfo=options.get("pnginfo") or texts)
+        exif = given.get("exif") or b""
+        exif = exif.tobytes() if isinstance(exif, Image.Exif) else bytes(exif)
+        xmp = given.get("xmp") or b""
+        icc = bytes(given.get("icc_profile") or b"")
+    except (OSError, ValueError, TypeError) as error:
+        raise MzpModeError(f"the metadata cannot be saved: {error}") from None
+    chunks, transparency = png.read_chunks(buffer)
+    found = {
+        metadata.ICC: icc,
+        metadata.EXIF: exif.removeprefix(_EXIF_PREFIX),
+        metadata.XMP: xmp.encode() if isinstance(xmp, str) else bytes(xmp),
+        metadata.PNG_CHUNKS: png.pack_chunks(chunks),
+        metadata.RESOLUTION: metadata.pack_resolution(given.get("dpi")),
+        metadata.TRANSPARENCY: transparency,
+    }
+    return {kind: payload for kind, payload in found.items() if payload}
+
+
+def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    """Pillow's hook.
+
+    Raises:
+        MzpModeError: if the image cannot be kept exactly.
+        MulanzipError, ValueError: as for :func:`mulanzip.encode`.
+    """
+    options: dict[str, Any] = image.encoderinfo
+    if image.mode not in MODES:
+        raise MzpModeError(f"cannot keep images of mode {image.mode} exactly; convert to one of {', '.join(MODES)}")
+    try:
+        check_size(image.height, image.width)
+        picture = from_pillow(image, _from_info(image, options))
+    except UnsupportedImageError as error:
+        raise MzpModeError(str(error)) from None
+    file.write(api.encode_picture(picture, **{key: options[key] for key in _OPTIONS if key in options}))

@@ -1,0 +1,407 @@
+"""What can be trusted of a damaged ``.mzp`` file.
+
+Every segment carries a hash of its samples: one that decodes to them is right, whatever happened around
+it.  A segment needs the coarser pixels of its area and around it; where they are lost, it is lost as well.
+Lost pixels take the value of the nearest pixel of the coarser level above and left of them.  Without
+header, model or first segment nothing can be salvaged.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mulanzip import api, container, memory, registry
+from mulanzip.adaptation import for_file
+from mulanzip.codec import decode_segment
+from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.errors import CorruptFileError, MulanzipError
+from mulanzip.exact.runtime import Runtime
+from mulanzip.files import FileResult, restore_file
+from mulanzip.imageio import metadata
+from mulanzip.imageio import stored as stored_form
+from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES, Schedule
+from mulanzip.picture import CHANNELS, Picture
+from mulanzip.planes import from_coding_order
+from mulanzip.progress import Progress
+from mulanzip.walk import level_view
+
+#: In the names of files that are not the original.
+MARK = ".salvaged"
+
+
+class NotDamagedError(MulanzipError):
+    """There is nothing to salvage: the file is as it should be."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A segment that could not be trusted.
+
+    Attributes:
+        segment: its number, from 0; total: how many there are.
+        top, bottom, left, right: the rectangle of the image that it covers, in pixels, ends excluded.
+        level: of the lattice; what is left of the rectangle are the pixels of the coarser levels.
+    """
+
+    segment: int
+    total: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+    level: int
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What came out.
+
+    Attributes:
+        picture: with the metadata that are intact.
+        trusted: bool ``(H, W)``, which pixels are those of the original.
+        losses: the segments that are lost.
+        damaged_metadata: names of metadata that are left out.
+    """
+
+    picture: Picture
+    trusted: np.ndarray
+    losses: list[Loss]
+    damaged_metadata: list[str]
+
+
+def salvage_file(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FileResult:
+    """Write what can be trusted of a damaged file; called ``photo.salvaged.png`` by default.
+
+    The result's notes say what is lost.
+
+    Args:
+        all as for :func:`mulanzip.decompress_file`.
+
+    Raises:
+        NotDamagedError: if nothing is wrong with the file.
+        CorruptFileError: if nothing can be salvaged.
+        MulanzipError, OSError: as for :func:`mulanzip.decompress_file`; nothing is written then.
+    """
+    found: list[Salvaged] = []
+
+    def decode(data: bytes) -> Picture:
+        found.append(salvage(data, model=model, device=device, threads=threads, progress=progress))
+        return found[0].picture
+
+    result = restore_file(source, output, decode, mark=MARK, overwrite=overwrite)
+    return replace(result, notes=[*_describe(found[0]), *result.notes])
+
+
+def _describe(salvaged: Salvaged) -> list[str]:
+    notes = [_name(area) for area in _areas(salvaged.losses)]
+    notes += [f"{name} is lost" for name in salvaged.damaged_metadata]
+    exact = int(salvaged.trusted.sum())
+    # Rounded down: 100 % is all.
+    return [*notes, f"{1000 * exact // salvaged.trusted.size / 10:.1f} % of the pixels are exact"]
+
+
+def _areas(losses: list[Loss]) -> list[list[Loss]]:
+    """Losses of one level that make up a rectangle, together: side by side first, then such rows below each other."""
+    rows: list[list[Loss]] = []
+    for loss in losses:
+        if (
+            rows
+            and (before := rows[-1][-1]).right == loss.left
+            and (before.level, before.top) == (loss.level, loss.top)
+        ):
+            rows[-1].append(loss)
+        else:
+            rows.append([loss])
+    areas: list[list[Loss]] = []
+    for row in rows:
+        for area in areas:
+            same_sides = (area[0].left, area[-1].right) == (row[0].left, row[-1].right)
+            if same_sides and area[0].level == row[0].level and area[-1].bottom == row[0].top:
+                area += row
+                break
+        else:
+            areas.append(row)
+    return areas
+
+
+def _name(area: list[Loss]) -> str:
+    """``segments 2 to 4 of 9 are lost: 1/2 of the resolution in columns 0 to 99, rows 100 to 199``"""
+    first, last = area[0], area[-1]
+    numbers = [loss.segment for loss in area]
+    is_range = len(numbers) > 2 and numbers[-1] - numbers[0] + 1 == len(numbers)
+    named = f"{numbers[0]} to {numbers[-1]}" if is_range else ", ".join(map(str, numbers))
+    subject = f"segment {named} of {first.total} is" if len(numbers) == 1 else f"segments {named} of {first.total} are"
+    sides = f"columns {first.left} to {last.right - 1}, rows {first.top} to {last.bottom - 1}"
+    return f"{subject} lost: 1/{2 << first.level} of the resolution in {sides}"
+
+
+def salvage(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Salvaged:
+    """Decode what can be trusted of a damaged file.
+
+    Args:
+        all as for :func:`mulanzip.decode`.
+
+    Raises:
+        NotDamagedError: if nothing is wrong with the file.
+        CorruptFileError: if nothing can be salvaged: the header or the first segment is damaged.
+        ModelError: if the model that made the file is not here.
+        LimitError: if there is not enough memory.
+    """
+    header = Header.unpack(data)
+    parts = list(_parts(data))
+    kept, damaged = _metadata(parts, header.mode)
+    if header.coding is Coding.STORED:
+        pixels, palette = _restore_stored(header, parts)
+        losses: list[Loss] = []
+        trusted = np.ones(pixels.shape[:2], dtype=bool)
+    else:
+        shape = (header.height, header.width, CHANNELS[header.mode])
+        info = registry.by_id(header.model_id, model)
+        runtime = api.open_for_coding(info, device, threads, 2 * shape[0] * shape[1] * shape[2])
+        # Without its context, where that is lost, no segment has the right hash.
+        sound = tuple(part.chunk for part in parts if part.chunk is not None)
+        runtime = for_file(runtime, Container(header, sound))
+        candidates = _candidates(parts, len(segments(header.height, header.width)))
+        schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
+        pixels, trusted, losses = _decode(candidates, shape, runtime, schedule, progress)
+        palette = b""
+        if header.mode is Mode.RGB:
+            pixels = from_coding_order(pixels)
+    picture = Picture(header.mode, pixels, palette, kept)
+    if not losses and picture.pixel_hash() != header.pixel_hash:
+        raise CorruptFileError("the pixels do not have the hash that the header promises: none can be trusted")
+    if not losses and any(part.chunk is None for part in parts):
+        damaged.append("a part that cannot be read, perhaps metadata,")
+    if not losses and not damaged and _is_sound(data):
+        raise NotDamagedError("the file is not damaged; decompress it without --salvage")
+    return Salvaged(picture, trusted, losses, damaged)
+
+
+def _is_sound(data: bytes) -> bool:
+    try:
+        container.unpack(data)
+    except CorruptFileError:
+        return False
+    return True
+
+
+# The container.
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A stretch of the file: a chunk, or what cannot be read as one.
+
+    Attributes:
+        chunk: None where even the length is lost; its payload may be damaged where ``intact`` is False.
+    """
+
+    chunk: Chunk | None
+    intact: bool
+
+
+_KINDS = (*container.CRITICAL_KINDS, *metadata.KINDS)
+
+
+def _parts(data: bytes) -> Iterator[_Part]:
+    """The chunks of a file, whatever their checksums say, up to the end mark or the end of the file."""
+    position = container.HEADER_SIZE
+    while position < len(data):
+        part, end = _part_at(data, position)
+        yield part
+        if part.chunk is not None and part.chunk.kind == container.END:
+            return
+        position = end
+
+
+def _part_at(data: bytes, position: int) -> tuple[_Part, int]:
+    """The part that begins at ``position``, and where it ends."""
+    try:
+        end = container.chunk_end(data, position)
+    except CorruptFileError:
+        return _Part(None, intact=False), _next_intact(data, position + 1)
+    intact = container.is_intact(data, position, end)
+    if intact or _is_framed(data, position, end):
+        return _Part(container.chunk_between(data, position, end), intact), end
+    return _Part(None, intact=False), _next_intact(data, position + 1)
+
+
+def _is_framed(data: bytes, position: int, end: int) -> bool:
+    """Whether a damaged chunk's length seems right: the next chunk begins where it ends."""
+    return data[position : position + 4] in _KINDS and data[end : end + 4] in _KINDS
+
+
+_ANY_KIND = re.compile(b"|".join(_KINDS))
+
+
+def _next_intact(data: bytes, start: int) -> int:
+    """Where the next chunk with a right checksum begins; the end of the file if there is none."""
+    for match in _ANY_KIND.finditer(data, start):
+        try:
+            end = container.chunk_end(data, match.start())
+        except CorruptFileError:
+            continue
+        if container.is_intact(data, match.start(), end):
+            return match.start()
+    return len(data)
+
+
+def _metadata(parts: list[_Part], mode: Mode) -> tuple[dict[bytes, bytes], list[str]]:
+    """Metadata that are intact, and the names of those that are not."""
+    kept: dict[bytes, bytes] = {}
+    damaged = []
+    for part in parts:
+        if part.chunk is None or part.chunk.kind not in metadata.KINDS:
+            continue
+        try:
+            if not part.intact:
+                raise CorruptFileError("its checksum is wrong")
+            payload = api.inflate(part.chunk)
+            metadata.check({part.chunk.kind: payload}, mode)
+            kept[part.chunk.kind] = payload
+        except CorruptFileError:
+            damaged.append(f"metadata {part.chunk.kind.decode()}")
+    return kept, damaged
+
+
+def _restore_stored(header: Header, parts: list[_Part]) -> tuple[np.ndarray, bytes]:
+    memory.require(2 * header.height * header.width * CHANNELS[header.mode])
+    for part in parts:
+        if part.chunk is not None and part.chunk.kind == STORED:
+            return stored_form.restore(part.chunk.payload, header.mode, header.width, header.height)
+    raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
+
+
+def _candidates(parts: list[_Part], total: int) -> list[list[bytes]]:
+    """For each segment the payloads that may be its own: their hashes must tell.
+
+    Before the first stretch that is unreadable, and after the last one if the file has its end, segments
+    are counted instead of tried.
+    """
+    readable: list[bytes | None] = []
+    for part in parts:
+        if part.chunk is None:
+            readable.append(None)
+        elif part.chunk.kind == SEGMENT:
+            readable.append(part.chunk.payload)
+    has_end = bool(parts) and parts[-1].chunk is not None and parts[-1].chunk.kind == container.END
+    all_gaps = readable.count(None)
+    missing = max(0, total - len(readable) + all_gaps)
+    found: list[list[bytes]] = [[] for _ in range(total)]
+    count, gaps = 0, 0
+    for payload in readable:
+        if payload is None:
+            gaps += 1
+            continue
+        first, last = count, count + missing
+        if gaps == 0 and (all_gaps or not has_end):
+            last = first
+        elif gaps == all_gaps and all_gaps and has_end:
+            first = last
+        for candidates in found[first : last + 1]:
+            candidates.append(payload)
+        count += 1
+    return found
+
+
+# The pixels.
+
+
+def _decode(
+    candidates: list[list[bytes]],
+    shape: tuple[int, int, int],
+    runtime: Runtime,
+    schedule: Schedule,
+    progress: Progress | None,
+) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
+    """Pixels ``(H, W, C)``, which of them to trust, and what is lost."""
+    parts = segments(*shape[:2])
+    pixels = np.zeros(shape, dtype=np.uint8)
+    trusted = np.zeros(shape[:2], dtype=bool)
+    losses = []
+    with runtime.intra_threads(runtime.threads):
+        for index, (segment, payloads) in enumerate(zip(parts, candidates, strict=True)):
+            if _fits(segment, payloads, pixels, trusted, runtime, schedule):
+                _trust(segment, trusted)
+            elif segment.is_base:
+                raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
+            else:
+                tile = segment.tiles[0]
+                _fill(tile, pixels)
+                losses.append(_loss(index, len(parts), tile, shape))
+            if progress is not None:
+                progress((index + 1) / len(parts))
+    return pixels, trusted, losses
+
+
+def _fits(
+    segment: Segment,
+    payloads: list[bytes],
+    pixels: np.ndarray,
+    trusted: np.ndarray,
+    runtime: Runtime,
+    schedule: Schedule,
+) -> bool:
+    """Whether the segment's coarser pixels are known and one of the payloads decodes to its samples."""
+    if not segment.is_base and not _context(segment.tiles[0], trusted).all():
+        return False
+    for payload in payloads:
+        try:
+            decode_segment(segment, payload, pixels, runtime, schedule)
+        except CorruptFileError:
+            continue
+        return True
+    return False
+
+
+def _context(tile: Tile, trusted: np.ndarray) -> np.ndarray:
+    """Which of the coarser pixels that a tile is decoded from can be trusted."""
+    halo = tile.with_halo()
+    coarser = level_view(trusted, tile.grid)[::2, ::2]
+    return coarser[halo.top : halo.bottom, halo.left : halo.right]
+
+
+def _trust(segment: Segment, trusted: np.ndarray) -> None:
+    if segment.tiles:
+        tile = segment.tiles[-1]
+        level = level_view(trusted, tile.grid)
+        level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right] = True
+    else:
+        level_view(trusted, level_grids(*trusted.shape)[-1])[...] = True
+
+
+def _fill(tile: Tile, pixels: np.ndarray) -> None:
+    """Give all pixels of a tile's cells the value of the cell's coarser pixel."""
+    level = level_view(pixels, tile.grid)
+    inside = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
+    cells = to_cells(inside)
+    cells[:] = cells[:, :, :1].copy()
+    write_cells(cells, inside)
+
+
+def _loss(index: int, total: int, tile: Tile, shape: tuple[int, int, int]) -> Loss:
+    side = 2 << tile.grid.level
+    bottom, right = min(side * tile.bottom, shape[0]), min(side * tile.right, shape[1])
+    return Loss(index, total, side * tile.top, bottom, side * tile.left, right, tile.grid.level)
