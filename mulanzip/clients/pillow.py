@@ -24,7 +24,7 @@ MIME_TYPE = "image/x-mulanzip"
 #: Pixels of an image at most, by default: some minutes of decoding.  A small file can ask for many.
 MAX_PIXELS = 1 << 26
 
-_OPTIONS = ("model", "effort", "schedule", "device", "threads", "stored")
+_OPTIONS = ("model", "effort", "context", "schedule", "device", "threads", "stored")
 _XMP_TEXT = "XML:com.adobe.xmp"
 #: Strings in ``info`` that are no texts of the image.
 _NOT_TEXT = ("compression", "xmp", _XMP_TEXT)
