@@ -38,7 +38,7 @@ def find_context(
         return None
     prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(planes, steps, progress)
+        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress)
         if not found.any():
             return None
         coded = context.encode(found, prior)

@@ -7,6 +7,8 @@ random crops, so that the cost does not depend on the size of the image.  The ro
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from mulanzip.progress import Progress
 from mulanzip.training.objective import level_bits
 from mulanzip.training.precision import has_fast_bfloat16
 
-#: Side of a crop in pixels, and crops per step.
+#: Side of a crop in pixels, and crops per step, each of which may have a thread.
 SIDE = 64
 _CROPS = 4
 #: Levels fitted on; coarser ones hold less than 2 % of the subpixels.
@@ -29,18 +31,6 @@ _LEVELS = 3
 #: Of Adam, in steps of the context.
 _RATE = 1.0
 _SEED = 0
-
-
-class _Round(torch.autograd.Function):
-    """Round to integers; the gradient passes straight through."""
-
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        return x.round()
-
-    @staticmethod
-    def backward(ctx: object, *grad_outputs: Tensor) -> Tensor:
-        return grad_outputs[0]
 
 
 class Fitter:
@@ -60,22 +50,31 @@ class Fitter:
             start = stop
         self.entries = start
 
-    def apply(self, context: Tensor) -> None:
-        """Put a context, in steps, into the network; differentiable."""
+    def apply(self, context: Tensor) -> list[Tensor]:
+        """Put a context, in steps, into the network: offsets of its convolutions, leaves of the graphs to come."""
         pieces: dict[Conv, list[Tensor]] = {}
         for conv, part, gain in self._places:
             pieces.setdefault(conv, []).append(context[part] * gain)
+        offsets = []
         for conv, parts in pieces.items():
-            conv.offset = torch.cat(parts)
+            conv.offset = torch.cat(parts).requires_grad_()
+            offsets.append(conv.offset)
+        return offsets
 
     def fit(
-        self, planes: np.ndarray, steps: int, progress: Progress | None = None, subpixels: int | None = None
+        self,
+        planes: np.ndarray,
+        steps: int,
+        threads: int = 1,
+        progress: Progress | None = None,
+        subpixels: int | None = None,
     ) -> np.ndarray:
         """Fit a context to an image.
 
         Args:
             planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of :data:`SIDE` or more.
             steps: of gradient descent.
+            threads: at most so many; no effect on the result.
             progress: told the share that is done.
             subpixels: how many the context will serve, by default those of ``planes``: the more, the less its own
                 bits count.
@@ -86,29 +85,46 @@ class Fitter:
         rng = np.random.default_rng(_SEED)
         values = torch.zeros(self.entries, requires_grad=True)
         optimiser = torch.optim.Adam([values], lr=_RATE, betas=(0.9, 0.99))
-        for step in range(steps):
-            optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-            rounded = _Round.apply(values)
-            self.apply(rounded)
-            bits, count = self._crop_bits(_crops(planes, rng), planes.shape[2])
-            loss = bits / count + self._rate(values) / (subpixels or planes.size)
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            with torch.no_grad():
-                values.clamp_(-LIMIT, LIMIT)
-            if progress is not None:
-                progress((step + 1) / steps)
+        colours = planes.shape[2]
+        # A crop per job, each on one thread: threads that share every operator wait for each other at every one.
+        with ThreadPoolExecutor(min(threads, _CROPS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for step in range(steps):
+                optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
+                offsets = self.apply(values.detach().round())
+                crops = [_crop(planes, rng) for _ in range(_CROPS)]
+                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours), crops))
+                self._rate(values).backward()
+                assert values.grad is not None
+                values.grad /= subpixels or planes.size
+                # Rounding lets the gradient pass straight through.
+                values.grad += self._to_context([sum(g) / _CROPS for g in zip(*gradients, strict=True)])
+                optimiser.step()
+                optimiser.zero_grad()
+                with torch.no_grad():
+                    values.clamp_(-LIMIT, LIMIT)
+                if progress is not None:
+                    progress((step + 1) / steps)
         found: np.ndarray = values.detach().round().to(torch.int8).numpy()
         return found
 
-    def _crop_bits(self, crops: Tensor, colours: int) -> tuple[Tensor, int]:
+    def _gradient(self, offsets: list[Tensor], crop: Tensor, colours: int) -> tuple[Tensor, ...]:
+        """Of the bits per subpixel of a crop, with respect to the offsets."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
-                bits, count = level_bits(self.network, crops[..., :: 1 << level, :: 1 << level], level, colours)
+                bits, count = level_bits(self.network, crop[..., :: 1 << level, :: 1 << level], level, colours)
                 total, subpixels = total + bits, subpixels + count
-        return total, subpixels
+        return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
+
+    def _to_context(self, gradients: list[Tensor]) -> Tensor:
+        """Gradients of the offsets -> gradient of the context."""
+        by_conv = dict(zip(dict.fromkeys(conv for conv, _, _ in self._places), gradients, strict=True))
+        start = dict.fromkeys(by_conv, 0)
+        pieces = []
+        for conv, _, gain in self._places:
+            pieces.append(by_conv[conv][start[conv] : start[conv] + len(gain)] * gain)
+            start[conv] += len(gain)
+        return torch.cat(pieces)
 
     def _rate(self, values: Tensor) -> Tensor:
         """Bits of the context under the prior, linear between integers."""
@@ -119,12 +135,9 @@ class Fitter:
         return (bits[:, 0] * (1 - share) + bits[:, 1] * share).sum()
 
 
-def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Random squares: uint8 ``(crops, 3, SIDE, SIDE)``, corners on all levels' lattices."""
+def _crop(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """A random square: uint8 ``(1, 3, SIDE, SIDE)``, its corner on all levels' lattices."""
     grid = 1 << _LEVELS
-    crops = []
-    for _ in range(_CROPS):
-        top, left = (rng.integers((side - SIDE) // grid + 1) * grid for side in planes.shape[:2])
-        crops.append(planes[top : top + SIDE, left : left + SIDE])
-    batch = np.stack(crops).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.repeat(batch, COLOURS // batch.shape[1], axis=1))
+    top, left = (rng.integers((side - SIDE) // grid + 1) * grid for side in planes.shape[:2])
+    crop = planes[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)[None]
+    return torch.from_numpy(np.repeat(crop, COLOURS // crop.shape[1], axis=1))

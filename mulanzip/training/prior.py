@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mulanzip import cores
 from mulanzip.context import Prior
 from mulanzip.exact.model import IntegerModel, layer_shapes
 from mulanzip.fitting import SIDE, Fitter
@@ -42,7 +43,7 @@ def learn_prior(
     fitter = Fitter(model)
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
-        total += np.abs(fitter.fit(images[index], steps, subpixels=3 * _PIXELS).astype(float))
+        total += np.abs(fitter.fit(images[index], steps, cores.available(), subpixels=3 * _PIXELS).astype(float))
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]
     by_layer = np.repeat([part.mean() for part in np.split(total, np.cumsum(layers)[:-1])], layers) / len(chosen)
