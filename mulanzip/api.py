@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import container, memory, registry
+from mulanzip import container, cores, memory, registry
 from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
+from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order, to_coding_order
@@ -73,13 +74,21 @@ def encode(
     )
 
 
-def decode(data: bytes, *, model: str | None = None, device: str = "auto", threads: int | None = None) -> np.ndarray:
+def decode(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    limits: Limits = NO_LIMITS,
+) -> np.ndarray:
     """Restore an image from the bytes of a ``.mzp`` file.
 
     Args:
         data: the whole file.
         model: a model to try beside the shipped ones, where the file needs another.
         device, threads: as for :func:`encode`.
+        limits: what the image may take.
 
     Returns:
         what :func:`encode` was given; palette images (from files) as RGB or RGBA.
@@ -87,9 +96,9 @@ def decode(data: bytes, *, model: str | None = None, device: str = "auto", threa
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
         ModelError: if the model that made the file is not here.
-        LimitError: if there is not enough memory.
+        LimitError: if there is not enough memory, or the image is beyond the limits.
     """
-    return decode_picture(data, model=model, device=device, threads=threads).to_array()
+    return decode_picture(data, model=model, device=device, threads=threads, limits=limits).to_array()
 
 
 def encode_picture(
@@ -101,6 +110,7 @@ def encode_picture(
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> bytes:
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
@@ -113,7 +123,7 @@ def encode_picture(
     )
     coded = None
     if picture.mode in _MODEL_MODES:
-        coded = _encode_with_model(picture, model, schedule, device, threads, progress)
+        coded = _encode_with_model(picture, model, schedule, device, threads, limits, progress)
     if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
         height, width = picture.pixels.shape[:2]
         header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
@@ -134,13 +144,19 @@ def _size(chunks: list[Chunk]) -> int:
 
 
 def _encode_with_model(
-    picture: Picture, model: str, schedule: str, device: str, threads: int | None, progress: Progress | None
+    picture: Picture,
+    model: str,
+    schedule: str,
+    device: str,
+    threads: int | None,
+    limits: Limits,
+    progress: Progress | None,
 ) -> tuple[Header, list[Chunk]]:
     from mulanzip.codec import encode_segments
 
     info = registry.find(model)
     height, width, channels = picture.pixels.shape
-    runtime = _open(info, device, threads, picture.pixels.size)
+    runtime = _open(info, device, threads, picture.pixels.size, limits)
     planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
     payloads = encode_segments(planes, runtime, SCHEDULES[schedule], progress)
     number = SCHEDULE_NAMES.index(schedule)
@@ -148,12 +164,11 @@ def _encode_with_model(
     return header, [Chunk(SEGMENT, payload) for payload in payloads]
 
 
-def _open(info: registry.ModelInfo, device: str, threads: int | None, samples: int) -> Runtime:
+def _open(info: registry.ModelInfo, device: str, threads: int | None, samples: int, limits: Limits) -> Runtime:
+    limits.require(memory.coding_bytes(samples, threads or cores.available()))
     from mulanzip.exact.runtime import open_runtime
 
-    runtime = open_runtime(info.path, device, threads)
-    memory.require(memory.coding_bytes(samples, runtime.threads))
-    return runtime
+    return open_runtime(info.path, device, threads)
 
 
 def decode_picture(
@@ -162,22 +177,23 @@ def decode_picture(
     model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> Picture:
     """Like :func:`decode`, with mode, palette and metadata."""
     file = container.unpack(data)
     header = file.header
+    limits.check_pixels(header.height, header.width)
     samples = header.height * header.width * CHANNELS[header.mode]
-    metadata = {chunk.kind: _inflate(chunk) for chunk in file.chunks if chunk.kind in KINDS}
-    check(metadata, header.mode)
+    metadata = metadata_of(file, limits)
     palette = b""
     if header.coding is Coding.STORED:
-        memory.require(2 * samples)
+        limits.require(2 * samples)
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
     else:
         from mulanzip.codec import decode_segments
 
-        runtime = _open(registry.by_id(header.model_id, model), device, threads, samples)
+        runtime = _open(registry.by_id(header.model_id, model), device, threads, samples, limits)
         shape = (header.height, header.width, CHANNELS[header.mode])
         schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
         pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress)
@@ -189,12 +205,27 @@ def decode_picture(
     return picture
 
 
-def _inflate(chunk: Chunk) -> bytes:
+def metadata_of(file: Container, limits: Limits = NO_LIMITS) -> dict[bytes, bytes]:
+    """Payloads of metadata by kind.
+
+    Raises:
+        CorruptFileError: if they are damaged.
+        LimitError: if they are too large.
+    """
+    metadata = {chunk.kind: _inflate(chunk, limits) for chunk in file.chunks if chunk.kind in KINDS}
+    check(metadata, file.header.mode)
+    return metadata
+
+
+def _inflate(chunk: Chunk, limits: Limits) -> bytes:
     inflater = zlib.decompressobj()
+    most = min(_MAX_METADATA, limits.memory or _MAX_METADATA)
     try:
-        payload = inflater.decompress(chunk.payload, _MAX_METADATA)
+        payload = inflater.decompress(chunk.payload, most)
     except zlib.error:
         raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged") from None
+    if inflater.unconsumed_tail:
+        limits.require(most + 1)
     if not inflater.eof or inflater.unused_data:
         raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged or too large")
     return payload
@@ -207,6 +238,7 @@ def verify(
     model: str,
     device: str = "auto",
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> None:
     """Check that ``data`` decodes to ``picture``, pixels and metadata.
@@ -215,7 +247,9 @@ def verify(
         VerificationError: if it does not.
     """
     try:
-        restored = decode_picture(data, model=model, device=device, threads=threads, progress=progress)
+        restored = decode_picture(
+            data, model=model, device=device, threads=threads, limits=limits, progress=progress
+        )
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
     same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata
