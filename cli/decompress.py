@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulanzip.cli import options
-from mulanzip.cli.report import Reporter, each, size
+from mulanzip.cli import batch, options
+from mulanzip.cli.report import size
+
+if TYPE_CHECKING:
+    from mulanzip.batch import Outcome
 
 
 @click.command()
 @options.sources
-@options.output
-@options.force
-@options.remove
 @options.model("A model file to try, for files made with a model that is not shipped.")
-@options.device
-@options.threads
-@options.quiet
-def decompress(
-    files: tuple[Path, ...],
-    output: Path | None,
-    force: bool,
-    remove: bool,
-    model: str | None,
-    device: str,
-    threads: int | None,
-    quiet: bool,
-) -> None:
+@options.image_format
+@options.converting
+def decompress(remove: bool, suffix: str | None, **given: Any) -> None:
     """Restore images: photo.png.mzp becomes photo.png.
 
-    The suffix of -o chooses the format (png, tif, webp, bmp, ppm, pgm, pbm); without -o it is the source's own
-    where that is lossless, else PNG.
+    The suffix of -o chooses the format (png, tif, webp, bmp, ppm, pgm, pbm), or --format does; without them it
+    is the source's own where that is lossless, else PNG.  '-' is standard input; its result goes to standard
+    output.
     """
+    from mulanzip.batch import is_compressed, restored_name
     from mulanzip.files import decompress_file
 
-    reporter = Reporter(quiet)
+    def done(outcome: Outcome) -> str:
+        return f"{outcome.source} -> {outcome.output}  {size(outcome.output_size)} bytes"
 
-    def work(source: Path) -> None:
-        with reporter.progress(source) as progress:
-            result = decompress_file(
-                source,
-                output,
-                model=model,
-                device=device,
-                threads=threads,
-                overwrite=force,
-                progress=progress,
-            )
-        for note in result.notes:
-            reporter.note(source, note)
-        reporter.say(f"{source} -> {result.output}  {size(result.output_size)} bytes")
-        if remove:
-            source.unlink()
-
-    each(files, reporter, work)
+    name = partial(restored_name, suffix=suffix)
+    batch.convert(decompress_file, is_compressed, name, done, remove=remove, verify=remove, suffix=suffix, **given)

@@ -247,9 +247,7 @@ def verify(
         VerificationError: if it does not.
     """
     try:
-        restored = decode_picture(
-            data, model=model, device=device, threads=threads, limits=limits, progress=progress
-        )
+        restored = decode_picture(data, model=model, device=device, threads=threads, limits=limits, progress=progress)
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
     same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
 import shutil
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, TypeGuard
 
-from mulanzip import api, registry
-from mulanzip.container import Header
-from mulanzip.errors import MulanzipError
+from mulanzip import api, container, registry
+from mulanzip.container import HEADER_SIZE, Header
+from mulanzip.errors import LimitError, MulanzipError, VerificationError
+from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
+from mulanzip.memory import NO_LIMITS, Limits
 
 if TYPE_CHECKING:
     from mulanzip.codec import Progress
+    from mulanzip.picture import Picture
 
 SUFFIX = ".mzp"
+#: What stands for the path of an open file.
+STREAM = Path("-")
 
 
 class OutputExistsError(MulanzipError):
@@ -32,15 +39,19 @@ class FileResult:
     """What became of one file.
 
     Attributes:
-        source, output: paths; sizes in bytes.
+        source, output: paths, :data:`STREAM` for open files; sizes in bytes, 0 for what was not written.
         notes: what the user should know, a sentence each.
+        lost: names of metadata that could not be kept.
+        status: ``done``; ``skipped``: the output was there, and whole; or ``planned`` in a dry run.
     """
 
     source: Path
     output: Path
     source_size: int
-    output_size: int
+    output_size: int = 0
     notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    status: str = "done"
 
 
 def compressed_name(source: Path) -> Path:
@@ -48,24 +59,26 @@ def compressed_name(source: Path) -> Path:
     return source.with_name(source.name + SUFFIX)
 
 
-def restored_name(source: Path, data: bytes) -> Path:
+def restored_name(source: Path, data: bytes, suffix: str | None = None) -> Path:
     """``photo.png.mzp`` -> ``photo.png``, ``photo.jpg.mzp`` -> ``photo.jpg.png``.
 
     Args:
         data: the file's content, whose header tells which formats can hold the image.
+        suffix: of the format to restore to: appended, unless the name has it.
 
     Raises:
         CorruptFileError: if the header is damaged.
     """
     output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
-    if output != source and can_write(output.suffix, Header.unpack(data).mode):
+    fits = output.suffix.lower() == suffix if suffix else can_write(output.suffix, Header.unpack(data).mode)
+    if output != source and fits:
         return output
-    return output.with_name(output.name + ".png")
+    return output.with_name(output.name + (suffix or ".png"))
 
 
 def compress_file(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | BinaryIO,
+    output: str | os.PathLike[str] | BinaryIO | None = None,
     *,
     model: str = registry.DEFAULT_MODEL,
     effort: int = api.DEFAULT_EFFORT,
@@ -73,28 +86,51 @@ def compress_file(
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    make_folder: bool = False,
+    skip_done: bool = False,
+    dry_run: bool = False,
     verify: bool = True,
+    strip: Collection[str] = (),
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> FileResult:
     """Compress an image file.
 
     Args:
-        source: PNG, WebP, TIFF, BMP, PNM, GIF, TGA, PCX or JPEG of 8 bits per sample.
-        output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended.
+        source: PNG, WebP, TIFF, BMP, PNM, GIF, TGA, PCX or JPEG of 8 bits per sample: a path, or a file open
+            for reading.
+        output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended; or a
+            file open for writing, which gets everything at once, at the end.
         overwrite: replace an existing output.
+        make_folder: make the output's folder where it is missing.
+        skip_done: do nothing if the output is there, whole, and holds the pixels and metadata of the source.
+            This reads both, and decodes the source.
+        dry_run: check everything that can be checked without the work, and do nothing.
         verify: decode and compare before the output gets its name.
+        strip: metadata to leave out: some of :data:`mulanzip.imageio.metadata.STRIPPABLE`.
         model, effort, schedule, device, threads: as for :func:`mulanzip.encode`.
+        limits: what the image may take.
         progress: told the share that is done.
 
     Raises:
         MulanzipError: a subclass per cause; nothing is written then.
         OSError: from the file system; nothing is written then.
     """
-    source = Path(source)
-    source_size = _file_size(source)
-    output = _target(output, compressed_name(source))
-    _check_output(source, output, overwrite)
-    picture, notes = read_picture(source)
+    source = _source(source, limits)
+    output = _target(source, output, compressed_name)
+    result = FileResult(_path(source), _path(output), _file_size(source))
+
+    def read() -> tuple[Picture, list[str]]:
+        with _rewound(source) as file:
+            picture, notes = read_picture(file, limits)
+        return replace(picture, metadata=metadata.stripped(picture.metadata, strip)), notes
+
+    if skip_done and _is_file(output) and _holds(output, read()[0]):
+        return replace(result, output_size=output.stat().st_size, status="skipped")
+    _check_output(source, output, overwrite, make_folder, skip_done)
+    if dry_run:
+        return replace(result, status="planned")
+    picture, notes = read()
     data = api.encode_picture(
         picture,
         model=model,
@@ -102,22 +138,37 @@ def compress_file(
         schedule=schedule,
         device=device,
         threads=threads,
+        limits=limits,
         progress=_part(progress, 0, 0.5 if verify else 1),
     )
     if verify:
-        api.verify(picture, data, model=model, device=device, threads=threads, progress=_part(progress, 0.5, 1))
-    _write(data, output, source, notes)
-    return FileResult(source, output, source_size, len(data), notes)
+        api.verify(
+            picture,
+            data,
+            model=model,
+            device=device,
+            threads=threads,
+            limits=limits,
+            progress=_part(progress, 0.5, 1),
+        )
+    _write(data, output, source, notes, make_folder)
+    return replace(result, output_size=len(data), notes=notes, lost=list(picture.lost))
 
 
 def decompress_file(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | BinaryIO,
+    output: str | os.PathLike[str] | BinaryIO | None = None,
     *,
     model: str | None = None,
+    suffix: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    make_folder: bool = False,
+    skip_done: bool = False,
+    dry_run: bool = False,
+    verify: bool = False,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> FileResult:
     """Restore an image file from a ``.mzp`` file.
@@ -125,24 +176,98 @@ def decompress_file(
     Args:
         output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
             the default name: the source's without ``.mzp``, with ``.png`` appended where that is no
-            lossless format.
+            lossless format; or a file open for writing.
+        suffix: ``.tif``, say: format of a file of the default name, or of an open one (PNG by default).
+        skip_done: do nothing if the output is there, and has the pixels that the source's header promises.
+            This decodes the output, not the source.
+        verify: read the restored file back, and compare its pixels before it gets its name; those of the
+            source are checked always.
         model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
 
     Raises:
         MulanzipError: a subclass per cause; nothing is written then.
         OSError: from the file system; nothing is written then.
     """
-    source = Path(source)
-    _file_size(source)
-    data = source.read_bytes()
-    output = _target(output, restored_name(source, data))
-    require_writable(output, Header.unpack(data).mode)
-    _check_output(source, output, overwrite)
-    picture = api.decode_picture(data, model=model, device=device, threads=threads, progress=progress)
-    restored, lost = write_picture(picture, output)
-    notes = [f"{output.suffix} files do not hold {', '.join(lost)}: left out"] if lost else []
-    _write(restored, output, source, notes)
-    return FileResult(source, output, len(data), len(restored), notes)
+    source = _source(source, limits)
+    size = _file_size(source)
+    with _rewound(source) as file:
+        head = file.read(HEADER_SIZE)
+    output = _target(source, output, lambda path: restored_name(path, head, suffix))
+    name = output if isinstance(output, Path) else Path(f"output{suffix or '.png'}")
+    header = Header.unpack(head)
+    require_writable(name, header.mode)
+    result = FileResult(_path(source), _path(output), size)
+    if skip_done and _is_file(output) and _has_pixels(output, header):
+        return replace(result, output_size=output.stat().st_size, status="skipped")
+    _check_output(source, output, overwrite, make_folder, skip_done)
+    if dry_run:
+        return replace(result, status="planned")
+    picture = _decoded(source, header, model, device, threads, limits, progress)
+    restored, lost = write_picture(picture, name)
+    if verify and read_picture(io.BytesIO(restored), limits)[0].pixel_hash() != header.pixel_hash:
+        raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
+    notes: list[str] = []
+    _write(restored, output, source, notes, make_folder)
+    return replace(result, output_size=len(restored), notes=notes, lost=lost)
+
+
+def check_file(
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    limits: Limits = NO_LIMITS,
+    progress: Progress | None = None,
+) -> int:
+    """Decode a ``.mzp`` file fully, compare all hashes, write nothing.
+
+    Returns:
+        its size in bytes.
+
+    Raises:
+        MulanzipError, OSError: as :func:`decompress_file`, whose arguments these are.
+    """
+    source = _source(source, limits)
+    size = _file_size(source)
+    with _rewound(source) as file:
+        header = Header.unpack(file.read(HEADER_SIZE))
+    _decoded(source, header, model, device, threads, limits, progress)
+    return size
+
+
+def _decoded(
+    source: Path | io.BytesIO,
+    header: Header,
+    model: str | None,
+    device: str,
+    threads: int | None,
+    limits: Limits,
+    progress: Progress | None,
+) -> Picture:
+    """The picture of a file whose header has been read: limits are checked before the rest is."""
+    limits.check_pixels(header.height, header.width)
+    limits.require(_file_size(source))
+    with _rewound(source) as file:
+        data = file.read()
+    return api.decode_picture(data, model=model, device=device, threads=threads, limits=limits, progress=progress)
+
+
+def _holds(compressed: Path, picture: Picture) -> bool:
+    """Whether a ``.mzp`` file is whole, and made of this picture."""
+    try:
+        file = container.unpack(compressed.read_bytes())
+        return file.header.pixel_hash == picture.pixel_hash() and api.metadata_of(file) == picture.metadata
+    except MulanzipError:
+        return False
+
+
+def _has_pixels(restored: Path, header: Header) -> bool:
+    """Whether an image file has the pixels that the header promises."""
+    try:
+        return read_picture(restored)[0].pixel_hash() == header.pixel_hash
+    except MulanzipError:
+        return False
 
 
 def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
@@ -152,50 +277,101 @@ def _part(progress: Progress | None, start: float, end: float) -> Progress | Non
     return lambda share: progress(start + share * (end - start))
 
 
-def _file_size(source: Path) -> int:
+def _source(source: str | os.PathLike[str] | BinaryIO, limits: Limits) -> Path | io.BytesIO:
+    """A path, or all that an open file has."""
+    if isinstance(source, str | os.PathLike):
+        return Path(source)
+    most = -1 if limits.memory is None else limits.memory + 1
+    data = source.read(most)
+    if len(data) == most:
+        raise LimitError(f"the input has more bytes than the limit of memory, {most - 1:,} (--max-memory)")
+    return io.BytesIO(data)
+
+
+def _rewound(source: Path | io.BytesIO) -> BinaryIO:
+    """Open for reading from its start."""
+    return open(source, "rb") if isinstance(source, Path) else io.BytesIO(source.getvalue())
+
+
+def _path(file: Path | BinaryIO) -> Path:
+    return file if isinstance(file, Path) else STREAM
+
+
+def _file_size(source: Path | io.BytesIO) -> int:
     """Size in bytes; raises OSError for folders, pipes and devices."""
+    if not isinstance(source, Path):
+        return source.getbuffer().nbytes
     facts = source.stat()
     if stat.S_ISDIR(facts.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder; name the files in it", str(source))
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name the files in it, or use -r", str(source))
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(source))
     return facts.st_size
 
 
-def _target(output: str | os.PathLike[str] | None, default: Path) -> Path:
-    if output is None:
-        return default
-    output = Path(output)
-    return output / default.name if output.is_dir() else output
+def _target(
+    source: Path | io.BytesIO, output: str | os.PathLike[str] | BinaryIO | None, default: Callable[[Path], Path]
+) -> Path | BinaryIO:
+    if not isinstance(output, str | os.PathLike | None):
+        return output
+    if output is not None and not Path(output).is_dir():
+        return Path(output)
+    if not isinstance(source, Path):
+        raise MulanzipError("standard input has no name; name the output file with -o")
+    name = default(source)
+    return name if output is None else Path(output) / name.name
 
 
-def _check_output(source: Path, output: Path, overwrite: bool) -> None:
+def _is_file(output: Path | BinaryIO) -> TypeGuard[Path]:
+    return isinstance(output, Path) and output.is_file()
+
+
+def _check_output(
+    source: Path | io.BytesIO, output: Path | BinaryIO, overwrite: bool, make_folder: bool, skip_done: bool
+) -> None:
     """Find out before the work whether the output can be written after it."""
+    if not isinstance(output, Path):
+        return
     if output.exists():
-        if output.samefile(source):
+        if isinstance(source, Path) and output.samefile(source):
             raise OutputExistsError(f"output {output} is the input itself")
         if not output.is_file():
             raise OutputExistsError(f"output {output} is no regular file")
+        if not overwrite and skip_done:
+            raise OutputExistsError(f"{output} exists, but does not hold this image (use -f to overwrite it)")
         if not overwrite:
             raise OutputExistsError(f"{output} exists already (use -f to overwrite it)")
     folder = Path(os.path.realpath(output)).parent
+    while make_folder and not os.path.lexists(folder):
+        folder = folder.parent
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
     if not os.access(folder, os.W_OK):
         raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
 
 
-def _write(data: bytes, output: Path, source: Path, notes: list[str]) -> None:
+def _write(
+    data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool
+) -> None:
     """Write a file that gets its name when it is complete, with the source's dates and permissions."""
+    if not isinstance(output, Path):
+        output.write(data)
+        output.flush()
+        return
     target = Path(os.path.realpath(output))  # Links stay links.
     temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
     try:
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             file.write(data)
-        try:
-            shutil.copystat(source, temporary)
-        except OSError as error:
-            notes.append(f"dates and permissions could not be kept: {error.strerror}")
+            file.flush()
+            os.fsync(file.fileno())  # The source may be deleted next.
+        if isinstance(source, Path):
+            try:
+                shutil.copystat(source, temporary)
+            except OSError as error:
+                notes.append(f"dates and permissions could not be kept: {error.strerror}")
         os.replace(temporary, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(output)) from error

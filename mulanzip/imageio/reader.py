@@ -22,11 +22,9 @@ from mulanzip.picture import CHANNELS, MAX_PALETTE, Picture, check_size
 
 #: Formats whose 8-bit images Pillow reads at full precision.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
-#: Names of their files usually end so.
-SUFFIXES = frozenset(
-    (".png", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm")
-    + (".gif", ".tga", ".pcx", ".jpg", ".jpeg")
-)
+_NAMES = "png webp tif tiff bmp dib ppm pgm pbm pnm gif tga pcx jpg jpeg"
+#: How names of their files usually end.
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 _MODES = {name: mode for mode, name in PILLOW_MODES.items()}
 #: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
@@ -169,7 +167,10 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
     decoder = image.tile[0][0] if image.tile else ""  # type: ignore[attr-defined]
     ratio = _MAX_RATIOS.get((str(image.format), decoder))
     least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
-    if ratio is not None and least_bits > 8 * ratio * file.seek(0, io.SEEK_END):
+    position = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    if ratio is not None and least_bits > 8 * ratio * size:
         raise UnreadableImageError(
             f"the image is damaged: its header promises {image.width}x{image.height} pixels, the file is too small"
         )
