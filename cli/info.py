@@ -56,7 +56,7 @@ def info(
             reporter.fail(source, error)
             reporter.count("failed")
             continue
-        reporter.count("described")
+        reporter.count("done")
         for line in lines:
             reporter.say(line)
         coding = facts.coding.name.lower()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mulanzip.batch import Outcome
 
 NOTHING_TO_DO = 3
+_STATUSES = ("done", "planned", "skipped", "failed")
 
 
 class Reporter:
@@ -110,7 +111,7 @@ class Reporter:
         """Sum up, and leave with the right exit code."""
         total = sum(self._counts.values())
         if total > 1 and not self.quiet:
-            counts = ", ".join(f"{count} {status}" for status, count in self._counts.items())
+            counts = ", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])
             self._echo(f"{total} files: {counts}")
         if not self.exit_code and total == self._counts["skipped"]:
             if not self.quiet:

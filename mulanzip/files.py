@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeGuard
 
+import numpy as np
+
 from mulanzip import api, container, registry
-from mulanzip.container import HEADER_SIZE, Header
+from mulanzip.container import HEADER_SIZE, Header, Mode
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
@@ -123,7 +125,8 @@ def compress_file(
     def read() -> tuple[Picture, list[str]]:
         with _rewound(source) as file:
             picture, notes = read_picture(file, limits)
-        return replace(picture, metadata=metadata.stripped(picture.metadata, strip)), notes
+        lost = () if set(strip) == set(metadata.STRIPPABLE) else picture.lost
+        return replace(picture, metadata=metadata.stripped(picture.metadata, strip), lost=lost), notes
 
     if skip_done and _is_file(output) and _holds(output, read()[0]):
         return replace(result, output_size=output.stat().st_size, status="skipped")
@@ -179,7 +182,7 @@ def decompress_file(
             lossless format; or a file open for writing.
         suffix: ``.tif``, say: format of a file of the default name, or of an open one (PNG by default).
         skip_done: do nothing if the output is there, and has the pixels that the source's header promises.
-            This decodes the output, not the source.
+            This reads the output, and does not run the model.
         verify: read the restored file back, and compare its pixels before it gets its name; those of the
             source are checked always.
         model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
@@ -197,14 +200,18 @@ def decompress_file(
     header = Header.unpack(head)
     require_writable(name, header.mode)
     result = FileResult(_path(source), _path(output), size)
-    if skip_done and _is_file(output) and _has_pixels(output, header):
+
+    def decoded(progress: Progress | None = None) -> Picture:
+        return _decoded(source, header, model, device, threads, limits, progress)
+
+    if skip_done and _is_file(output) and _is_restored(output, header, decoded):
         return replace(result, output_size=output.stat().st_size, status="skipped")
     _check_output(source, output, overwrite, make_folder, skip_done)
     if dry_run:
         return replace(result, status="planned")
-    picture = _decoded(source, header, model, device, threads, limits, progress)
+    picture = decoded(progress)
     restored, lost = write_picture(picture, name)
-    if verify and read_picture(io.BytesIO(restored), limits)[0].pixel_hash() != header.pixel_hash:
+    if verify and not _keeps(read_picture(io.BytesIO(restored), limits)[0], picture):
         raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
     notes: list[str] = []
     _write(restored, output, source, notes, make_folder)
@@ -262,12 +269,26 @@ def _holds(compressed: Path, picture: Picture) -> bool:
         return False
 
 
-def _has_pixels(restored: Path, header: Header) -> bool:
-    """Whether an image file has the pixels that the header promises."""
+def _is_restored(output: Path, header: Header, decoded: Callable[[], Picture]) -> bool:
+    """Whether an image file has the pixels that the header promises; only palettes are decoded for that."""
     try:
-        return read_picture(restored)[0].pixel_hash() == header.pixel_hash
+        restored = read_picture(output)[0]
+        if header.mode is Mode.PALETTE:
+            return _keeps(restored, decoded())
+        return restored.pixel_hash() == header.pixel_hash
     except MulanzipError:
         return False
+
+
+def _keeps(restored: Picture, picture: Picture) -> bool:
+    """Whether a restored file shows the picture: TIFF has longer palettes, WebP drops alpha that is opaque."""
+    channels = restored.pixels.shape[2]
+    return (
+        restored.mode in (picture.mode, Mode.RGB)
+        and restored.palette.startswith(picture.palette)
+        and np.array_equal(restored.pixels, picture.pixels[..., :channels])
+        and bool((picture.pixels[..., channels:] == 255).all())
+    )
 
 
 def _part(progress: Progress | None, start: float, end: float) -> Progress | None:

@@ -80,7 +80,7 @@ def run(
                     idle.append(done.worker)
                 yield result
     finally:
-        _stop([*idle, *(b.worker for b in busy.values())])
+        _stop(idle, [b.worker for b in busy.values()])
 
 
 @contextmanager
@@ -115,6 +115,7 @@ def _serve(work: Callable[[Any], Any], threads: int, connection: Connection) -> 
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
             connection.send(work(connection.recv()))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It ends already.
 
 
 def _interrupted(*_: object) -> None:
@@ -130,10 +131,11 @@ def _end(worker: _Worker) -> str:
     return f"killed by signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _stop(workers: list[_Worker]) -> None:
-    for worker in workers:
-        worker.connection.close()
+def _stop(idle: list[_Worker], busy: list[_Worker]) -> None:
+    for worker in busy:
         worker.process.terminate()
-    for worker in workers:
+    for worker in [*idle, *busy]:
+        worker.connection.close()
+    for worker in [*idle, *busy]:
         worker.process.join()
         worker.process.close()
