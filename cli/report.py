@@ -34,6 +34,7 @@ class Reporter:
         self.exit_code = 0
         self._to_stderr = as_json or results_to_stderr
         self._counts: Counter[str] = Counter()
+        self._has_bar = False
 
     def say(self, text: str) -> None:
         """A result."""
@@ -127,12 +128,12 @@ class Reporter:
         self._print(printable(text), to_stderr)
 
     def _print(self, text: str, to_stderr: bool) -> None:
-        if not sys.stderr.isatty():
+        if not self._has_bar:
             click.echo(text, err=to_stderr)
             return
         from tqdm import tqdm
 
-        with tqdm.external_write_mode():  # Not into the progress bar.
+        with tqdm.external_write_mode():  # Not into the bar.
             click.echo(text, err=to_stderr)
 
     @contextmanager
@@ -150,7 +151,11 @@ class Reporter:
                 bar.n = share
                 bar.refresh()
 
-            yield report
+            self._has_bar = True
+            try:
+                yield report
+            finally:
+                self._has_bar = False
 
 
 def printable(text: str) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
     from mulanzip.inspection import FileInfo, info
+    from mulanzip.memory import Limits
 
 __version__ = "0.1.0"
 
@@ -49,6 +50,7 @@ _HOMES = {
     ),
     "mulanzip.files": ("FileResult", "OutputExistsError", "compress_file", "decompress_file"),
     "mulanzip.inspection": ("FileInfo", "info"),
+    "mulanzip.memory": ("Limits",),
     "mulanzip.bits_ledger": ("Ledger", "ledger"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -59,6 +61,7 @@ __all__ = [
     "FileResult",
     "Ledger",
     "LimitError",
+    "Limits",
     "ModelError",
     "MulanzipError",
     "OutputExistsError",
