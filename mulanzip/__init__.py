@@ -28,9 +28,10 @@ if TYPE_CHECKING:
         UnsupportedVersionError,
         VerificationError,
     )
-    from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
+    from mulanzip.files import FileResult, compress_file, decompress_file
     from mulanzip.inspection import FileInfo, info
     from mulanzip.memory import Limits
+    from mulanzip.output_file import OutputExistsError
 
 __version__ = "0.1.0"
 
@@ -48,9 +49,10 @@ _HOMES = {
         "UnsupportedVersionError",
         "VerificationError",
     ),
-    "mulanzip.files": ("FileResult", "OutputExistsError", "compress_file", "decompress_file"),
+    "mulanzip.files": ("FileResult", "compress_file", "decompress_file"),
     "mulanzip.inspection": ("FileInfo", "info"),
     "mulanzip.memory": ("Limits",),
+    "mulanzip.output_file": ("OutputExistsError",),
     "mulanzip.bits_ledger": ("Ledger", "ledger"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -14,8 +14,9 @@ from typing import Any, BinaryIO
 from mulanzip import container, cores, files, memory, workers
 from mulanzip.container import HEADER_SIZE, SIGNATURE, Header
 from mulanzip.errors import LimitError, MulanzipError
-from mulanzip.files import STREAM, SUFFIX, FileResult, OutputExistsError
+from mulanzip.files import STREAM, SUFFIX, FileResult
 from mulanzip.imageio import reader
+from mulanzip.output_file import OutputExistsError
 from mulanzip.picture import CHANNELS
 
 Report = Callable[[Path, OSError], None]

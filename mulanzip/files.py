@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeGuard
 
 import numpy as np
 
-from mulanzip import api, container, registry
+from mulanzip import api, container, output_file, registry
 from mulanzip.container import HEADER_SIZE, Header, Mode
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.imageio import metadata
@@ -30,10 +28,6 @@ if TYPE_CHECKING:
 SUFFIX = ".mzp"
 #: What stands for the path of an open file.
 STREAM = Path("-")
-
-
-class OutputExistsError(MulanzipError):
-    """The output is there already, or is the input itself."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +124,7 @@ def compress_file(
 
     if skip_done and _is_file(output) and _holds(output, read()[0]):
         return replace(result, output_size=output.stat().st_size, status="skipped")
-    _check_output(source, output, overwrite, make_folder, skip_done)
+    output_file.check(source, output, overwrite, make_folder, skip_done)
     if dry_run:
         return replace(result, status="planned")
     picture, notes = read()
@@ -154,7 +148,7 @@ def compress_file(
             limits=limits,
             progress=_part(progress, 0.5, 1),
         )
-    _write(data, output, source, notes, make_folder)
+    output_file.write(data, output, source, notes, make_folder)
     return replace(result, output_size=len(data), notes=notes, lost=list(picture.lost))
 
 
@@ -206,7 +200,7 @@ def decompress_file(
 
     if skip_done and _is_file(output) and _is_restored(output, header, decoded):
         return replace(result, output_size=output.stat().st_size, status="skipped")
-    _check_output(source, output, overwrite, make_folder, skip_done)
+    output_file.check(source, output, overwrite, make_folder, skip_done)
     if dry_run:
         return replace(result, status="planned")
     picture = decoded(progress)
@@ -214,7 +208,7 @@ def decompress_file(
     if verify and not _keeps(read_picture(io.BytesIO(restored), limits)[0], picture):
         raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
     notes: list[str] = []
-    _write(restored, output, source, notes, make_folder)
+    output_file.write(restored, output, source, notes, make_folder)
     return replace(result, output_size=len(restored), notes=notes, lost=lost)
 
 
@@ -345,56 +339,3 @@ def _target(
 
 def _is_file(output: Path | BinaryIO) -> TypeGuard[Path]:
     return isinstance(output, Path) and output.is_file()
-
-
-def _check_output(
-    source: Path | io.BytesIO, output: Path | BinaryIO, overwrite: bool, make_folder: bool, skip_done: bool
-) -> None:
-    """Find out before the work whether the output can be written after it."""
-    if not isinstance(output, Path):
-        return
-    if output.exists():
-        if isinstance(source, Path) and output.samefile(source):
-            raise OutputExistsError(f"output {output} is the input itself")
-        if not output.is_file():
-            raise OutputExistsError(f"output {output} is no regular file")
-        if not overwrite and skip_done:
-            raise OutputExistsError(f"{output} exists, but does not hold this image (use -f to overwrite it)")
-        if not overwrite:
-            raise OutputExistsError(f"{output} exists already (use -f to overwrite it)")
-    folder = Path(os.path.realpath(output)).parent
-    while make_folder and not os.path.lexists(folder):
-        folder = folder.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
-
-
-def _write(
-    data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool
-) -> None:
-    """Write a file that gets its name when it is complete, with the source's dates and permissions."""
-    if not isinstance(output, Path):
-        output.write(data)
-        output.flush()
-        return
-    target = Path(os.path.realpath(output))  # Links stay links.
-    temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
-    try:
-        if make_folder:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # The source may be deleted next.
-        if isinstance(source, Path):
-            try:
-                shutil.copystat(source, temporary)
-            except OSError as error:
-                notes.append(f"dates and permissions could not be kept: {error.strerror}")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(output)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -25,9 +25,10 @@ from mulanzip.errors import (
     UnsupportedImageError,
     VerificationError,
 )
-from mulanzip.files import OutputExistsError, compress_file, decompress_file, restored_name
+from mulanzip.files import compress_file, decompress_file, restored_name
 from mulanzip.imageio import stored
 from mulanzip.imageio.reader import read_picture
+from mulanzip.output_file import OutputExistsError
 
 DATE = 1_000_000_000
 
