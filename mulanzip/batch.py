@@ -147,7 +147,7 @@ class Task:
 
     Attributes:
         work: :func:`mulanzip.files.compress_file`, or one like it.
-        options: its keyword arguments.
+        options: its keyword arguments, ``threads`` among them.
         remove: delete each source when its result is in place.
         allow_loss: even if metadata was lost.
     """

@@ -23,7 +23,7 @@ import mulanzip
 from mulanzip import batch, memory
 from mulanzip.batch import Found, find, is_compressed, is_image, plan
 from mulanzip.cli.main import main
-from mulanzip.files import SUFFIX, compress_file, decompress_file
+from mulanzip.files import STREAM, SUFFIX, FileResult, compress_file, decompress_file
 from mulanzip.imageio.metadata import KINDS, PNG_CHUNKS, STRIPPABLE, stripped
 from mulanzip.imageio.png import pack_chunks
 from mulanzip.imageio.reader import read_picture
@@ -65,6 +65,10 @@ def pixels(path: str | Path) -> np.ndarray:
 
 def unexpected(path: Path, error: OSError) -> None:
     pytest.fail(f"{path}: {error}")
+
+
+def told_threads(source: Path, output: None, progress: None, threads: int) -> FileResult:
+    return FileResult(STREAM, STREAM, threads)
 
 
 class TestFind:
@@ -137,6 +141,11 @@ class TestPlan:
         for name in ("b.png", "a.tif", "deep/er/a.PNG", "deep/b.png"):
             np.testing.assert_array_equal(pixels(Path("back", name)), pixels(Path("in", name)))
         assert before.items() <= tree().items()
+
+    def test_the_number_of_processes_has_no_effect(self, folder: Path) -> None:
+        for count in ("1", "3"):
+            run("compress", "-r", "in", "--output-dir", f"out{count}", "-j", count)
+        assert tree("out1") == tree("out3") != {}
 
     def test_options_that_exclude_each_other(self, folder: Path) -> None:
         for arguments in (
@@ -421,6 +430,12 @@ class TestLimits:
         assert batch.workers_for(5, 3) == 2
         monkeypatch.setattr(memory, "available", lambda: 0)
         assert batch.workers_for(5, 3) == 1
+
+    def test_workers_share_the_threads(self) -> None:
+        jobs = [batch.Job(Path(str(number))) for number in range(3)]
+        for threads, count, share in ((5, 2, 2), (1, 2, 1), (4, 1, 4)):
+            outcomes = list(batch.run(batch.Task(told_threads, {"threads": threads}), jobs, count))
+            assert [outcome.source_size for outcome in outcomes] == 3 * [share]
 
     def test_what_a_job_needs(self, folder: Path) -> None:
         need = memory.coding_bytes(9 * 12 * 4, 2)

@@ -54,8 +54,8 @@ def threads(_: int) -> str:
 
 
 def leave_a_mark(path: Path) -> None:
-    path.touch()
     try:
+        path.touch()
         time.sleep(60)
     finally:
         path.unlink()
