@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mulanzip.architecture import COLOURS
 from mulanzip.context import LIMIT
+from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.export import layer_rows, to_float
 from mulanzip.exact.model import IntegerModel, context_step
 from mulanzip.network import Conv
@@ -21,8 +22,7 @@ from mulanzip.progress import Progress
 from mulanzip.training.objective import level_bits
 from mulanzip.training.precision import has_fast_bfloat16
 
-#: Side of a crop in pixels, and crops per step.
-SIDE = 64
+#: Crops per step.
 _CROPS = 4
 #: Levels fitted on; coarser ones hold less than 2 % of the subpixels.
 _LEVELS = 3
@@ -74,7 +74,8 @@ class Fitter:
         """Fit a context to an image.
 
         Args:
-            planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of :data:`SIDE` or more.
+            planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
+                :data:`mulanzip.effort.CROP_SIDE` or more.
             steps: of gradient descent.
             progress: told the share that is done.
             subpixels: how many the context will serve, by default those of ``planes``: the more, the less its own
@@ -120,11 +121,11 @@ class Fitter:
 
 
 def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Random squares: uint8 ``(crops, 3, SIDE, SIDE)``, corners on all levels' lattices."""
+    """Random squares: uint8 ``(crops, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
     crops = []
     for _ in range(_CROPS):
-        top, left = (rng.integers((side - SIDE) // grid + 1) * grid for side in planes.shape[:2])
-        crops.append(planes[top : top + SIDE, left : left + SIDE])
+        top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
+        crops.append(planes[top : top + CROP_SIDE, left : left + CROP_SIDE])
     batch = np.stack(crops).transpose(0, 3, 1, 2)
     return torch.from_numpy(np.repeat(batch, COLOURS // batch.shape[1], axis=1))
