@@ -173,8 +173,8 @@ def test_previews_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for name, image in given.items():
         Image.fromarray(image).save(name, icc_profile=b"profile")
     run("compress", "-q", "-r", "in", "-j1")
-    folder = ("decompress", "-r", "in", "--scale", "1/2", "--output-dir", "out", "--json", "--skip-done", "-j2")
-    result = CliRunner().invoke(main, folder)
+    folder = ("decompress", "-r", "in", "--scale", "1/2", "--output-dir", "out", "--json", "--skip-done", "-T1")
+    result = CliRunner().invoke(main, (*folder, "-j2"))
     assert result.exit_code == 0, result.output
     previews = {"out/a.preview.png", "out/deep/b.jpg.preview.png", "out/deep/c.preview.tif"}
     rows = [json.loads(line) for line in result.stdout.splitlines()]
@@ -182,10 +182,10 @@ def test_previews_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert {str(path) for path in Path("out").rglob("*.*")} == previews
     Image.fromarray(photo(40, 50)[1::2, ::2]).save("out/a.preview.png")
     Path("out/deep/c.preview.tif").unlink()
-    output = run(*folder, exit_code=1)
+    output = run(*folder, "-j1", exit_code=1)
     assert "in/a.png.mzp: error: out/a.preview.png exists, but does not hold this image" in output
     assert "3 files: 1 done, 1 skipped, 1 failed" in output
-    run(*folder, "-f")
+    run(*folder, "-j1", "-f")
     with Image.open("out/a.preview.png") as image:
         np.testing.assert_array_equal(np.asarray(image), photo(40, 50)[::2, ::2])
 
