@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulanzip.cli import options
-from mulanzip.cli.report import Reporter, each, size
+from mulanzip.cli import batch, options
+from mulanzip.cli.report import size
+
+if TYPE_CHECKING:
+    from mulanzip.batch import Outcome
 
 
 @click.command()
 @options.sources
-@options.output
-@options.force
-@options.remove
 @options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
 @click.option(
     "--effort",
@@ -36,60 +36,30 @@ from mulanzip.cli.report import Reporter, each, size
     help="Steps that reveal the pixels: 'one' is faster and larger.",
 )
 @click.option("--verify/--no-verify", default=True, help="Decode and compare before writing (default).")
-@options.device
-@options.threads
-@options.quiet
+@options.strip
+@options.converting
 @options.verbose
-def compress(
-    files: tuple[Path, ...],
-    output: Path | None,
-    force: bool,
-    remove: bool,
-    model: str,
-    effort: int,
-    context: str | None,
-    schedule: str,
-    verify: bool,
-    device: str,
-    threads: int | None,
-    quiet: bool,
-    verbose: bool,
-) -> None:
+def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
     """Compress image files: photo.png becomes photo.png.mzp.
 
     The pixels, ICC, EXIF, XMP and text of the source come back exactly; the bytes of the source file itself
-    (its PNG filters and compression level, say) do not.
+    (its PNG filters and compression level, say) do not.  '-' is standard input; its result goes to standard
+    output.
     """
-    from mulanzip.files import compress_file
+    from mulanzip.batch import compressed_name, is_image
+    from mulanzip.files import STREAM, compress_file
     from mulanzip.inspection import info
 
-    reporter = Reporter(quiet)
+    if remove and not verify:
+        raise click.UsageError("--rm deletes sources whose results are verified; --no-verify does not go with it")
 
-    def work(source: Path) -> None:
-        with reporter.progress(source) as progress:
-            result = compress_file(
-                source,
-                output,
-                model=model,
-                effort=effort,
-                context=context,
-                schedule=schedule,
-                device=device,
-                threads=threads,
-                overwrite=force,
-                verify=verify,
-                progress=progress,
-            )
-        for note in result.notes:
-            reporter.note(source, note)
-        share = 100 * result.output_size / max(1, result.source_size)
-        line = f"{source} -> {result.output}  {size(result.source_size)} -> {size(result.output_size)} bytes"
+    def done(outcome: Outcome) -> str:
+        share = 100 * outcome.output_size / max(1, outcome.source_size)
+        line = f"{outcome.source} -> {outcome.output}  {size(outcome.source_size)} -> {size(outcome.output_size)} bytes"
         line += f" ({share:.1f} %)"
-        if verbose:
-            facts = info(result.output)
+        if verbose and outcome.output not in (None, STREAM):
+            facts = info(outcome.output)
             line += f", {facts.bpsp:.3f} bpsp, {facts.coding.name.lower()}, {facts.segments} segments"
-        reporter.say(line)
-        if remove:
-            source.unlink()
+        return line
 
-    each(files, reporter, work)
+    batch.convert(compress_file, is_image, compressed_name, done, remove=remove, verify=verify, **given)

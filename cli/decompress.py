@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulanzip.cli import options
-from mulanzip.cli.report import Reporter, each, size
+from mulanzip.cli import batch, options
+from mulanzip.cli.report import size
+
+if TYPE_CHECKING:
+    from mulanzip.batch import Outcome
 
 
 @click.command()
 @options.sources
-@options.output
-@options.force
-@options.remove
 @click.option(
     "--scale",
     type=click.Choice(["1/2", "1/4", "1/8"]),
@@ -24,25 +24,16 @@ from mulanzip.cli.report import Reporter, each, size
 )
 @click.option("--salvage", is_flag=True, help="Of a damaged file: what can be trusted, as photo.salvaged.png.")
 @options.model("A model file to try, for files made with a model that is not shipped.")
-@options.device
-@options.threads
-@options.quiet
+@options.image_format
+@options.converting
 def decompress(
-    files: tuple[Path, ...],
-    output: Path | None,
-    force: bool,
-    remove: bool,
-    scale: str | None,
-    salvage: bool,
-    model: str | None,
-    device: str,
-    threads: int | None,
-    quiet: bool,
+    scale: str | None, salvage: bool, remove: bool, skip_done: bool, suffix: str | None, **given: Any
 ) -> None:
     """Restore images: photo.png.mzp becomes photo.png.
 
-    The suffix of -o chooses the format (png, tif, webp, bmp, ppm, pgm, pbm); without -o it is the source's own
-    where that is lossless, else PNG.
+    The suffix of -o chooses the format (png, tif, webp, bmp, ppm, pgm, pbm), or --format does; without them it
+    is the source's own where that is lossless, else PNG.  '-' is standard input; its result goes to standard
+    output.
 
     With --salvage, segments of the file whose hash is wrong are left out, the rest is exact; which parts of the
     image are affected is told, and the exit code is 4 even though something was written.
@@ -51,33 +42,24 @@ def decompress(
         raise click.UsageError("--rm would delete the original: leave it out with --scale and --salvage")
     if scale and salvage:
         raise click.UsageError("--scale and --salvage do not go together")
-    from mulanzip.errors import CorruptFileError
+    if skip_done and salvage:
+        raise click.UsageError("--skip-done and --salvage do not go together: what was salvaged may not be all")
+    from mulanzip.batch import is_compressed, restored_name
     from mulanzip.files import FileResult, decompress_file
 
-    reporter = Reporter(quiet)
-    restore: Callable[..., FileResult] = decompress_file
+    work: Callable[..., FileResult]
     if salvage:
-        from mulanzip.salvage import salvage_file as restore
-    elif scale:
-        restore = partial(decompress_file, scale=int(scale.removeprefix("1/")))
+        from mulanzip.salvage import MARK, salvage_file
 
-    def work(source: Path) -> None:
-        with reporter.progress(source) as progress:
-            result = restore(
-                source,
-                output,
-                model=model,
-                device=device,
-                threads=threads,
-                overwrite=force,
-                progress=progress,
-            )
-        for note in result.notes:
-            reporter.note(source, note)
-        reporter.say(f"{source} -> {result.output}  {size(result.output_size)} bytes")
-        if salvage:
-            raise CorruptFileError(f"the file is damaged: {result.output} holds what can be trusted")
-        if remove:
-            source.unlink()
+        work, mark = salvage_file, MARK
+    else:
+        from mulanzip.preview import MARK
 
-    each(files, reporter, work)
+        step, mark = (int(scale.removeprefix("1/")), MARK) if scale else (1, "")
+        work = partial(decompress_file, scale=step, skip_done=skip_done, verify=remove)
+
+    def done(outcome: Outcome) -> str:
+        return f"{outcome.source} -> {outcome.output}  {size(outcome.output_size)} bytes"
+
+    name = partial(restored_name, suffix=suffix, mark=mark)
+    batch.convert(work, is_compressed, name, done, remove=remove, suffix=suffix, **given)

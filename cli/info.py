@@ -2,40 +2,63 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mulanzip.cli import options
-from mulanzip.cli.report import Reporter, each, size
+from mulanzip.cli import batch, options
+from mulanzip.cli.report import Reporter, size
 
 
 @click.command()
 @options.sources
 @options.model("A model file to try, for files made with a model that is not shipped (with -v).")
+@options.as_json
 @options.verbose
-def info(files: tuple[Path, ...], model: str | None, verbose: bool) -> None:
+def info(
+    files: tuple[Path, ...],
+    recursive: bool,
+    files_from: Path | None,
+    null: bool,
+    model: str | None,
+    as_json: bool,
+    verbose: bool,
+) -> None:
     """Describe .mzp files without decoding them; -v decodes, and shows where the bits are."""
-    from mulanzip.inspection import info as describe
+    from mulanzip import container
+    from mulanzip.batch import is_compressed
+    from mulanzip.errors import MulanzipError
+    from mulanzip.files import STREAM
+    from mulanzip.inspection import describe
 
-    reporter = Reporter(quiet=False)
+    reporter = Reporter(quiet=False, as_json=as_json)
+    found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
+    for source in (file.path for file in found):
+        try:
+            data = sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
+            facts = describe(container.unpack(data), len(data))
+            kind = facts.mode.name.lower().replace("_", "+")
+            lines = [str(source), f"  image     {facts.width}x{facts.height} {kind}, {facts.depth} bits per sample"]
+            lines.append(f"  size      {size(facts.size)} bytes, {facts.bpsp:.3f} bits per subpixel")
+            if facts.model_id:
+                where = f"{facts.model or 'not here'} ({facts.model_id})"
+                lines.append(f"  model     {where}, schedule {facts.schedule}, {facts.segments} segments")
+            else:
+                lines.append("  model     none: stored as WebP or PNG")
+            lines += [f"  {part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
+            if verbose and facts.model_id:
+                from mulanzip.bits_ledger import ledger
 
-    def work(source: Path) -> None:
-        facts = describe(source)
-        kind = facts.mode.name.lower().replace("_", "+")
-        click.echo(f"{source}")
-        click.echo(f"  image     {facts.width}x{facts.height} {kind}, {facts.depth} bits per sample")
-        click.echo(f"  size      {size(facts.size)} bytes, {facts.bpsp:.3f} bits per subpixel")
-        if facts.model_id:
-            where = facts.model or "not here"
-            click.echo(f"  model     {where} ({facts.model_id}), schedule {facts.schedule}, {facts.segments} segments")
-        else:
-            click.echo("  model     none: stored as WebP or PNG")
-        for part, count in facts.parts.items():
-            click.echo(f"  {part:<13} {size(count):>12} bytes")
-        if verbose and facts.model_id:
-            from mulanzip.bits_ledger import ledger
-
-            click.echo("  " + ledger(source.read_bytes(), model=model).table().replace("\n", "\n  "))
-
-    each(files, reporter, work)
+                lines += [f"  {line}" for line in ledger(data, model=model).table().split("\n")]
+        except (MulanzipError, OSError, MemoryError) as error:
+            reporter.fail(source, error)
+            reporter.count("failed")
+            continue
+        reporter.count("done")
+        for line in lines:
+            reporter.say(line)
+        coding = facts.coding.name.lower()
+        reporter.record({"source": str(source), **asdict(facts), "mode": kind, "coding": coding, "bpsp": facts.bpsp})
+    reporter.finish()

@@ -28,8 +28,9 @@ def main() -> None:
     Pixels and metadata are restored exactly, on every machine; the bytes of the original PNG file are not.
 
     \b
-    Exit codes: 0 ok, 1 some files failed, 2 usage, 4 corrupt file,
-    5 model missing or damaged, 6 too large, 130 interrupted.
+    Exit codes: 0 ok, 1 some files failed or metadata was lost, 2 usage,
+    3 nothing to do, 4 corrupt file, 5 model missing or damaged,
+    6 too large, 130 interrupted; 1 where files failed for different causes.
     """
 
 

@@ -2,79 +2,160 @@
 
 from __future__ import annotations
 
+import json
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulanzip.errors import LimitError, MulanzipError
+if TYPE_CHECKING:
+    from mulanzip.batch import Outcome
+
+NOTHING_TO_DO = 3
+_STATUSES = ("done", "salvaged", "planned", "skipped", "failed")
 
 
 class Reporter:
-    """Speaks for one call of a command that takes several files."""
+    """Speaks for one call of a command that takes several files.
 
-    def __init__(self, quiet: bool):
+    Args:
+        quiet: print errors only.
+        as_json: print an object per file on stdout.
+        results_to_stderr: stdout is taken.
+    """
+
+    def __init__(self, quiet: bool, as_json: bool = False, results_to_stderr: bool = False):
         self.quiet = quiet
+        self.as_json = as_json
         self.exit_code = 0
+        self._to_stderr = as_json or results_to_stderr
+        self._counts: Counter[str] = Counter()
+        self._has_bar = False
 
     def say(self, text: str) -> None:
         """A result."""
         if not self.quiet:
-            click.echo(printable(text))
+            self._echo(text, self._to_stderr)
 
     def note(self, source: Path, text: str) -> None:
         """Something to know that is no failure."""
         if not self.quiet:
-            click.echo(printable(f"{source}: note: {text}"), err=True)
+            self._echo(f"{source}: note: {text}")
+
+    def failed(self, source: Path, text: str, exit_code: int) -> None:
+        """Something that failed; its exit code counts if no other failure has another one, else 1 does."""
+        self._echo(f"{source}: error: {text}")
+        self._count_failure(exit_code)
 
     def fail(self, source: Path, error: Exception) -> None:
-        """A file that failed; its exit code counts if no other failure has another one, else 1 does."""
-        text, code = str(error), 1
-        if isinstance(error, MulanzipError):
-            code = error.exit_code
-        elif isinstance(error, OSError):
-            text = error.strerror or str(error)
-            if error.filename not in (None, str(source)):
-                text = f"{error.filename}: {text}"
-        click.echo(printable(f"{source}: error: {text}"), err=True)
-        self.exit_code = code if self.exit_code in (0, code) else 1
+        """The same for an error."""
+        from mulanzip.batch import explain
+
+        self.failed(source, *explain(source, error))
+
+    def lost(self, source: Path, names: list[str], allowed: bool) -> None:
+        """Metadata that could not be kept."""
+        text = f"{source}: warning: lost metadata: {', '.join(names)}"
+        if allowed:
+            if not self.quiet:
+                self._echo(text)
+            return
+        self._echo(f"{text} (--allow-metadata-loss makes this no failure)")
+        self._count_failure(1)
+
+    def record(self, facts: dict[str, Any]) -> None:
+        """An object for programs, if they listen."""
+        if self.as_json:
+            self._print(json.dumps(facts), to_stderr=False)
+
+    def outcome(self, outcome: Outcome, done: Callable[[Outcome], str], allow_loss: bool) -> None:
+        """What became of a file; ``done`` words a success."""
+        source = outcome.source
+        self.count(outcome.status)
+        for note in outcome.notes:
+            self.note(source, note)
+        if outcome.lost:
+            self.lost(source, outcome.lost, allow_loss)
+        if outcome.status == "skipped":
+            self.say(f"{source}: done already: {outcome.output}")
+        elif outcome.status == "planned":
+            self.say(f"{source} -> {outcome.output}  (not done: dry run)")
+        elif outcome.status != "failed":
+            self.say(done(outcome))
+        if outcome.error is not None:
+            self.failed(source, outcome.error, outcome.exit_code)
+        exit_code = outcome.exit_code or int(bool(outcome.lost) and not allow_loss)
+        self.record(
+            {
+                "source": str(source),
+                "output": None if outcome.output is None else str(outcome.output),
+                "status": outcome.status,
+                "source_size": outcome.source_size,
+                "output_size": outcome.output_size,
+                "seconds": round(outcome.seconds, 3),
+                "notes": outcome.notes,
+                "lost": outcome.lost,
+                "error": outcome.error,
+                "exit_code": exit_code,
+            }
+        )
+
+    def count(self, status: str) -> None:
+        """Count a file for the sum."""
+        self._counts[status] += 1
+
+    def finish(self) -> None:
+        """Sum up, and leave with the right exit code."""
+        total = sum(self._counts.values())
+        if total > 1 and not self.quiet:
+            counts = ", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])
+            self._echo(f"{total} files: {counts}")
+        if not self.exit_code and total == self._counts["skipped"]:
+            if not self.quiet:
+                self._echo("nothing to do" if total else "nothing to do: no files found")
+            self.exit_code = NOTHING_TO_DO
+        if self.exit_code:
+            sys.exit(self.exit_code)
+
+    def _count_failure(self, exit_code: int) -> None:
+        self.exit_code = exit_code if self.exit_code in (0, exit_code) else 1
+
+    def _echo(self, text: str, to_stderr: bool = True) -> None:
+        self._print(printable(text), to_stderr)
+
+    def _print(self, text: str, to_stderr: bool) -> None:
+        if not self._has_bar:
+            click.echo(text, err=to_stderr)
+            return
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode():  # Not into the bar.
+            click.echo(text, err=to_stderr)
 
     @contextmanager
-    def progress(self, source: Path) -> Iterator[Callable[[float], None] | None]:
-        """A progress bar on stderr if it is a terminal."""
+    def progress(self, what: str, total: float = 1.0) -> Iterator[Callable[[float], None] | None]:
+        """A progress bar on stderr if it is a terminal: of a file's share, or of a number of files."""
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
         from tqdm import tqdm
 
         form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-        with tqdm(total=1.0, desc=printable(source.name), leave=False, bar_format=form) as bar:
+        with tqdm(total=total, desc=printable(what), leave=False, bar_format=form) as bar:
 
             def report(share: float) -> None:
                 bar.n = share
                 bar.refresh()
 
-            yield report
-
-
-def each(sources: Sequence[Path], reporter: Reporter, work: Callable[[Path], None]) -> None:
-    """Do every file, report failures, and leave with the right exit code."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: click.echo(f"mulanzip: warning: {message}", err=True)
-        for source in sources:
+            self._has_bar = True
             try:
-                work(source)
-            except BrokenPipeError:
-                raise
-            except (MulanzipError, OSError) as error:
-                reporter.fail(source, error)
-            except MemoryError:
-                reporter.fail(source, LimitError("not enough memory"))
-    if reporter.exit_code:
-        sys.exit(reporter.exit_code)
+                yield report
+            finally:
+                self._has_bar = False
 
 
 def printable(text: str) -> str:

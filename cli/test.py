@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from mulanzip.cli import options
-from mulanzip.cli.report import Reporter, each
+from mulanzip.cli import batch, options
+from mulanzip.cli.report import Reporter
 
 
 @click.command()
 @options.sources
 @options.model("A model file to try, for files made with a model that is not shipped.")
-@options.device
-@options.threads
-@options.quiet
-def test(files: tuple[Path, ...], model: str | None, device: str, threads: int | None, quiet: bool) -> None:
+@options.checking
+def test(
+    files: tuple[Path, ...],
+    recursive: bool,
+    files_from: Path | None,
+    null: bool,
+    jobs: int | None,
+    quiet: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Check .mzp files: decode them fully, compare all hashes, write nothing."""
-    from mulanzip.api import decode_picture
+    from mulanzip.batch import Job, Task, check, is_compressed
 
-    reporter = Reporter(quiet)
-
-    def work(source: Path) -> None:
-        with reporter.progress(source) as progress:
-            decode_picture(source.read_bytes(), model=model, device=device, threads=threads, progress=progress)
-        reporter.say(f"{source}: ok")
-
-    each(files, reporter, work)
+    reporter = Reporter(quiet, as_json)
+    found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
+    task = Task(check, batch.task_options(**given))
+    batch.run(reporter, task, [Job(file.path) for file in found], jobs, lambda outcome: f"{outcome.source}: ok")

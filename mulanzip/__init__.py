@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         UnsupportedVersionError,
         VerificationError,
     )
-    from mulanzip.files import FileResult, OutputExistsError, compress_file, decompress_file
+    from mulanzip.files import FileResult, compress_file, decompress_file
     from mulanzip.inspection import FileInfo, info
+    from mulanzip.memory import Limits
+    from mulanzip.output_file import OutputExistsError
     from mulanzip.salvage import salvage_file
 
 __version__ = "0.1.0"
@@ -49,8 +51,10 @@ _HOMES = {
         "UnsupportedVersionError",
         "VerificationError",
     ),
-    "mulanzip.files": ("FileResult", "OutputExistsError", "compress_file", "decompress_file"),
+    "mulanzip.files": ("FileResult", "compress_file", "decompress_file"),
     "mulanzip.inspection": ("FileInfo", "info"),
+    "mulanzip.memory": ("Limits",),
+    "mulanzip.output_file": ("OutputExistsError",),
     "mulanzip.bits_ledger": ("Ledger", "ledger"),
     "mulanzip.clients.pillow": ("register_pillow",),
     "mulanzip.salvage": ("salvage_file",),
@@ -63,6 +67,7 @@ __all__ = [
     "FileResult",
     "Ledger",
     "LimitError",
+    "Limits",
     "ModelError",
     "MulanzipError",
     "OutputExistsError",

@@ -8,13 +8,12 @@ from mulanzip import context
 from mulanzip.codec import walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, Container
+from mulanzip.effort import is_fitted
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Segment, segments
 from mulanzip.noise import Schedule
 from mulanzip.progress import Progress
 
-#: Fewest pixels of an image that can win more by a context than its bytes cost.
-_MIN_PIXELS = 1 << 14
 #: Contexts are judged on segments that have at least so many pixels together, or on all.
 _JUDGED_PIXELS = 1 << 20
 
@@ -32,10 +31,10 @@ def find_context(
     Returns:
         the context, int8 ``(entries,)``; or None.
     """
-    from mulanzip.fitting import SIDE, Fitter
-
-    if not steps or min(planes.shape[:2]) < SIDE or planes.shape[0] * planes.shape[1] < _MIN_PIXELS:
+    if not steps or not is_fitted(*planes.shape[:2]):
         return None
+    from mulanzip.fitting import Fitter
+
     prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
         found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import container, memory, preview, registry
+from mulanzip import container, cores, memory, preview, registry
 from mulanzip.container import CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
+from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order, to_coding_order
@@ -79,7 +80,13 @@ def encode(
 
 
 def decode(
-    data: bytes, *, scale: int = 1, model: str | None = None, device: str = "auto", threads: int | None = None
+    data: bytes,
+    *,
+    scale: int = 1,
+    model: str | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    limits: Limits = NO_LIMITS,
 ) -> np.ndarray:
     """Restore an image from the bytes of a ``.mzp`` file.
 
@@ -89,6 +96,7 @@ def decode(
             fraction of the time.  Checksums are checked all the same, hashes of what is not decoded cannot be.
         model: a model to try beside the shipped ones, where the file needs another.
         device, threads: as for :func:`encode`.
+        limits: what the image may take; its pixels count as a whole for a preview too.
 
     Returns:
         what :func:`encode` was given; palette images (from files) as RGB or RGBA.
@@ -96,10 +104,11 @@ def decode(
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
         ModelError: if the model that made the file is not here.
-        LimitError: if there is not enough memory.
+        LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.
     """
-    return decode_picture(data, scale=scale, model=model, device=device, threads=threads).to_array()
+    picture = decode_picture(data, scale=scale, model=model, device=device, threads=threads, limits=limits)
+    return picture.to_array()
 
 
 def encode_picture(
@@ -112,6 +121,7 @@ def encode_picture(
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> bytes:
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
@@ -124,7 +134,7 @@ def encode_picture(
     )
     coded = None
     if picture.mode in _MODEL_MODES:
-        coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, progress)
+        coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, limits, progress)
     if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
         height, width = picture.pixels.shape[:2]
         header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
@@ -152,6 +162,7 @@ def _encode_with_model(
     schedule: str,
     device: str,
     threads: int | None,
+    limits: Limits,
     progress: Progress | None,
 ) -> tuple[Header, list[Chunk]]:
     from mulanzip.adaptation import find_context
@@ -160,9 +171,9 @@ def _encode_with_model(
 
     info = registry.find(model)
     height, width, channels = picture.pixels.shape
-    runtime = open_for_coding(info, device, threads, picture.pixels.size)
+    runtime = open_for_coding(info, device, threads, picture.pixels.size, limits)
     planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
-    share = fit_share(steps, height * width)
+    share = fit_share(steps, height, width)
     if context is None:
         context = find_context(planes, runtime, SCHEDULES[schedule], steps, part_of(progress, 0, share))
     chunks = []
@@ -175,18 +186,19 @@ def _encode_with_model(
     return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
 
 
-def open_for_coding(info: registry.ModelInfo, device: str, threads: int | None, samples: int) -> Runtime:
+def open_for_coding(
+    info: registry.ModelInfo, device: str, threads: int | None, samples: int, limits: Limits = NO_LIMITS
+) -> Runtime:
     """The model, ready to code an image of so many samples.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
+    limits.require(memory.coding_bytes(samples, threads or cores.available()))
     from mulanzip.exact.runtime import open_runtime
 
-    runtime = open_runtime(info.path, device, threads)
-    memory.require(memory.coding_bytes(samples, runtime.threads))
-    return runtime
+    return open_runtime(info.path, device, threads)
 
 
 def decode_picture(
@@ -196,17 +208,18 @@ def decode_picture(
     model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> Picture:
     """Like :func:`decode`, with mode, palette and metadata (those that hold for a preview)."""
     preview.check_scale(scale)
     file = container.unpack(data)
     header = file.header
-    metadata = {chunk.kind: inflate(chunk) for chunk in file.chunks if chunk.kind in KINDS}
-    check(metadata, header.mode)
+    limits.check_pixels(header.height, header.width)
+    metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
-        memory.require(2 * header.height * header.width * CHANNELS[header.mode])
+        limits.require(2 * header.height * header.width * CHANNELS[header.mode])
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
     else:
         from mulanzip.adaptation import for_file
@@ -215,7 +228,7 @@ def decode_picture(
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
         samples = grids[level].height * grids[level].width * CHANNELS[header.mode]
-        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples)
+        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples, limits)
         runtime = for_file(runtime, file)
         shape = (header.height, header.width, CHANNELS[header.mode])
         schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
@@ -244,17 +257,33 @@ def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
     return decode_context(coded[0], load(registry.by_id(file.header.model_id, model).path).prior)
 
 
-def inflate(chunk: Chunk) -> bytes:
+def metadata_of(file: Container, limits: Limits = NO_LIMITS) -> dict[bytes, bytes]:
+    """Payloads of metadata by kind.
+
+    Raises:
+        CorruptFileError: if they are damaged.
+        LimitError: if they are too large.
+    """
+    metadata = {chunk.kind: inflate(chunk, limits) for chunk in file.chunks if chunk.kind in KINDS}
+    check(metadata, file.header.mode)
+    return metadata
+
+
+def inflate(chunk: Chunk, limits: Limits = NO_LIMITS) -> bytes:
     """The content of a metadata chunk.
 
     Raises:
         CorruptFileError: if it is damaged.
+        LimitError: if it is too large.
     """
     inflater = zlib.decompressobj()
+    most = min(_MAX_METADATA, limits.memory or _MAX_METADATA)
     try:
-        payload = inflater.decompress(chunk.payload, _MAX_METADATA)
+        payload = inflater.decompress(chunk.payload, most)
     except zlib.error:
         raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged") from None
+    if inflater.unconsumed_tail:
+        limits.require(most + 1)
     if not inflater.eof or inflater.unused_data:
         raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged or too large")
     return payload
@@ -267,6 +296,7 @@ def verify(
     model: str,
     device: str = "auto",
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> None:
     """Check that ``data`` decodes to ``picture``, pixels and metadata.
@@ -275,7 +305,7 @@ def verify(
         VerificationError: if it does not.
     """
     try:
-        restored = decode_picture(data, model=model, device=device, threads=threads, progress=progress)
+        restored = decode_picture(data, model=model, device=device, threads=threads, limits=limits, progress=progress)
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
     same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata

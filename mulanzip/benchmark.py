@@ -26,25 +26,18 @@ from typing import Any
 import numpy as np
 
 import mulanzip
-from mulanzip import cores, timings
+from mulanzip import batch, cores, timings
 from mulanzip.benchmark_codecs import Codec, MissingExtraError, has_jpegxl
 from mulanzip.container import Mode
 from mulanzip.errors import MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.imageio.reader import read_picture
 
-_SUFFIXES = {".png", ".webp", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pnm", ".jpg", ".jpeg"}
 _MIB = 1 << 20
 
 
 def expand(paths: Iterable[Path]) -> list[Path]:
     """Files as they are, folders as the image files under them, each once."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found += sorted(f for f in path.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
-        else:
-            found.append(path)
-    return list(dict.fromkeys(found))
+    return [file.path for file in batch.find(paths, batch.is_image, recursive=True, report=lambda *_: None)]
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -11,6 +11,10 @@ CONTEXTS = ("none", "fit")
 _STEPS = (0, 50, 100, 150, 250, 400, 800, 1600, 3200)
 #: A step costs about as much as coding so many pixels.
 _PIXELS_PER_STEP = 1 << 14
+#: Side in pixels of the crops that a context is fitted to.
+CROP_SIDE = 64
+#: Fewest pixels of an image that can win more by a context than its bytes cost.
+_MIN_PIXELS = 1 << 14
 
 
 def fit_steps(effort: int, context: str | None) -> int:
@@ -32,6 +36,13 @@ def fit_steps(effort: int, context: str | None) -> int:
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
 
 
-def fit_share(steps: int, pixels: int) -> float:
-    """About which share of the work is the fit, where the rest is coding ``pixels`` pixels."""
-    return steps * _PIXELS_PER_STEP / (steps * _PIXELS_PER_STEP + pixels)
+def is_fitted(height: int, width: int) -> bool:
+    """Whether an image is large enough to have a context fitted to it."""
+    return min(height, width) >= CROP_SIDE and height * width >= _MIN_PIXELS
+
+
+def fit_share(steps: int, height: int, width: int) -> float:
+    """About which share of the work is the fit, where the rest is coding an image of this size."""
+    if not is_fitted(height, width):
+        return 0.0
+    return steps * _PIXELS_PER_STEP / (steps * _PIXELS_PER_STEP + height * width)

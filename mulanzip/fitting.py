@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mulanzip.architecture import COLOURS
 from mulanzip.context import LIMIT
+from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.export import layer_rows, to_float
 from mulanzip.exact.model import IntegerModel, context_step
 from mulanzip.network import Conv
@@ -23,8 +24,7 @@ from mulanzip.progress import Progress
 from mulanzip.training.objective import level_bits
 from mulanzip.training.precision import has_fast_bfloat16
 
-#: Side of a crop in pixels, and crops per step, each of which may have a thread.
-SIDE = 64
+#: Crops per step, each of which may have a thread.
 _CROPS = 4
 #: Levels fitted on; coarser ones hold less than 2 % of the subpixels.
 _LEVELS = 3
@@ -72,7 +72,8 @@ class Fitter:
         """Fit a context to an image.
 
         Args:
-            planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of :data:`SIDE` or more.
+            planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
+                :data:`mulanzip.effort.CROP_SIDE` or more.
             steps: of gradient descent.
             threads: at most so many; no effect on the result.
             progress: told the share that is done.
@@ -136,8 +137,8 @@ class Fitter:
 
 
 def _crop(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """A random square: uint8 ``(1, 3, SIDE, SIDE)``, its corner on all levels' lattices."""
+    """A random square: uint8 ``(1, 3, CROP_SIDE, CROP_SIDE)``, its corner on all levels' lattices."""
     grid = 1 << _LEVELS
-    top, left = (rng.integers((side - SIDE) // grid + 1) * grid for side in planes.shape[:2])
-    crop = planes[top : top + SIDE, left : left + SIDE].transpose(2, 0, 1)[None]
+    top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
+    crop = planes[top : top + CROP_SIDE, left : left + CROP_SIDE].transpose(2, 0, 1)[None]
     return torch.from_numpy(np.repeat(crop, COLOURS // crop.shape[1], axis=1))

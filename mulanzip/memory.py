@@ -1,8 +1,9 @@
-"""Is there enough memory?  Asked before it is taken."""
+"""How large an image may be, and is there enough memory?  Asked before it is taken."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from mulanzip.errors import LimitError
 
@@ -32,12 +33,40 @@ def available() -> int | None:
         return None
 
 
-def require(size: int) -> None:
-    """Check that ``size`` bytes can be taken.
+@dataclass(frozen=True)
+class Limits:
+    """What one image may take; by default whatever the format and the machine allow.
 
-    Raises:
-        LimitError: if not.
+    Attributes:
+        pixels: at most so many.
+        memory: bytes at most, by the estimates that are made before memory is taken.
     """
-    free = available()
-    if free is not None and size > free:
-        raise LimitError(f"this image needs about {size >> 20} MiB of memory; {free >> 20} MiB are available")
+
+    pixels: int | None = None
+    memory: int | None = None
+
+    def check_pixels(self, height: int, width: int) -> None:
+        """Check the size of an image.
+
+        Raises:
+            LimitError: if it has too many pixels.
+        """
+        if self.pixels is not None and height * width > self.pixels:
+            raise LimitError(f"the image has {width}x{height} pixels; the limit is {self.pixels:,} (--max-pixels)")
+
+    def require(self, size: int) -> None:
+        """Check that ``size`` bytes can be taken.
+
+        Raises:
+            LimitError: if not.
+        """
+        if self.memory is not None and size > self.memory:
+            need, limit = -(-size >> 20), self.memory >> 20
+            raise LimitError(f"this image needs about {need} MiB of memory; the limit is {limit} MiB (--max-memory)")
+        free = available()
+        if free is not None and size > free:
+            raise LimitError(f"this image needs about {size >> 20} MiB of memory; {free >> 20} MiB are available")
+
+
+#: Those of the format and the machine.
+NO_LIMITS = Limits()

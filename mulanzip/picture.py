@@ -39,12 +39,14 @@ class Picture:
         pixels: uint8 ``(H, W, channels)``; bilevel images hold 0 and 1.
         palette: RGB triples, 3 to 768 bytes; palette images only.
         metadata: payloads by kind, see :mod:`mulanzip.imageio.metadata`.
+        lost: names of metadata that the source has and that cannot be kept.
     """
 
     mode: Mode
     pixels: np.ndarray
     palette: bytes = b""
     metadata: dict[bytes, bytes] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> Picture:

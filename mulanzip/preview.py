@@ -11,6 +11,8 @@ from mulanzip.picture import Picture
 
 #: A preview has 1/1 (the image itself) to 1/8 of the image's sides.
 SCALES = (1, 2, 4, 8)
+#: In the names of files that are not the original.
+MARK = ".preview"
 
 #: PNG chunks that say how to show pixels, whatever their number.
 _COLOUR_CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD"))

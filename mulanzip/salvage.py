@@ -12,10 +12,11 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 import numpy as np
 
-from mulanzip import api, container, memory, registry
+from mulanzip import api, container, registry
 from mulanzip.adaptation import for_file
 from mulanzip.codec import decode_segment
 from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
@@ -25,6 +26,7 @@ from mulanzip.files import FileResult, restore_file
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
+from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES, Schedule
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order
@@ -76,13 +78,17 @@ class Salvaged:
 
 
 def salvage_file(
-    source: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    source: str | os.PathLike[str] | BinaryIO,
+    output: str | os.PathLike[str] | BinaryIO | None = None,
     *,
     model: str | None = None,
+    suffix: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
+    make_folder: bool = False,
+    dry_run: bool = False,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> FileResult:
     """Write what can be trusted of a damaged file; called ``photo.salvaged.png`` by default.
@@ -99,12 +105,25 @@ def salvage_file(
     """
     found: list[Salvaged] = []
 
-    def decode(data: bytes) -> Picture:
-        found.append(salvage(data, model=model, device=device, threads=threads, progress=progress))
+    def decode(data: bytes, progress: Progress | None) -> Picture:
+        found.append(salvage(data, model=model, device=device, threads=threads, limits=limits, progress=progress))
         return found[0].picture
 
-    result = restore_file(source, output, decode, mark=MARK, overwrite=overwrite)
-    return replace(result, notes=[*_describe(found[0]), *result.notes])
+    result = restore_file(
+        source,
+        output,
+        decode,
+        mark=MARK,
+        suffix=suffix,
+        overwrite=overwrite,
+        make_folder=make_folder,
+        dry_run=dry_run,
+        limits=limits,
+        progress=progress,
+    )
+    if not found:
+        return result
+    return replace(result, status="salvaged", notes=[*_describe(found[0]), *result.notes])
 
 
 def _describe(salvaged: Salvaged) -> list[str]:
@@ -156,6 +175,7 @@ def salvage(
     model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> Salvaged:
     """Decode what can be trusted of a damaged file.
@@ -167,19 +187,20 @@ def salvage(
         NotDamagedError: if nothing is wrong with the file.
         CorruptFileError: if nothing can be salvaged: the header or the first segment is damaged.
         ModelError: if the model that made the file is not here.
-        LimitError: if there is not enough memory.
+        LimitError: if there is not enough memory, or the image is beyond the limits.
     """
     header = Header.unpack(data)
+    limits.check_pixels(header.height, header.width)
     parts = list(_parts(data))
-    kept, damaged = _metadata(parts, header.mode)
+    kept, damaged = _metadata(parts, header.mode, limits)
     if header.coding is Coding.STORED:
-        pixels, palette = _restore_stored(header, parts)
+        pixels, palette = _restore_stored(header, parts, limits)
         losses: list[Loss] = []
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
         shape = (header.height, header.width, CHANNELS[header.mode])
         info = registry.by_id(header.model_id, model)
-        runtime = api.open_for_coding(info, device, threads, 2 * shape[0] * shape[1] * shape[2])
+        runtime = api.open_for_coding(info, device, threads, 2 * shape[0] * shape[1] * shape[2], limits)
         # Without its context, where that is lost, no segment has the right hash.
         sound = tuple(part.chunk for part in parts if part.chunk is not None)
         runtime = for_file(runtime, Container(header, sound))
@@ -268,7 +289,7 @@ def _next_intact(data: bytes, start: int) -> int:
     return len(data)
 
 
-def _metadata(parts: list[_Part], mode: Mode) -> tuple[dict[bytes, bytes], list[str]]:
+def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[bytes, bytes], list[str]]:
     """Metadata that are intact, and the names of those that are not."""
     kept: dict[bytes, bytes] = {}
     damaged = []
@@ -278,7 +299,7 @@ def _metadata(parts: list[_Part], mode: Mode) -> tuple[dict[bytes, bytes], list[
         try:
             if not part.intact:
                 raise CorruptFileError("its checksum is wrong")
-            payload = api.inflate(part.chunk)
+            payload = api.inflate(part.chunk, limits)
             metadata.check({part.chunk.kind: payload}, mode)
             kept[part.chunk.kind] = payload
         except CorruptFileError:
@@ -286,8 +307,8 @@ def _metadata(parts: list[_Part], mode: Mode) -> tuple[dict[bytes, bytes], list[
     return kept, damaged
 
 
-def _restore_stored(header: Header, parts: list[_Part]) -> tuple[np.ndarray, bytes]:
-    memory.require(2 * header.height * header.width * CHANNELS[header.mode])
+def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
+    limits.require(2 * header.height * header.width * CHANNELS[header.mode])
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
             return stored_form.restore(part.chunk.payload, header.mode, header.width, header.height)

@@ -146,20 +146,24 @@ class TestErrors:
         Path("text.png").write_text("hello\n")
         Path("folder").mkdir()
         run("compress", "-q", "a.png")
-        result = run("compress", "empty.png", "text.png", "folder", "missing.png", "a.png.mzp", exit_code=1)
+        result = run("compress", "-j1", "empty.png", "text.png", "folder", "missing.png", "a.png.mzp", exit_code=1)
         assert result.stdout == ""
         assert result.stderr.splitlines() == [
             "empty.png: error: the file is empty",
             "text.png: error: not an image that mulanzip reads (PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG)",
-            "folder: error: is a folder; name the files in it",
+            "folder: error: is a folder; name the files in it, or use -r",
             "missing.png: error: No such file or directory",
             "a.png.mzp: error: this is a .mzp file already; mulanzip decompress restores it",
+            "5 files: 5 failed",
         ]
 
     def test_one_failure_does_not_stop_the_others(self, folder: Path) -> None:
         save("b.png", seed=1)
         result = run("compress", "a.png", "missing.png", "b.png", exit_code=1)
-        assert result.stderr.splitlines() == ["missing.png: error: No such file or directory"]
+        assert result.stderr.splitlines() == [
+            "missing.png: error: No such file or directory",
+            "3 files: 2 done, 1 failed",
+        ]
         assert names() == {"a.png", "b.png", "a.png.mzp", "b.png.mzp"}
 
     @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ run()
 import time
 from pathlib import Path
 from mulanzip.cli.report import Reporter
-with Reporter(quiet=False).progress(Path("some/photo.png")) as report:
+with Reporter(quiet=False).progress("photo.png") as report:
     time.sleep(0.2)
     report(0.1)
     report(0.5)

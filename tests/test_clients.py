@@ -204,15 +204,15 @@ class TestPillow:
 
     def test_limits_of_pixels(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved(Image.fromarray(smooth(16, 16)))
-        mulanzip.register_pillow(max_pixels=255)
+        mulanzip.register_pillow(limits=mulanzip.Limits(pixels=255))
         image = opened(data)
         assert image.size == (16, 16)
-        with pytest.raises(MzpReadError, match=r"16x16 pixels is larger than register_pillow\(max_pixels"):
+        with pytest.raises(MzpReadError, match=r"16x16 pixels is larger than register_pillow\(limits"):
             image.load()
-        mulanzip.register_pillow(max_pixels=None)
+        mulanzip.register_pillow(limits=mulanzip.Limits())
         opened(data).load()
         mulanzip.register_pillow()
-        assert MzpImageFile.max_pixels == pillow.MAX_PIXELS
+        assert MzpImageFile.limits == pillow.LIMITS
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         with pytest.raises(Image.DecompressionBombError):
             opened(data)

@@ -279,9 +279,10 @@ def test_more_effort_is_more_steps() -> None:
     assert (np.diff(steps) > 0).all()
     assert all(fit_steps(effort, "none") == 0 for effort in EFFORTS)
     assert 0 < fit_steps(1, "fit") <= fit_steps(2, "fit") == steps[1]
-    assert fit_share(0, 100) == 0
-    assert 0.5 < fit_share(250, 400_000) < 1
-    assert math.isclose(fit_share(1, 1 << 14), 0.5)
+    assert fit_share(0, 1000, 1000) == 0
+    assert fit_share(250, 63, 10_000) == fit_share(250, 127, 128) == 0
+    assert 0.5 < fit_share(250, 400, 1000) < 1
+    assert math.isclose(fit_share(1, 128, 128), 0.5)
 
 
 @pytest.mark.parametrize(("effort", "context"), [(0, None), (10, "fit"), (5, "some")])

@@ -315,7 +315,9 @@ class TestPngMetadata:
     def test_what_depends_on_the_old_file_is_left_out(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
         path.write_bytes(png_file(1, 1, 8, 0, bytes(2), (b"prIV", b"unsafe"), (b"hIST", b"\0\1"), (b"tRNS", b"odd")))
-        assert read_picture(path)[0].metadata == {}
+        picture, _ = read_picture(path)
+        assert picture.metadata == {}
+        assert picture.lost == ("PNG prIV, hIST",)
 
     def test_profiles(self, tmp_path: Path) -> None:
         exif, xmp = b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"<x:xmpmeta>\xff not UTF-8</x:xmpmeta>"
@@ -445,7 +447,7 @@ class TestTiff:
         path = tmp_path / "a.tif"
         path.write_bytes(tiff_file(layout(2, 1, [8], 1, tags=tags), b"\x12\x34", order))
         picture, notes = read_picture(path)
-        assert notes == ["TIFF tags 37724 are left out"]
+        assert (notes, picture.lost) == ([], ("TIFF tags 37724",))
         np.testing.assert_array_equal(picture.pixels, [[[0x12], [0x34]]])
         assert picture.metadata[metadata.XMP] == b"<xmp/>"
         assert metadata.resolution(picture.metadata[metadata.RESOLUTION]) == (300, 150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_progress_goes_to_one() -> None:
 def test_a_preview_needs_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     data = (TESTS / "golden" / "tiles.mzp").read_bytes()
     asked: list[int] = []
-    monkeypatch.setattr(memory, "require", asked.append)
+    monkeypatch.setattr(memory.Limits, "require", lambda _, size: asked.append(size))
     for scale in preview.SCALES:
         mulanzip.decode(data, scale=scale, threads=1)
     assert asked == sorted(asked, reverse=True)
@@ -163,3 +164,49 @@ def test_the_command_writes_previews(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert image.size == (7, 5)
     assert "--rm would delete the original" in run("decompress", "--rm", "--scale", "1/2", "photo.tif.mzp", exit_code=2)
     assert "'1/3' is not one of" in run("decompress", "--scale", "1/3", "photo.tif.mzp", exit_code=2)
+
+
+def test_previews_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in/deep").mkdir(parents=True)
+    given = {"in/a.png": photo(40, 50), "in/deep/b.jpg": smooth(9, 12), "in/deep/c.tif": smooth(9, 12, 4)}
+    for name, image in given.items():
+        Image.fromarray(image).save(name, icc_profile=b"profile")
+    run("compress", "-q", "-r", "in", "-j1")
+    folder = ("decompress", "-r", "in", "--scale", "1/2", "--output-dir", "out", "--json", "--skip-done", "-T1")
+    result = CliRunner().invoke(main, (*folder, "-j2"))
+    assert result.exit_code == 0, result.output
+    previews = {"out/a.preview.png", "out/deep/b.jpg.preview.png", "out/deep/c.preview.tif"}
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["output"] for row in rows if row["status"] == "done"} == previews
+    assert {str(path) for path in Path("out").rglob("*.*")} == previews
+    Image.fromarray(photo(40, 50)[1::2, ::2]).save("out/a.preview.png")
+    Path("out/deep/c.preview.tif").unlink()
+    output = run(*folder, "-j1", exit_code=1)
+    assert "in/a.png.mzp: error: out/a.preview.png exists, but does not hold this image" in output
+    assert "3 files: 1 done, 1 skipped, 1 failed" in output
+    run(*folder, "-j1", "-f")
+    with Image.open("out/a.preview.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), photo(40, 50)[::2, ::2])
+
+
+def test_what_a_format_cannot_hold_of_a_preview_is_no_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(smooth(9, 12)).save("a.png", icc_profile=b"profile")
+    run("compress", "-q", "a.png")
+    assert "note: .ppm files do not hold ICC profile: left out" in run(
+        "decompress", "--scale", "1/2", "--format", "ppm", "a.png.mzp"
+    )
+    assert Path("a.png.preview.ppm").exists()
+    assert "lost metadata: ICC profile" in run("decompress", "--format", "ppm", "a.png.mzp", exit_code=1)
+
+
+def test_limits() -> None:
+    data = mulanzip.encode(photo(40, 50), threads=1)
+    with pytest.raises(mulanzip.LimitError, match="pixels"):
+        mulanzip.decode(data, scale=8, limits=mulanzip.Limits(pixels=1999))
+    need = memory.coding_bytes(20 * 25 * 3, 1)
+    mulanzip.decode(data, scale=2, threads=1, limits=mulanzip.Limits(pixels=2000, memory=need))
+    for scale, size in ((1, need), (2, need - 1)):
+        with pytest.raises(mulanzip.LimitError, match="memory"):
+            mulanzip.decode(data, scale=scale, threads=1, limits=mulanzip.Limits(memory=size))

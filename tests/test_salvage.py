@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import mulanzip
-from mulanzip import api, lattice
+from mulanzip import api, lattice, memory
 from mulanzip.cli.main import main
-from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Mode, unpack
+from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Header, Mode, unpack
 from mulanzip.errors import CorruptFileError
 from mulanzip.picture import Picture
 from mulanzip.salvage import NotDamagedError, Salvaged, salvage, salvage_file
@@ -265,3 +267,36 @@ def test_where_nothing_is_left_nothing_is_written(tmp_path: Path, monkeypatch: p
     Path("a.mzp").write_bytes(TILES.read_bytes())
     assert "not damaged" in run("--salvage", "a.mzp", exit_code=1)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mzp"]
+
+
+def test_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = TILES.read_bytes()
+    Path("in/deep").mkdir(parents=True)
+    Path("in/a.png.mzp").write_bytes(data[:4000])
+    Path("in/deep/b.tif.mzp").write_bytes(data[:4000])
+    folder = ("--salvage", "-r", "in", "--output-dir", "out")
+    assert "2 files: 2 planned" in run(*folder, "--dry-run", exit_code=0)
+    result = CliRunner().invoke(main, ["decompress", *folder, "--json", "-j2"])
+    assert result.exit_code == 4
+    assert "2 files: 2 salvaged" in result.stderr
+    rows = {row["output"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert rows.keys() == {"out/a.salvaged.png", "out/deep/b.salvaged.tif"}
+    for name, row in rows.items():
+        assert (row["status"], row["exit_code"], row["output_size"]) == ("salvaged", 4, Path(name).stat().st_size)
+        assert row["notes"][-1] == "62.3 % of the pixels are exact"
+        assert row["error"] == f"the file is damaged: {name} holds what can be trusted"
+    assert "do not go together" in run(*folder, "--skip-done", exit_code=2)
+
+
+def test_streams_and_limits() -> None:
+    data = TILES.read_bytes()[:4000]
+    result = CliRunner().invoke(main, ["decompress", "--salvage", "-", "--format", "tif"], input=data)
+    assert result.exit_code == 4
+    with Image.open(io.BytesIO(result.stdout_bytes)) as image:
+        assert image.format == "TIFF"
+    height, width = (header := Header.unpack(data)).height, header.width
+    with pytest.raises(mulanzip.LimitError, match="pixels"):
+        salvage(data, limits=mulanzip.Limits(pixels=height * width - 1))
+    with pytest.raises(mulanzip.LimitError, match="memory"):
+        salvage(data, threads=1, limits=mulanzip.Limits(height * width, memory.coding_bytes(height * width, 1)))

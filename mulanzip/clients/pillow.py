@@ -17,12 +17,13 @@ from mulanzip.container import SIGNATURE, Mode
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import MODES, PILLOW_MODES, from_pillow, to_pillow
+from mulanzip.memory import Limits
 from mulanzip.picture import CHANNELS, Picture, check_size
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"
-#: Pixels of an image at most, by default: some minutes of decoding.  A small file can ask for many.
-MAX_PIXELS = 1 << 26
+#: By default: some minutes of decoding.  A small file can ask for many pixels.
+LIMITS = Limits(pixels=1 << 26)
 
 _OPTIONS = ("model", "effort", "context", "schedule", "device", "threads", "stored")
 _XMP_TEXT = "XML:com.adobe.xmp"
@@ -39,7 +40,7 @@ class MzpModeError(UnsupportedImageError, ValueError):
     """``save`` cannot keep this image exactly."""
 
 
-def register_pillow(*, model: str | None = None, max_pixels: int | None = MAX_PIXELS) -> None:
+def register_pillow(*, model: str | None = None, limits: Limits = LIMITS) -> None:
     """Teach Pillow to open and save ``.mzp`` files.
 
     ``Image.open`` reads size, mode and metadata; decoding waits for the first use of pixels.
@@ -47,10 +48,10 @@ def register_pillow(*, model: str | None = None, max_pixels: int | None = MAX_PI
 
     Args:
         model: a model to try beside the shipped ones, where a file needs another.
-        max_pixels: larger images are not decoded, as they could keep the processor busy for long; None for
-            no such limit.  Pillow's own, ``Image.MAX_IMAGE_PIXELS``, holds as well.
+        limits: larger images are not decoded, as they could keep the processor busy for long.  Pillow's own
+            limit, ``Image.MAX_IMAGE_PIXELS``, holds as well.
     """
-    MzpImageFile.model, MzpImageFile.max_pixels = model, max_pixels
+    MzpImageFile.model, MzpImageFile.limits = model, limits
     Image.register_open(FORMAT, MzpImageFile, _accept)
     Image.register_save(FORMAT, _save)
     Image.register_extension(FORMAT, ".mzp")
@@ -71,12 +72,12 @@ class MzpImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "mulanzip image"
     model: str | None = None
-    max_pixels: int | None = MAX_PIXELS
+    limits: Limits = LIMITS
 
     def _open(self) -> None:
         assert self.fp is not None
         try:
-            header, found = _read_front(self.fp)
+            header, found = _read_front(self.fp, self.limits)
             info, text = _to_info(header.mode, found)
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
@@ -98,13 +99,15 @@ class MzpImageFile(ImageFile.ImageFile):
         return Image.Image.load(self)
 
     def _decode(self, file: IO[bytes]) -> Picture:
-        if self.max_pixels is not None and self.width * self.height > self.max_pixels:
+        try:
+            self.limits.check_pixels(self.height, self.width)
+        except MulanzipError as error:
             raise MzpReadError(
-                f"an image of {self.width}x{self.height} pixels is larger than register_pillow(max_pixels=...) allows"
-            )
+                f"an image of {self.width}x{self.height} pixels is larger than register_pillow(limits=...) allows"
+            ) from error
         file.seek(0)
         try:
-            return api.decode_picture(file.read(), model=self.model)
+            return api.decode_picture(file.read(), model=self.model, limits=self.limits)
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
 
@@ -124,10 +127,10 @@ class MzpImageFile(ImageFile.ImageFile):
         super().verify()
 
 
-def _read_front(file: IO[bytes]) -> tuple[container.Header, dict[bytes, bytes]]:
+def _read_front(file: IO[bytes], limits: Limits) -> tuple[container.Header, dict[bytes, bytes]]:
     """The header, and the metadata that come before the pixels."""
     header, chunks = container.read_front(file)
-    found = {chunk.kind: api.inflate(chunk) for chunk in chunks if chunk.kind in metadata.KINDS}
+    found = {chunk.kind: api.inflate(chunk, limits) for chunk in chunks if chunk.kind in metadata.KINDS}
     metadata.check(found, header.mode)
     return header, found
 
@@ -177,7 +180,7 @@ def _from_info(image: Image.Image, options: dict[str, Any]) -> dict[bytes, bytes
         icc = bytes(given.get("icc_profile") or b"")
     except (OSError, ValueError, TypeError) as error:
         raise MzpModeError(f"the metadata cannot be saved: {error}") from None
-    chunks, transparency = png.read_chunks(buffer)
+    chunks, transparency, _ = png.read_chunks(buffer)
     found = {
         metadata.ICC: icc,
         metadata.EXIF: exif.removeprefix(_EXIF_PREFIX),

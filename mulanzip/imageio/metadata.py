@@ -8,13 +8,14 @@ Kinds:
 - ``pngc``: PNG chunks of text, colour and time as they are (:func:`mulanzip.imageio.png.pack_chunks`).
 - ``phys``: resolution, in dots per inch across and down, two little-endian doubles.
 - ``trns``: transparency as in a PNG chunk ``tRNS`` of 8 bits per sample: opacities of palette
-  entries, or the transparent gray (2 bytes) or colour (6 bytes).
+  entries, or the transparent gray (2 bytes) or colour (6 bytes).  It is part of the picture, and never stripped.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Collection
 from typing import Any, BinaryIO
 
 from PIL import Image
@@ -25,6 +26,9 @@ from mulanzip.imageio import png
 
 ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"pngc", b"phys", b"trns")
 KINDS = (ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY)
+#: What can be stripped, by the names that users know: ``text`` and ``other`` are kinds of PNG chunks.
+STRIPPABLE = ("icc", "exif", "xmp", "resolution", "text", "other")
+_KIND_OF = {"icc": ICC, "exif": EXIF, "xmp": XMP, "resolution": RESOLUTION}
 
 _EXIF_PREFIX = b"Exif\0\0"
 _RESOLUTION = struct.Struct("<2d")
@@ -32,10 +36,17 @@ _RESOLUTION = struct.Struct("<2d")
 _MAX_DPI = 5e7
 
 
-def collect(image: Image.Image, file: BinaryIO) -> dict[bytes, bytes]:
-    """The metadata of a loaded Pillow image, and of the file that it came from; of TIFF without tags."""
+def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], list[str]]:
+    """The metadata of a loaded Pillow image and of the file that it came from; of TIFF without tags.
+
+    Returns:
+        payloads by kind, and names of what cannot be kept.
+    """
     info: dict[Any, Any] = image.info
     transparency = _pack_transparency(image)
+    lost = []
+    if image.format in ("JPEG", "GIF"):
+        lost = [name for key, name in {"comment": "comment", "photoshop": "IPTC"}.items() if info.get(key)]
     found = {
         ICC: bytes(info.get("icc_profile") or b""),
         XMP: _as_bytes(info.get("xmp")),
@@ -44,10 +55,11 @@ def collect(image: Image.Image, file: BinaryIO) -> dict[bytes, bytes]:
     if image.format != "TIFF":
         found[EXIF] = bytes(info.get("exif") or b"").removeprefix(_EXIF_PREFIX)
     if image.format == "PNG":
-        chunks, transparency = png.read_chunks(file)
+        chunks, transparency, dropped = png.read_chunks(file)
         found[PNG_CHUNKS] = png.pack_chunks(chunks)
+        lost = [f"PNG {', '.join(dropped)}"] if dropped else []
     found[TRANSPARENCY] = transparency
-    return {kind: payload for kind, payload in found.items() if payload}
+    return {kind: payload for kind, payload in found.items() if payload}, lost
 
 
 def _as_bytes(value: str | bytes | None) -> bytes:
@@ -89,6 +101,24 @@ def resolution(payload: bytes) -> tuple[float, float]:
     if not (_is_resolution(x) and _is_resolution(y)):
         raise CorruptFileError("the resolution is damaged")
     return x, y
+
+
+def stripped(metadata: dict[bytes, bytes], names: Collection[str]) -> dict[bytes, bytes]:
+    """Metadata without what is named.
+
+    Args:
+        names: some of :data:`STRIPPABLE`.
+
+    Raises:
+        ValueError: for other names.
+    """
+    if unknown := set(names) - set(STRIPPABLE):
+        raise ValueError(f"unknown metadata {', '.join(sorted(unknown))}; use some of {', '.join(STRIPPABLE)}")
+    found = {kind: payload for kind, payload in metadata.items() if kind not in {_KIND_OF.get(name) for name in names}}
+    chunks = png.unpack_chunks(found.pop(PNG_CHUNKS, b""))
+    if kept := [chunk for chunk in chunks if ("text" if png.is_text(chunk) else "other") not in names]:
+        found[PNG_CHUNKS] = png.pack_chunks(kept)
+    return found
 
 
 def check(metadata: dict[bytes, bytes], mode: Mode) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image
 
@@ -20,8 +22,8 @@ PILLOW_MODES = {
 MODES = {name: mode for mode, name in PILLOW_MODES.items()}
 
 
-def from_pillow(image: Image.Image, metadata: dict[bytes, bytes]) -> Picture:
-    """A loaded Pillow image, whose mode is one of :data:`MODES`, with this metadata.
+def from_pillow(image: Image.Image, metadata: dict[bytes, bytes], lost: Iterable[str] = ()) -> Picture:
+    """A loaded Pillow image, whose mode is one of :data:`MODES`, with this metadata, and names of what is lost.
 
     Raises:
         UnreadableImageError: for a palette image without palette.
@@ -34,7 +36,7 @@ def from_pillow(image: Image.Image, metadata: dict[bytes, bytes]) -> Picture:
         palette = palette[: len(palette) // 3 * 3]
         if not palette:
             raise UnreadableImageError("the image is damaged: it has no palette")
-    return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, metadata)
+    return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, metadata, tuple(lost))
 
 
 def to_pillow(picture: Picture) -> Image.Image:

@@ -24,6 +24,9 @@ _AFTER_PALETTE = (b"tRNS", b"bKGD", b"hIST")
 _KEPT = frozenset(
     (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"tIME", b"oFFs")
 )
+_TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt", b"tIME"))
+#: Chunks whose content is kept in other places, or made anew with the pixels.
+_REPLACED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"acTL", b"fcTL"))
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 
@@ -58,16 +61,16 @@ def bit_depth(file: BinaryIO) -> int:
     return depth
 
 
-def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes]:
+def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes, list[str]]:
     """Metadata of a PNG file that Pillow has read.
 
     Returns:
         chunks to be kept as they are, those before the palette first, without ICC, EXIF, XMP and resolution
-        (which other formats have as well); and the ``tRNS`` chunk's payload.  Gray values in them are
-        scaled to 8 bits.
+        (which other formats have as well); the ``tRNS`` chunk's payload; and the kinds of chunks that are
+        lost, as they may not be true of pixels that are compressed anew.  Gray values are scaled to 8 bits.
     """
     kept: list[Chunk] = []
-    transparency = b""
+    transparency, lost = b"", []
     depth, colour = 8, _GRAY
     for kind, payload in _split(file):
         if kind == b"IHDR":
@@ -79,7 +82,18 @@ def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes]:
         elif _is_kept(kind, payload) and not (kind == b"hIST" and colour != _PALETTE):
             scaled = kind == b"bKGD" and colour == _GRAY
             kept.append((kind, _to_eight_bits(payload, depth) if scaled else payload))
-    return sorted(kept, key=_is_after_palette), transparency
+        elif kind not in _REPLACED and not _is_xmp(kind, payload):
+            lost.append(kind.decode("ascii", "replace"))
+    return sorted(kept, key=_is_after_palette), transparency, list(dict.fromkeys(lost))
+
+
+def is_text(chunk: Chunk) -> bool:
+    """Whether a chunk is text, or the time of the last change."""
+    return chunk[0] in _TEXT
+
+
+def _is_xmp(kind: bytes, payload: bytes) -> bool:
+    return kind == b"iTXt" and payload.startswith(_XMP_KEYWORD)
 
 
 def _is_after_palette(chunk: Chunk) -> bool:
@@ -89,7 +103,7 @@ def _is_after_palette(chunk: Chunk) -> bool:
 def _is_kept(kind: bytes, payload: bytes) -> bool:
     if kind == b"pHYs":
         return payload[-1:] != b"\1"
-    if kind == b"eXIf" or (kind == b"iTXt" and payload.startswith(_XMP_KEYWORD)):
+    if kind == b"eXIf" or _is_xmp(kind, payload):
         return False
     ancillary, safe_to_copy = bool(kind[0] & 32), bool(kind[3] & 32)
     return kind in _KEPT or (ancillary and safe_to_copy)

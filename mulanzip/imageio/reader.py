@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+from contextlib import nullcontext
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from mulanzip import container, memory
+from mulanzip import container
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_image import MODES, from_pillow
+from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.picture import CHANNELS, Picture, check_size
 
 #: Formats whose 8-bit images Pillow reads at full precision.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
+_NAMES = "png webp tif tiff bmp dib ppm pgm pbm pnm gif tga pcx jpg jpeg"
+#: How names of their files usually end.
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 #: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
@@ -31,19 +37,23 @@ _REASONS = {
 }
 
 
-def read_picture(path: str | os.PathLike[str]) -> tuple[Picture, list[str]]:
+def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_LIMITS) -> tuple[Picture, list[str]]:
     """Read an image file.
 
+    Args:
+        source: a path, or an open file that can be searched.
+        limits: what the image may take.
+
     Returns:
-        the picture; and notes, a sentence each, on what is not kept or not worth keeping.
+        the picture; and notes, a sentence each, on what is not worth keeping.
 
     Raises:
         UnreadableImageError: if it is no image, or a damaged one.
         UnsupportedImageError: if it cannot be kept exactly.
-        LimitError: if it is too large for the format or for the memory there is.
+        LimitError: if it is too large for the format, the limits, or the memory there is.
         OSError: if the file cannot be opened or read.
     """
-    with open(path, "rb") as file:
+    with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
         start = file.read(len(container.SIGNATURE))
         if not start:
             raise UnreadableImageError("the file is empty")
@@ -54,7 +64,7 @@ def read_picture(path: str | os.PathLike[str]) -> tuple[Picture, list[str]]:
         file.seek(0)
         try:
             with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
-                return _read(image, file)
+                return _read(image, file, limits)
         except MulanzipError:
             raise
         except UnidentifiedImageError:
@@ -67,6 +77,15 @@ def read_picture(path: str | os.PathLike[str]) -> tuple[Picture, list[str]]:
             raise UnreadableImageError(f"the image is damaged: {error}") from None
 
 
+def count_samples(path: str | os.PathLike[str]) -> int:
+    """Samples of an image file by its header alone; 0 if it cannot be read."""
+    try:
+        with pillow_limits.lifted(), Image.open(path, formats=FORMATS) as image:
+            return image.width * image.height * len(image.getbands())
+    except Exception:  # Pillow raises whatever comes.
+        return 0
+
+
 def _why_not(start: bytes) -> str:
     """Why Pillow does not know a file that begins like this."""
     if start.startswith(_SIGNATURES):
@@ -75,33 +94,35 @@ def _why_not(start: bytes) -> str:
     return f"not an image that mulanzip reads ({known})"
 
 
-def _read(image: Image.Image, file: BinaryIO) -> tuple[Picture, list[str]]:
+def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    limits.check_pixels(image.height, image.width)
     _refuse_inexact(image, file)
     check_size(image.height, image.width)
     _require_data(image, file)
-    _require_memory(image)
+    limits.require(_bytes_to_read(image))
     notes = []
     lossy = lossy_format(image, file)
     if lossy:
         notes.append(f"decoded from {lossy}: the result keeps these pixels, and is usually larger than the original")
     if image.format != "TIFF":
         image.load()
-        return from_pillow(image, metadata.collect(image, file)), notes
+        return from_pillow(image, *metadata.collect(image, file)), notes
     # Before loading: Pillow turns the image then, and takes its orientation away.
-    turned, found = tiff.orientation(image), metadata.collect(image, file)
+    turned = tiff.orientation(image)
+    found, lost = metadata.collect(image, file)
     try:
         tags = tiff.read_tags(file)
     except ValueError:
         tags = tiff.Tags(b"", [], False)
-        notes.append("its tags are damaged, and left out")
+        lost.append("TIFF tags, which are damaged")
     if tags.exif:
         found[metadata.EXIF] = tags.exif
     if not tags.has_resolution:
         found.pop(metadata.RESOLUTION, None)
     if tags.dropped:
-        notes.append(f"TIFF tags {', '.join(map(str, tags.dropped))} are left out")
+        lost.append(f"TIFF tags {', '.join(map(str, tags.dropped))}")
     image.load()
-    return from_pillow(tiff.as_stored(image, turned), found), notes
+    return from_pillow(tiff.as_stored(image, turned), found, lost), notes
 
 
 def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
@@ -143,13 +164,16 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
     decoder = image.tile[0][0] if image.tile else ""  # type: ignore[attr-defined]
     ratio = _MAX_RATIOS.get((str(image.format), decoder))
     least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
-    if ratio is not None and least_bits > 8 * ratio * os.fstat(file.fileno()).st_size:
+    position = file.tell()
+    size = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    if ratio is not None and least_bits > 8 * ratio * size:
         raise UnreadableImageError(
             f"the image is damaged: its header promises {image.width}x{image.height} pixels, the file is too small"
         )
 
 
-def _require_memory(image: Image.Image) -> None:
+def _bytes_to_read(image: Image.Image) -> int:
     channels = CHANNELS[MODES[image.mode]]
     # Pillow has 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
-    memory.require(image.height * image.width * (4 * channels + (4 if channels > 1 else 1)))
+    return image.height * image.width * (4 * channels + (4 if channels > 1 else 1))

@@ -8,8 +8,9 @@ import numpy as np
 
 from mulanzip import cores
 from mulanzip.context import Prior
+from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.model import IntegerModel, layer_shapes
-from mulanzip.fitting import SIDE, Fitter
+from mulanzip.fitting import Fitter
 
 #: An image's worth of pixels that a context serves: training pictures are crops.
 _PIXELS = 1 << 19
@@ -36,7 +37,7 @@ def learn_prior(
     Returns:
         a prior for ``model``; its own one if no image is large enough.
     """
-    large = [i for i, image in enumerate(images) if min(image.shape[:2]) >= SIDE]
+    large = [i for i, image in enumerate(images) if min(image.shape[:2]) >= CROP_SIDE]
     chosen = np.random.default_rng(seed).permutation(large)[:count].astype(int)
     if not len(chosen):
         return model.prior

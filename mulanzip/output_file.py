@@ -1,0 +1,84 @@
+"""Results on the disk: foreseen before the work, and there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+from mulanzip.errors import MulanzipError
+
+
+class OutputExistsError(MulanzipError):
+    """The output is there already, or is the input itself."""
+
+
+def check(
+    source: Path | io.BytesIO, output: Path | BinaryIO, overwrite: bool, make_folder: bool, skip_done: bool
+) -> None:
+    """Find out before the work whether the output can be written after it.
+
+    Args:
+        source, output: paths, or what is read and written instead of files.
+        overwrite, make_folder, skip_done: as for :func:`mulanzip.files.compress_file`; what is done was skipped.
+
+    Raises:
+        OutputExistsError: if something is there that is not to be replaced.
+        OSError: if the output's folder is missing, or cannot be written to.
+    """
+    if not isinstance(output, Path):
+        return
+    if output.exists():
+        if isinstance(source, Path) and output.samefile(source):
+            raise OutputExistsError(f"output {output} is the input itself")
+        if not output.is_file():
+            raise OutputExistsError(f"output {output} is no regular file")
+        if not overwrite and skip_done:
+            raise OutputExistsError(f"{output} exists, but does not hold this image (use -f to overwrite it)")
+        if not overwrite:
+            raise OutputExistsError(f"{output} exists already (use -f to overwrite it)")
+    folder = Path(os.path.realpath(output)).parent
+    while make_folder and not os.path.lexists(folder):
+        folder = folder.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
+
+
+def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool) -> None:
+    """Write a file that gets its name when it is complete, with the source's dates and permissions.
+
+    Args:
+        notes: gets a sentence where these could not be kept.
+
+    Raises:
+        OSError: with the output's name; nothing is written then.
+    """
+    if not isinstance(output, Path):
+        output.write(data)
+        output.flush()
+        return
+    target = Path(os.path.realpath(output))  # Links stay links.
+    temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
+    try:
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # The source may be deleted next.
+        if isinstance(source, Path):
+            try:
+                shutil.copystat(source, temporary)
+            except OSError as error:
+                notes.append(f"dates and permissions could not be kept: {error.strerror}")
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
