@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mulanzip import api, registry
-from mulanzip.container import Header
+from mulanzip import api, container, registry
+from mulanzip.container import Chunk, Container, Header
 from mulanzip.errors import MulanzipError
+from mulanzip.imageio import png_original
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
 
 if TYPE_CHECKING:
     from mulanzip.codec import Progress
+    from mulanzip.picture import Picture
 
 SUFFIX = ".mzp"
 
@@ -106,6 +108,7 @@ def compress_file(
     )
     if verify:
         api.verify(picture, data, model=model, device=device, threads=threads, progress=_part(progress, 0.5, 1))
+    data = _with_original(data, source.read_bytes(), picture)
     _write(data, output, source, notes)
     return FileResult(source, output, source_size, len(data), notes)
 
@@ -120,7 +123,7 @@ def decompress_file(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> FileResult:
-    """Restore an image file from a ``.mzp`` file.
+    """Restore an image file from a ``.mzp`` file; a PNG file byte for byte where that was found possible.
 
     Args:
         output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
@@ -139,10 +142,33 @@ def decompress_file(
     require_writable(output, Header.unpack(data).mode)
     _check_output(source, output, overwrite)
     picture = api.decode_picture(data, model=model, device=device, threads=threads, progress=progress)
-    restored, lost = write_picture(picture, output)
-    notes = [f"{output.suffix} files do not hold {', '.join(lost)}: left out"] if lost else []
+    original, notes = _original(data, picture) if output.suffix.lower() == ".png" else (None, [])
+    restored, lost = (original, []) if original else write_picture(picture, output)
+    if lost:
+        notes.append(f"{output.suffix} files do not hold {', '.join(lost)}: left out")
     _write(restored, output, source, notes)
     return FileResult(source, output, len(data), len(restored), notes)
+
+
+def _with_original(data: bytes, source: bytes, picture: Picture) -> bytes:
+    """A ``.mzp`` file, with what it takes to make the source file again where that is a PNG and takes little."""
+    payload = png_original.describe(source, picture, len(data))
+    if payload is None:
+        return data
+    file = container.unpack(data)
+    return Container(file.header, (*file.chunks, Chunk(png_original.KIND, payload))).pack()
+
+
+def _original(data: bytes, picture: Picture) -> tuple[bytes | None, list[str]]:
+    """The PNG file that ``data`` was made from, if it can be made again; and notes, where it should be possible."""
+    for payload in container.unpack(data).of_kind(png_original.KIND):
+        original = png_original.rebuild(payload, picture)
+        if original is not None:
+            return original, []
+        return None, [
+            "zlib is not the same here: pixels and metadata are the original's, the bytes of the file are not"
+        ]
+    return None, []
 
 
 def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
