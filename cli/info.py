@@ -31,8 +31,12 @@ def info(files: tuple[Path, ...], model: str | None, verbose: bool) -> None:
             click.echo(f"  model     {where} ({facts.model_id}), schedule {facts.schedule}, {facts.segments} segments")
         else:
             click.echo("  model     none: stored as WebP or PNG")
-        original = "restored byte for byte" if facts.restores_file else "pixels and metadata restored, not its bytes"
-        click.echo(f"  original file: {original}")
+        original = (
+            "file restored byte for byte"
+            if facts.restores_file
+            else "pixels and metadata restored, not the file's bytes"
+        )
+        click.echo(f"  original  {original}")
         for part, count in facts.parts.items():
             click.echo(f"  {part:<13} {size(count):>12} bytes")
         if verbose and facts.model_id:

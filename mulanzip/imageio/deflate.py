@@ -49,14 +49,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises ValueError for settings that there are not."""
-        zeros = self.engine is Engine.LIBDEFLATE
-        ranges = {
-            self.level: range(13 if zeros else 10),
-            self.window: range(1) if zeros else range(8, 16),
-            self.memory: range(1) if zeros else range(1, 10),
-            self.strategy: range(1) if zeros else range(5),
-        }
-        if len(self.header) != _HEADER or not all(value in known for value, known in ranges.items()):
+        if self.engine is Engine.LIBDEFLATE:
+            right = self.level <= 12 and not (self.window or self.memory or self.strategy)
+        else:
+            right = self.level <= 9 and 8 <= self.window <= 15 and 1 <= self.memory <= 9 and self.strategy <= 4
+        if not right or len(self.header) != _HEADER:
             raise ValueError("there are no such settings")
 
     def pieces(self, data: bytes, step: int) -> Iterator[bytes]:
@@ -90,7 +87,7 @@ def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
         None if there are no such settings, or if finding them takes too long; the bytes that the settings do
         not make are the last ones, and :data:`MAX_TAIL` at most.
     """
-    if len(stream) < _HEADER:
+    if len(stream) <= _HEADER:
         return None
     work = _WORK + 4 * len(data)
     for settings in _candidates(stream[:_HEADER], len(data)):
@@ -151,6 +148,6 @@ def _candidates(header: bytes, size: int) -> Iterator[Settings]:
     for level in ([1], [5, 4, 3, 2], [6, 7], [11, 12, 10, 9, 8])[hint]:
         yield Settings(Engine.LIBDEFLATE, level, 0, 0, 0, header)
     if hint == 0:
-        yield from several([8, 9], [4], [9, 6, 4])
+        yield from several([8, 9], [4], [9, 6, 4, 1])
     yield from several([7, 6, 5, 4, 3, 2, 1], strategies[:2], levels)
     yield Settings(Engine.ZLIB, 0, 15, 8, 0, header)
