@@ -16,8 +16,9 @@ MAX_TAIL = 64
 _HEADER = 2
 #: Of libdeflate, which takes everything at once: what is tried first, and how much of its result must be right.
 _PREFIX, _RIGHT = 1 << 17, 1 << 10
-#: Bytes of input that the trials may take, beside four times the input.
-_WORK = 1 << 22
+#: Bytes of input that the trials may take, beside so many times the input.  What compresses well takes much of it
+#: until something comes out, and little time.
+_WORK, _TIMES = 1 << 22, 16
 #: What libdeflate's levels from 10 on cost beside zlib's.
 _SLOW = 4
 
@@ -89,7 +90,7 @@ def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
     """
     if len(stream) <= _HEADER:
         return None
-    work = _WORK + 4 * len(data)
+    work = _WORK + _TIMES * len(data)
     for settings in _candidates(stream[:_HEADER], len(data)):
         if settings.engine is Engine.LIBDEFLATE and len(data) > _PREFIX:
             work -= _PREFIX * _SLOW

@@ -213,13 +213,12 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
-    """All that was written, and the filter types as they are or as differences from those that most writers choose."""
-    given = _deflated(bytes(writer.data) + b"\0" + types.tobytes())
-    if types.min() == types.max():
-        return given
-    predicted = png_rows.predicted_types(samples, depth, interlaced)
-    differences = (types + png_rows.FILTERS - predicted) % png_rows.FILTERS
-    return min(given, _deflated(bytes(writer.data) + b"\1" + differences.tobytes()), key=len)
+    """All that was written, and the filter types as they are or as differences from those that many writers choose."""
+    ways = [types]
+    if types.min() != types.max():
+        predicted = png_rows.predicted_types(samples, depth, interlaced)
+        ways += [(types + png_rows.FILTERS - one) % png_rows.FILTERS for one in predicted]
+    return min((_deflated(bytes(writer.data) + bytes([i]) + way.tobytes()) for i, way in enumerate(ways)), key=len)
 
 
 def _inflated(stream: bytes, size: int) -> bytes:
@@ -280,7 +279,7 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
     predicted = reader.byte()
     types = np.frombuffer(reader.rest(), np.uint8)
     height, width = picture.pixels.shape[:2]
-    if len(types) != png_rows.row_count(height, width, interlaced) or predicted > 1 or types.max() >= png_rows.FILTERS:
+    if len(types) != png_rows.row_count(height, width, interlaced) or predicted > 2 or types.max() >= png_rows.FILTERS:
         raise ValueError
     if sum(length * count for length, count in runs) != right + len(tail):
         raise ValueError
@@ -289,7 +288,7 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
 
     samples = _samples(picture, depth)
     if predicted:
-        types = (types + png_rows.predicted_types(samples, depth, interlaced)) % png_rows.FILTERS
+        types = (types + png_rows.predicted_types(samples, depth, interlaced)[predicted - 1]) % png_rows.FILTERS
     data = png_rows.filtered(samples, depth, types, interlaced)
     stream = b"".join(settings.pieces(data, _step(picture, depth)))[:right] + tail
     if len(stream) != right + len(tail):  # Another version of the library, perhaps.

@@ -72,16 +72,22 @@ def filtered(pixels: np.ndarray, depth: int, types: np.ndarray, interlaced: bool
     return b"".join(done)
 
 
-def predicted_types(pixels: np.ndarray, depth: int, interlaced: bool) -> np.ndarray:
-    """The types that most writers choose: least sum of absolute differences, the first of equals."""
-    chosen = []
+def predicted_types(pixels: np.ndarray, depth: int, interlaced: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The types that many writers choose: least sum of absolute differences, the first of equals.
+
+    Returns:
+        those of libpng and many others, and those of Pillow, which leaves averages out; each uint8 ``(rows,)``.
+    """
+    chosen, without = [], []
     for rows, before, unit in _strips(pixels, depth, interlaced):
         costs = np.empty((FILTERS, len(rows)), dtype=np.int64)
         for kind in range(FILTERS):
             differences = _filter(rows, before, unit, kind)
             costs[kind] = np.minimum(differences, 0 - differences).sum(1, dtype=np.int64)
         chosen.append(costs.argmin(0).astype(np.uint8))
-    return np.concatenate(chosen)
+        costs[_AVERAGE] = np.iinfo(np.int64).max
+        without.append(costs.argmin(0).astype(np.uint8))
+    return np.concatenate(chosen), np.concatenate(without)
 
 
 def _strips(pixels: np.ndarray, depth: int, interlaced: bool) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
