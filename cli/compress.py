@@ -17,7 +17,16 @@ from mulanzip.cli.report import Reporter, each, size
 @options.remove
 @options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
 @click.option(
-    "--effort", type=click.IntRange(1, 9), default=5, show_default=True, help="1 fast to 9 small. No effect yet."
+    "--effort",
+    type=click.IntRange(1, 9),
+    default=5,
+    show_default=True,
+    help="1 fast to 9 small: how long to adapt the model to each image.",
+)
+@click.option(
+    "--context",
+    type=click.Choice(["none", "fit"]),
+    help="Whether to adapt the model to each image.  [default: fit, at effort 1 none]",
 )
 @click.option(
     "--schedule",
@@ -38,6 +47,7 @@ def compress(
     remove: bool,
     model: str,
     effort: int,
+    context: str | None,
     schedule: str,
     verify: bool,
     device: str,
@@ -62,6 +72,7 @@ def compress(
                 output,
                 model=model,
                 effort=effort,
+                context=context,
                 schedule=schedule,
                 device=device,
                 threads=threads,

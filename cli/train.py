@@ -46,7 +46,7 @@ def train(
 
     from mulanzip.architecture import Config
     from mulanzip.training.data import load_images
-    from mulanzip.training.loop import Recipe, Run
+    from mulanzip.training.loop import PRIOR_IMAGES, Recipe, Run
 
     crops = []
     for image in load_images([validation]):
@@ -66,3 +66,7 @@ def train(
         finally:
             run.save()
             run.export()
+    # Only a run that is over is worth a learned prior.
+    with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=quiet or None) as bar:
+        run.export(lambda done: bar.update(done - bar.n))
+    run.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mulanzip import timings
-    from mulanzip.api import decode, encode
+    from mulanzip.api import context_of, decode, encode
     from mulanzip.bits_ledger import Ledger, ledger
     from mulanzip.density import code_length
     from mulanzip.errors import (
@@ -35,7 +35,7 @@ __version__ = "0.1.0"
 
 # Where public names live.  They are imported on first use, so that the command line starts fast.
 _HOMES = {
-    "mulanzip.api": ("decode", "encode"),
+    "mulanzip.api": ("context_of", "decode", "encode"),
     "mulanzip.density": ("code_length",),
     "mulanzip.errors": (
         "CorruptFileError",
@@ -69,6 +69,7 @@ __all__ = [
     "__version__",
     "code_length",
     "compress_file",
+    "context_of",
     "decode",
     "decompress_file",
     "encode",

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mulanzip import container, memory, registry
-from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.container import CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
 from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.progress import Progress, part_of
 
 if TYPE_CHECKING:
-    from mulanzip.codec import Progress
     from mulanzip.exact.runtime import Runtime
 
-EFFORTS = range(1, 10)
-DEFAULT_EFFORT = 5
 #: Metadata of one kind at most, uncompressed.
 _MAX_METADATA = 1 << 28
 #: Samples of an image that is tried both ways, whatever it looks like.
@@ -34,6 +33,7 @@ def encode(
     *,
     model: str = registry.DEFAULT_MODEL,
     effort: int = DEFAULT_EFFORT,
+    context: str | np.ndarray | None = None,
     schedule: str = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -45,7 +45,9 @@ def encode(
         array: uint8 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, or bool ``(H, W)``.
         model: name of a shipped model, or path of a model file.
-        effort: 1 (fast) to 9 (small); has no effect yet.
+        effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
+        context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
+            is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
         schedule: order in which the denoiser reveals the pixels, one of
             :data:`mulanzip.noise.SCHEDULE_NAMES`.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
@@ -66,6 +68,7 @@ def encode(
         Picture.from_array(array),
         model=model,
         effort=effort,
+        context=context,
         schedule=schedule,
         device=device,
         threads=threads,
@@ -97,6 +100,7 @@ def encode_picture(
     *,
     model: str = registry.DEFAULT_MODEL,
     effort: int = DEFAULT_EFFORT,
+    context: str | np.ndarray | None = None,
     schedule: str = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -104,8 +108,8 @@ def encode_picture(
     progress: Progress | None = None,
 ) -> bytes:
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
-    if effort not in EFFORTS:
-        raise ValueError(f"effort must be {EFFORTS[0]} to {EFFORTS[-1]}, not {effort}")
+    steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
+    given = context if isinstance(context, np.ndarray) else None
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
     metadata = tuple(
@@ -113,7 +117,7 @@ def encode_picture(
     )
     coded = None
     if picture.mode in _MODEL_MODES:
-        coded = _encode_with_model(picture, model, schedule, device, threads, progress)
+        coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, progress)
     if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
         height, width = picture.pixels.shape[:2]
         header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
@@ -134,18 +138,34 @@ def _size(chunks: list[Chunk]) -> int:
 
 
 def _encode_with_model(
-    picture: Picture, model: str, schedule: str, device: str, threads: int | None, progress: Progress | None
+    picture: Picture,
+    model: str,
+    context: np.ndarray | None,
+    steps: int,
+    schedule: str,
+    device: str,
+    threads: int | None,
+    progress: Progress | None,
 ) -> tuple[Header, list[Chunk]]:
+    from mulanzip.adaptation import find_context
     from mulanzip.codec import encode_segments
+    from mulanzip.context import encode as encode_context
 
     info = registry.find(model)
     height, width, channels = picture.pixels.shape
     runtime = _open(info, device, threads, picture.pixels.size)
     planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
-    payloads = encode_segments(planes, runtime, SCHEDULES[schedule], progress)
+    share = fit_share(steps, height * width)
+    if context is None:
+        context = find_context(planes, runtime, SCHEDULES[schedule], steps, part_of(progress, 0, share))
+    chunks = []
+    if context is not None and context.any():
+        chunks.append(Chunk(CONTEXT, encode_context(context, runtime.model.prior)))
+        runtime = runtime.adapted(context)
+    payloads = encode_segments(planes, runtime, SCHEDULES[schedule], part_of(progress, share, 1))
     number = SCHEDULE_NAMES.index(schedule)
     header = Header(picture.mode, Coding.MODEL, width, height, number, info.model_id, picture.pixel_hash())
-    return header, [Chunk(SEGMENT, payload) for payload in payloads]
+    return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
 
 
 def _open(info: registry.ModelInfo, device: str, threads: int | None, samples: int) -> Runtime:
@@ -175,9 +195,10 @@ def decode_picture(
         memory.require(2 * samples)
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
     else:
+        from mulanzip.adaptation import for_file
         from mulanzip.codec import decode_segments
 
-        runtime = _open(registry.by_id(header.model_id, model), device, threads, samples)
+        runtime = for_file(_open(registry.by_id(header.model_id, model), device, threads, samples), file)
         shape = (header.height, header.width, CHANNELS[header.mode])
         schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
         pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress)
@@ -187,6 +208,22 @@ def decode_picture(
     if picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return picture
+
+
+def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
+    """The context that a file carries: int8 ``(entries,)``; None where there is none.
+
+    Raises:
+        CorruptFileError, ModelError: as :func:`decode`.
+    """
+    from mulanzip.context import decode as decode_context
+    from mulanzip.exact.model import load
+
+    file = container.unpack(data)
+    coded = file.of_kind(CONTEXT)
+    if not coded:
+        return None
+    return decode_context(coded[0], load(registry.by_id(file.header.model_id, model).path).prior)
 
 
 def _inflate(chunk: Chunk) -> bytes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mulanzip import container, registry
+from mulanzip import container, context, registry
+from mulanzip.adaptation import for_file
 from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
-from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Mode
+from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, Coding, Mode
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
 from mulanzip.lattice import segments
@@ -65,10 +66,15 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         raise UnsupportedImageError("the image is stored as it is: it has no code length under a model")
     import numpy as np
 
-    runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
+    runtime = for_file(open_runtime(registry.by_id(header.model_id, model).path, device, threads), file)
     pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
     schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
     entries = []
+    for coded_context in file.of_kind(CONTEXT):
+        prior = runtime.model.prior
+        found = context.decode(coded_context, prior)
+        theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
+        entries.append(Entry("context", theory, 8.0 * len(coded_context), 8.0 * len(coded_context)))
     for index, (segment, payload) in enumerate(
         zip(segments(header.height, header.width), file.of_kind(SEGMENT), strict=True)
     ):
@@ -84,8 +90,8 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     restored = from_coding_order(pixels) if header.mode is Mode.RGB else pixels
     if Picture(header.mode, restored).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
-    hashes = 8.0 * HASH_BYTES * len(entries)
-    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind != SEGMENT)
+    hashes = 8.0 * HASH_BYTES * len(file.of_kind(SEGMENT))
+    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT))
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
     entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
     entries.append(Entry("checksums", 0, 0, hashes + marks))

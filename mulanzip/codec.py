@@ -17,14 +17,13 @@ from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Segment, level_grids, segments
 from mulanzip.likelihood import MixtureCoder
 from mulanzip.noise import Schedule
+from mulanzip.progress import Progress
 from mulanzip.timings import timed
 from mulanzip.walk import level_view, walk_tile
 
 #: Bytes of the hash of its samples that begins every segment.
 HASH_BYTES = 8
 _CELLS_FOR_THREADS = 1 << 13
-
-Progress = Callable[[float], None]
 
 
 def walk_segment(

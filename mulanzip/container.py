@@ -149,8 +149,9 @@ class Chunk:
 
 SEGMENT = b"SEGM"
 STORED = b"STOR"
+CONTEXT = b"CTXT"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, END)
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,8 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     for kind, count in expected.items():
         if kinds.count(kind) != count:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")
+    if header.coding is Coding.STORED and CONTEXT in kinds:
+        raise CorruptFileError("a stored image has a context")
     others = [kind for kind in kinds if kind not in expected]
     if len(set(others)) != len(others):
-        raise CorruptFileError("the file has the same kind of metadata twice")
+        raise CorruptFileError("the file has a part twice that it may have once")

@@ -18,6 +18,7 @@ def code_length(
     array: np.ndarray,
     *,
     model: str = registry.DEFAULT_MODEL,
+    context: np.ndarray | None = None,
     schedule: str = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -29,6 +30,7 @@ def code_length(
 
     Args:
         array: uint8 ``(H, W, 3)`` or ``(H, W)``.
+        context: that the model is adapted with, as :func:`mulanzip.context_of` gives it; its own bits not counted.
         model, schedule, device, threads: as for :func:`mulanzip.encode`.
 
     Raises:
@@ -40,7 +42,7 @@ def code_length(
         raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
-    runtime = open_runtime(registry.find(model).path, device, threads)
+    runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
     counter = BitCounter()
     with runtime.intra_threads(runtime.threads):

@@ -9,18 +9,15 @@ import shutil
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from mulanzip import api, container, registry
-from mulanzip.container import Chunk, Container, Header
+from mulanzip import api, registry
+from mulanzip.container import Header
+from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio import png_original
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
-
-if TYPE_CHECKING:
-    from mulanzip.codec import Progress
-    from mulanzip.picture import Picture
+from mulanzip.progress import Progress, part_of
 
 SUFFIX = ".mzp"
 
@@ -70,7 +67,8 @@ def compress_file(
     output: str | os.PathLike[str] | None = None,
     *,
     model: str = registry.DEFAULT_MODEL,
-    effort: int = api.DEFAULT_EFFORT,
+    effort: int = DEFAULT_EFFORT,
+    context: str | None = None,
     schedule: str = "default",
     device: str = "auto",
     threads: int | None = None,
@@ -85,7 +83,7 @@ def compress_file(
         output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended.
         overwrite: replace an existing output.
         verify: decode and compare before the output gets its name.
-        model, effort, schedule, device, threads: as for :func:`mulanzip.encode`.
+        model, effort, context, schedule, device, threads: as for :func:`mulanzip.encode`.
         progress: told the share that is done.
 
     Raises:
@@ -97,18 +95,21 @@ def compress_file(
     output = _target(output, compressed_name(source))
     _check_output(source, output, overwrite)
     picture, notes = read_picture(source)
+    height, width = picture.pixels.shape[:2]
+    encoding = 1 / (2 - fit_share(fit_steps(effort, context), height * width)) if verify else 1.0
     data = api.encode_picture(
         picture,
         model=model,
         effort=effort,
+        context=context,
         schedule=schedule,
         device=device,
         threads=threads,
-        progress=_part(progress, 0, 0.5 if verify else 1),
+        progress=part_of(progress, 0, encoding),
     )
     if verify:
-        api.verify(picture, data, model=model, device=device, threads=threads, progress=_part(progress, 0.5, 1))
-    data = _with_original(data, source.read_bytes(), picture)
+        api.verify(picture, data, model=model, device=device, threads=threads, progress=part_of(progress, encoding, 1))
+    data = png_original.keep(data, source.read_bytes(), picture)
     _write(data, output, source, notes)
     return FileResult(source, output, source_size, len(data), notes)
 
@@ -142,40 +143,12 @@ def decompress_file(
     require_writable(output, Header.unpack(data).mode)
     _check_output(source, output, overwrite)
     picture = api.decode_picture(data, model=model, device=device, threads=threads, progress=progress)
-    original, notes = _original(data, picture) if output.suffix.lower() == ".png" else (None, [])
+    original, notes = png_original.restore(data, picture) if output.suffix.lower() == ".png" else (None, [])
     restored, lost = (original, []) if original else write_picture(picture, output)
     if lost:
         notes.append(f"{output.suffix} files do not hold {', '.join(lost)}: left out")
     _write(restored, output, source, notes)
     return FileResult(source, output, len(data), len(restored), notes)
-
-
-def _with_original(data: bytes, source: bytes, picture: Picture) -> bytes:
-    """A ``.mzp`` file, with what it takes to make the source file again where that is a PNG and takes little."""
-    payload = png_original.describe(source, picture, len(data))
-    if payload is None:
-        return data
-    file = container.unpack(data)
-    return Container(file.header, (*file.chunks, Chunk(png_original.KIND, payload))).pack()
-
-
-def _original(data: bytes, picture: Picture) -> tuple[bytes | None, list[str]]:
-    """The PNG file that ``data`` was made from, if it can be made again; and notes, where it should be possible."""
-    for payload in container.unpack(data).of_kind(png_original.KIND):
-        original = png_original.rebuild(payload, picture)
-        if original is not None:
-            return original, []
-        return None, [
-            "zlib is not the same here: pixels and metadata are the original's, the bytes of the file are not"
-        ]
-    return None, []
-
-
-def _part(progress: Progress | None, start: float, end: float) -> Progress | None:
-    """Progress of a part of the work, as a share of the whole."""
-    if progress is None:
-        return None
-    return lambda share: progress(start + share * (end - start))
 
 
 def _file_size(source: Path) -> int:

@@ -14,6 +14,13 @@ from mulanzip.imageio.metadata import KINDS
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import CHANNELS
 
+_PARTS = {
+    SEGMENT: "segments",
+    container.STORED: "stored image",
+    container.CONTEXT: "context",
+    png_original.KIND: "original file",
+}
+
 
 @dataclass(frozen=True)
 class FileInfo:
@@ -61,9 +68,7 @@ def describe(file: Container, size: int) -> FileInfo:
     header = file.header
     parts = {"header": HEADER_SIZE + CHUNK_OVERHEAD * (1 + len(file.chunks))}
     for chunk in file.chunks:
-        name = {SEGMENT: "segments", container.STORED: "stored image", png_original.KIND: "original file"}.get(
-            chunk.kind
-        )
+        name = _PARTS.get(chunk.kind)
         if name is None:
             name = f"metadata {chunk.kind.decode()}" if chunk.kind in KINDS else f"unknown {chunk.kind.decode()}"
         parts[name] = parts.get(name, 0) + len(chunk.payload)

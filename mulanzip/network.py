@@ -66,6 +66,8 @@ class Conv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(level_classes, outputs))
         self.size = size
         self.quantised = False
+        #: Added to the bias of every level class, ``(outputs,)``: what a context changes.
+        self.offset: Tensor | None = None
         nn.init.normal_(self.weight, std=(2 / (inputs * size * size)) ** 0.5 if std is None else std)
 
     def kernel(self) -> Tensor:
@@ -75,9 +77,13 @@ class Conv(nn.Module):
         """The weights, rounded if that is on."""
         return _rounded(self.weight, power_of_two_scale(self.weight)) if self.quantised else self.weight
 
+    def _bias(self, level_class: int) -> Tensor:
+        bias = self.bias[level_class]
+        return bias if self.offset is None else bias + self.offset
+
     def forward(self, x: Tensor, level_class: int) -> Tensor:
         weight = self._used().view_as(self.kernel()).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, self.bias[level_class], padding=self.size // 2)
+        return F.conv2d(x, weight, self._bias(level_class), padding=self.size // 2)
 
     def product(self, parts: list[Tensor], level_class: int) -> Tensor:
         """A 1x1 convolution of inputs that lie side by side, ``(inputs, n)`` each: ``(outputs, n)``.
@@ -85,7 +91,7 @@ class Conv(nn.Module):
         As matrix products, without joining the parts: several times faster at few channels.
         """
         weight = self._used()
-        total = self.bias[level_class][:, None]
+        total = self._bias(level_class)[:, None]
         for part, columns in zip(parts, weight.split([len(p) for p in parts], 1), strict=True):
             total = torch.addmm(total, columns, part)
         return total

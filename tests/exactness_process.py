@@ -20,11 +20,13 @@ import mulanzip
 from mulanzip import registry
 from mulanzip.architecture import INPUT_PLANES
 from mulanzip.exact.network import IntegerNetwork
-from mulanzip.exact.runtime import open_runtime
+from mulanzip.exact.runtime import Runtime, open_runtime
 from mulanzip.exact.selftest import all_outputs
 from mulanzip.noise import SCHEDULE_NAMES
 
 BATCHES = (1, 15, 16, 17, 32)
+#: Images coded with a context.
+ADAPTED = ("colour", "noise", "tiles")
 
 
 def images(large: bool) -> dict[str, np.ndarray]:
@@ -54,6 +56,12 @@ def batches(network: IntegerNetwork) -> str:
             if not torch.equal(part, expected[:size]):
                 raise SystemExit(f"a batch of {size} differs")
     return digest(b"".join(t.contiguous().numpy().astype("<i4").tobytes() for t in whole))
+
+
+def worst_context(runtime: Runtime) -> np.ndarray:
+    """A context of mostly small and some extreme entries."""
+    values = noise(1, runtime.model.prior.entries, 1)[0].astype(np.int64)
+    return np.where(values < 8, 127, np.where(values < 16, -127, values % 5 - 2)).astype(np.int8)
 
 
 def check_powers() -> None:
@@ -87,7 +95,8 @@ def main() -> None:
     files, pixels = {}, {}
     for number, (name, image) in enumerate(images(options.large).items()):
         schedule = SCHEDULE_NAMES[-number]
-        data = mulanzip.encode(image, effort=1, schedule=schedule, stored=False, **coding)
+        context = worst_context(runtime) if name in ADAPTED else "none"
+        data = mulanzip.encode(image, context=context, schedule=schedule, stored=False, **coding)
         files[name] = digest(data)
         if options.write:
             (options.write / f"{name}.mzp").write_bytes(data)

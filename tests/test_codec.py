@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mulanzip
-from mulanzip import api, codec, container, lattice, memory
+from mulanzip import codec, container, effort, lattice, memory
 from mulanzip.codec import HASH_BYTES, decode_segments, encode_segments, walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT, Coding, Mode
@@ -32,7 +32,7 @@ from mulanzip.walk import level_view, walk_tile
 
 def encode(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
     """The image as the model codes it, never stored."""
-    return mulanzip.encode(image, schedule=schedule, threads=threads, stored=False)
+    return mulanzip.encode(image, effort=1, schedule=schedule, threads=threads, stored=False)
 
 
 def assert_round_trip(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
@@ -85,7 +85,7 @@ def test_photographs_become_smaller_than_noise_and_flat_images_nearly_vanish() -
 
 
 def test_noise_grows_by_little() -> None:
-    image = noise(128, 128)
+    image = noise(127, 127)
     assert len(encode(image)) < 1.2 * image.size
 
 
@@ -287,7 +287,7 @@ def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 514))
-    several = Runtime(runtime.network, runtime.tables, threads)
+    several = Runtime(runtime.network, threads)
 
     def progress(share: float) -> None:
         raise KeyboardInterrupt
@@ -300,7 +300,7 @@ def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> Non
 def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
     seen: list[float] = []
     image = to_coding_order(photo(514, 30))
-    several = Runtime(runtime.network, runtime.tables, threads)
+    several = Runtime(runtime.network, threads)
     payloads = encode_segments(image, several, SCHEDULES["one"], seen.append)
     assert seen == sorted(seen)
     assert len(seen) == len(payloads)
@@ -340,7 +340,7 @@ def test_where_the_system_tells_nothing_memory_is_no_limit(monkeypatch: pytest.M
 
 
 def test_efforts_and_bytes_of_hashes_are_what_files_were_made_with() -> None:
-    assert (api.EFFORTS[0], api.EFFORTS[-1], api.DEFAULT_EFFORT) == (1, 9, 5)
+    assert (effort.EFFORTS[0], effort.EFFORTS[-1], effort.DEFAULT_EFFORT) == (1, 9, 5)
     assert codec.HASH_BYTES == 8
 
 

@@ -41,7 +41,7 @@ def palette_picture() -> Picture:
 MAKERS: dict[str, Callable[[], bytes]] = {
     "tiny": lambda: mulanzip.encode(smooth(16, 16), stored=False, threads=1),
     "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="six", threads=1),
-    "medium": lambda: mulanzip.encode(photo(200, 150), stored=False, threads=1),
+    "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
     "palette": lambda: api.encode_picture(palette_picture()),
     "rgba": lambda: mulanzip.encode(smooth(30, 31, 4)),
     "bilevel": lambda: mulanzip.encode(smooth(30, 31, 1) > 90),

@@ -20,10 +20,21 @@ from safetensors.numpy import load_file, save_file
 import mulanzip
 from mulanzip import registry
 from mulanzip.architecture import COLOURS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
-from mulanzip.exact.model import EXACT_LIMIT, FORMAT, IntegerModel, Layer, layer_shapes, load, prove, save
+from mulanzip.exact.model import (
+    EXACT_LIMIT,
+    FORMAT,
+    IntegerModel,
+    Layer,
+    context_entries,
+    layer_shapes,
+    load,
+    prove,
+    save,
+)
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY, open_runtime
 from mulanzip.inputs import offset_planes
@@ -110,11 +121,11 @@ def heaviest(channels: int) -> IntegerModel:
 
     shapes = layer_shapes(config)
     layers = {name: layer(shape, WEIGHT_MAX if "body" in name else 0) for name, shape in shapes.items()}
-    return replace(model, config=config, layers=layers)
+    return replace(model, config=config, layers=layers, prior=Prior.build(np.ones(context_entries(config))))
 
 
 def test_more_inputs_than_float32_can_add_exactly_are_refused() -> None:
-    most = (EXACT_LIMIT - 1 - 255) // (9 * WEIGHT_MAX * 255)
+    most = (EXACT_LIMIT - 1 - 255 - LIMIT) // (9 * WEIGHT_MAX * 255)
     prove(heaviest(most))
     with pytest.raises(ModelError, match=r"layer pass\.0\.body\.0: sums can reach"):
         prove(heaviest(most + 1))
@@ -156,7 +167,7 @@ def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
     weight = rng.integers(-64, 65, (4, 4, 3, 3), dtype=np.int8)
     largest = int(max(np.maximum(weight, 0).sum((1, 2, 3)).max(), np.maximum(-weight, 0).sum((1, 2, 3)).max())) * 255
     # The bias that just fits, and one more.
-    room = EXACT_LIMIT - 1 - 255 - largest
+    room = EXACT_LIMIT - 1 - 255 - LIMIT - largest
     for bias, fits in ((room, True), (room + 1, False)):
         name = "pass.1.body.0"
         candidate = with_layer(model, name, weight=weight, bias=np.full_like(model.layers[name].bias, bias))
@@ -166,7 +177,7 @@ def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
             with pytest.raises(ModelError, match="beyond the exact limit"):
                 prove(candidate)
     positive = (np.maximum(weight.astype(int), 0).sum((1, 2, 3)) * 255).max()
-    assert positive + room + 255 < EXACT_LIMIT
+    assert positive + room + LIMIT + 255 < EXACT_LIMIT
 
 
 # Export.

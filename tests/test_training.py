@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photo, run_python, smooth
+from conftest import photo, run_python, smooth, tiny_model
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,10 +23,11 @@ from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
 from mulanzip.training import loop
 from mulanzip.training.data import LEVELS, Patches, load_images
-from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOG, MODEL, Recipe, Run
+from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOCK, LOG, MODEL, Recipe, Run
 from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
+from mulanzip.training.prior import learn_prior
 
 CONFIG = Config(channels=8, blocks=1, mixtures=2, level_classes=2)
 IMAGES = [smooth(90, 100, seed=s) for s in range(3)] + [photo(160, 150)]
@@ -47,6 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
     before = run.validate()
     run.train(nothing, log_every=1)
     run.export()
+    run.close()
     return run, before
 
 
@@ -80,7 +83,7 @@ def test_the_training_loss_is_the_size_of_the_file(finished: tuple[Run, float]) 
     run.average.quantise()
     in_theory = image_bits(run.average, np.ascontiguousarray(image), autocast=False)
     rgb = np.ascontiguousarray(image[..., [1, 0, 2]])
-    data = mulanzip.encode(rgb, model=str(run.folder / MODEL), stored=False, threads=1)
+    data = mulanzip.encode(rgb, model=str(run.folder / MODEL), effort=1, stored=False, threads=1)
     # The file has 81 bytes of frame and hashes, and the flat coarsest level.
     assert 8 * (len(data) - 81) - 16 * 24 == pytest.approx(in_theory, rel=0.01)
 
@@ -92,6 +95,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -
         run._step()
     run.seconds = 12.5
     run.save()
+    run.close()
     again = start(tmp_path, 1000)
     assert (again.step, again.seconds) == (3, 12.5)
     assert again.patches.rng.bit_generator.state == run.patches.rng.bit_generator.state
@@ -114,6 +118,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished: tuple[Run, float]) -> N
     again = start(run.folder, 4)
     assert again.progress == 1
     again.train(nothing)
+    again.close()
     assert again.step == run.step
 
 
@@ -146,7 +151,30 @@ def test_a_pause_is_not_training_time(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_checkpoints_appear_whole(finished: tuple[Run, float]) -> None:
-    assert {p.name for p in finished[0].folder.iterdir()} == {CHECKPOINT, LOG, MODEL, FLOAT_MODEL}
+    assert {p.name for p in finished[0].folder.iterdir()} == {CHECKPOINT, LOCK, LOG, MODEL, FLOAT_MODEL}
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
+    options = ["-m", "mulanzip", "train", tmp_path / "data", "--validation", tmp_path / "data", "-q", "-o", tmp_path]
+    (tmp_path / "data").mkdir()
+    Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
+    with FileLock(tmp_path / LOCK):
+        done = run_python(*options, "--hours", "0.0001")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "another process" in done.stderr
+    assert not (tmp_path / LOG).exists()
+
+
+def test_the_prior_of_contexts_is_learned_from_images() -> None:
+    model = tiny_model()
+    done: list[int] = []
+    prior = learn_prior(model, IMAGES, 3, 2, 0, done.append)
+    assert done == [1, 2]
+    prior.validate(model.prior.entries)
+    assert len(set(prior.row.tolist())) > 1
+    assert np.array_equal(prior.row, learn_prior(model, IMAGES, 3, 2, 0).row)
+    assert learn_prior(model, [smooth(9, 9)], 3, 2, 0) is model.prior
 
 
 def test_the_command_trains_resumes_and_exports(tmp_path: Path) -> None:

@@ -1,60 +1,100 @@
-"""Float denoiser -> integer model."""
+"""Float denoiser <-> integer model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import UNIT
-from mulanzip.exact.model import IntegerModel, Layer, layer_shapes, prove
+from mulanzip.architecture import UNIT, Config
+from mulanzip.context import Prior
+from mulanzip.exact.model import IntegerModel, Layer, context_entries, layer_shapes, prove
 from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, Tables
-from mulanzip.network import Conv, Denoiser, power_of_two_scale
+from mulanzip.network import Denoiser, power_of_two_scale
+
+#: Mean size of a context's entries where nothing is known of it.
+_RARE = 0.3
 
 
-def _layer(conv: Conv, output_unit: Tensor | float = UNIT, zero: int = 0, rows: slice = slice(None)) -> Layer:
-    """Integers for the output channels ``rows``; ``output_unit`` integer units per float unit."""
-    kernel = conv.kernel().detach().double()[rows]
-    bias = conv.bias.detach().double()[:, rows]
-    scale = power_of_two_scale(kernel).double()
-    per_channel = scale.flatten()
-    # sum = y * scale * UNIT; output = y * output_unit = sum * 2**-shift.
-    shift = torch.log2(per_channel * UNIT / output_unit)
-    bias = bias * per_channel * UNIT + zero * torch.exp2(shift)
-    return Layer(
-        torch.round(kernel * scale).to(torch.int8).numpy(),
-        torch.round(bias).to(torch.int32).numpy(),
-        torch.round(shift).to(torch.int8).numpy(),
-    )
+@dataclass(frozen=True)
+class _Rows:
+    """Where a layer of the integer model is in the float one, and the units of its outputs.
+
+    Attributes:
+        conv: path of the convolution; rows: its output channels.
+        unit: float64 ``(rows,)``, integer units per float unit; zero: added in integer units.
+    """
+
+    conv: str
+    rows: slice
+    unit: Tensor
+    zero: int = 0
 
 
-def export(network: Denoiser, metadata: dict[str, str] | None = None) -> IntegerModel:
+def layer_rows(config: Config) -> dict[str, _Rows]:
+    """The float counterpart of each layer of the integer model, in the order of the layers."""
+    k = config.mixtures
+    found = {}
+    for name, (outputs, *_) in layer_shapes(config).items():
+        *path, part = name.split(".")
+        if part == "hidden":
+            conv, rows = f"heads.{path[1]}.hidden.{int(path[2]) - 1}", slice(outputs)
+        elif part in ("shapes", "means"):
+            conv = f"heads.{path[1]}.out.{path[2]}"
+            rows = slice(2 * k) if part == "shapes" else slice(2 * k, None)
+        else:
+            conv, rows = name.replace("pass.", "passes."), slice(outputs)
+        units = {
+            "shapes": [LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k,
+            "means": [MEAN_UNIT] * k + [COUPLING_UNIT] * (outputs - k),
+        }
+        unit = torch.tensor(units.get(part, [UNIT] * outputs), dtype=torch.float64)
+        found[name] = _Rows(conv, rows, unit, SHAPE_ZERO if part == "shapes" else 0)
+    return found
+
+
+def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Prior | None = None) -> IntegerModel:
     """Round a denoiser to integers and prove its bounds.
+
+    Args:
+        prior: of contexts; by default one that takes all entries for equally likely to change, and rarely.
 
     Raises:
         ModelError: if a sum could leave the range in which it is exact.
     """
     config = network.config
-    k = config.mixtures
-    shape_unit = torch.tensor([LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k)
     layers = {}
-    for name in layer_shapes(config):
-        *path, part = name.split(".")
-        if part == "hidden":
-            layers[name] = _layer(network.conv(f"heads.{path[1]}.hidden.{int(path[2]) - 1}"))
-        elif part in ("shapes", "means"):
-            out = network.conv(f"heads.{path[1]}.out.{path[2]}")
-            if part == "shapes":
-                layers[name] = _layer(out, shape_unit, SHAPE_ZERO, slice(2 * k))
-            else:
-                unit = torch.tensor([MEAN_UNIT] * k + [COUPLING_UNIT] * int(path[2]))
-                layers[name] = _layer(out, unit, 0, slice(2 * k, None))
-        else:
-            layers[name] = _layer(network.conv(name.replace("pass.", "passes.")))
-    model = IntegerModel(
-        config,
-        layers,
-        Tables.build(),
-        metadata or {},
-    )
+    for name, at in layer_rows(config).items():
+        conv = network.conv(at.conv)
+        kernel = conv.kernel().detach().double()[at.rows]
+        scale = power_of_two_scale(kernel).double()
+        per_channel = scale.flatten()
+        # sum = y * scale * UNIT; output = y * unit = sum * 2**-shift.
+        shift = torch.log2(per_channel * UNIT / at.unit)
+        bias = conv.bias.detach().double()[:, at.rows] * per_channel * UNIT + at.zero * torch.exp2(shift)
+        layers[name] = Layer(
+            torch.round(kernel * scale).to(torch.int8).numpy(),
+            torch.round(bias).to(torch.int32).numpy(),
+            torch.round(shift).to(torch.int8).numpy(),
+        )
+    prior = prior or Prior.build(np.full(context_entries(config), _RARE))
+    model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
     prove(model)
     return model
+
+
+def to_float(model: IntegerModel) -> Denoiser:
+    """The float denoiser whose export ``model`` is, with the weights that it was rounded to."""
+    network = Denoiser(model.config)
+    with torch.no_grad():
+        for name, at in layer_rows(model.config).items():
+            layer, conv = model.layers[name], network.conv(at.conv)
+            power = torch.exp2(torch.from_numpy(layer.shift).double())
+            scale = power * at.unit / UNIT
+            weight = torch.from_numpy(layer.weight).double().flatten(1) / scale[:, None]
+            conv.weight[at.rows] = weight.float()
+            bias = (torch.from_numpy(layer.bias).double() - at.zero * power) / (scale * UNIT)
+            conv.bias[:, at.rows] = bias.float()
+    return network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
+from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 from mulanzip.lattice import PHASE_NAMES
 from mulanzip.likelihood import Tables
 
-FORMAT = "mulanzip-integer-2"
+FORMAT = "mulanzip-integer-3"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
@@ -63,6 +64,16 @@ def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
     return found
 
 
+def context_entries(config: Config) -> int:
+    """Length of a context: one entry per output channel, layer by layer."""
+    return sum(shape[0] for shape in layer_shapes(config).values())
+
+
+def context_step(name: str) -> int:
+    """What a step of the context adds to the output of layer ``name``: log2, in the output's integer units."""
+    return 1 if name.endswith("means") else -1
+
+
 @dataclass(frozen=True)
 class IntegerModel:
     """A denoiser ready to code with.
@@ -74,13 +85,23 @@ class IntegerModel:
     config: Config
     layers: dict[str, Layer]
     tables: Tables
+    prior: Prior
     metadata: dict[str, str] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, np.ndarray]:
         found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
         for name in ("logistic", "weight", "inverse_scale"):
             found[f"tables.{name}"] = getattr(self.tables, name)
-        return found
+        return found | {"prior.row": self.prior.row, "prior.mass": self.prior.mass}
+
+    def adapted(self, context: np.ndarray) -> IntegerModel:
+        """The model for an image of this context: int8 ``(context_entries,)``, as :mod:`mulanzip.context` has it."""
+        layers, start = {}, 0
+        for name, layer in self.layers.items():
+            steps = context[start : start + len(layer.shift)].astype(np.int32)
+            layers[name] = replace(layer, bias=layer.bias + (steps << _context_shift(name, layer)))
+            start += len(steps)
+        return replace(self, layers=layers)
 
     def digest(self) -> bytes:
         """SHA-256 of everything that decides a probability: the identity of the model."""
@@ -94,6 +115,11 @@ class IntegerModel:
     def parameters(self) -> int:
         """Weights and biases."""
         return sum(layer.weight.size + layer.bias.size for layer in self.layers.values())
+
+
+def _context_shift(name: str, layer: Layer) -> np.ndarray:
+    """What a step of the context adds to the bias: log2, int32 ``(out,)``."""
+    return np.maximum(layer.shift.astype(np.int32) + context_step(name), 0)
 
 
 def _check_sizes(config: Config) -> None:
@@ -111,10 +137,10 @@ def _check_sizes(config: Config) -> None:
 
 
 def prove(model: IntegerModel) -> None:
-    """Prove that no input whatsoever makes a sum inexact.
+    """Prove that no input and no context whatsoever makes a sum inexact.
 
     For every output channel, with ``x`` up to 255 (or 255 of residual on top):
-    ``max(sum of positive w, sum of negative w) * 255 + |bias| + 255 * 2**shift < 2**24``.
+    ``max(sum of positive w, sum of negative w) * 255 + |bias| + |context| + 255 * 2**shift < 2**24``.
 
     Raises:
         ModelError: naming the layer that breaks a bound, or has an unexpected shape.
@@ -136,7 +162,7 @@ def prove(model: IntegerModel) -> None:
             raise ModelError(f"layer {name}: wrong shape, type or range of shifts")
         flat = w.reshape(w.shape[0], -1)
         peak = np.maximum(flat.clip(min=0).sum(1), -flat.clip(max=0).sum(1)) * ACTIVATION_MAX
-        bound = peak + abs(layer.bias.astype(np.int64)).max(0)
+        bound = peak + abs(layer.bias.astype(np.int64)).max(0) + (LIMIT << _context_shift(name, layer).astype(np.int64))
         bound += ACTIVATION_MAX * 2 ** np.maximum(shift, 0)
         # A negative shift scales up: the result must be exact as well.
         bound <<= np.maximum(-shift, 0)
@@ -144,6 +170,7 @@ def prove(model: IntegerModel) -> None:
             raise ModelError(f"layer {name}: sums can reach {bound.max()}, beyond the exact limit of {EXACT_LIMIT}")
     try:
         model.tables.validate()
+        model.prior.validate(context_entries(config))
     except ValueError as error:
         raise ModelError(str(error)) from None
 
@@ -182,6 +209,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
             config,
             {name: layer(name) for name in layer_shapes(config)},
             Tables(*(tensors.pop(f"tables.{key}") for key in ("logistic", "weight", "inverse_scale"))),
+            Prior(tensors.pop("prior.row"), tensors.pop("prior.mass")),
             metadata,
         )
     except (KeyError, TypeError, ValueError) as error:

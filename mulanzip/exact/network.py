@@ -17,6 +17,7 @@ class IntegerNetwork(PassPredictor):
     """An integer model on a backend."""
 
     def __init__(self, model: IntegerModel, backend: Backend):
+        self.model = model
         self.backend = backend
         self.config = model.config
         #: Layers by name, as the backend wants them.

@@ -7,9 +7,10 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mulanzip import cores
@@ -24,7 +25,7 @@ DEVICES = ("auto", "cpu", "cuda", "reference")
 #: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
 
-_networks: dict[tuple[Path, int, str], tuple[IntegerNetwork, Tables]] = {}
+_networks: dict[tuple[Path, int, str], IntegerNetwork] = {}
 _lock = threading.Lock()
 
 
@@ -34,11 +35,24 @@ class InexactBackendWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What coding needs: a network, likelihood tables, and a number of threads."""
+    """What coding needs: a network, its likelihood tables, and a number of threads."""
 
     network: IntegerNetwork
-    tables: Tables
     threads: int
+
+    @property
+    def model(self) -> IntegerModel:
+        return self.network.model
+
+    @property
+    def tables(self) -> Tables:
+        return self.model.tables
+
+    def adapted(self, context: np.ndarray | None) -> Runtime:
+        """The same for an image of this context; None stands for the network as it was trained."""
+        if context is None:
+            return self
+        return replace(self, network=IntegerNetwork(self.model.adapted(context), self.network.backend))
 
     @contextmanager
     def intra_threads(self, count: int) -> Iterator[None]:
@@ -108,6 +122,6 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
         if key not in _networks:
             candidates = _candidates(device)
             model = load(resolved)
-            _networks[key] = (choose_network(model, candidates), model.tables)
-        network, tables = _networks[key]
-    return Runtime(network, tables, threads or cores.available())
+            _networks[key] = choose_network(model, candidates)
+        network = _networks[key]
+    return Runtime(network, threads or cores.available())

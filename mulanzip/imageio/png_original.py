@@ -14,12 +14,11 @@ from itertools import groupby
 
 import numpy as np
 
-from mulanzip import memory
-from mulanzip.container import Mode
+from mulanzip import container, memory
+from mulanzip.container import Container, Mode
 from mulanzip.errors import CorruptFileError
 from mulanzip.imageio import metadata, png, png_rows
 from mulanzip.imageio.deflate import Engine, Settings, find
-from mulanzip.imageio.png import Chunk
 from mulanzip.picture import Picture
 
 #: The chunk of the container that keeps what :func:`describe` returns.
@@ -40,6 +39,33 @@ _LITERAL, _DEFLATED, _KNOWN = range(3)
 
 class _Unusual(Exception):
     """A file that these few bytes cannot describe."""
+
+
+def keep(data: bytes, source: bytes, picture: Picture) -> bytes:
+    """A ``.mzp`` file, with what it takes to make its source again where that is a PNG file and takes little.
+
+    Args:
+        data: the file; source: what it was made from; picture: what was read from that.
+    """
+    payload = describe(source, picture, len(data))
+    if payload is None:
+        return data
+    file = container.unpack(data)
+    return Container(file.header, (*file.chunks, container.Chunk(KIND, payload))).pack()
+
+
+def restore(data: bytes, picture: Picture) -> tuple[bytes | None, list[str]]:
+    """The PNG file that a ``.mzp`` file was made from, if it can be made again; and notes, if it should be possible.
+
+    Raises:
+        CorruptFileError: if what is kept of it is damaged.
+    """
+    for payload in container.unpack(data).of_kind(KIND):
+        original = rebuild(payload, picture)
+        if original is None:
+            return None, ["the PNG file could not be made again here: same pixels and metadata, other bytes"]
+        return original, []
+    return None, []
 
 
 def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | None:
@@ -103,14 +129,14 @@ class _Parts:
     """A PNG file, cut at its pixels."""
 
     header: bytes
-    before: list[Chunk]
+    before: list[png.Chunk]
     pixels: list[bytes]
-    after: list[Chunk]
+    after: list[png.Chunk]
     rest: bytes
 
 
 def _parts(source: bytes) -> _Parts:
-    chunks: list[Chunk] = []
+    chunks: list[png.Chunk] = []
     position = len(png.SIGNATURE)
     while not chunks or chunks[-1][0] != _IEND:
         length = int.from_bytes(source[position : position + 4], "big")
@@ -153,13 +179,13 @@ class _Known:
     """Chunks that follow from the picture, to be taken once each: no file is longer than what it is made of."""
 
     def __init__(self, picture: Picture):
-        self.chunks: list[Chunk | None] = []
+        self.chunks: list[png.Chunk | None] = []
         self.chunks += [chunk for chunk in metadata.png_chunks(picture.metadata) if chunk[0] != _ICC]
         if picture.palette:
             self.chunks.append((b"PLTE", picture.palette))
         self._profile = picture.metadata.get(metadata.ICC, b"")
 
-    def take(self, index: int) -> Chunk:
+    def take(self, index: int) -> png.Chunk:
         """Raises ValueError or IndexError for a chunk that is not there (any more)."""
         chunk, self.chunks[index] = self.chunks[index], None
         if chunk is None:
@@ -232,7 +258,7 @@ def _inflated(stream: bytes, size: int) -> bytes:
     return data
 
 
-def _write_chunk(writer: _Writer, chunk: Chunk, known: _Known) -> None:
+def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> None:
     kind, payload = chunk
     if chunk in known.chunks:
         index = known.chunks.index(chunk)
@@ -302,7 +328,7 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
     return b"".join((png.SIGNATURE, *(png.join(*chunk) for chunk in chunks), rest))
 
 
-def _read_chunk(reader: _Reader, known: _Known) -> Chunk:
+def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:
     way = reader.number()
     if way >= _KNOWN:
         return known.take(way - _KNOWN)

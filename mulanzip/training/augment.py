@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 #: Share of patches that are left alone; each step below comes with its share of the others.
-PLAIN_SHARE = 0.45
+PLAIN_SHARE = 0.6
 
 _LUMA = np.array([[0.587], [0.299], [0.114]], dtype=np.float32)
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
@@ -120,5 +120,5 @@ _STEPS = (
     (_grain, 0.3),
     (_sharpen, 0.2),
     (_soften_colour, 0.25),
-    (_jpeg, 0.08),
+    (_jpeg, 0.05),
 )

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from mulanzip import cores
 from mulanzip.architecture import PASSES, Config
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.export import export
 from mulanzip.exact.model import IntegerModel, save
@@ -31,11 +33,17 @@ from mulanzip.training.data import Patches
 from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
+from mulanzip.training.precision import has_fast_bfloat16
+from mulanzip.training.prior import learn_prior
 
 CHECKPOINT = "checkpoint.pt"
+LOCK = "lock"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
 FLOAT_MODEL = "float.safetensors"
+#: Training images whose contexts make up the prior, and steps of descent for each.
+PRIOR_IMAGES = 32
+_PRIOR_STEPS = 150
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
 
@@ -52,18 +60,6 @@ class Recipe:
     #: From this share of the run on, the roundings of the integer network are in place.
     quantise_from: float = 0.7
     seed: int = 0
-
-
-def has_fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively, so that autocast pays."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    try:
-        return Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return ""
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
@@ -93,9 +89,16 @@ class Run:
 
         Raises:
             ModelError: if ``start`` does not hold the weights of a network of this ``config``.
+            MulanzipError: if another process is training in ``folder``.
         """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        # Two processes in one folder would overwrite each other's state.  Held until close(), or the process ends.
+        self._lock = FileLock(self.folder / LOCK)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise MulanzipError(f"{folder}: another process is training in this folder") from None
         self.recipe = recipe
         self.validation = validation
         self.autocast = has_fast_bfloat16()
@@ -136,6 +139,7 @@ class Run:
         last_log = self.seconds
         recent: list[float] = []
         while self.progress < 1:
+            self._share_cores()
             start = time.perf_counter()
             recent.append(self._step())
             elapsed = time.perf_counter() - start
@@ -147,6 +151,11 @@ class Run:
                 self._log({"train": float(np.mean(recent)), "validation": self.validate()})
                 self.save()
                 recent = []
+
+    def _share_cores(self) -> None:
+        """One thread while others want a core: two that wait for each other would lose far more than half."""
+        others = cores.running() - torch.get_num_threads()
+        torch.set_num_threads(1 if others > 0 else cores.available())
 
     def _step(self) -> float:
         recipe = self.recipe
@@ -204,13 +213,27 @@ class Run:
         torch.save(state, temporary)
         os.replace(temporary, self.folder / CHECKPOINT)
 
-    def export(self) -> IntegerModel:
-        """The averaged weights as an integer model; both forms are also written to the folder."""
-        model = export(self.average, {"steps": str(self.step), "seconds": str(round(self.seconds))})
+    def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
+        """The averaged weights as an integer model; both forms are also written to the folder.
+
+        Args:
+            report: told how many contexts of training images have been fitted, :data:`PRIOR_IMAGES` in the end, to
+                learn their prior; without it, the prior is a guess.
+        """
+        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
+        model = export(self.average, metadata)
+        if report is not None:
+            images, seed = self.patches.images, self.recipe.seed
+            prior = learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report)
+            model = export(self.average, metadata, prior)
         model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
         save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
         return model
+
+    def close(self) -> None:
+        """Let other processes, or another run of this one, train in the folder."""
+        self._lock.release()
 
     def _load(self) -> None:
         state = torch.load(self.folder / CHECKPOINT, weights_only=True)

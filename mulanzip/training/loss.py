@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import COLOURS
 from mulanzip.likelihood import (
     COUPLING_GAIN,
     LOG_SCALE_LIMIT,
@@ -25,7 +24,7 @@ _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache
 
 
 def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Bits ``(3, n)`` and their gradients with respect to ``outputs``."""
+    """Bits ``(colours, n)`` and their gradients with respect to ``outputs``."""
     k = len(outputs[0]) // 3
     logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
     couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
@@ -63,7 +62,7 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor,
     d_means = d_distance * -MEAN_GAIN
     gradients = [
         torch.cat((d_logits[colour], d_scales[colour], d_means[colour], d_shift[colour] * offset[:colour]))
-        for colour in range(COLOURS)
+        for colour in range(len(outputs))
     ]
     return bits, gradients
 
@@ -96,9 +95,9 @@ def code_length(outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights
     first one, that of the third on both.
 
     Args:
-        outputs: per colour, float32 ``(outputs, n)``: logits, log scales, means, couplings.
-        base: float32 ``(3, n)``, base predictions in levels 0..255.
-        values: integers 0..255 ``(3, n)``.
+        outputs: per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means, couplings.
+        base: float32 ``(colours, n)``, base predictions in levels 0..255.
+        values: integers 0..255 ``(colours, n)``.
         weights: float32 ``(n,)``, 0 where nothing is coded.
 
     Returns:

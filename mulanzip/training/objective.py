@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS, PASSES
 from mulanzip.inputs import base_prediction, input_planes
-from mulanzip.lattice import level_grids
+from mulanzip.lattice import A, level_grids
 from mulanzip.network import Denoiser
 from mulanzip.training.loss import code_length
 
@@ -21,13 +21,20 @@ def cells_of(patches: Tensor) -> Tensor:
 
 
 def step_bits(
-    model: Denoiser, cells: Tensor, known: Tensor, index: int, level_class: int, earlier: Tensor | None
+    model: Denoiser,
+    cells: Tensor,
+    known: Tensor,
+    index: int,
+    level_class: int,
+    earlier: Tensor | None,
+    colours: int = COLOURS,
 ) -> tuple[Tensor, int, Tensor]:
     """Bits to reveal what pass ``index`` predicts and is not known, how many subpixels that is, and features.
 
     Args:
         cells: int32 ``(B, 4, 3, h, w)``; known: bool ``(B, 4, h, w)``.
         earlier: features of the first pass, for the others.
+        colours: how many are coded; 1 for gray images, whose cells hold the same value three times.
     """
     features = model.features(input_planes(cells, known), index, level_class, earlier)
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
@@ -36,19 +43,39 @@ def step_bits(
     planar = rows.T.contiguous()
     count, bits = 0, torch.zeros((), dtype=torch.float64)
     for phase in PASSES[index]:
-        base = _planar(base_prediction(cells, known, phase))
-        values = _planar(cells[:, phase])
+        base = _planar(base_prediction(cells, known, phase)[:, :colours])
+        values = _planar(cells[:, phase, :colours])
         offsets = (values << MEAN_BITS) - base
-        colours = [model.parameters_of(phase, planar, offsets, c, level_class) for c in range(COLOURS)]
+        outputs = [model.parameters_of(phase, planar, offsets, c, level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
-        bits = bits + code_length(colours, base / 2**MEAN_BITS, values, erased.float())
-        count += COLOURS * int(erased.sum())
+        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float())
+        count += colours * int(erased.sum())
     return bits, count, features
 
 
 def _planar(planes: Tensor) -> Tensor:
     """``(B, C, h, w)`` -> ``(C, B * h * w)``."""
     return planes.transpose(0, 1).flatten(1)
+
+
+def level_bits(model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS) -> tuple[Tensor, int]:
+    """Bits of one level under the default schedule given the coarser one, and how many subpixels that is.
+
+    Args:
+        pixels: uint8 ``(B, 3, h, w)`` of that level, h and w even.
+        colours: see :func:`step_bits`.
+    """
+    cells = cells_of(pixels)
+    known = torch.zeros((len(cells), 4, *cells.shape[3:]), dtype=torch.bool)
+    known[:, A] = True
+    total, subpixels, first = torch.zeros((), dtype=torch.float64), 0, None
+    for index, phases in enumerate(PASSES):
+        level_class = model.config.level_class(level)
+        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours)
+        first = features if first is None else first
+        total, subpixels = total + bits, subpixels + count
+        known[:, list(phases)] = True
+    return total, subpixels
 
 
 def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
@@ -62,15 +89,7 @@ def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
         for grid in level_grids(*image.shape[:2])[:-1]:
             pixels = image[:: 1 << grid.level, :: 1 << grid.level]
             pixels = pixels[: grid.height // 2 * 2, : grid.width // 2 * 2]
-            if not pixels.size:
-                continue
-            cells = cells_of(torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None])
-            known = torch.zeros((1, 4, *cells.shape[3:]), dtype=torch.bool)
-            known[:, 0] = True
-            first = None
-            for index, phases in enumerate(PASSES):
-                bits, _, features = step_bits(model, cells, known, index, model.config.level_class(grid.level), first)
-                total += float(bits)
-                first = features if first is None else first
-                known[:, list(phases)] = True
+            if pixels.size:
+                batch = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
+                total += float(level_bits(model, batch, grid.level)[0])
     return total

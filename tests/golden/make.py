@@ -20,7 +20,9 @@ sys.path.insert(0, str(FOLDER.parent))
 from conftest import photo  # noqa: E402
 
 from mulanzip import api, registry  # noqa: E402
+from mulanzip.architecture import Config  # noqa: E402
 from mulanzip.container import Mode  # noqa: E402
+from mulanzip.exact.model import context_entries  # noqa: E402
 from mulanzip.picture import Picture  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
@@ -38,6 +40,12 @@ def waves(height: int, width: int, channels: int) -> np.ndarray:
     return (np.abs(planes % 400 - 200) + stable_noise("waves", height, width, channels) % 4).astype(np.uint8)
 
 
+def some_context() -> np.ndarray:
+    """A context that changes every layer: int8."""
+    entries = context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config))
+    return (stable_noise("context", entries) % 9).astype(np.int8) - np.int8(4)
+
+
 def _palette() -> Picture:
     indices = stable_noise("palette", 20, 21, 1) % 5
     return Picture(Mode.PALETTE, indices, stable_noise("colours", 15).tobytes(), {b"trns": b"\xff\x80\x00"})
@@ -51,6 +59,7 @@ def _rgba() -> Picture:
 #: Coded by the model: picture, and schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
+    "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
     "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
     "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
     "photo_three": (lambda: Picture.from_array(photo(31, 30)), "three"),
@@ -78,7 +87,8 @@ def encode(name: str) -> bytes:
     if name in STORED:
         return api.encode_picture(STORED[name](), threads=1)
     picture, schedule = CODED[name]
-    return api.encode_picture(picture(), schedule=schedule, stored=False, threads=1)
+    context = some_context() if name == "photo_context" else "none"
+    return api.encode_picture(picture(), schedule=schedule, context=context, stored=False, threads=1)
 
 
 def describe(data: bytes) -> dict[str, str]:

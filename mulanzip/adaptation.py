@@ -1,0 +1,71 @@
+"""Is an image worth a context of its own?  The encoder's choice, made by exact code lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mulanzip import context
+from mulanzip.codec import walk_segment
+from mulanzip.coder import BitCounter
+from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, Container
+from mulanzip.exact.runtime import Runtime
+from mulanzip.lattice import Segment, segments
+from mulanzip.noise import Schedule
+from mulanzip.progress import Progress
+
+#: Fewest pixels of an image that can win more by a context than its bytes cost.
+_MIN_PIXELS = 1 << 14
+#: Contexts are judged on segments that have at least so many pixels together, or on all.
+_JUDGED_PIXELS = 1 << 20
+
+
+def find_context(
+    planes: np.ndarray, runtime: Runtime, schedule: Schedule, steps: int, progress: Progress | None = None
+) -> np.ndarray | None:
+    """Fit a context to an image, if that makes its file smaller.
+
+    Args:
+        planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        steps: of gradient descent.
+        progress: told the share that is done.
+
+    Returns:
+        the context, int8 ``(entries,)``; or None.
+    """
+    from mulanzip.fitting import SIDE, Fitter
+
+    if not steps or min(planes.shape[:2]) < SIDE or planes.shape[0] * planes.shape[1] < _MIN_PIXELS:
+        return None
+    prior = runtime.model.prior
+    with runtime.intra_threads(runtime.threads):
+        found = Fitter(runtime.model).fit(planes, steps, progress)
+        if not found.any():
+            return None
+        coded = context.encode(found, prior)
+        judged = _sample(segments(*planes.shape[:2]))
+        bits = [_bits(judged, planes, r, schedule) for r in (runtime, runtime.adapted(found))]
+    return found if bits[1] + 8 * (len(coded) + CHUNK_OVERHEAD) < bits[0] else None
+
+
+def for_file(runtime: Runtime, file: Container) -> Runtime:
+    """What a file is to be decoded with: the model, adapted by the context if there is one.
+
+    Raises:
+        CorruptFileError: if the context is damaged.
+    """
+    coded = file.of_kind(CONTEXT)
+    return runtime.adapted(context.decode(coded[0], runtime.model.prior)) if coded else runtime
+
+
+def _sample(parts: list[Segment]) -> list[Segment]:
+    """Enough segments to judge by, evenly from all."""
+    pixels = [sum(4 * t.height * t.width for t in part.tiles) for part in parts]
+    every = max(1, sum(pixels) // _JUDGED_PIXELS)
+    return parts[::-every]
+
+
+def _bits(parts: list[Segment], planes: np.ndarray, runtime: Runtime, schedule: Schedule) -> float:
+    counter = BitCounter()
+    for part in parts:
+        walk_segment(part, planes, runtime, schedule, counter, decoding=False)
+    return counter.bits

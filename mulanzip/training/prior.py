@@ -1,0 +1,49 @@
+"""The prior of contexts, learned: how large the entries are that training images ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mulanzip.context import Prior
+from mulanzip.exact.model import IntegerModel, layer_shapes
+from mulanzip.fitting import SIDE, Fitter
+
+#: An image's worth of pixels that a context serves: training pictures are crops.
+_PIXELS = 1 << 19
+#: An entry's own mean counts against its layer's as so many images.
+_LAYER_WEIGHT = 4
+
+
+def learn_prior(
+    model: IntegerModel,
+    images: list[np.ndarray],
+    steps: int,
+    count: int,
+    seed: int,
+    report: Callable[[int], object] = lambda done: None,
+) -> Prior:
+    """Fit contexts to training images and see how large their entries are.
+
+    Args:
+        images: uint8 ``(H, W, 3)`` in coding order of colours.
+        steps: of gradient descent per image.
+        count: images to fit, at most.
+        report: told how many are done.
+
+    Returns:
+        a prior for ``model``; its own one if no image is large enough.
+    """
+    large = [i for i, image in enumerate(images) if min(image.shape[:2]) >= SIDE]
+    chosen = np.random.default_rng(seed).permutation(large)[:count].astype(int)
+    if not len(chosen):
+        return model.prior
+    fitter = Fitter(model)
+    total = np.zeros(model.prior.entries)
+    for done, index in enumerate(chosen, 1):
+        total += np.abs(fitter.fit(images[index], steps, subpixels=3 * _PIXELS).astype(float))
+        report(done)
+    layers = [shape[0] for shape in layer_shapes(model.config).values()]
+    by_layer = np.repeat([part.mean() for part in np.split(total, np.cumsum(layers)[:-1])], layers) / len(chosen)
+    return Prior.build((total + _LAYER_WEIGHT * by_layer) / (len(chosen) + _LAYER_WEIGHT))
