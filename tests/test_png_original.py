@@ -157,9 +157,9 @@ class TestDeflate:
         found = deflate.find(made(zlib, level, 15, memory, strategy, data, 271), data, 271)
         assert found is not None
 
-    @pytest.mark.parametrize("level", range(1, 13))
-    def test_libdeflate_is_found(self, level: int) -> None:
-        data = photo(256, 256).tobytes()
+    @pytest.mark.parametrize(("level", "size"), [*((level, 100) for level in range(1, 13)), (1, 400), (11, 400)])
+    def test_libdeflate_is_found(self, level: int, size: int) -> None:
+        data = photo(size, size).tobytes()  # Less, and more, than is tried first.
         stream = bytes(libdeflate.zlib_compress(data, level))
         found = deflate.find(stream, data, 769)
         assert found is not None

@@ -14,8 +14,9 @@ from zlib_ng import zlib_ng
 #: Bytes at the end of a stream that may differ from what the settings give.
 MAX_TAIL = 64
 _HEADER = 2
-#: Of libdeflate, which takes everything at once: what is tried first, and how much of its result must be right.
-_PREFIX, _RIGHT = 1 << 17, 1 << 10
+#: Of libdeflate, which takes everything at once: what is tried first, more than the 300,000 bytes that a block of it
+#: takes at most; and how much of the result must be right.
+_PREFIX, _RIGHT = 400_000, 256
 #: Bytes of input that the trials may take, beside so many times the input.  What compresses well takes much of it
 #: until something comes out, and little time.
 _WORK, _TIMES = 1 << 22, 16
