@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
     """Compress image files: photo.png becomes photo.png.mzp.
 
-    The pixels, ICC, EXIF, XMP and text of the source come back exactly; the bytes of the source file itself
-    (its PNG filters and compression level, say) do not.  '-' is standard input; its result goes to standard
-    output.
+    The pixels, ICC, EXIF, XMP and text of the source come back exactly; a PNG file comes back byte for byte where the
+    library and settings that deflated it can be found ('mulanzip info' says so).  '-' is standard input; its
+    result goes to standard output.
     """
     from mulanzip.batch import compressed_name, is_image
     from mulanzip.files import STREAM, compress_file
@@ -60,6 +60,8 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
         if verbose and outcome.output not in (None, STREAM):
             facts = info(outcome.output)
             line += f", {facts.bpsp:.3f} bpsp, {facts.coding.name.lower()}, {facts.segments} segments"
+            if facts.restores_file:
+                line += ", original file restored byte for byte"
         return line
 
     batch.convert(compress_file, is_image, compressed_name, done, remove=remove, verify=verify, **given)

@@ -47,6 +47,10 @@ def info(
                 lines.append(f"  model     {where}, schedule {facts.schedule}, {facts.segments} segments")
             else:
                 lines.append("  model     none: stored as WebP or PNG")
+            original = (
+                "file restored byte for byte" if facts.restores_file else "pixels and metadata, not the file's bytes"
+            )
+            lines.append(f"  original  {original}")
             lines += [f"  {part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
             if verbose and facts.model_id:
                 from mulanzip.bits_ledger import ledger

@@ -17,7 +17,7 @@ from mulanzip import api, container, output_file, preview, registry
 from mulanzip.container import HEADER_SIZE, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
-from mulanzip.imageio import metadata
+from mulanzip.imageio import metadata, png_original
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, require_writable, write_picture
 from mulanzip.memory import NO_LIMITS, Limits
@@ -153,8 +153,14 @@ def compress_file(
             limits=limits,
             progress=part_of(progress, encoding, 1),
         )
+    lost = list(picture.lost)
+    if not strip:
+        with _rewound(source) as file:
+            whole = png_original.keep(data, file.read(), picture)
+        if whole != data:
+            data, lost = whole, []
     output_file.write(data, output, source, notes, make_folder)
-    return replace(result, output_size=len(data), notes=notes, lost=list(picture.lost))
+    return replace(result, output_size=len(data), notes=notes, lost=lost)
 
 
 def decompress_file(
@@ -174,7 +180,7 @@ def decompress_file(
     limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> FileResult:
-    """Restore an image file from a ``.mzp`` file.
+    """Restore an image file from a ``.mzp`` file; a PNG file byte for byte where that was found possible.
 
     Args:
         output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
@@ -256,11 +262,13 @@ def restore_file(
     output_file.check(source, output, overwrite, make_folder, skip_done)
     if dry_run:
         return replace(result, status="planned")
-    picture = decoded(progress)
-    restored, lost = write_picture(picture, name)
+    data = _content(source, header, limits)
+    picture = decode(data, progress)
+    is_original = not mark and name.suffix.lower() == ".png"
+    original, notes = png_original.restore(data, picture) if is_original else (None, [])
+    restored, lost = (original, []) if original else write_picture(picture, name)
     if verify and not _keeps(read_picture(io.BytesIO(restored), limits)[0], picture):
         raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
-    notes: list[str] = []
     if mark and lost:
         notes.append(f"{name.suffix} files do not hold {', '.join(lost)}: left out")
         lost = []

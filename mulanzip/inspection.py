@@ -9,9 +9,17 @@ from pathlib import Path
 from mulanzip import container, registry
 from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container, Mode
 from mulanzip.errors import ModelError
+from mulanzip.imageio import png_original
 from mulanzip.imageio.metadata import KINDS
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import CHANNELS
+
+_PARTS = {
+    SEGMENT: "segments",
+    container.STORED: "stored image",
+    container.CONTEXT: "context",
+    png_original.KIND: "original file",
+}
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class FileInfo:
         coding: ``MODEL`` or ``STORED``.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
         parts: bytes by part: header and marks, segments or stored image, each kind of metadata.
+        restores_file: whether the original PNG file comes back byte for byte, not its content alone.
     """
 
     mode: Mode
@@ -37,6 +46,7 @@ class FileInfo:
     model_id: str
     segments: int
     parts: dict[str, int]
+    restores_file: bool
 
     @property
     def bpsp(self) -> float:
@@ -58,7 +68,7 @@ def describe(file: Container, size: int) -> FileInfo:
     header = file.header
     parts = {"header": HEADER_SIZE + CHUNK_OVERHEAD * (1 + len(file.chunks))}
     for chunk in file.chunks:
-        name = {SEGMENT: "segments", container.STORED: "stored image", container.CONTEXT: "context"}.get(chunk.kind)
+        name = _PARTS.get(chunk.kind)
         if name is None:
             name = f"metadata {chunk.kind.decode()}" if chunk.kind in KINDS else f"unknown {chunk.kind.decode()}"
         parts[name] = parts.get(name, 0) + len(chunk.payload)
@@ -80,4 +90,5 @@ def describe(file: Container, size: int) -> FileInfo:
         model_id=header.model_id.hex() if header.coding is Coding.MODEL else "",
         segments=len(file.of_kind(SEGMENT)),
         parts=parts,
+        restores_file=bool(file.of_kind(png_original.KIND)),
     )

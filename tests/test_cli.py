@@ -237,7 +237,7 @@ class TestInfo:
         assert lines[0] == "a.png.mzp"
         assert lines[1].split() == ["image", "12x9", "rgba,", "8", "bits", "per", "sample"]
         assert lines[3].split() == ["model", "none:", "stored", "as", "WebP", "or", "PNG"]
-        parts = [int(line.split()[-2].replace(",", "")) for line in lines[4:]]
+        parts = [int(line.split()[-2].replace(",", "")) for line in lines[5:]]
         assert sum(parts) == Path("a.png.mzp").stat().st_size
 
     def test_models(self) -> None:

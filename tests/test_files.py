@@ -15,8 +15,8 @@ from conftest import photo, smooth
 from PIL import Image
 
 import mulanzip
-from mulanzip import api, files, memory
-from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, Coding, Mode
+from mulanzip import api, container, files, memory
+from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, Coding, Container, Mode
 from mulanzip.errors import (
     CorruptFileError,
     LimitError,
@@ -26,7 +26,7 @@ from mulanzip.errors import (
     VerificationError,
 )
 from mulanzip.files import compress_file, decompress_file, restored_name
-from mulanzip.imageio import stored
+from mulanzip.imageio import png_original, stored
 from mulanzip.imageio.reader import read_picture
 from mulanzip.output_file import OutputExistsError
 
@@ -82,15 +82,19 @@ class TestRoundTrip:
             assert image.tobytes() == other.tobytes()
             assert image.getpalette() == other.getpalette()
         size = len(stored.store(read_picture(path)[0]))
-        assert result.output_size <= size + HEADER_SIZE + 2 * CHUNK_OVERHEAD <= size + 200
+        original = mulanzip.info(result.output).parts["original file"] + CHUNK_OVERHEAD
+        assert result.output_size <= size + HEADER_SIZE + 2 * CHUNK_OVERHEAD + original <= size + 200
 
-    def test_the_result_does_not_depend_on_the_container_of_the_source(self, tmp_path: Path) -> None:
+    def test_the_result_hardly_depends_on_the_container_of_the_source(self, tmp_path: Path) -> None:
         image = Image.fromarray(smooth(9, 12, 4))
         outputs = set()
         for name in ("a.png", "b.png", "c.webp", "d.tif"):
             options: dict[str, Any] = {"compress_level": 1} if name == "a.png" else {}
             image.save(tmp_path / name, lossless=True, exact=True, **options)
-            outputs.add(compressed(tmp_path / name).read_bytes())
+            file = container.unpack(compressed(tmp_path / name).read_bytes())
+            # All but how the file of PNG was made.
+            chunks = tuple(chunk for chunk in file.chunks if chunk.kind != png_original.KIND)
+            outputs.add(Container(file.header, chunks).pack())
         assert len(outputs) == 1
 
     def test_notes(self, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from mulanzip.picture import Picture
 Chunk = tuple[bytes, bytes]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_OVERHEAD = 12
+#: Bytes of a chunk beside its payload.
+OVERHEAD = 12
 #: Chunks that go between the palette and the pixels; others go before the palette.
 _AFTER_PALETTE = (b"tRNS", b"bKGD", b"hIST")
 #: Chunks that stay true when the same pixels are compressed anew, beside those marked as safe to copy.
@@ -35,10 +36,10 @@ def _split(file: BinaryIO) -> Iterator[Chunk]:
     """All chunks but pixel data, up to the end mark or the first damaged one."""
     end = file.seek(0, io.SEEK_END)
     position = len(SIGNATURE)
-    while position + _OVERHEAD <= end:
+    while position + OVERHEAD <= end:
         file.seek(position)
         length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
-        position += _OVERHEAD + length
+        position += OVERHEAD + length
         if kind == b"IEND" or position > end:
             return
         if kind != b"IDAT":
@@ -48,7 +49,8 @@ def _split(file: BinaryIO) -> Iterator[Chunk]:
             yield kind, payload
 
 
-def _join(kind: bytes, payload: bytes) -> bytes:
+def join(kind: bytes, payload: bytes) -> bytes:
+    """A chunk as it stands in a file."""
     return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
 
 
@@ -156,15 +158,15 @@ def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
 
 def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     """A PNG file of the pixels with these chunks of metadata; the picture's own metadata is not looked at."""
-    front = [_join(*chunk) for chunk in chunks if not _is_after_palette(chunk)]
-    middle = [_join(*chunk) for chunk in chunks if _is_after_palette(chunk)]
+    front = [join(*chunk) for chunk in chunks if not _is_after_palette(chunk)]
+    middle = [join(*chunk) for chunk in chunks if _is_after_palette(chunk)]
     if picture.mode is Mode.PALETTE:
-        middle.insert(0, _join(b"PLTE", picture.palette))
+        middle.insert(0, join(b"PLTE", picture.palette))
     buffer = io.BytesIO()
     _full_palette(picture).save(buffer, "PNG", optimize=True)
     data = buffer.getbuffer()
     pixels = bytes(data[:4096]).index(b"IDAT") - 4
-    header = len(SIGNATURE) + _OVERHEAD + 13
+    header = len(SIGNATURE) + OVERHEAD + 13
     return b"".join((data[:header], *front, *middle, data[pixels:]))
 
 

@@ -1,0 +1,155 @@
+"""With which library and settings was this deflated?  Found by trying, so that the same bytes can be made again."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import product
+
+import deflate as libdeflate
+from zlib_ng import zlib_ng
+
+#: Bytes at the end of a stream that may differ from what the settings give.
+MAX_TAIL = 64
+_HEADER = 2
+#: Of libdeflate, which takes everything at once: what is tried first, more than the 300,000 bytes that a block of it
+#: takes at most; and how much of the result must be right.
+_PREFIX, _RIGHT = 400_000, 256
+#: Bytes of input that the trials may take, beside so many times the input.  What compresses well takes much of it
+#: until something comes out, and little time.
+_WORK, _TIMES = 1 << 22, 16
+#: What libdeflate's levels from 10 on cost beside zlib's.
+_SLOW = 4
+
+
+class Engine(IntEnum):
+    """Libraries that deflate."""
+
+    ZLIB = 0
+    ZLIB_NG = 1
+    LIBDEFLATE = 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How something was deflated.
+
+    Attributes:
+        level: 0 to 9, of libdeflate to 12.
+        window: bits, 8 to 15; memory: 1 to 9; strategy: 0 to 4; zeros with libdeflate.
+        header: the first two bytes, which some writers change afterwards.
+    """
+
+    engine: Engine
+    level: int
+    window: int
+    memory: int
+    strategy: int
+    header: bytes
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for settings that there are not."""
+        if self.engine is Engine.LIBDEFLATE:
+            right = self.level <= 12 and not (self.window or self.memory or self.strategy)
+        else:
+            right = self.level <= 9 and 8 <= self.window <= 15 and 1 <= self.memory <= 9 and self.strategy <= 4
+        if not right or len(self.header) != _HEADER:
+            raise ValueError("there are no such settings")
+
+    def pieces(self, data: bytes, step: int) -> Iterator[bytes]:
+        """The deflated stream: what comes after each ``step`` bytes, may be nothing, and what comes at the end."""
+        made = self._pieces(data, step)
+        first = b""
+        while len(first) < _HEADER:
+            first += next(made)
+        yield self.header + first[_HEADER:]
+        yield from made
+
+    def _pieces(self, data: bytes, step: int) -> Iterator[bytes]:
+        if self.engine is Engine.LIBDEFLATE:
+            yield bytes(libdeflate.zlib_compress(data, self.level))
+            return
+        library = zlib if self.engine is Engine.ZLIB else zlib_ng
+        deflater = library.compressobj(self.level, zlib.DEFLATED, self.window, self.memory, self.strategy)
+        view = memoryview(data)
+        for start in range(0, len(data), step):
+            yield deflater.compress(view[start : start + step])
+        yield deflater.flush()
+
+
+def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
+    """Settings that make ``stream`` of ``data``, and how many of its bytes they make.
+
+    Args:
+        step: bytes that the writer gave its library at a time.
+
+    Returns:
+        None if there are no such settings, or if finding them takes too long; the bytes that the settings do
+        not make are the last ones, and :data:`MAX_TAIL` at most.
+    """
+    if len(stream) <= _HEADER:
+        return None
+    work = _WORK + _TIMES * len(data)
+    for settings in _candidates(stream[:_HEADER], len(data)):
+        if settings.engine is Engine.LIBDEFLATE and len(data) > _PREFIX:
+            work -= _PREFIX * _SLOW
+            made = next(settings.pieces(data[:_PREFIX], step))
+            if made[:_RIGHT] != stream[:_RIGHT]:
+                continue
+        right, taken = _right(settings, stream, data, step)
+        if len(stream) - right <= MAX_TAIL:
+            return settings, right
+        work -= taken
+        if work < 0:
+            return None
+    return None
+
+
+def _right(settings: Settings, stream: bytes, data: bytes, step: int) -> tuple[int, int]:
+    """How much of the stream the settings give, and how much input it took to see that."""
+    position = taken = 0
+    for piece in settings.pieces(data, step):
+        taken = min(taken + step, len(data))
+        end = position + len(piece)
+        if stream[position:end] != piece:
+            return position + _common(stream[position:end], piece), taken
+        position = end
+    return position, len(data)
+
+
+def _common(a: bytes, b: bytes) -> int:
+    """Length of the common start."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle - 1)
+    return low
+
+
+def _candidates(header: bytes, size: int) -> Iterator[Settings]:
+    """Settings that give this header, the usual ones first.
+
+    Args:
+        size: bytes of the data: windows that are larger make no difference.
+    """
+    declared, hint = (header[0] >> 4) + 8, header[1] >> 6
+    if header[0] & 15 != zlib.DEFLATED or declared > 15:
+        return
+    windows = [declared, 15] if declared < 15 and size > (1 << declared) - 512 else [declared]
+    levels = ([1], [5, 2, 3, 4], [6], [9, 7, 8])[hint]
+    strategies = ([0, 1, 3, 2], [1, 0], [1, 0], [1, 0])[hint]
+    zlibs = (Engine.ZLIB, Engine.ZLIB_NG)
+
+    def several(memories: list[int], strategies: list[int], levels: list[int]) -> Iterator[Settings]:
+        for window, level, memory, strategy, engine in product(windows, levels, memories, strategies, zlibs):
+            yield Settings(engine, level, window, memory, strategy, header)
+
+    yield from several([8, 9], strategies, levels)
+    for level in ([1], [5, 4, 3, 2], [6, 7], [11, 12, 10, 9, 8])[hint]:
+        yield Settings(Engine.LIBDEFLATE, level, 0, 0, 0, header)
+    if hint == 0:
+        yield from several([8, 9], [4], [9, 6, 4, 1])
+    yield from several([7, 6, 5, 4, 3, 2, 1], strategies[:2], levels)
+    yield Settings(Engine.ZLIB, 0, 15, 8, 0, header)
