@@ -48,7 +48,9 @@ def info(
             else:
                 lines.append("  model     none: stored as WebP or PNG")
             original = (
-                "file restored byte for byte" if facts.restores_file else "pixels and metadata, not the file's bytes"
+                "file restored byte for byte"
+                if facts.restores_file
+                else "pixels and metadata restored, not the file's bytes"
             )
             lines.append(f"  original  {original}")
             lines += [f"  {part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
