@@ -8,7 +8,7 @@ DEFAULT_EFFORT = 5
 CONTEXTS = ("none", "fit")
 
 #: Steps of gradient descent by effort, from 1 on.
-_STEPS = (0, 50, 100, 150, 250, 400, 800, 1600, 3200)
+_STEPS = (0, 30, 60, 100, 150, 300, 600, 1200, 3000)
 #: A step costs about as much as coding so many pixels.
 _PIXELS_PER_STEP = 1 << 14
 #: Side in pixels of the crops that a context is fitted to.

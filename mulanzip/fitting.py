@@ -24,10 +24,11 @@ from mulanzip.progress import Progress
 from mulanzip.training.objective import level_bits
 from mulanzip.training.precision import has_fast_bfloat16
 
-#: Crops per step, each of which may have a thread.
-_CROPS = 4
-#: Levels fitted on; coarser ones hold less than 2 % of the subpixels.
-_LEVELS = 3
+#: Jobs per step, each of which may have a thread, and crops per job.
+_JOBS = 2
+_CROPS = 2
+#: Levels fitted on; the coarser ones hold a sixteenth of the subpixels.
+_LEVELS = 2
 #: Of Adam, in steps of the context.
 _RATE = 1.0
 _SEED = 0
@@ -38,7 +39,7 @@ class Fitter:
 
     def __init__(self, model: IntegerModel):
         self.network = to_float(model)
-        self.network.requires_grad_(False).quantise()
+        self.network.requires_grad_(False).quantise(weights=False)
         self._bits = torch.from_numpy(model.prior.bits()).float()
         self._autocast = has_fast_bfloat16()
         self._places = []
@@ -87,18 +88,18 @@ class Fitter:
         values = torch.zeros(self.entries, requires_grad=True)
         optimiser = torch.optim.Adam([values], lr=_RATE, betas=(0.9, 0.99))
         colours = planes.shape[2]
-        # A crop per job, each on one thread: threads that share every operator wait for each other at every one.
-        with ThreadPoolExecutor(min(threads, _CROPS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        # Each job on one thread: threads that share every operator wait for each other at every one.
+        with ThreadPoolExecutor(min(threads, _JOBS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for step in range(steps):
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(values.detach().round())
-                crops = [_crop(planes, rng) for _ in range(_CROPS)]
-                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours), crops))
+                jobs = [_crops(planes, rng) for _ in range(_JOBS)]
+                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours), jobs))
                 self._rate(values).backward()
                 assert values.grad is not None
                 values.grad /= subpixels or planes.size
                 # Rounding lets the gradient pass straight through.
-                values.grad += self._to_context([sum(g) / _CROPS for g in zip(*gradients, strict=True)])
+                values.grad += self._to_context([sum(g) / _JOBS for g in zip(*gradients, strict=True)])
                 optimiser.step()
                 optimiser.zero_grad()
                 with torch.no_grad():
@@ -108,12 +109,12 @@ class Fitter:
         found: np.ndarray = values.detach().round().to(torch.int8).numpy()
         return found
 
-    def _gradient(self, offsets: list[Tensor], crop: Tensor, colours: int) -> tuple[Tensor, ...]:
-        """Of the bits per subpixel of a crop, with respect to the offsets."""
+    def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int) -> tuple[Tensor, ...]:
+        """Of the bits per subpixel of some crops, with respect to the offsets."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
-                bits, count = level_bits(self.network, crop[..., :: 1 << level, :: 1 << level], level, colours)
+                bits, count = level_bits(self.network, crops[..., :: 1 << level, :: 1 << level], level, colours)
                 total, subpixels = total + bits, subpixels + count
         return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 
@@ -136,9 +137,12 @@ class Fitter:
         return (bits[:, 0] * (1 - share) + bits[:, 1] * share).sum()
 
 
-def _crop(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """A random square: uint8 ``(1, 3, CROP_SIDE, CROP_SIDE)``, its corner on all levels' lattices."""
+def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Random squares: uint8 ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
-    top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
-    crop = planes[top : top + CROP_SIDE, left : left + CROP_SIDE].transpose(2, 0, 1)[None]
-    return torch.from_numpy(np.repeat(crop, COLOURS // crop.shape[1], axis=1))
+    crops = []
+    for _ in range(_CROPS):
+        top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
+        crops.append(planes[top : top + CROP_SIDE, left : left + CROP_SIDE])
+    batch = np.stack(crops).transpose(0, 3, 1, 2)
+    return torch.from_numpy(np.repeat(batch, COLOURS // batch.shape[1], axis=1))

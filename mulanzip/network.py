@@ -182,10 +182,16 @@ class Denoiser(nn.Module):
         assert isinstance(found, Conv)
         return found
 
-    def quantise(self, on: bool = True) -> None:
-        """Run with the roundings of the integer network from now on (or no longer)."""
+    def quantise(self, on: bool = True, weights: bool = True) -> None:
+        """Run with the roundings of the integer network from now on (or no longer).
+
+        Args:
+            weights: those of weights too; without, for weights that are round already.
+        """
         for module in self.modules():
-            if isinstance(module, (Conv, _Quantisable)):
+            if isinstance(module, Conv):
+                module.quantised = on and weights
+            elif isinstance(module, _Quantisable):
                 module.quantised = on
 
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None = None) -> Tensor:

@@ -42,8 +42,8 @@ LOG = "log.jsonl"
 MODEL = "model.safetensors"
 FLOAT_MODEL = "float.safetensors"
 #: Training images whose contexts make up the prior, and steps of descent for each.
-PRIOR_IMAGES = 32
-_PRIOR_STEPS = 150
+PRIOR_IMAGES = 24
+_PRIOR_STEPS = 80
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
 
