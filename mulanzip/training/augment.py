@@ -43,6 +43,12 @@ def _blurred(x: np.ndarray, side: float) -> np.ndarray:
     return blurred
 
 
+def _overexpose(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Brighter, or darker, than what 0..255 holds: skies and shadows without any structure."""
+    gain = rng.uniform(1.2, 3)
+    return x * gain if rng.random() < 0.7 else (x - 255) * gain + 255
+
+
 def _enlarge(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lose detail as an enlarged picture does."""
     height, width = x.shape[:2]
@@ -121,4 +127,5 @@ _STEPS = (
     (_sharpen, 0.2),
     (_soften_colour, 0.25),
     (_jpeg, 0.05),
+    (_overexpose, 0.12),
 )
