@@ -377,10 +377,10 @@ class TestMetadata:
         output = compress_file("in/b.png").output
         wrong = save("wrong.png", 9).read_bytes()
         monkeypatch.setattr("mulanzip.files.write_picture", lambda *_: (wrong, []))
-        assert "verification failed" in run("decompress", "--rm", output, "-o", "x.png", exit_code=1).stderr
+        assert "verification failed" in run("decompress", "--rm", output, "-o", "x.tif", exit_code=1).stderr
         assert output.exists()
-        assert not Path("x.png").exists()
-        assert decompress_file(output, "x.png").output.read_bytes() == wrong
+        assert not Path("x.tif").exists()
+        assert decompress_file(output, "x.tif").output.read_bytes() == wrong
 
     def test_opaque_alpha_in_webp(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).convert("RGBA").save("a.png")

@@ -20,6 +20,7 @@ from mulanzip.clients.imagecodecs import mzp_check, mzp_decode, mzp_encode, mzp_
 from mulanzip.clients.pillow import MIME_TYPE, MzpImageFile, MzpModeError, MzpReadError
 from mulanzip.container import HEADER_SIZE, SIGNATURE, Chunk, Container, Mode, unpack
 from mulanzip.errors import CorruptFileError, LimitError, ModelError, MulanzipError
+from mulanzip.imageio import png_original
 from mulanzip.picture import Picture
 
 EXIF = Image.Exif()
@@ -128,7 +129,10 @@ class TestPillow:
         with Image.open(source) as expected, Image.open(output) as found:
             expected.load()
             assert found.info == expected.info
-            assert saved(expected) == output.read_bytes()
+            # Pillow's client does not see the file that the pixels come from.
+            file = unpack(output.read_bytes())
+            chunks = tuple(chunk for chunk in file.chunks if chunk.kind != png_original.KIND)
+            assert saved(expected) == Container(file.header, chunks).pack()
 
     @pytest.mark.parametrize(
         ("mode", "value"), [("P", 3), ("P", b"\x00\x80\xff"), ("L", 7), ("1", 255), ("RGB", (1, 2, 3)), ("RGBA", 3)]

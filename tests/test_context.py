@@ -202,8 +202,8 @@ def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_with_a_fitted_context_come_back_exactly(channels: int) -> None:
-    image = photo(192, 192, channels)
-    data = mulanzip.encode(image, effort=1, context="fit", stored=False, threads=1)
+    image = photo(256, 256, channels)
+    data = mulanzip.encode(image, effort=3, stored=False, threads=1)
     plain = mulanzip.encode(image, context="none", stored=False, threads=1)
     assert len(data) <= len(plain)
     assert np.array_equal(mulanzip.decode(data), image)
