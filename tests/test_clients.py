@@ -30,6 +30,7 @@ EXIF[274] = 6
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
     """Pillow knows the format in these tests, and as before after them."""
+    Image.init()  # Else the restored tables would lack formats, which Pillow would not load again.
     tables = (Image.ID, Image.OPEN, Image.SAVE, Image.EXTENSION, Image.MIME)
     before = [table.copy() for table in tables]
     mulanzip.register_pillow()
