@@ -46,14 +46,23 @@ def find_context(
     return found if bits[1] + 8 * (len(coded) + CHUNK_OVERHEAD) < bits[0] else None
 
 
+def context_in(file: Container, prior: context.Prior) -> np.ndarray | None:
+    """The context that a file carries: int8 ``(entries,)``; None where there is none.
+
+    Raises:
+        CorruptFileError: if it is damaged.
+    """
+    coded = file.of_kind(CONTEXT)
+    return context.decode(coded[0], prior) if coded else None
+
+
 def for_file(runtime: Runtime, file: Container) -> Runtime:
     """What a file is to be decoded with: the model, adapted by the context if there is one.
 
     Raises:
         CorruptFileError: if the context is damaged.
     """
-    coded = file.of_kind(CONTEXT)
-    return runtime.adapted(context.decode(coded[0], runtime.model.prior)) if coded else runtime
+    return runtime.adapted(context_in(file, runtime.model.prior))
 
 
 def _sample(parts: list[Segment]) -> list[Segment]:

@@ -247,14 +247,13 @@ def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
     Raises:
         CorruptFileError, ModelError: as :func:`decode`.
     """
-    from mulanzip.context import decode as decode_context
+    from mulanzip.adaptation import context_in
     from mulanzip.exact.model import load
 
     file = container.unpack(data)
-    coded = file.of_kind(CONTEXT)
-    if not coded:
+    if not file.of_kind(CONTEXT):
         return None
-    return decode_context(coded[0], load(registry.by_id(file.header.model_id, model).path).prior)
+    return context_in(file, load(registry.by_id(file.header.model_id, model).path).prior)
 
 
 def metadata_of(file: Container, limits: Limits = NO_LIMITS) -> dict[bytes, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mulanzip import container, context, registry
-from mulanzip.adaptation import for_file
+from mulanzip.adaptation import context_in
 from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
 from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, Coding, Mode
@@ -66,15 +66,17 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         raise UnsupportedImageError("the image is stored as it is: it has no code length under a model")
     import numpy as np
 
-    runtime = for_file(open_runtime(registry.by_id(header.model_id, model).path, device, threads), file)
+    runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
+    prior = runtime.model.prior
+    found = context_in(file, prior)
+    runtime = runtime.adapted(found)
     pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
     schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
     entries = []
-    for coded_context in file.of_kind(CONTEXT):
-        prior = runtime.model.prior
-        found = context.decode(coded_context, prior)
+    if found is not None:
         theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
-        entries.append(Entry("context", theory, 8.0 * len(coded_context), 8.0 * len(coded_context)))
+        coded = 8.0 * len(file.of_kind(CONTEXT)[0])
+        entries.append(Entry("context", theory, coded, coded))
     for index, (segment, payload) in enumerate(
         zip(segments(header.height, header.width), file.of_kind(SEGMENT), strict=True)
     ):
