@@ -1,0 +1,1 @@
+"""MULAN as published: multivariate, adaptive, learned Gaussian noise; its bound, likelihood, samples and contexts."""
