@@ -86,8 +86,8 @@ def reconstruction(values: Tensor, noise: Tensor) -> Tensor:
 def diffusion(denoise: Denoise, path: Path, u: Tensor, steps: int | None, generator: torch.Generator) -> Tensor:
     """An unbiased estimate of the diffusion term in bits, from one time per image; times are stratified over the batch.
 
-    With infinitely many steps, ``1/2 int_0^1 (u - u^)^T diag(-dSNR/dt) (u - u^) dt``.  With ``steps`` of them, the sum of
-    KLs between ``q(z_s | z_t, x)`` and normal distributions with the mean of ``q`` at ``u^``, and with the variance
+    With infinitely many steps, ``1/2 int_0^1 (u - u^)^T diag(-dSNR/dt) (u - u^) dt``.  With ``steps`` of them, the sum
+    of KLs between ``q(z_s | z_t, x)`` and normal distributions with the mean of ``q`` at ``u^``, and with the variance
     that the denoiser's own uncertainty adds:
     ``1/2 [ln(1 + D V) + D ((u - u^)^2 - V) / (1 + D V)]`` with ``D = SNR_s - SNR_t``.
 

@@ -1,7 +1,7 @@
 """The likelihood of the probability-flow ODE: tighter than the bound, but no length that a coder reaches.
 
-``dz/dt = 1/2 sigma gamma' (e - sigma z)`` with ``e`` the predicted noise, per subpixel; ``log p(z_0)`` is that of ``z_1``
-plus the integral of the divergence, which Hutchinson's trick estimates with one probe for the whole way.
+``dz/dt = 1/2 sigma gamma' (e - sigma z)`` with ``e`` the predicted noise, per subpixel; ``log p(z_0)`` is that of
+``z_1`` plus the integral of the divergence, which Hutchinson's trick estimates with one probe for the whole way.
 """
 
 from __future__ import annotations
