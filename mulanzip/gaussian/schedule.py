@@ -40,7 +40,8 @@ class Path:
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """``gamma`` and ``d gamma / d t`` at times ``(B,)``."""
         t = t.view(-1, 1, 1, 1)
-        share, rate = self.progress(t)
+        with torch.autocast(t.device.type, enabled=False):
+            share, rate = self.progress(t)
         return GAMMA_MIN + RANGE * torch.lerp(share, t.expand_as(share), FLOOR), RANGE * (FLOOR + (1 - FLOOR) * rate)
 
 
@@ -78,11 +79,9 @@ class ScalarSchedule(Schedule):
         def sigmoids(t: Tensor) -> Tensor:
             return torch.sigmoid(steepness * (t[..., None] - self.centre))
 
-        ends = sigmoids(torch.tensor([0.0, 1.0])) @ weight
-
         def progress(t: Tensor) -> tuple[Tensor, Tensor]:
-            at = sigmoids(t)
-            length = ends[1] - ends[0]
+            ends = sigmoids(torch.tensor([0.0, 1.0])) @ weight
+            at, length = sigmoids(t), ends[1] - ends[0]
             return (at @ weight - ends[0]) / length, (at * (1 - at)) @ (weight * steepness) / length
 
         return Path(progress, scalar=True)
@@ -125,9 +124,11 @@ class PolynomialSchedule(Schedule):
         if self.network is not None:
             if context is None:
                 raise ValueError("this schedule depends on a context")
-            weights = weights + self.network(context)
+            with torch.autocast(context.device.type, enabled=False):
+                weights = weights + self.network(context)
         basis = _basis(*size).to(weights)
-        raw = weights.view(-1, len(basis)) @ basis.flatten(1)
+        with torch.autocast(basis.device.type, enabled=False):
+            raw = weights.view(-1, len(basis)) @ basis.flatten(1)
         a, b, d = raw.view(-1, 3, COLOURS, *size).unbind(1)
         return a, b, 1e-3 + F.softplus(d + math.log(math.e - 1))
 
