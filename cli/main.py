@@ -13,6 +13,7 @@ from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
 from mulanzip.cli.models import models
+from mulanzip.cli.sample import sample
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
 from mulanzip.errors import MulanzipError
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, test, models, bench, train):
+for command in (compress, decompress, info, test, models, bench, train, sample):
     main.add_command(command)
 
 

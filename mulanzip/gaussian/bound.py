@@ -52,9 +52,18 @@ class Bound:
     @classmethod
     def join(cls, parts: list[Bound]) -> Bound:
         """Of several batches, as one."""
+        return cls._from(parts, torch.cat)
+
+    @classmethod
+    def mean(cls, rounds: list[Bound]) -> Bound:
+        """Of several estimates for the same images."""
+        return cls._from(rounds, lambda terms: torch.stack(terms).mean(0))
+
+    @classmethod
+    def _from(cls, bounds: list[Bound], reduce: Callable[[list[Tensor]], Tensor]) -> Bound:
         names = [f.name for f in fields(cls) if f.name != "subpixels"]
-        terms = {name: torch.cat([getattr(p, name).detach() for p in parts]) for name in names}
-        return cls(**terms, subpixels=parts[0].subpixels)
+        terms = {name: reduce([getattr(b, name) for b in bounds]) for name in names}
+        return cls(**terms, subpixels=bounds[0].subpixels)
 
 
 def bits(nats: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mulanzip.errors import ModelError
 from mulanzip.gaussian import bound, likelihood
 from mulanzip.gaussian.bound import Bound, Denoise, reverse
-from mulanzip.gaussian.denoiser import COLOURS, Denoiser
+from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE, Denoiser
 from mulanzip.gaussian.encoder import Encoder
 from mulanzip.gaussian.likelihood import Likelihood
 from mulanzip.gaussian.process import GAMMA_MIN, alpha, to_unit, to_values
@@ -27,7 +27,13 @@ from mulanzip.gaussian.subsets import Subsets
 from mulanzip.registry import GAUSSIAN_FORMAT
 
 NOISES = ("linear", "scalar", "multivariate", "adaptive")
-_LIMITS = {"channels": range(1, 1025), "blocks": range(1, 33), "bits": range(257), "active": range(257)}
+_LIMITS = {
+    "channels": range(1, 1025),
+    "blocks": range(1, 33),
+    "bits": range(257),
+    "active": range(257),
+    "side": range(MULTIPLE, 1025, MULTIPLE),
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ class Config:
         bits, active: length of the context, and how many of them are on; no bits, no context.
         steps: that it was trained for; None for infinitely many.
         channels, blocks: of the denoiser.
+        side: of the tiles that it was trained on.
     """
 
     noise: str = "adaptive"
@@ -47,6 +54,7 @@ class Config:
     steps: int | None = None
     channels: int = 64
     blocks: int = 1
+    side: int = 32
 
     def __post_init__(self) -> None:
         """Refuse what is no shape of a model, however it came here.
@@ -129,6 +137,18 @@ class GaussianModel(nn.Module):
         )
 
     @torch.no_grad()
+    def evaluate(self, images: Tensor, steps: int | None, seed: int = 0, draws: int = 1, batch: int = 128) -> Bound:
+        """The bound on each image, with the same noise for every model.
+
+        Args:
+            draws: times and noise to average over per image.
+            batch: images at once.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        rounds = [Bound.join([self.bound(b, steps, generator) for b in images.split(batch)]) for _ in range(draws)]
+        return Bound.mean(rounds)
+
+    @torch.no_grad()
     def likelihood(
         self, images: Tensor, generator: torch.Generator, samples: int = 1, tolerance: float = 1e-5
     ) -> Likelihood:
@@ -160,20 +180,20 @@ class GaussianModel(nn.Module):
         return to_values(z / alpha(torch.tensor(GAMMA_MIN)))
 
 
-def _digest(model: GaussianModel) -> bytes:
-    """SHA-256 of format, configuration and weights."""
-    state = hashlib.sha256(GAUSSIAN_FORMAT.encode())
-    state.update(json.dumps(asdict(model.config), sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+def _digest(config: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of format, configuration as it is written, and weights."""
+    state = hashlib.sha256(f"{GAUSSIAN_FORMAT} {config}".encode())
+    for name, tensor in sorted(tensors.items()):
         state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         state.update(tensor.contiguous().numpy().tobytes())
-    return state.digest()
+    return state.hexdigest()
 
 
 def save(model: GaussianModel, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
     """Write a model."""
-    known = {"format": GAUSSIAN_FORMAT, "config": json.dumps(asdict(model.config)), "sha256": _digest(model).hex()}
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path, {**(metadata or {}), **known})
+    config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
+    known = {"format": GAUSSIAN_FORMAT, "config": config, "sha256": _digest(config, tensors)}
+    save_file(tensors, path, {**(metadata or {}), **known})
 
 
 def load(path: str | os.PathLike[str]) -> GaussianModel:
@@ -196,6 +216,6 @@ def load(path: str | os.PathLike[str]) -> GaussianModel:
         model.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"model {name} is incomplete or its configuration is broken") from None
-    if _digest(model).hex() != metadata.get("sha256"):
+    if _digest(metadata["config"], tensors) != metadata.get("sha256"):
         raise ModelError(f"model {name} is damaged: its content does not match its hash")
     return model.requires_grad_(False)

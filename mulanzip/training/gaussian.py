@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.gaussian.bound import Bound
 from mulanzip.gaussian.model import Config, GaussianModel, save
 from mulanzip.training.loop import MODEL, Recipe, Run
 from mulanzip.training.tiles import Tiles
@@ -23,21 +22,6 @@ class GaussianRecipe(Recipe):
     """See :class:`mulanzip.training.loop.Recipe`."""
 
     batch: int = 32
-
-
-def evaluate(
-    model: GaussianModel, images: Tensor, steps: int | None, seed: int = 0, draws: int = 1, batch: int = 128
-) -> Bound:
-    """The bound on each image, uint8 ``(B, 3, H, W)``, with the same noise for every model.
-
-    Args:
-        draws: times and noise to average over per image.
-        batch: images at once.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        parts = [model.bound(chunk, steps, generator) for _ in range(draws) for chunk in images.split(batch)]
-    return Bound.join(parts)
 
 
 class GaussianRun(Run):
@@ -66,8 +50,8 @@ class GaussianRun(Run):
         """
         torch.manual_seed(recipe.seed)
         model = GaussianModel(config)
-        self.tiles = Tiles(images, np.random.default_rng(recipe.seed))
-        self.validation = Tiles(validation, np.random.default_rng(0)).draw(VALIDATION_TILES)
+        self.tiles = Tiles(images, config.side, np.random.default_rng(recipe.seed))
+        self.validation = Tiles(validation, config.side, np.random.default_rng(0)).draw(VALIDATION_TILES)
         super().__init__(folder, model, model.denoiser.matrices(), recipe, self.tiles.rng)
 
     def loss(self) -> tuple[Tensor, float]:
@@ -79,7 +63,7 @@ class GaussianRun(Run):
 
     def validate(self) -> float:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            return evaluate(self.average, self.validation, self.average.config.steps).bits_per_dim
+            return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
 
     def export(self) -> None:
         save(self.average, self.folder / MODEL, {"steps": str(self.step), "seconds": str(round(self.seconds))})
