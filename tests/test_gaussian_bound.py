@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_gaussian_schedule import random_schedule
 
-from mulanzip.gaussian import bound
-from mulanzip.gaussian.bound import Bound
+from mulanzip.gaussian import variational
 from mulanzip.gaussian.denoiser import Prediction, on_grid
 from mulanzip.gaussian.field import Field
-from mulanzip.gaussian.likelihood import TRUNCATION, likelihood, log_density
+from mulanzip.gaussian.flow import TRUNCATION, likelihood, log_density
 from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, LEVELS, diffused, gained, to_unit
 from mulanzip.gaussian.schedule import Path
+from mulanzip.gaussian.variational import Bound
 
 SHAPE = (3, 4, 4)
 N = 48
@@ -54,7 +54,9 @@ def expected_bits(path: Path, steps: int | None, count: int = 512) -> float:
         return Prediction(u + found.variance.sqrt(), found.variance)
 
     generator = torch.Generator().manual_seed(1)
-    return float(bound.prior(draw(8192)).mean() + bound.diffusion(denoise, path, u, steps, generator).mean())
+    return float(
+        variational.prior(draw(8192)).mean() + variational.diffusion(denoise, path, u, steps, generator).mean()
+    )
 
 
 def test_the_error_of_the_best_denoiser_is_its_variance() -> None:
@@ -69,7 +71,7 @@ def analytic_bits(path: Path, steps: int) -> float:
     """The formula for finitely many steps, with the prior's part."""
     t = torch.arange(steps, -1, -1, dtype=torch.float64) / steps
     gamma = torch.cat([path(at[None])[0].expand(1, *SHAPE) for at in t]).flatten(1)
-    prior = float(bound.prior(draw(8192)).mean())
+    prior = float(variational.prior(draw(8192)).mean())
     return prior + float(field().bits(gained(gamma[1:], gamma[:-1]), torch.exp(-gamma[0])))
 
 
@@ -147,9 +149,9 @@ def test_more_samples_make_the_likelihood_no_worse() -> None:
 
 def test_the_reconstruction_costs_next_to_nothing() -> None:
     values = torch.randint(0, 256, (2048, *SHAPE), dtype=torch.uint8)
-    found = bound.reconstruction(values, torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
+    found = variational.reconstruction(values, torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
     assert float(found.mean()) / N == pytest.approx(0.01045, abs=0.002)
-    assert (bound.reconstruction(values, torch.zeros(values.shape)) < 1e-5).all()
+    assert (variational.reconstruction(values, torch.zeros(values.shape)) < 1e-5).all()
 
 
 def test_the_reconstruction_is_a_softmax_over_all_values() -> None:
@@ -159,7 +161,7 @@ def test_the_reconstruction_is_a_softmax_over_all_values() -> None:
     grid = to_unit(torch.arange(256, dtype=torch.uint8)).double()
     log_p = torch.log_softmax(-0.5 * math.exp(-GAMMA_MIN) * (y[..., None] - grid) ** 2, -1)
     exact = -log_p.gather(-1, values[..., None].long()).sum() * LOG2E
-    torch.testing.assert_close(bound.reconstruction(values, noise)[0].double(), exact, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(variational.reconstruction(values, noise)[0].double(), exact, rtol=1e-4, atol=1e-5)
 
 
 def test_the_prior_is_the_divergence_from_a_standard_normal() -> None:
@@ -168,7 +170,7 @@ def test_the_prior_is_the_divergence_from_a_standard_normal() -> None:
     normal = torch.distributions.Normal
     q = normal(torch.sigmoid(-end).sqrt() * u, torch.sigmoid(end).sqrt())
     exact = torch.distributions.kl_divergence(q, normal(torch.zeros_like(u), torch.ones_like(u)))
-    torch.testing.assert_close(bound.prior(u), exact.flatten(1).sum(1) * LOG2E)
+    torch.testing.assert_close(variational.prior(u), exact.flatten(1).sum(1) * LOG2E)
 
 
 def test_terms_add_up() -> None:
@@ -201,6 +203,6 @@ def test_the_reverse_step_is_bayes_rule() -> None:
     earlier, later = torch.tensor([-2.0, 1.5], dtype=torch.float64)
     marginal = [torch.sigmoid(-g) * 0.3 + torch.sigmoid(g) for g in (earlier, later)]
     z = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
-    step = bound.reverse(one.denoise(z, later), z, earlier, later)
+    step = variational.reverse(one.denoise(z, later), z, earlier, later)
     slope = (step.mean[1] - step.mean[0]) / 2
     torch.testing.assert_close(slope**2 * marginal[1] + step.variance[0], marginal[0][None])

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mulanzip import registry
 from mulanzip.errors import UnsupportedImageError
-from mulanzip.gaussian.bound import Bound
 from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE
-from mulanzip.gaussian.likelihood import Likelihood
+from mulanzip.gaussian.flow import Likelihood
 from mulanzip.gaussian.model import GaussianModel, load
+from mulanzip.gaussian.variational import Bound
 from mulanzip.planes import from_coding_order, to_coding_order
 
 DEFAULT_MODEL = "tiles32"
@@ -59,7 +59,7 @@ def bound(model: GaussianModel, images: np.ndarray, steps: int | None = None, dr
 def likelihood(
     model: GaussianModel, images: np.ndarray, samples: int = 1, seed: int = 0, tolerance: float = 1e-5
 ) -> Likelihood:
-    """Bits of each image under the probability-flow ODE, see :func:`mulanzip.gaussian.likelihood.likelihood`.
+    """Bits of each image under the probability-flow ODE, see :func:`mulanzip.gaussian.flow.likelihood`.
 
     Raises:
         UnsupportedImageError: as :func:`as_tensor` does.

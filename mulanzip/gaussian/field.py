@@ -28,19 +28,17 @@ class Field:
 
     def posterior(self, precision: Tensor) -> Tensor:
         """Covariances ``(..., n, n)`` once each pixel was seen with so much precision, ``(..., n)``."""
-        # (C^-1 + L)^-1 = C - C R (I + R C R)^-1 R C with R^2 = L: nothing singular is inverted.
-        root = precision.sqrt()[..., None, :]
-        one = torch.eye(len(self.covariance), dtype=torch.float64)
-        seen = self.covariance * root
-        inner = one + root.mT * seen
-        found: Tensor = self.covariance - seen @ torch.linalg.solve(inner, seen.mT)
+        # (C^-1 + L)^-1 = (I + C L)^-1 C: precisions may be zero.
+        found: Tensor = torch.linalg.solve(self._seen(precision), self.covariance)
         return found
+
+    def _seen(self, precision: Tensor) -> Tensor:
+        """``I + C L``."""
+        return torch.eye(len(self.covariance), dtype=torch.float64) + self.covariance * precision[..., None, :]
 
     def ideal_bits(self, precision: Tensor) -> Tensor:
         """What all pixels cost to this precision ``(n,)`` at least: ``1/2 log2 det(I + L C)``."""
-        root = precision.sqrt()
-        one = torch.eye(len(self.covariance), dtype=torch.float64)
-        return 0.5 * torch.logdet(one + root[:, None] * self.covariance * root) / math.log(2)
+        return 0.5 * torch.logdet(self._seen(precision)) / math.log(2)
 
     def bits(self, gains: Tensor, start: Tensor | float = 0.0) -> Tensor:
         """What finitely many steps cost with the best denoiser that predicts pixels independently.

@@ -15,15 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mulanzip.errors import ModelError
-from mulanzip.gaussian import bound, likelihood
-from mulanzip.gaussian.bound import Bound, Denoise, reverse
+from mulanzip.gaussian import flow, variational
 from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE, Denoiser
 from mulanzip.gaussian.encoder import Encoder
-from mulanzip.gaussian.likelihood import Likelihood
+from mulanzip.gaussian.flow import Likelihood
 from mulanzip.gaussian.process import GAMMA_MIN, alpha, to_unit, to_values
 from mulanzip.gaussian.schedule import LinearSchedule, PolynomialSchedule, ScalarSchedule, Schedule
 from mulanzip.gaussian.schedule import Path as NoisePath
 from mulanzip.gaussian.subsets import Subsets
+from mulanzip.gaussian.variational import Bound, Denoise, reverse
 from mulanzip.registry import GAUSSIAN_FORMAT
 
 NOISES = ("linear", "scalar", "multivariate", "adaptive")
@@ -125,13 +125,13 @@ class GaussianModel(nn.Module):
         subsets = self.contexts(images)
         context, cost = None, torch.zeros(len(u))
         if subsets is not None:
-            context, cost = subsets.relaxed(generator), bound.bits(subsets.cost[:, None]).float()
+            context, cost = subsets.relaxed(generator), variational.bits(subsets.cost[:, None]).float()
         denoise, path = self.given((u.shape[2], u.shape[3]), context)
         noise = torch.randn(u.shape, generator=generator)
         return Bound(
-            bound.reconstruction(images, noise),
-            bound.prior(u),
-            bound.diffusion(denoise, path, u, steps, generator),
+            variational.reconstruction(images, noise),
+            variational.prior(u),
+            variational.diffusion(denoise, path, u, steps, generator),
             cost,
             u[0].numel(),
         )
@@ -152,7 +152,7 @@ class GaussianModel(nn.Module):
     def likelihood(
         self, images: Tensor, generator: torch.Generator, samples: int = 1, tolerance: float = 1e-5
     ) -> Likelihood:
-        """The likelihood of the probability-flow ODE, see :func:`mulanzip.gaussian.likelihood.likelihood`.
+        """The likelihood of the probability-flow ODE, see :func:`mulanzip.gaussian.flow.likelihood`.
 
         The context is sampled once, and its cost is in it.
         """
@@ -160,8 +160,8 @@ class GaussianModel(nn.Module):
         subsets = self.contexts(images)
         context = None if subsets is None else subsets.sample(generator)
         denoise, path = self.given((u.shape[2], u.shape[3]), context)
-        found = likelihood.likelihood(denoise, path, u, generator, samples, tolerance)
-        return found if subsets is None else replace(found, bits=found.bits + bound.bits(subsets.cost[:, None]))
+        found = flow.likelihood(denoise, path, u, generator, samples, tolerance)
+        return found if subsets is None else replace(found, bits=found.bits + variational.bits(subsets.cost[:, None]))
 
     @torch.no_grad()
     def sample(self, count: int, size: tuple[int, int], steps: int, generator: torch.Generator) -> Tensor:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from mulanzip.errors import MulanzipError
-from mulanzip.gaussian.bound import Denoise, bits
 from mulanzip.gaussian.process import GAMMA_MIN, LEVELS, diffused, sigma
 from mulanzip.gaussian.schedule import Path
+from mulanzip.gaussian.variational import Denoise, bits
 
 #: Half a cell of the grid of values, in standard deviations of the noise in ``z_0``: where dequantisation ends.
 TRUNCATION = math.exp(-GAMMA_MIN / 2) / LEVELS
