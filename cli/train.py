@@ -27,15 +27,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Noise: erasure, for models that compress, or Gaussian as in MULAN, learned on tiles of 32x32.",
 )
-@click.option("--hours", default=2.0, show_default=True, help="Time to train; learning rates end at zero.")
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Time to train; learning rates end at zero.",
+)
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size); erasure only.",
 )
-@click.option("--channels", default=64, show_default=True, help="Width of the network.")
+@click.option("--channels", type=click.IntRange(1, 1024), default=64, show_default=True, help="Width of the network.")
 @click.option(
-    "--blocks", type=int, help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]"
+    "--blocks",
+    type=click.IntRange(1, 32),
+    help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]",
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")

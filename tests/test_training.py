@@ -17,7 +17,7 @@ from PIL import Image
 
 import mulanzip
 from mulanzip.architecture import PASSES, UNIT, Config
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, UnreadableImageError, UnsupportedImageError
 from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
@@ -200,7 +200,10 @@ def test_the_command_trains_resumes_and_exports(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no images"):
+    with pytest.raises(UnreadableImageError, match="no images"):
+        load_images([tmp_path])
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(UnreadableImageError, match=r"broken\.png"):
         load_images([tmp_path])
 
 
@@ -225,7 +228,7 @@ def test_patches_have_the_sizes_of_their_levels() -> None:
 
 
 def test_images_too_small_for_a_patch_are_refused() -> None:
-    with pytest.raises(ValueError, match="smaller than"):
+    with pytest.raises(UnsupportedImageError, match="smaller than"):
         Patches([smooth(5, 5)], 512, np.random.default_rng(0))
 
 
