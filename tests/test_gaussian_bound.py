@@ -111,10 +111,10 @@ def test_with_few_steps_schedules_differ_and_more_steps_are_better() -> None:
 def test_the_ode_has_the_analytic_likelihood(kind: str) -> None:
     path = random_schedule(kind, 1).path((4, 4))
     # All directions in turn as probes: their mean is the divergence itself.
-    u = draw(2).repeat_interleave(N, 0)
-    noise = torch.randn((2, *SHAPE), generator=torch.Generator().manual_seed(3)).double().repeat_interleave(N, 0)
+    u = draw(1).repeat_interleave(N, 0)
+    noise = torch.randn((1, *SHAPE), generator=torch.Generator().manual_seed(3)).double().repeat_interleave(N, 0)
     z = diffused(u, torch.tensor(GAMMA_MIN, dtype=torch.float64), noise)
-    probe = (math.sqrt(N) * torch.eye(N, dtype=torch.float64)).repeat(2, 1).view(-1, *SHAPE)
+    probe = (math.sqrt(N) * torch.eye(N, dtype=torch.float64)).view(-1, *SHAPE)
     found, evaluations = log_density(field().denoise, path, z, probe, 1e-4)
     error = (found - start_log_density(z)) * LOG2E / N
     assert float(error.mean()) == pytest.approx(0, abs=0.005)
@@ -124,7 +124,7 @@ def test_the_ode_has_the_analytic_likelihood(kind: str) -> None:
 def test_one_random_probe_per_image_has_no_bias() -> None:
     path = random_schedule("linear", 0).path((4, 4))
     generator = torch.Generator().manual_seed(3)
-    u = draw(200)
+    u = draw(100)
     z = diffused(u, torch.tensor(GAMMA_MIN, dtype=torch.float64), torch.randn(u.shape, generator=generator).double())
     probe = torch.randint(0, 2, u.shape, generator=generator).double() * 2 - 1
     error = (log_density(field().denoise, path, z, probe, 1e-3)[0] - start_log_density(z)) * LOG2E / N

@@ -317,3 +317,34 @@ def test_the_lattice_costs_on_the_gaussian_field_what_the_docs_say() -> None:
     assert gaps == pytest.approx({1: 1.610, 2: 0.657, 3: 0.265, 7: 0.009}, abs=0.001)
     shared, own = (float(fields.gap(fields.learned(4, columns, 60, 0))) for columns in (1, 64))
     assert own < shared < gaps[1]
+
+
+def test_processes_are_compared_run_by_run(tmp_path: Path) -> None:
+    processes = load_script(ROOT / "benchmarks" / "noise_processes.py")
+    (tmp_path / "data").mkdir()
+    Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
+    (tmp_path / processes.ERASURE).write_text('{"bits_per_dim": 3.5, "tiles": 8}')
+    arguments = [str(tmp_path / "data"), "--validation", str(tmp_path / "data"), "-o", str(tmp_path), "--budget", "2"]
+    arguments += ["--steps", "inf,4", "--tiles", "8", "--ode-tiles", "0", "--seeds", "2", "--processes"]
+    runner = CliRunner()
+    first = runner.invoke(processes.main, [*arguments, "linear"], catch_exceptions=False)
+    assert first.exit_code == 0
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")}
+    assert len(list(tmp_path.glob(f"linear-*/{processes.RESULT}"))) == 4
+    again = runner.invoke(processes.main, [*arguments, "linear"], catch_exceptions=False)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/*")} == times
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert lines[2].startswith("| linear | ")
+    assert lines[2].count("±") == 3
+    assert "3.500" in lines[-1]
+    assert again.output.strip().endswith(lines[-1])
+    with Image.open(tmp_path / "processes.png") as picture:
+        assert picture.width > 400
+
+
+def test_a_linear_probe_tells_what_features_say() -> None:
+    probe = load_script(ROOT / "benchmarks" / "context_probe.py")
+    images, labels = probe.digits(8)
+    assert images.shape == (1797, 8, 8, 3)
+    assert probe.accuracy(np.eye(10)[labels[:200]], labels[:200]) == 1
+    assert probe.accuracy(np.zeros((200, 1)), labels[:200]) < 0.3

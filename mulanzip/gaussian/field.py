@@ -29,7 +29,9 @@ class Field:
     def posterior(self, precision: Tensor) -> Tensor:
         """Covariances ``(..., n, n)`` once each pixel was seen with so much precision, ``(..., n)``."""
         # (C^-1 + L)^-1 = (I + C L)^-1 C: precisions may be zero.
-        found: Tensor = torch.linalg.solve(self._seen(precision), self.covariance)
+        seen = self._seen(precision)
+        # Expanded, for n of them would be taken for a batch of vectors.
+        found: Tensor = torch.linalg.solve(seen, self.covariance.expand_as(seen))
         return found
 
     def _seen(self, precision: Tensor) -> Tensor:
