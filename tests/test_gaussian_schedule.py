@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mulanzip.gaussian.model import PROCESSES, GaussianModel
 from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, alpha, gained, sigma, to_unit, to_values
-from mulanzip.gaussian.schedule import FLOOR, RANGE, LinearSchedule, PolynomialSchedule, ScalarSchedule, Schedule
+from mulanzip.gaussian.schedule import FLOOR, GAIN, RANGE, LinearSchedule, PolynomialSchedule, ScalarSchedule, Schedule
 
 BITS = 6
 KINDS = ("linear", "scalar", "multivariate", "adaptive")
@@ -21,7 +21,7 @@ def random_schedule(kind: str, seed: int, strength: float = 1.0) -> Schedule:
     kinds = {"linear": LinearSchedule, "scalar": ScalarSchedule, "multivariate": PolynomialSchedule}
     schedule = PolynomialSchedule(BITS) if kind == "adaptive" else kinds[kind]()
     for parameter in schedule.parameters():
-        parameter.data += strength * torch.randn(parameter.shape)
+        parameter.data += strength / (1 if kind == "scalar" else GAIN) * torch.randn(parameter.shape)
     return schedule.requires_grad_(False).double()
 
 

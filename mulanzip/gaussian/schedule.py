@@ -22,6 +22,9 @@ FLOOR = 0.01
 COLOURS = 3
 #: Coefficients may differ along both axes like so many cosines, and within a repeated cell of so many pixels a side.
 WAVES, CELL = 4, 4
+#: Coefficients are so many times their weights: at rates that suit networks they would be too slow for noise that
+#: comes in one step of few.
+GAIN = 10.0
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class PolynomialSchedule(Schedule):
         super().__init__()
         outputs = 3 * COLOURS * (WAVES * WAVES + CELL * CELL)
         # A little disorder: subpixels that start alike would have the same gradient for long.
-        self.bias = nn.Parameter(0.02 * torch.randn(outputs))
+        self.bias = nn.Parameter(0.02 / GAIN * torch.randn(outputs))
         self.network: nn.Module | None = None
         if bits:
             last = nn.Linear(self.HIDDEN, outputs, bias=False)
@@ -128,7 +131,7 @@ class PolynomialSchedule(Schedule):
                 weights = weights + self.network(context)
         basis = _basis(*size).to(weights)
         with torch.autocast(basis.device.type, enabled=False):
-            raw = weights.view(-1, len(basis)) @ basis.flatten(1)
+            raw = GAIN * weights.view(-1, len(basis)) @ basis.flatten(1)
         a, b, d = raw.view(-1, 3, COLOURS, *size).unbind(1)
         return a, b, 1e-3 + F.softplus(d + math.log(math.e - 1))
 
