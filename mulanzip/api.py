@@ -16,7 +16,7 @@ from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.picture import CHANNELS, Picture
+from mulanzip.picture import Picture
 from mulanzip.planes import from_coding_order, to_coding_order
 from mulanzip.preview import SCALES
 from mulanzip.progress import Progress, part_of
@@ -219,7 +219,7 @@ def decode_picture(
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
-        limits.require(2 * header.height * header.width * CHANNELS[header.mode])
+        limits.require(2 * header.height * header.width * header.channels)
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
     else:
         from mulanzip.adaptation import for_file
@@ -227,10 +227,10 @@ def decode_picture(
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
-        samples = grids[level].height * grids[level].width * CHANNELS[header.mode]
+        samples = grids[level].height * grids[level].width * header.channels
         runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples, limits)
         runtime = for_file(runtime, file)
-        shape = (header.height, header.width, CHANNELS[header.mode])
+        shape = (header.height, header.width, header.channels)
         schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
         pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress, level=level)
         if header.mode is Mode.RGB:

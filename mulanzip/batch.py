@@ -17,7 +17,6 @@ from mulanzip.errors import CorruptFileError, LimitError, MulanzipError
 from mulanzip.files import STREAM, SUFFIX, FileResult
 from mulanzip.imageio import reader
 from mulanzip.output_file import OutputExistsError
-from mulanzip.picture import CHANNELS
 
 Report = Callable[[Path, OSError], None]
 
@@ -267,7 +266,7 @@ def memory_needed(threads: int, job: Job) -> int:
         header = Header.unpack(start) if start.startswith(container.SIGNATURE) else None
     except (MulanzipError, OSError):
         return 0
-    samples = header.width * header.height * CHANNELS[header.mode] if header else reader.count_samples(job.source)
+    samples = header.width * header.height * header.channels if header else reader.count_samples(job.source)
     return memory.coding_bytes(samples, threads) if samples else 0
 
 

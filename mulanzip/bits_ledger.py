@@ -13,7 +13,7 @@ from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
 from mulanzip.lattice import segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.picture import CHANNELS, Picture
+from mulanzip.picture import Picture
 from mulanzip.planes import from_coding_order
 
 
@@ -70,7 +70,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     prior = runtime.model.prior
     found = context_in(file, prior)
     runtime = runtime.adapted(found)
-    pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
+    pixels = np.zeros((header.height, header.width, header.channels), dtype=np.uint8)
     schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
     entries = []
     if found is not None:

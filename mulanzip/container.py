@@ -12,7 +12,9 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
@@ -43,6 +45,18 @@ class Mode(IntEnum):
     RGBA = 3
     PALETTE = 4
     BILEVEL = 5
+    BANDS = 6
+
+
+#: Samples per pixel by mode; palette images hold indices, the header says how many bands there are.
+CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
+#: Bands of an image at most.
+MAX_BANDS = 255
+#: Modes that may have more than 8 bits per sample, and those that may have signed ones then.
+_DEEP_MODES = (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA, Mode.BANDS)
+SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
+#: Bit of the depth that says that samples are signed.
+_SIGNED = 128
 
 
 class Coding(IntEnum):
@@ -60,6 +74,9 @@ class Header:
         model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
         schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.picture.pixel_hash`).
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
     """
 
     mode: Mode
@@ -69,10 +86,21 @@ class Header:
     schedule: int
     model_id: bytes
     pixel_hash: bytes
+    depth: int = 8
+    signed: bool = False
+    bands: int = 0
 
     @property
-    def depth(self) -> int:
-        return 1 if self.mode is Mode.BILEVEL else 8
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.bands or CHANNELS[self.mode]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        if self.depth <= 8:
+            return np.dtype(np.uint8)
+        return np.dtype(np.int16 if self.signed else np.uint16)
 
     def pack(self) -> bytes:
         levels = len(level_grids(self.height, self.width)) if self.coding is Coding.MODEL else 0
@@ -81,14 +109,14 @@ class Header:
             SIGNATURE,
             VERSION,
             self.mode,
-            self.depth,
+            self.depth | _SIGNED * self.signed,
             self.coding,
             self.width,
             self.height,
             levels,
             tile_log2,
             self.schedule,
-            0,
+            self.bands,
             self.model_id,
             self.pixel_hash,
         )
@@ -109,24 +137,37 @@ class Header:
             raise UnsupportedVersionError(f"the file has format version {data[8]}; this mulanzip reads {VERSION}")
         if not _crc_is_right(data):
             raise CorruptFileError("the header is damaged (its checksum is wrong)")
-        (_, _, mode, _, coding, width, height, _, _, schedule, reserved, model_id, pixel_hash) = _HEADER.unpack(
+        (_, _, mode, depth, coding, width, height, _, _, schedule, bands, model_id, pixel_hash) = _HEADER.unpack(
             data[: _HEADER.size]
         )
-        if reserved or mode not in list(Mode) or coding not in list(Coding) or schedule >= len(SCHEDULE_NAMES):
+        signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
+        is_known = mode in list(Mode) and coding in list(Coding) and schedule < len(SCHEDULE_NAMES)
+        if not is_known or not _may_be(Mode(mode), depth, signed, bands):
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
         if not width or not height:
             raise CorruptFileError("the header says that the image has no pixels")
         if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
             raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
-        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash)
+        header = cls(
+            Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands
+        )
         if header.coding is Coding.STORED and (any(model_id) or schedule):
             raise CorruptFileError("the header of a stored image names a model")
-        if header.coding is Coding.MODEL and header.mode not in (Mode.GRAY, Mode.RGB):
+        if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
             raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
-        # Depth, number of levels and tile size follow from the rest.
+        # Number of levels and tile size follow from the rest.
         if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
             raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
         return header
+
+
+def _may_be(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
+    """Whether there are such images."""
+    if bands and mode is not Mode.BANDS or not bands and mode is Mode.BANDS:
+        return False
+    if 8 < depth <= 16:
+        return mode in SIGNED_MODES if signed else mode in _DEEP_MODES
+    return not signed and depth == (1 if mode is Mode.BILEVEL else 8)
 
 
 def _crc_is_right(data: bytes) -> bool:

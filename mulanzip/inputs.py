@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mulanzip.architecture import MEAN_BITS, UNIT
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.lattice import A, D, H, V
 
 # Reciprocals by number of terms: mean = sum * table[count] >> bits.
@@ -32,42 +33,54 @@ def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def input_planes(cells: Tensor, known: Tensor) -> Tensor:
+def sample_type(grain: Grain) -> torch.dtype:
+    """Of cells: sums of samples times fixed-point factors must fit."""
+    return torch.int32 if grain.is_plain else torch.int64
+
+
+def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
     """Input of the denoiser.
 
     Args:
-        cells: int32 ``(B, 4, C, h, w)``, 0..255, phases A, H, V, D; C = 3 colours.
+        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``grain``, phases A, H, V, D; C = 3 colours.
         known: bool ``(B, 4, h, w)``; values that are not known have no influence.
 
     Returns:
         uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
-        ``max(0, m - value)`` with ``m`` the mean of the known A in the 3x3 neighbourhood, then
-        ``m // 4``, then :data:`UNIT` where a phase is known.
+        ``max(0, m - value)`` in levels, with ``m`` the mean of the known A in the 3x3 neighbourhood; then
+        ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
-    mask = known.to(torch.int32)
+    cells = cells << grain.up
+    mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
     difference = (cells - mean[:, None]) * mask[:, :, None]
+    above, below = difference.clamp(min=0), (-difference).clamp(min=0)
+    if grain.is_plain:
+        brightness = mean >> 2
+    else:
+        above, below = ((side >> grain.down).clamp_(max=255) for side in (above, below))
+        brightness = (mean << 6) // (grain.count << grain.up)
     return torch.cat(
         (
-            difference.clamp(min=0).view(b, 12, h, w).to(torch.uint8),
-            (-difference).clamp(min=0).view(b, 12, h, w).to(torch.uint8),
-            (mean >> 2).to(torch.uint8),
+            above.view(b, 12, h, w).to(torch.uint8),
+            below.view(b, 12, h, w).to(torch.uint8),
+            brightness.to(torch.uint8),
             (mask * UNIT).to(torch.uint8),
         ),
         1,
     )
 
 
-def base_prediction(cells: Tensor, known: Tensor, phase: int) -> Tensor:
-    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS``.
+def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIGHT_BIT) -> Tensor:
+    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` levels.
 
     Args:
         cells, known: as for :func:`input_planes`; phase: ``H``, ``V`` or ``D``.
 
     Returns:
-        int32 ``(B, C, h, w)``, 0..255 * 2**MEAN_BITS.
+        int32 ``(B, C, h, w)``.
     """
     near = {
         H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
@@ -80,7 +93,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int) -> Tensor:
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
-    return total * _QUARTER[count][:, None] >> 15 - MEAN_BITS
+    return (total * _QUARTER[count][:, None] << grain.up >> 15 - MEAN_BITS + grain.down).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor]:
@@ -88,7 +101,7 @@ def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int]
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])
     for phase, rows, columns in neighbours:
-        mask = known[:, phase].to(torch.int32)
+        mask = known[:, phase].to(cells.dtype)
         total += _moved(cells[:, phase] * mask[:, None], rows, columns)
         count += _moved(mask, rows, columns)
     return total, count

@@ -22,6 +22,7 @@ import numpy as np
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
 from mulanzip.timings import timed
 
@@ -49,14 +50,18 @@ TABLE_HALF = 12 * _TABLE_STEPS
 #: Fractional bits of the inverse scales.
 _INVERSE_BITS = 8
 _WEIGHT_ONE = 1 << 12
+#: Steps between two entries of the logistic table, for samples that are finer than levels.
+_FINE_BITS = 8
 #: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
 #: Subpixels whose decisions are taken together; their numbers fit in a processor's cache.
 #: Part of the format: it decides the order of decisions.
 CHUNK = 8192
-#: Values around the mean that are tried first; a power of two.  Part of the format.
+#: Levels around the mean that are tried first; a power of two.  Part of the format.
 _WINDOW_PLANES = 4
 WINDOW = 1 << _WINDOW_PLANES
+#: The window has this many bits at least, where a step is several levels.
+_LEAST_WINDOW_PLANES = 2
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = 4 << COUPLING_BITS
 #: Mixture means are clamped this many levels outside 0..255.
@@ -157,7 +162,74 @@ class Mixture:
         return below
 
 
+class FineMixture:
+    """The same for samples of any grain: in 64 bits, and between the entries of the logistic table.
+
+    Attributes:
+        total: int64 ``(N,)``, the mass of all values.
+    """
+
+    def __init__(
+        self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain
+    ):
+        self._weights = weights
+        self._slope = slope
+        self._offset = offset
+        self._logistic = logistic
+        self._grain = grain
+        self._bits = _INVERSE_BITS + grain.down
+        # All floors together weigh what they do in plain samples.
+        self._floor = (256 * _FLOOR << _FINE_BITS) // grain.count
+        self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + grain.count * self._floor
+
+    @classmethod
+    def build(
+        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, grain: Grain
+    ) -> tuple[FineMixture, np.ndarray]:
+        """Mixtures, and their means rounded down to samples (int32 ``(N,)``, may be out of range).
+
+        Args: as for :meth:`Mixture.build`.
+        """
+        unit = 1 << MEAN_BITS
+        weights = tables.weight.take(logits.max(0) - logits, mode="clip").astype(np.int64)
+        inverse = tables.inverse_scale.take(scales, mode="clip").astype(np.int64)
+        top = (grain.count - 1) * unit << grain.up >> grain.down
+        means = np.clip(means.astype(np.int64), -_MEAN_MARGIN * unit, top + _MEAN_MARGIN * unit) << grain.down
+        centre = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + grain.up
+        bits = _INVERSE_BITS + grain.down
+        offset = (TABLE_HALF << bits) - (means + (unit // 2 << grain.up)) * inverse
+        return cls(weights, inverse * unit << grain.up, offset, tables.logistic, grain), centre.astype(np.int32)
+
+    def select(self, indices: np.ndarray) -> FineMixture:
+        """Only some subpixels."""
+        parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
+        return FineMixture(*parts, self._logistic, self._grain)
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass below values ``edge`` (int32 ``(N,)``, 0 and more), out of :attr:`total`: int64 ``(N,)``."""
+        index = self._slope * edge + self._offset
+        np.clip(index, 0, (2 * TABLE_HALF << self._bits) - 1, out=index)
+        entry = index >> self._bits
+        share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
+        low = self._logistic.take(entry).astype(np.int64)
+        mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
+        below: np.ndarray = (mass * self._weights).sum(0) + edge * np.int64(self._floor)
+        return np.where(edge < self._grain.count, below * (edge > 0), self.total)
+
+
 _Cdf = Callable[[np.ndarray], np.ndarray]
+
+
+def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Grain) -> np.ndarray:
+    """Code ``count`` samples that are equally likely: ``(count,)``; high bytes first where they have two.
+
+    Args:
+        values: when encoding.
+    """
+    if grain.count <= 256:
+        return coder.flat(values, count)
+    high = coder.flat(None if values is None else values >> 8, count).astype(np.uint16)
+    return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
 
 
 class _Search:
@@ -214,7 +286,9 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return ratio
 
 
-def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None) -> np.ndarray:
+def _code_values(
+    mixture: Mixture | FineMixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None, grain: Grain
+) -> np.ndarray:
     """Code subpixels: is the value in the window around the mean?  Then bisect the window, or the rest.
 
     Args:
@@ -224,12 +298,14 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
     Returns:
         int32 ``(N,)``, the values.
     """
+    planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
+    size = 1 << planes
     with timed("tables"):
-        low = np.clip(centre - WINDOW // 2, 0, 256 - WINDOW)
-        high = low + np.int32(WINDOW)
+        low = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
+        high = low + np.int32(size)
         mass_low = mixture.cdf(low) * (low > 0)
         mass_high = mixture.cdf(high)
-        mass_high += (mixture.total - mass_high) * (high > 255)
+        mass_high += (mixture.total - mass_high) * (high >= grain.count)
         window = mass_high - mass_low
         probability = _ratio(window, mixture.total)
         known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
@@ -237,7 +313,7 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
         inside = coder.code(probability, known).astype(np.int32)
     search = _Search(coder, low, mass_low, mass_high)
     offsets = None if values is None else values - low
-    found = search.run(_WINDOW_PLANES, mixture.cdf, offsets, inside)
+    found = search.run(planes, mixture.cdf, offsets, inside)
     outside = np.flatnonzero(inside == 0)
     if not len(outside):
         return found
@@ -251,31 +327,32 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
 
     zeros = np.zeros(len(outside), dtype=np.int32)
     search = _Search(coder, zeros, zeros, rest.total - window)
-    found[outside] = search.run(8, cdf, None if values is None else values[outside], None)
+    found[outside] = search.run(grain.planes, cdf, None if values is None else values[outside], None)
     return found
 
 
 class MixtureCoder:
     """Codes the subpixels of a phase: first colour, second given the first, third given both."""
 
-    def __init__(self, tables: Tables, coder: BitCoder, colours: int = COLOURS):
+    def __init__(self, tables: Tables, coder: BitCoder, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
         """``colours`` is 3, or 1 for gray: then only the first colour is coded."""
         self._tables = tables
         self._coder = coder
         self._colours = colours
+        self._grain = grain
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """Code the ``n`` cells of ``prediction``, :data:`CHUNK` at a time.
 
         Args:
             prediction: the denoiser's integers.
-            truth: uint8 ``(n, colours)`` when encoding, None when decoding.
+            truth: ``(n, colours)`` when encoding, None when decoding.
 
         Returns:
-            uint8 ``(n, colours)``.
+            the samples, ``(n, colours)``.
         """
         count = prediction.base.shape[1]
-        values = np.empty((count, self._colours), dtype=np.uint8)
+        values = np.empty((count, self._colours), dtype=self._grain.dtype)
         for start in range(0, count, CHUNK):
             part = slice(start, min(count, start + CHUNK))
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
@@ -293,10 +370,16 @@ class MixtureCoder:
                 couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
                 # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
                 shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
-                mixture, centre = Mixture.build(
-                    self._tables, shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift)
-                )
+                parameters = (shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift))
+                mixture, centre = self._mixture(*parameters)
             known = None if truth is None else truth[:, colour].astype(np.int32)
-            coded = _code_values(mixture, centre, self._coder, known)
+            coded = _code_values(mixture, centre, self._coder, known, self._grain)
             values[:, colour] = coded
-            offsets[colour] = (coded << MEAN_BITS) - base[colour]
+            offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+
+    def _mixture(
+        self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
+    ) -> tuple[Mixture | FineMixture, np.ndarray]:
+        if self._grain.is_plain:
+            return Mixture.build(self._tables, logits, scales, means)
+        return FineMixture.build(self._tables, logits, scales, means, self._grain)

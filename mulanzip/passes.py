@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, PASSES, Config
-from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.grain import EIGHT_BIT, Grain
+from mulanzip.inputs import base_prediction, input_planes, sample_type
 from mulanzip.prediction import Prediction
 
 
@@ -18,6 +19,8 @@ class PassPredictor(ABC):
     """Predicts the phases of a step, given the features of passes and the parameters of colours."""
 
     config: Config
+    #: Of the samples in cells.
+    grain: Grain = EIGHT_BIT
 
     @abstractmethod
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
@@ -46,7 +49,7 @@ class PassPredictor(ABC):
         """One step: the passes that predict ``phases``.
 
         Args:
-            cells: uint8 ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
+            cells: samples of ``grain``, ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
             window: the rows and columns of cells whose predictions are wanted.
             phases: which phases to predict.
             level: lattice level of the cells.
@@ -56,9 +59,9 @@ class PassPredictor(ABC):
             a :class:`Prediction` for each of ``phases``, and features of the first pass for the next step.
         """
         level_class = self.config.level_class(level)
-        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
+        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(sample_type(self.grain))
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        planes = input_planes(cell_tensor, known_tensor)
+        planes = input_planes(cell_tensor, known_tensor, self.grain)
         if first is None or phases & set(PASSES[0]):
             first = self.features(planes, 0, level_class, None)
         predictions = {}
@@ -69,7 +72,8 @@ class PassPredictor(ABC):
             rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
             for phase in members:
                 if phase in phases:
-                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                    base = base_prediction(cell_tensor, known_tensor, phase, self.grain)
+                    base = base[0, :, window[0], window[1]]
                     head = partial(self.head, phase=phase, level_class=level_class)
                     predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
         return predictions, first

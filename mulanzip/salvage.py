@@ -28,7 +28,7 @@ from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES, Schedule
-from mulanzip.picture import CHANNELS, Picture
+from mulanzip.picture import Picture
 from mulanzip.planes import from_coding_order
 from mulanzip.progress import Progress
 from mulanzip.walk import level_view
@@ -198,7 +198,7 @@ def salvage(
         losses: list[Loss] = []
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
-        shape = (header.height, header.width, CHANNELS[header.mode])
+        shape = (header.height, header.width, header.channels)
         info = registry.by_id(header.model_id, model)
         runtime = api.open_for_coding(info, device, threads, 2 * shape[0] * shape[1] * shape[2], limits)
         # Without its context, where that is lost, no segment has the right hash.
@@ -308,7 +308,7 @@ def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[byte
 
 
 def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
-    limits.require(2 * header.height * header.width * CHANNELS[header.mode])
+    limits.require(2 * header.height * header.width * header.channels)
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
             return stored_form.restore(part.chunk.payload, header.mode, header.width, header.height)

@@ -18,7 +18,7 @@ from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import MODES, PILLOW_MODES, from_pillow, to_pillow
 from mulanzip.memory import Limits
-from mulanzip.picture import CHANNELS, Picture, check_size
+from mulanzip.picture import Picture, check_size
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"

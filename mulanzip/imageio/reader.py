@@ -16,7 +16,7 @@ from mulanzip.imageio import metadata, pillow_limits, png, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.picture import CHANNELS, Picture, check_size
+from mulanzip.picture import Picture, check_size
 
 #: Formats whose 8-bit images Pillow reads at full precision.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
