@@ -17,7 +17,6 @@ from mulanzip.lattice import level_grids
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import Picture
-from mulanzip.planes import from_coding_order, to_coding_order
 from mulanzip.preview import SCALES
 from mulanzip.progress import Progress, part_of
 
@@ -29,6 +28,15 @@ _MAX_METADATA = 1 << 28
 #: Samples of an image that is tried both ways, whatever it looks like.
 _SMALL = 1 << 14
 _MODEL_MODES = (Mode.GRAY, Mode.RGB)
+
+
+def _is_for_model(picture: Picture) -> bool:
+    return picture.mode in _MODEL_MODES or picture.is_deep or picture.mode is Mode.BANDS
+
+
+def _is_tried_both_ways(picture: Picture) -> bool:
+    """Whether a stored form costs next to no time, or has a chance."""
+    return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
 
 
 def encode(
@@ -45,8 +53,8 @@ def encode(
     """Compress an image.
 
     Args:
-        array: uint8 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
-            RGBA, or bool ``(H, W)``.
+        array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
+            RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
         model: name of a shipped model, or path of a model file.
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
@@ -133,21 +141,15 @@ def encode_picture(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
     coded = None
-    if picture.mode in _MODEL_MODES:
+    if _is_for_model(picture):
         coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, limits, progress)
-    if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
-        height, width = picture.pixels.shape[:2]
-        header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
+    if coded is None or (stored and _is_tried_both_ways(picture)):
+        header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
         alternative = header, [Chunk(STORED, stored_form.store(picture))]
         if coded is None or _size(alternative[1]) < _size(coded[1]):
             coded = alternative
     header, chunks = coded
     return Container(header, (*metadata, *chunks)).pack()
-
-
-def _is_small(picture: Picture) -> bool:
-    """Whether a stored form costs next to no time to try."""
-    return picture.pixels.size <= _SMALL
 
 
 def _size(chunks: list[Chunk]) -> int:
@@ -165,37 +167,42 @@ def _encode_with_model(
     limits: Limits,
     progress: Progress | None,
 ) -> tuple[Header, list[Chunk]]:
-    from mulanzip.adaptation import find_context
-    from mulanzip.codec import encode_segments
-    from mulanzip.context import encode as encode_context
+    from mulanzip.group_codec import encode_groups
 
     info = registry.find(model)
-    height, width, channels = picture.pixels.shape
-    runtime = open_for_coding(info, device, threads, picture.pixels.size, limits)
-    planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
+    height, width = picture.pixels.shape[:2]
+    runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
     share = fit_share(steps, height, width)
-    if context is None:
-        context = find_context(planes, runtime, SCHEDULES[schedule], steps, part_of(progress, 0, share))
-    chunks = []
-    if context is not None and context.any():
-        chunks.append(Chunk(CONTEXT, encode_context(context, runtime.model.prior)))
-        runtime = runtime.adapted(context)
-    payloads = encode_segments(planes, runtime, SCHEDULES[schedule], part_of(progress, share, 1))
-    number = SCHEDULE_NAMES.index(schedule)
-    header = Header(picture.mode, Coding.MODEL, width, height, number, info.model_id, picture.pixel_hash())
-    return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
+    chunks = encode_groups(picture, runtime, SCHEDULES[schedule], context, steps, share, progress)
+    return _header(picture, Coding.MODEL, SCHEDULE_NAMES.index(schedule), info.model_id), chunks
+
+
+def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) -> Header:
+    height, width = picture.pixels.shape[:2]
+    return Header(
+        picture.mode,
+        coding,
+        width,
+        height,
+        schedule,
+        model_id,
+        picture.pixel_hash(),
+        depth=picture.depth,
+        signed=picture.is_signed,
+        bands=picture.bands,
+    )
 
 
 def open_for_coding(
-    info: registry.ModelInfo, device: str, threads: int | None, samples: int, limits: Limits = NO_LIMITS
+    info: registry.ModelInfo, device: str, threads: int | None, size: int, limits: Limits = NO_LIMITS
 ) -> Runtime:
-    """The model, ready to code an image of so many samples.
+    """The model, ready to code an image of so many bytes.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    limits.require(memory.coding_bytes(samples, threads or cores.available()))
+    limits.require(memory.coding_bytes(size, threads or cores.available()))
     from mulanzip.exact.runtime import open_runtime
 
     return open_runtime(info.path, device, threads)
@@ -219,23 +226,17 @@ def decode_picture(
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
-        limits.require(2 * header.height * header.width * header.channels)
-        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
+        limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
+        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header)
     else:
-        from mulanzip.adaptation import for_file
-        from mulanzip.codec import decode_segments
+        from mulanzip.group_codec import decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
-        samples = grids[level].height * grids[level].width * header.channels
-        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples, limits)
-        runtime = for_file(runtime, file)
-        shape = (header.height, header.width, header.channels)
-        schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
-        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress, level=level)
-        if header.mode is Mode.RGB:
-            pixels = from_coding_order(pixels)
-    picture = Picture(header.mode, pixels, palette, metadata)
+        size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
+        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
+        pixels = decode_groups(file, runtime, progress, level=level)
+    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])

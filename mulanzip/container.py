@@ -148,9 +148,7 @@ class Header:
             raise CorruptFileError("the header says that the image has no pixels")
         if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
             raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
-        header = cls(
-            Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands
-        )
+        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands)
         if header.coding is Coding.STORED and (any(model_id) or schedule):
             raise CorruptFileError("the header of a stored image names a model")
         if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
@@ -193,8 +191,9 @@ class Chunk:
 SEGMENT = b"SEGM"
 STORED = b"STOR"
 CONTEXT = b"CTXT"
+VALUES = b"VALS"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, VALUES, END)
 
 
 @dataclass(frozen=True)
@@ -293,12 +292,15 @@ def chunk_between(data: bytes, position: int, end: int) -> Chunk:
 
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     kinds = [c.kind for c in chunks]
-    expected = {SEGMENT: 0, STORED: 1}
-    if header.coding is Coding.MODEL:
-        expected = {SEGMENT: len(segments(header.height, header.width)), STORED: 0}
-    for kind, count in expected.items():
-        if kinds.count(kind) != count:
-            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")
+    is_coded = header.coding is Coding.MODEL
+    is_deep = is_coded and header.depth > 8
+    segments_at_most = header.channels * len(segments(header.height, header.width)) if is_coded else 0
+    expected = {STORED: range(1 - is_coded, 2 - is_coded), VALUES: range(is_deep, 1 + is_deep)}
+    # Exactly how many segments, the values in use decide.
+    expected[SEGMENT] = range(segments_at_most + 1)
+    for kind, counts in expected.items():
+        if kinds.count(kind) not in counts:
+            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
     if header.coding is Coding.STORED and CONTEXT in kinds:
         raise CorruptFileError("a stored image has a context")
     others = [kind for kind in kinds if kind not in expected]

@@ -6,6 +6,8 @@ numbers on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,11 +21,26 @@ _NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.
 _QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
 
 
+#: The nearest pixels of a phase: phase, row, column.
+_NEAR = {
+    H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
+    V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
+    D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
+}
+
+
 def _box3(x: Tensor) -> Tensor:
     """Sum over the 3x3 neighbourhood, zeros outside."""
     x = F.pad(x, (1, 1, 1, 1))
     x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
     return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+
+
+def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int) -> Tensor:
+    """Minimum or maximum over the 3x3 neighbourhood."""
+    x = F.pad(x, (1, 1, 1, 1), value=outside)
+    x = pick(pick(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+    return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
 
 
 def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
@@ -82,18 +99,34 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIG
     Returns:
         int32 ``(B, C, h, w)``.
     """
-    near = {
-        H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
-        V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
-        D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
-    }[phase]
-    total, count = _gather(cells, known, near)
+    total, count = _gather(cells, known, _NEAR[phase])
     if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
         diagonal = _gather(cells, known, ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1)))
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
     return (total * _QUARTER[count][:, None] << grain.up >> 15 - MEAN_BITS + grain.down).to(torch.int32)
+
+
+def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
+    """What the surroundings of a phase are where they are all the same: int32 ``(B, C, h, w)``, else -1.
+
+    The surroundings are the known ones of A in the 3x3 neighbourhood, and the nearest known pixels.
+
+    Args:
+        cells, known, phase: as for :func:`base_prediction`.
+    """
+    nothing = 1 << 20
+    mask = known[:, A, None]
+    low = _extreme3(torch.where(mask, cells[:, A], nothing), torch.minimum, nothing)
+    high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
+    for near, rows, columns in _NEAR[phase]:
+        if near != A:
+            at = _moved(known[:, near], rows, columns)[:, None]
+            value = _moved(cells[:, near], rows, columns)
+            low = torch.where(at, torch.minimum(low, value), low)
+            high = torch.where(at, torch.maximum(high, value), high)
+    return torch.where(low == high, low, -1).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor]:

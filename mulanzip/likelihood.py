@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
@@ -62,6 +63,8 @@ _WINDOW_PLANES = 4
 WINDOW = 1 << _WINDOW_PLANES
 #: The window has this many bits at least, where a step is several levels.
 _LEAST_WINDOW_PLANES = 2
+#: Values are told apart from those of their surroundings where one of so many differs at most.
+_LEAST_RARITY = 16
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = 4 << COUPLING_BITS
 #: Mixture means are clamped this many levels outside 0..255.
@@ -169,9 +172,7 @@ class FineMixture:
         total: int64 ``(N,)``, the mass of all values.
     """
 
-    def __init__(
-        self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain
-    ):
+    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain):
         self._weights = weights
         self._slope = slope
         self._offset = offset
@@ -331,6 +332,45 @@ def _code_values(
     return found
 
 
+def _code_flat_places(coder: BitCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """Code where values are those of their surroundings, which are all the same.
+
+    A byte says how often they are not.  It pays for itself where that is rare, as in the background of medical
+    images; a denoiser cannot be that sure.
+
+    Args:
+        coded: int32 ``(n,)``, values of the surroundings, -1 where they differ.
+        known: the values when encoding.
+
+    Returns:
+        indices of the subpixels that are still to be coded.
+    """
+    with timed("tables"):
+        flat = np.flatnonzero(coded >= 0)
+        if not len(flat):
+            return np.arange(len(coded))
+        misses = None if known is None else (known[flat] != coded[flat]).astype(np.int64)
+        code = None if misses is None else np.array([_rarity(int(misses.sum()), len(flat))])
+    with timed("coder"):
+        rarity = int(coder.flat(code, 1)[0])
+        if not rarity:
+            return np.arange(len(coded))
+        # Eighths of a power of two, between which it is linear.
+        probability = (16 - rarity % 8 << PROBABILITY_BITS - 4) >> rarity // 8
+        missed = coder.code(np.full(len(flat), probability), misses)
+    remaining = coded < 0
+    remaining[flat] = missed
+    return np.flatnonzero(remaining)
+
+
+def _rarity(misses: int, count: int) -> int:
+    """The byte for so many misses: 0 where they are too frequent."""
+    if _LEAST_RARITY * misses > count:
+        return 0
+    # With half a miss more, as there may be none.
+    return min(127, int(8 * np.log2(count / (misses + 0.5))))
+
+
 class MixtureCoder:
     """Codes the subpixels of a phase: first colour, second given the first, third given both."""
 
@@ -362,20 +402,39 @@ class MixtureCoder:
         features, base = prediction.features[part], prediction.base[:, part]
         offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
         for colour in range(self._colours):
-            before = offsets[:colour]
-            with timed("network"):
-                shapes, means = prediction.head(features, before, colour)
-            with timed("tables"):
-                mixtures = len(shapes) // 2
-                couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
-                # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
-                shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
-                parameters = (shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift))
-                mixture, centre = self._mixture(*parameters)
             known = None if truth is None else truth[:, colour].astype(np.int32)
-            coded = _code_values(mixture, centre, self._coder, known, self._grain)
+            if prediction.flat is None:
+                coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known)
+            else:
+                coded = prediction.flat[colour, part].copy()
+                rest = _code_flat_places(self._coder, coded, known)
+                if len(rest):
+                    some = None if known is None else known[rest]
+                    before = np.ascontiguousarray(offsets[:colour, rest])
+                    parts = (features[rest], base[colour, rest], before, colour, some)
+                    coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
             offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+
+    def _code_colour(
+        self,
+        prediction: Prediction,
+        features: Tensor,
+        base: np.ndarray,
+        before: np.ndarray,
+        colour: int,
+        known: np.ndarray | None,
+    ) -> np.ndarray:
+        """Code ``n`` subpixels of a colour by their mixtures: int32 ``(n,)``."""
+        with timed("network"):
+            shapes, means = prediction.head(features, before, colour)
+        with timed("tables"):
+            mixtures = len(shapes) // 2
+            couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
+            # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
+            shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
+            mixture, centre = self._mixture(shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
+        return _code_values(mixture, centre, self._coder, known, self._grain)
 
     def _mixture(
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray

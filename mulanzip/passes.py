@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mulanzip.architecture import COLOURS, PASSES, Config
 from mulanzip.grain import EIGHT_BIT, Grain
-from mulanzip.inputs import base_prediction, input_planes, sample_type
+from mulanzip.inputs import base_prediction, flat_values, input_planes, sample_type
 from mulanzip.prediction import Prediction
 
 
@@ -75,5 +75,9 @@ class PassPredictor(ABC):
                     base = base_prediction(cell_tensor, known_tensor, phase, self.grain)
                     base = base[0, :, window[0], window[1]]
                     head = partial(self.head, phase=phase, level_class=level_class)
-                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
+                    flat = None
+                    if not self.grain.is_plain:
+                        flat = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                        flat = flat.reshape(COLOURS, -1).numpy()
+                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), flat, head)
         return predictions, first

@@ -34,11 +34,13 @@ class Prediction:
     Attributes:
         features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` levels.
+        flat: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit samples.
         head: gives the parameters, colour by colour.
     """
 
     features: Tensor
     base: np.ndarray
+    flat: np.ndarray | None
     head: ColourHead
 
     def select(self, mask: np.ndarray) -> Prediction:
@@ -46,4 +48,5 @@ class Prediction:
         if mask.all():
             return self
         indices = np.flatnonzero(mask)
-        return Prediction(self.features[indices], self.base[:, indices], self.head)
+        flat = None if self.flat is None else self.flat[:, indices]
+        return Prediction(self.features[indices], self.base[:, indices], flat, self.head)
