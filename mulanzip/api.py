@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
-from mulanzip.container import CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.container import CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
@@ -18,7 +18,7 @@ from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import Picture
 from mulanzip.preview import SCALES
-from mulanzip.progress import Progress, part_of
+from mulanzip.progress import Progress
 
 if TYPE_CHECKING:
     from mulanzip.exact.runtime import Runtime

@@ -59,6 +59,32 @@ SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
 _SIGNED = 128
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What an image's samples are.
+
+    Attributes:
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
+    """
+
+    mode: Mode
+    depth: int
+    signed: bool = False
+    bands: int = 0
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.depth > 8
+
+    def __str__(self) -> str:
+        name = self.mode.name.lower().replace("_", "+")
+        sign = "signed " if self.signed else ""
+        return f"{sign}{self.depth}-bit {name}" if self.is_deep else name
+
+
 class Coding(IntEnum):
     """How they are stored."""
 
@@ -89,6 +115,10 @@ class Header:
     depth: int = 8
     signed: bool = False
     bands: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.mode, self.depth, self.signed, self.bands)
 
     @property
     def channels(self) -> int:
@@ -161,7 +191,7 @@ class Header:
 
 def _may_be(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
     """Whether there are such images."""
-    if bands and mode is not Mode.BANDS or not bands and mode is Mode.BANDS:
+    if bool(bands) != (mode is Mode.BANDS):
         return False
     if 8 < depth <= 16:
         return mode in SIGNED_MODES if signed else mode in _DEEP_MODES

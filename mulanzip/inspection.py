@@ -12,12 +12,12 @@ from mulanzip.errors import ModelError
 from mulanzip.imageio import png_original
 from mulanzip.imageio.metadata import KINDS
 from mulanzip.noise import SCHEDULE_NAMES
-from mulanzip.picture import CHANNELS
 
 _PARTS = {
     SEGMENT: "segments",
     container.STORED: "stored image",
     container.CONTEXT: "context",
+    container.VALUES: "values in use",
     png_original.KIND: "original file",
 }
 
@@ -27,7 +27,7 @@ class FileInfo:
     """Facts about a file.
 
     Attributes:
-        width, height: in pixels; depth: bits per sample.
+        width, height: in pixels; channels: samples per pixel; depth: bits per sample, signed or not.
         size: bytes of the whole file; bpsp: bits per subpixel.
         coding: ``MODEL`` or ``STORED``.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
@@ -38,7 +38,9 @@ class FileInfo:
     mode: Mode
     width: int
     height: int
+    channels: int
     depth: int
+    signed: bool
     size: int
     coding: Coding
     schedule: str
@@ -50,7 +52,7 @@ class FileInfo:
 
     @property
     def bpsp(self) -> float:
-        return 8 * self.size / (self.width * self.height * CHANNELS[self.mode])
+        return 8 * self.size / (self.width * self.height * self.channels)
 
 
 def info(path: str | os.PathLike[str]) -> FileInfo:
@@ -82,7 +84,9 @@ def describe(file: Container, size: int) -> FileInfo:
         mode=header.mode,
         width=header.width,
         height=header.height,
+        channels=header.channels,
         depth=header.depth,
+        signed=header.signed,
         size=size,
         coding=header.coding,
         schedule=SCHEDULE_NAMES[header.schedule],

@@ -77,7 +77,7 @@ class PassPredictor(ABC):
                     head = partial(self.head, phase=phase, level_class=level_class)
                     flat = None
                     if not self.grain.is_plain:
-                        flat = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
-                        flat = flat.reshape(COLOURS, -1).numpy()
+                        values = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                        flat = values.reshape(COLOURS, -1).numpy()
                     predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), flat, head)
         return predictions, first

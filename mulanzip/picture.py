@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mulanzip.container import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Mode
+from mulanzip.container import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
 from mulanzip.errors import LimitError, UnsupportedImageError
 
 _MODE_BY_CHANNELS = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
@@ -54,6 +54,10 @@ class Picture:
         if self.pixels.dtype == np.uint8:
             return 1 if self.mode is Mode.BILEVEL else 8
         return self.bits
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.mode, self.depth, self.is_signed, self.bands)
 
     @property
     def is_deep(self) -> bool:

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from mulanzip.coder import BitCounter
 from mulanzip.codec import walk_segment
+from mulanzip.coder import BitCounter
 from mulanzip.exact.runtime import Runtime
 from mulanzip.grain import SHIFTS
 from mulanzip.lattice import Segment, level_grids, tiles

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 
 from mulanzip import api, container
-from mulanzip.container import SIGNATURE, Mode
+from mulanzip.container import CHANNELS, SIGNATURE, Mode
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import MODES, PILLOW_MODES, from_pillow, to_pillow

@@ -56,6 +56,18 @@ def join(kind: bytes, payload: bytes) -> bytes:
     return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
 
 
+def bare(data: bytes) -> bytes:
+    """The pixels of a PNG file: without other chunks, which readers may heed."""
+    position, kept = len(SIGNATURE), [SIGNATURE]
+    while position + OVERHEAD <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + OVERHEAD + length
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
+
+
 def bit_depth(file: BinaryIO) -> int:
     """Bits per sample of a PNG file; leaves the file where it is."""
     position = file.tell()
@@ -174,8 +186,7 @@ def encode_samples(pixels: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    data: bytes = imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9)
-    return data
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9))
 
 
 def _by_pillow(picture: Picture) -> bytes:

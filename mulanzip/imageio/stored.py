@@ -40,8 +40,7 @@ def _webp_source(picture: Picture) -> Image.Image | None:
 
 def _jpeg_xl(pixels: np.ndarray) -> bytes:
     """``(H, W)``, or ``(H, W, 2 to 4)``."""
-    data: bytes = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1)
-    return data
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
 
 
 def _flat_shape(header: Header) -> tuple[int, ...]:

@@ -95,8 +95,8 @@ def code_length(
     """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
     ``-log2 P(x)`` with ``P(x) = sum_k w_k [F_k(x + 1/2) - F_k(x - 1/2)]``, ``F_k`` logistic CDFs
-    whose tails are folded into the least and the largest sample; half a level stands for half a step of ``grain``.  The mean of the second colour depends linearly on the
-    first one, that of the third on both.
+    whose tails are folded into the least and the largest sample, and 1/2 is half a step of samples.  The mean of
+    the second colour depends linearly on the first one, that of the third on both.
 
     Args:
         outputs: per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means, couplings.
