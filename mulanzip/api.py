@@ -227,7 +227,7 @@ def decode_picture(
     palette, level = b"", 0
     if header.coding is Coding.STORED:
         limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
-        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header)
+        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     else:
         from mulanzip.group_codec import decode_groups
 

@@ -79,6 +79,23 @@ class Kind:
         """Whether samples have more than 8 bits."""
         return self.depth > 8
 
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.bands or CHANNELS[self.mode]
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that are coded together: three colours, and everything else alone."""
+        return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        if not self.is_deep:
+            return np.dtype(np.uint8)
+        return np.dtype(np.int16 if self.signed else np.uint16)
+
     def __str__(self) -> str:
         name = self.mode.name.lower().replace("_", "+")
         sign = "signed " if self.signed else ""
@@ -123,14 +140,12 @@ class Header:
     @property
     def channels(self) -> int:
         """Samples per pixel."""
-        return self.bands or CHANNELS[self.mode]
+        return self.kind.channels
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the array that the image is."""
-        if self.depth <= 8:
-            return np.dtype(np.uint8)
-        return np.dtype(np.int16 if self.signed else np.uint16)
+        return self.kind.dtype
 
     def pack(self) -> bytes:
         levels = len(level_grids(self.height, self.width)) if self.coding is Coding.MODEL else 0
@@ -323,11 +338,14 @@ def chunk_between(data: bytes, position: int, end: int) -> Chunk:
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     kinds = [c.kind for c in chunks]
     is_coded = header.coding is Coding.MODEL
-    is_deep = is_coded and header.depth > 8
-    segments_at_most = header.channels * len(segments(header.height, header.width)) if is_coded else 0
-    expected = {STORED: range(1 - is_coded, 2 - is_coded), VALUES: range(is_deep, 1 + is_deep)}
-    # Exactly how many segments, the values in use decide.
-    expected[SEGMENT] = range(segments_at_most + 1)
+    has_values = is_coded and header.kind.is_deep
+    most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
+    expected = {
+        # The values in use say which planes have no segments, as all their samples are the same.
+        SEGMENT: range(0 if has_values else most, most + 1),
+        STORED: range(not is_coded, 1 + (not is_coded)),
+        VALUES: range(has_values, 1 + has_values),
+    }
     for kind, counts in expected.items():
         if kinds.count(kind) not in counts:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")

@@ -65,6 +65,7 @@ WINDOW = 1 << _WINDOW_PLANES
 _LEAST_WINDOW_PLANES = 2
 #: Values are told apart from those of their surroundings where one of so many differs at most.
 _LEAST_RARITY = 16
+_MAX_RARITY = 127
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = 4 << COUPLING_BITS
 #: Mixture means are clamped this many levels outside 0..255.
@@ -355,12 +356,16 @@ def _code_flat_places(coder: BitCoder, coded: np.ndarray, known: np.ndarray | No
         rarity = int(coder.flat(code, 1)[0])
         if not rarity:
             return np.arange(len(coded))
-        # Eighths of a power of two, between which it is linear.
-        probability = (16 - rarity % 8 << PROBABILITY_BITS - 4) >> rarity // 8
+        probability = _miss_probability(rarity)
         missed = coder.code(np.full(len(flat), probability), misses)
     remaining = coded < 0
     remaining[flat] = missed
     return np.flatnonzero(remaining)
+
+
+def _miss_probability(rarity: int) -> int:
+    """What a byte of 1 to 127 stands for, out of ``2**PROBABILITY_BITS``: eight steps for each halving."""
+    return (16 - rarity % 8 << PROBABILITY_BITS - 4) >> rarity // 8
 
 
 def _rarity(misses: int, count: int) -> int:
@@ -368,7 +373,8 @@ def _rarity(misses: int, count: int) -> int:
     if _LEAST_RARITY * misses > count:
         return 0
     # With half a miss more, as there may be none.
-    return min(127, int(8 * np.log2(count / (misses + 0.5))))
+    wanted = (2 * misses + 1 << PROBABILITY_BITS) // (2 * count)
+    return next(r for r in range(_MAX_RARITY, -1, -1) if _miss_probability(r) >= wanted or not r)
 
 
 class MixtureCoder:

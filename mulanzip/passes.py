@@ -79,5 +79,5 @@ class PassPredictor(ABC):
                     if not self.grain.is_plain:
                         values = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
                         flat = values.reshape(COLOURS, -1).numpy()
-                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), flat, head)
+                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, flat)
         return predictions, first

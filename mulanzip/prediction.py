@@ -34,14 +34,14 @@ class Prediction:
     Attributes:
         features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` levels.
-        flat: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit samples.
         head: gives the parameters, colour by colour.
+        flat: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit samples.
     """
 
     features: Tensor
     base: np.ndarray
-    flat: np.ndarray | None
     head: ColourHead
+    flat: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
         """Only the cells where ``mask`` (bool ``(h, w)``) holds."""
@@ -49,4 +49,4 @@ class Prediction:
             return self
         indices = np.flatnonzero(mask)
         flat = None if self.flat is None else self.flat[:, indices]
-        return Prediction(self.features[indices], self.base[:, indices], flat, self.head)
+        return Prediction(self.features[indices], self.base[:, indices], self.head, flat)

@@ -306,7 +306,7 @@ def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple
     limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
-            return stored_form.restore(part.chunk.payload, header)
+            return stored_form.restore(part.chunk.payload, header.kind, header.width, header.height)
     raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
 
 

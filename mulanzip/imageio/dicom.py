@@ -58,7 +58,8 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
     try:
         pixels = np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom raises whatever comes.
-        raise UnreadableImageError(f"pydicom cannot decode the pixels: {_first_line(error)}") from None
+        hint = "pydicom cannot decode the pixels (pip install pylibjpeg[all] teaches it more formats)"
+        raise UnreadableImageError(f"{hint}: {_first_line(error)}") from None
     return _picture(pixels, kind, size, stored), _notes(dataset, kind)
 
 

@@ -9,7 +9,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Header, Mode
+from mulanzip.container import Kind, Mode
 from mulanzip.errors import CorruptFileError
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
@@ -43,11 +43,11 @@ def _jpeg_xl(pixels: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
 
 
-def _flat_shape(header: Header) -> tuple[int, ...]:
+def _flat_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
     """The shape that pixels are stored in: bands lie one below the other."""
-    if header.mode is Mode.BANDS:
-        return header.bands * header.height, header.width
-    return (header.height, header.width, header.channels)[: 2 if header.channels == 1 else 3]
+    if kind.mode is Mode.BANDS:
+        return kind.bands * height, width
+    return (height, width, kind.channels)[: 2 if kind.channels == 1 else 3]
 
 
 def _flattened(picture: Picture) -> np.ndarray:
@@ -60,13 +60,13 @@ def _flattened(picture: Picture) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def _unflattened(stored: np.ndarray, header: Header) -> np.ndarray:
+def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.ndarray:
     """The inverse of :func:`_flattened`: ``(H, W, channels)``."""
-    if header.mode is Mode.BANDS:
-        stored = stored.reshape(header.bands, header.height, header.width).transpose(1, 2, 0)
-    if header.signed:
+    if kind.mode is Mode.BANDS:
+        stored = stored.reshape(kind.bands, height, width).transpose(1, 2, 0)
+    if kind.signed:
         stored = (stored.astype(np.int32) - (1 << 15)).astype(np.int16)
-    return np.ascontiguousarray(stored.reshape(header.height, header.width, header.channels))
+    return np.ascontiguousarray(stored.reshape(height, width, kind.channels))
 
 
 def store(picture: Picture) -> bytes:
@@ -95,43 +95,40 @@ def looks_drawn(picture: Picture) -> bool:
     return bool(repeats.mean() > _DRAWN_SHARE)
 
 
-def restore(data: bytes, header: Header) -> tuple[np.ndarray, bytes]:
+def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarray, bytes]:
     """Pixels ``(H, W, channels)`` and palette from a stored form.
 
     Raises:
         CorruptFileError: if it is damaged or contradicts the header.
     """
+    mode = kind.mode
     try:
-        if data.startswith(_JPEG_XL) and header.mode not in (Mode.PALETTE, Mode.BILEVEL):
-            return _decoded(imagecodecs.jpegxl_decode, data, header), b""
-        if header.depth > 8 or header.mode is Mode.BANDS:
-            return _decoded(imagecodecs.png_decode, data, header), b""
-        pixels, palette = _restore_by_pillow(data, header)
+        if data.startswith(_JPEG_XL) and mode not in (Mode.PALETTE, Mode.BILEVEL):
+            return _decoded(imagecodecs.jpegxl_decode, data, kind, width, height), b""
+        if kind.is_deep or mode is Mode.BANDS:
+            return _decoded(imagecodecs.png_decode, data, kind, width, height), b""
+        with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
+            if image.size != (width, height) or not _may_hold(image, mode):
+                raise CorruptFileError("the stored image contradicts the header")
+            image.load()
+            palette = bytes(image.getpalette("RGB") or b"") if mode is Mode.PALETTE else b""
+            if image.format == "WEBP":
+                pixels = np.asarray(image.convert(_WEBP_MODES[mode]))[..., _WEBP_CHANNELS[mode]]
+            else:
+                pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, -1)
     except (CorruptFileError, MemoryError):
         raise
     except Exception as error:  # Pillow and imagecodecs raise whatever comes.
         raise CorruptFileError(f"the stored image is damaged: {error}") from None
-    if header.mode is Mode.PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE):
+    if mode is Mode.PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE):
         raise CorruptFileError("the palette of the stored image is damaged")
     return np.ascontiguousarray(pixels), palette
 
 
-def _decoded(decode: Callable[..., np.ndarray], data: bytes, header: Header) -> np.ndarray:
+def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
     """By imagecodecs, which compares what a file promises with the array that is to hold it, before the work."""
-    stored = np.zeros(_flat_shape(header), dtype=np.uint8 if header.depth == 8 else np.uint16)
-    return _unflattened(decode(data, out=stored, numthreads=1), header)
-
-
-def _restore_by_pillow(data: bytes, header: Header) -> tuple[np.ndarray, bytes]:
-    mode = header.mode
-    with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
-        if image.size != (header.width, header.height) or not _may_hold(image, mode):
-            raise CorruptFileError("the stored image contradicts the header")
-        image.load()
-        palette = bytes(image.getpalette("RGB") or b"") if mode is Mode.PALETTE else b""
-        if image.format == "WEBP":
-            return np.asarray(image.convert(_WEBP_MODES[mode]))[..., _WEBP_CHANNELS[mode]], palette
-        return np.asarray(image, dtype=np.uint8).reshape(header.height, header.width, -1), palette
+    stored = np.zeros(_flat_shape(kind, width, height), dtype=np.uint16 if kind.is_deep else np.uint8)
+    return _unflattened(decode(data, out=stored, numthreads=1), kind, width, height)
 
 
 def _may_hold(image: Image.Image, mode: Mode) -> bool:

@@ -17,6 +17,7 @@ from mulanzip.picture import Picture, check_size
 
 _UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2
 _REDUCED, _MASK = 1, 4
+_NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour", PHOTOMETRIC.MINISWHITE: "gray with white at 0"}
 _ICC, _XMP = 34675, 700
 _PER_INCH = {2: 1.0, 3: 2.54}
 _LOSSY = {COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_LOSSY, COMPRESSION.WEBP}
@@ -69,8 +70,8 @@ def _mode(page: TiffPage, pages: int) -> Mode:
     if _PREMULTIPLIED in extra:
         raise UnsupportedImageError("premultiplied alpha is not supported yet")
     if kind not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
-        name = getattr(kind, "name", str(kind))
-        raise UnsupportedImageError(f"TIFF images of photometric {name} are not supported yet (MINISBLACK and RGB are)")
+        name = _NAMES.get(int(kind), getattr(kind, "name", f"number {kind}"))
+        raise UnsupportedImageError(f"TIFF files of this kind are not supported yet: {name} (gray and RGB are)")
     if page.dtype not in (np.uint8, np.uint16, np.int16) or page.imagedepth > 1:
         raise UnsupportedImageError(
             f"TIFF samples of type {page.dtype} are not supported yet (integers to 16 bits are)"

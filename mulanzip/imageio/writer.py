@@ -33,6 +33,8 @@ class _Format:
     signed: bool = False
 
     def holds(self, kind: Kind) -> bool:
+        if self.name == "NPY" and 0 < kind.bands <= len(_CHANNELS) and not kind.signed:
+            return False  # Arrays of so few bands are gray or colours.
         return kind.mode in (self.deep if kind.is_deep else self.modes) and (self.signed or not kind.signed)
 
 
