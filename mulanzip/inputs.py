@@ -68,7 +68,8 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
         ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
-    cells = cells << grain.up
+    if grain.up:
+        cells = cells << grain.up
     mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
@@ -105,7 +106,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIG
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
-    return (total * _QUARTER[count][:, None] << grain.up >> 15 - MEAN_BITS + grain.down).to(torch.int32)
+    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + grain.shift).to(torch.int32)
 
 
 def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:

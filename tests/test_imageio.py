@@ -29,6 +29,8 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import WRITERS, write_picture
 from mulanzip.picture import MAX_PALETTE, Picture, check_size
 
+#: Suffixes, and modes with up to 8 bits per sample that Pillow knows.
+EIGHT_BIT = [(suffix, mode) for suffix, form in WRITERS.items() for mode in sorted(form.modes - {Mode.BANDS})]
 SIZES = [(1, 1), (1, 40), (31, 1), (13, 17)]
 
 
@@ -130,9 +132,7 @@ class TestPixels:
             assert original.tobytes() == copy.tobytes()
             assert original.getpalette() == copy.getpalette()
 
-    @pytest.mark.parametrize(
-        ("suffix", "mode"), [(s, m) for s, f in WRITERS.items() for m in sorted(f.modes - {Mode.BANDS})]
-    )
+    @pytest.mark.parametrize(("suffix", "mode"), EIGHT_BIT)
     def test_every_format_keeps_the_modes_that_it_is_said_to(self, suffix: str, mode: Mode, tmp_path: Path) -> None:
         names = {Mode.BILEVEL: "1", Mode.GRAY: "L", Mode.GRAY_ALPHA: "LA", Mode.PALETTE: "P"}
         picture, _ = read_picture(saved(tmp_path, pillow_image(names.get(mode, mode.name)), "a.png"))
@@ -174,8 +174,9 @@ class TestPixels:
         assert metadata.EXIF not in picture.metadata
         assert_same(restored(Picture(picture.mode, picture.pixels, picture.palette), tmp_path), picture_only(picture))
 
-    def test_alpha_that_is_opaque_everywhere(self) -> None:
+    def test_alpha_that_is_opaque_everywhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """WebP drops it."""
+        monkeypatch.setattr(stored, "_jpeg_xl", lambda pixels: bytes(1 << 20))
         pixels = smooth(40, 40, 4)
         pixels[..., 3] = 255
         picture = Picture(Mode.RGBA, pixels)
@@ -505,9 +506,10 @@ class TestTiff:
     @pytest.mark.parametrize(
         ("bits", "photometric", "tags", "pixels", "message"),
         [
-            ([16, 16, 16], 2, {}, bytes(6), "16-bit"),
-            ([16], 1, {}, bytes(2), "16-bit"),
-            ([12], 1, {}, bytes(2), "12-bit"),
+            ([32], 1, {}, bytes(4), "32-bit"),
+            ([16], 0, {}, bytes(2), "white at 0"),
+            ([16, 16, 16, 16], 5, {}, bytes(8), "CMYK"),
+            ([16, 16, 16, 16], 2, {338: (3, [1])}, bytes(8), "premultiplied alpha"),
             ([32], 1, {339: (3, [3])}, bytes(4), "floating-point"),
             ([16], 1, {339: (3, [3])}, bytes(2), "floating-point"),
             ([8], 1, {339: (3, [2])}, bytes(1), "signed"),
@@ -515,7 +517,6 @@ class TestTiff:
             ([8, 8, 8], 8, {}, bytes(3), "Lab"),
             ([8, 8, 8], 6, {}, bytes(3), "YCbCr"),
             ([8, 8, 8, 8], 2, {338: (3, [0])}, bytes(4), "4 samples per pixel"),
-            ([8, 8], 1, {338: (3, [0])}, bytes(2), "2 samples per pixel"),
             ([8, 8, 8, 8], 2, {338: (3, [1])}, bytes(4), "premultiplied alpha"),
             ([8, 8], 1, {338: (3, [1])}, bytes(2), "premultiplied alpha"),
             ([8], 3, {320: (3, [0x1234] * 768)}, bytes(1), "palettes of 16-bit colours"),
@@ -539,19 +540,12 @@ class TestTiff:
 class TestRefused:
     """Nothing that Pillow would change in silence gets through."""
 
-    @pytest.mark.parametrize(("colour", "channels"), [(0, 1), (4, 2), (2, 3), (6, 4)])
-    def test_png_of_16_bits(self, colour: int, channels: int, tmp_path: Path) -> None:
-        path = tmp_path / "a.png"
-        path.write_bytes(png_file(1, 1, 16, colour, bytes(1 + 2 * channels)))
-        with pytest.raises(UnsupportedImageError, match="16-bit samples are not supported"):
-            read_picture(path)
-
     @pytest.mark.parametrize(
         ("data", "message"),
         [
-            (b"P5 1 1 65535\n\1\2", "16-bit"),
-            (b"P5 1 1 1023\n\1\2", "10-bit"),
-            (b"P6 1 1 4095\n\1\2\1\2\1\2", "12-bit"),
+            (b"P5 1 1 1000\n\1\2", "maximum 1000"),
+            (b"P6 1 1 65534\n\1\2\1\2\1\2", "maximum 65534"),
+            (b"P5 1 1 65535\n\1\2\3", "behind the first"),
             (b"P2 1 1 65535\n300", "16-bit"),
             (b"P3 1 1 300\n300 1 2", "9-bit"),
             (b"P5 # comment\n1 1\n# more\n100\n\1", "maximum 100"),
@@ -742,8 +736,8 @@ class TestStoredForm:
             lambda: stored.restore(data, Kind(mode, 8), 5, 4),
             lambda: stored.restore(data, Kind(Mode.PALETTE, 8), 4, 5),
         ):
-            with pytest.raises(CorruptFileError, match="contradicts"):
-                wrong()
+            with pytest.raises(CorruptFileError, match=r"contradicts|damaged"):
+                stored.restore(data, *wrong)
 
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:

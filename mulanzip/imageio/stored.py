@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import imagecodecs
 import numpy as np
@@ -104,7 +105,7 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
     mode = kind.mode
     try:
         if data.startswith(_JPEG_XL) and mode not in (Mode.PALETTE, Mode.BILEVEL):
-            return _decoded(imagecodecs.jpegxl_decode, data, kind, width, height), b""
+            return _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height), b""
         if kind.is_deep or mode is Mode.BANDS:
             return _decoded(imagecodecs.png_decode, data, kind, width, height), b""
         with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
@@ -128,7 +129,10 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
 def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
     """By imagecodecs, which compares what a file promises with the array that is to hold it, before the work."""
     stored = np.zeros(_flat_shape(kind, width, height), dtype=np.uint16 if kind.is_deep else np.uint8)
-    return _unflattened(decode(data, out=stored, numthreads=1), kind, width, height)
+    try:
+        return _unflattened(decode(data, out=stored), kind, width, height)
+    except ValueError as error:
+        raise CorruptFileError(f"the stored image contradicts the header, or is damaged: {error}") from None
 
 
 def _may_hold(image: Image.Image, mode: Mode) -> bool:
