@@ -51,8 +51,10 @@ TABLE_HALF = 12 * _TABLE_STEPS
 #: Fractional bits of the inverse scales.
 _INVERSE_BITS = 8
 _WEIGHT_ONE = 1 << 12
-#: Steps between two entries of the logistic table, for samples that are finer than levels.
-_FINE_BITS = 8
+#: For samples that are finer than levels: steps between two entries of the logistic table, of which every 64th is
+#: used.  Between neighbours the table's own rounding would show.
+_FINE_BITS = 12
+_STRIDE_BITS = 6
 #: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
 #: Subpixels whose decisions are taken together; their numbers fit in a processor's cache.
@@ -179,7 +181,7 @@ class FineMixture:
         self._offset = offset
         self._logistic = logistic
         self._grain = grain
-        self._bits = _INVERSE_BITS + grain.down
+        self._bits = _INVERSE_BITS + grain.down + _STRIDE_BITS
         # All floors together weigh what they do in plain samples.
         self._floor = (256 * _FLOOR << _FINE_BITS) // grain.count
         self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + grain.count * self._floor
@@ -200,7 +202,8 @@ class FineMixture:
         centre = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + grain.up
         bits = _INVERSE_BITS + grain.down
         offset = (TABLE_HALF << bits) - (means + (unit // 2 << grain.up)) * inverse
-        return cls(weights, inverse * unit << grain.up, offset, tables.logistic, grain), centre.astype(np.int32)
+        logistic = tables.logistic[:: 1 << _STRIDE_BITS].astype(np.int64)
+        return cls(weights, inverse * unit << grain.up, offset, logistic, grain), centre.astype(np.int32)
 
     def select(self, indices: np.ndarray) -> FineMixture:
         """Only some subpixels."""
@@ -210,10 +213,10 @@ class FineMixture:
     def cdf(self, edge: np.ndarray) -> np.ndarray:
         """Mass below values ``edge`` (int32 ``(N,)``, 0 and more), out of :attr:`total`: int64 ``(N,)``."""
         index = self._slope * edge + self._offset
-        np.clip(index, 0, (2 * TABLE_HALF << self._bits) - 1, out=index)
+        np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._bits) - 1, out=index)
         entry = index >> self._bits
         share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
-        low = self._logistic.take(entry).astype(np.int64)
+        low = self._logistic.take(entry)
         mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
         below: np.ndarray = (mass * self._weights).sum(0) + edge * np.int64(self._floor)
         return np.where(edge < self._grain.count, below * (edge > 0), self.total)

@@ -732,10 +732,7 @@ class TestStoredForm:
     @pytest.mark.parametrize("mode", [Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA])
     def test_contradictions(self, mode: Mode) -> None:
         data = stored.store(Picture(Mode.RGBA, noise(5, 4, 4)))
-        for wrong in (
-            lambda: stored.restore(data, Kind(mode, 8), 5, 4),
-            lambda: stored.restore(data, Kind(Mode.PALETTE, 8), 4, 5),
-        ):
+        for wrong in ((Kind(mode, 8), 5, 4), (Kind(Mode.PALETTE, 8), 4, 5)):
             with pytest.raises(CorruptFileError, match=r"contradicts|damaged"):
                 stored.restore(data, *wrong)
 

@@ -349,7 +349,8 @@ def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, sh
     in_float = float(code_length(colours, base, fine, torch.ones(count), grain))
     counter = BitCounter()
     MixtureCoder(TABLES, counter, grain=grain).code_phase(prediction, fine.numpy().T.astype(np.uint16))
-    assert counter.bits == pytest.approx(in_float, rel=0.005)
+    # The table has no more than 16 bits in its tails.
+    assert counter.bits == pytest.approx(in_float, rel=0.01)
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
