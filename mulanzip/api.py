@@ -9,14 +9,14 @@ import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
 from mulanzip.container import CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
-from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
+from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import Picture
+from mulanzip.plan import Candidates
 from mulanzip.preview import SCALES
 from mulanzip.progress import Progress
 
@@ -46,6 +46,7 @@ def encode(
     effort: int = DEFAULT_EFFORT,
     context: str | np.ndarray | None = None,
     schedule: str = "default",
+    mu: float = DEFAULT_MU,
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
@@ -59,8 +60,10 @@ def encode(
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
             is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
-        schedule: order in which the denoiser reveals the pixels, one of
-            :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        schedule: order in which the denoiser reveals the pixels, one of :data:`mulanzip.noise.SCHEDULE_NAMES`;
+            or ``adaptive``: for each tile the one that costs least.
+        mu: with ``adaptive``, how many bits per cell (four pixels) the tile may grow for each evaluation of the
+            network that it saves the decoder.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: at most so many, all cores by default; the bytes are the same for any number.
         stored: keep the pixels as WebP or PNG where that is smaller than what the model gives; tried
@@ -81,6 +84,7 @@ def encode(
         effort=effort,
         context=context,
         schedule=schedule,
+        mu=mu,
         device=device,
         threads=threads,
         stored=stored,
@@ -126,6 +130,7 @@ def encode_picture(
     effort: int = DEFAULT_EFFORT,
     context: str | np.ndarray | None = None,
     schedule: str = "default",
+    mu: float = DEFAULT_MU,
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
@@ -135,14 +140,13 @@ def encode_picture(
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
     steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
     given = context if isinstance(context, np.ndarray) else None
-    if schedule not in SCHEDULES:
-        raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
+    choice = candidates(effort, schedule, mu)
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
     coded = None
     if _is_for_model(picture):
-        coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, limits, progress)
+        coded = _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
     if coded is None or (stored and _is_tried_both_ways(picture)):
         header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
         alternative = header, [Chunk(STORED, stored_form.store(picture))]
@@ -161,7 +165,7 @@ def _encode_with_model(
     model: str,
     context: np.ndarray | None,
     steps: int,
-    schedule: str,
+    choice: Candidates,
     device: str,
     threads: int | None,
     limits: Limits,
@@ -173,8 +177,8 @@ def _encode_with_model(
     height, width = picture.pixels.shape[:2]
     runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
     share = fit_share(steps, height, width)
-    chunks = encode_groups(picture, runtime, SCHEDULES[schedule], context, steps, share, progress)
-    return _header(picture, Coding.MODEL, SCHEDULE_NAMES.index(schedule), info.model_id), chunks
+    chunks, schedule = encode_groups(picture, runtime, choice, context, steps, share, progress)
+    return _header(picture, Coding.MODEL, schedule, info.model_id), chunks
 
 
 def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) -> Header:

@@ -11,7 +11,7 @@ from mulanzip.coder import BitCounter, BitDecoder
 from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, VALUES, Coding
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
-from mulanzip.group_codec import groups_of, schedule_of
+from mulanzip.groups import groups_of, plans_of
 from mulanzip.lattice import segments
 from mulanzip.picture import Picture
 
@@ -71,6 +71,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     found = context_in(file, prior)
     runtime = runtime.adapted(found)
     pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
+    plans = plans_of(file, groups)
     entries = []
     if found is not None:
         theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
@@ -88,7 +89,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         ):
             decoder = BitDecoder(payload[HASH_BYTES:])
             counter = BitCounter(decoder)
-            walk_segment(segment, indices, coder, schedule_of(header), counter, decoding=True)
+            walk_segment(segment, indices, coder, plans[number], counter, decoding=True)
             decoder.finish()
             if samples_hash(segment, indices) != payload[:HASH_BYTES]:
                 raise CorruptFileError(f"segment {index}{mark} does not decode to the right samples")

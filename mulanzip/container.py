@@ -18,7 +18,7 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
-from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.noise import MIXED, SCHEDULE_NAMES
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
 VERSION = 0
@@ -115,7 +115,7 @@ class Header:
 
     Attributes:
         model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
-        schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`, or :data:`mulanzip.noise.MIXED`.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.picture.pixel_hash`).
         depth: bits per sample, 1 to 16.
         signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
@@ -186,7 +186,8 @@ class Header:
             data[: _HEADER.size]
         )
         signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
-        is_known = mode in list(Mode) and coding in list(Coding) and schedule < len(SCHEDULE_NAMES)
+        is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
+        is_known = mode in list(Mode) and coding in list(Coding) and is_schedule
         if not is_known or not _may_be(Mode(mode), depth, signed, bands):
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
         if not width or not height:
@@ -236,9 +237,10 @@ class Chunk:
 SEGMENT = b"SEGM"
 STORED = b"STOR"
 CONTEXT = b"CTXT"
+SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, VALUES, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, SCHEDULES_CHUNK, VALUES, END)
 
 
 @dataclass(frozen=True)
@@ -338,13 +340,14 @@ def chunk_between(data: bytes, position: int, end: int) -> Chunk:
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     kinds = [c.kind for c in chunks]
     is_coded = header.coding is Coding.MODEL
-    has_values = is_coded and header.kind.is_deep
+    has_values, is_mixed = is_coded and header.kind.is_deep, header.schedule == MIXED
     most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
     expected = {
         # The values in use say which planes have no segments, as all their samples are the same.
         SEGMENT: range(0 if has_values else most, most + 1),
         STORED: range(not is_coded, 1 + (not is_coded)),
         VALUES: range(has_values, 1 + has_values),
+        SCHEDULES_CHUNK: range(is_mixed, 1 + is_mixed),
     }
     for kind, counts in expected.items():
         if kinds.count(kind) not in counts:

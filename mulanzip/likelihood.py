@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
-from mulanzip.coder import PROBABILITY_BITS, BitCoder
+from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
 from mulanzip.timings import timed
@@ -407,6 +407,9 @@ class MixtureCoder:
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
+    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        return _code_values(mixture, centre, self._coder, values, self._grain)
+
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
         offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
@@ -416,7 +419,7 @@ class MixtureCoder:
                 coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known)
             else:
                 coded = prediction.flat[colour, part].copy()
-                rest = _code_flat_places(self._coder, coded, known)
+                rest = self._code_flat(coded, known)
                 if len(rest):
                     some = None if known is None else known[rest]
                     before = np.ascontiguousarray(offsets[:colour, rest])
@@ -424,6 +427,9 @@ class MixtureCoder:
                     coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
             offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+
+    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        return _code_flat_places(self._coder, coded, known)
 
     def _code_colour(
         self,
@@ -443,7 +449,7 @@ class MixtureCoder:
             # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
             shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
             mixture, centre = self._mixture(shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
-        return _code_values(mixture, centre, self._coder, known, self._grain)
+        return self._code(mixture, centre, known)
 
     def _mixture(
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
@@ -451,3 +457,43 @@ class MixtureCoder:
         if self._grain.is_plain:
             return Mixture.build(self._tables, logits, scales, means)
         return FineMixture.build(self._tables, logits, scales, means, self._grain)
+
+
+class CodeLengths(MixtureCoder):
+    """Codes nothing, and says what each cell would take."""
+
+    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
+        self._counter = BitCounter()
+        super().__init__(tables, self._counter, colours, grain)
+        #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
+        self.phases: list[np.ndarray] = []
+        self._colour_bits: list[np.ndarray] = []
+        self._rest: np.ndarray | None = None
+
+    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
+        """See :meth:`MixtureCoder.code_phase`; adds to :attr:`phases`."""
+        values = super().code_phase(prediction, truth)
+        chunks = [
+            sum(self._colour_bits[i : i + self._colours]) for i in range(0, len(self._colour_bits), self._colours)
+        ]
+        self.phases.append(np.concatenate([np.zeros(0), *chunks]))
+        self._colour_bits = []
+        return values
+
+    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        flat, before = coded >= 0, self._counter.bits
+        self._rest = super()._code_flat(coded, known)
+        # Shared evenly, though the rare misses take most of it.
+        self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
+        return self._rest
+
+    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        assert values is not None
+        below = mixture.cdf(values) * (values > 0)
+        above = np.where(values < self._grain.count - 1, mixture.cdf(values + 1), mixture.total)
+        bits = np.log2(mixture.total / np.maximum(above - below, 1))
+        if self._rest is None:
+            self._colour_bits.append(bits)
+        else:
+            self._colour_bits[-1][self._rest] += bits
+        return values

@@ -24,3 +24,9 @@ def plane_groups(mode: Mode, channels: int) -> list[slice]:
     colours = 3 if mode in (Mode.RGB, Mode.RGBA) else 0
     first = [slice(0, colours)] if colours else []
     return first + [slice(i, i + 1) for i in range(colours, channels)]
+
+
+def planes_of(pixels: np.ndarray, channels: slice) -> np.ndarray:
+    """Pixels ``(H, W, channels)`` -> those of a group in coding order of colours, ``(H, W, C)``."""
+    part = pixels[..., channels]
+    return to_coding_order(part) if part.shape[2] == 3 else part

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import BinaryIO
 
 import numpy as np
@@ -23,13 +24,14 @@ from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.files import FileResult, restore_file
-from mulanzip.group_codec import groups_of, schedule_of
+from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.noise import Schedule
+from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import Picture
+from mulanzip.plan import Plan
 from mulanzip.progress import Progress, part_of
 from mulanzip.walk import level_view
 
@@ -345,6 +347,14 @@ def _candidates(parts: list[_Part], total: int) -> list[list[bytes]]:
 # The pixels.
 
 
+def _plans(file: Container, groups: list[Group]) -> list[list[Plan]]:
+    """The schedules of the tiles by group; where they are lost, every guess that is right for segments of one tile."""
+    try:
+        return [[plan] for plan in plans_of(file, groups)]
+    except CorruptFileError:
+        return [[Plan.uniform(name) for name in SCHEDULE_NAMES]] * len(groups)
+
+
 def _decode(
     file: Container, parts: list[_Part], runtime: Runtime, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
@@ -353,6 +363,7 @@ def _decode(
     geometry = segments(header.height, header.width)
     groups = groups_of(file, strict=False)
     candidates = _candidates(parts, groups[-1].segments.stop)
+    plans = _plans(file, groups)
     pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
     trusted = np.ones(pixels.shape[:2], dtype=bool)
     losses: list[Loss] = []
@@ -366,7 +377,7 @@ def _decode(
                 candidates[group.segments],
                 (*pixels.shape[:2], group.colours),
                 runtime.at(group.code.grain),
-                schedule_of(header),
+                plans[done],
                 part_of(progress, done / len(groups), (done + 1) / len(groups)),
             )
             group.restore(indices, pixels)
@@ -381,7 +392,7 @@ def _decode_group(
     candidates: list[list[bytes]],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    schedule: Schedule,
+    plans: list[Plan],
     progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
     """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.grain``."""
@@ -389,7 +400,7 @@ def _decode_group(
     trusted = np.zeros(shape[:2], dtype=bool)
     losses = []
     for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
-        if _fits(segment, payloads, pixels, trusted, runtime, schedule):
+        if _fits(segment, payloads, pixels, trusted, runtime, plans):
             _trust(segment, trusted)
         elif segment.is_base:
             raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
@@ -408,14 +419,14 @@ def _fits(
     pixels: np.ndarray,
     trusted: np.ndarray,
     runtime: Runtime,
-    schedule: Schedule,
+    plans: list[Plan],
 ) -> bool:
-    """Whether the segment's coarser pixels are known and one of the payloads decodes to its samples."""
+    """Whether the segment's coarser pixels are known and a payload decodes to its samples under one of the plans."""
     if not segment.is_base and not _context(segment.tiles[0], trusted).all():
         return False
-    for payload in payloads:
+    for payload, plan in product(payloads, plans):
         try:
-            decode_segment(segment, payload, pixels, runtime, schedule)
+            decode_segment(segment, payload, pixels, runtime, plan)
         except CorruptFileError:
             continue
         return True

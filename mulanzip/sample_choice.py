@@ -14,7 +14,7 @@ from mulanzip.coder import BitCounter
 from mulanzip.exact.runtime import Runtime
 from mulanzip.grain import SHIFTS
 from mulanzip.lattice import Segment, level_grids, tiles
-from mulanzip.noise import Schedule
+from mulanzip.plan import Plan
 from mulanzip.sample_code import SampleCode, pack, spanned, used_values
 
 #: Side in pixels of the crops, and how many there are across and down at most.
@@ -30,7 +30,7 @@ _REACH = 2
 _SPARSE = 0.9
 
 
-def choose_code(pixels: np.ndarray, runtime: Runtime, schedule: Schedule) -> SampleCode:
+def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
     """How to code some planes.
 
     Args:
@@ -47,7 +47,7 @@ def choose_code(pixels: np.ndarray, runtime: Runtime, schedule: Schedule) -> Sam
     def best(values: np.ndarray, shifts: range) -> tuple[float, SampleCode]:
         codes = [SampleCode(values, shift) for shift in shifts if shift in SHIFTS]
         listed = 8 * len(pack(codes[:1], pixels.dtype == np.int16))
-        costs = [size * _bits(code, crops, runtime, schedule) + listed for code in codes]
+        costs = [size * _bits(code, crops, runtime, plan) + listed for code in codes]
         return min(zip(costs, codes, strict=True), key=lambda pair: pair[0])
 
     found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
@@ -83,7 +83,7 @@ def _suggested_shift(crops: list[np.ndarray]) -> int:
     return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), SHIFTS[0]), SHIFTS[-1])
 
 
-def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, schedule: Schedule) -> float:
+def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Plan) -> float:
     """Code length of the finest levels of crops."""
     runtime = runtime.at(code.grain)
     counter = BitCounter()
@@ -92,5 +92,5 @@ def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, schedule:
             indices = code.to_indices(crop)
             for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
                 segment = Segment(tuple(tiles(grid)), is_base=False)
-                walk_segment(segment, indices, runtime, schedule, counter, decoding=False)
+                walk_segment(segment, indices, runtime, plan, counter, decoding=False)
     return counter.bits
