@@ -25,6 +25,7 @@ from mulanzip.inputs import base_prediction, flat_values, input_planes, sample_t
 from mulanzip.lattice import D, H, V
 from mulanzip.likelihood import CHUNK, FineMixture, Mixture, MixtureCoder, Tables, code_flat
 from mulanzip.picture import Picture
+from mulanzip.plan import Plan
 from mulanzip.prediction import Prediction
 from mulanzip.sample_choice import choose_code
 from mulanzip.sample_code import SampleCode
@@ -198,14 +199,12 @@ def test_a_sample_that_stands_for_nothing_is_damage() -> None:
 
 
 def test_gaps_between_values_and_the_level_are_chosen(runtime: Runtime) -> None:
-    from mulanzip.noise import SCHEDULES
-
     pixels = photo(96, 96, 1)[..., None].astype(np.uint16)
-    sparse = choose_code(pixels * 37 + 1000, runtime, SCHEDULES["default"])
+    sparse = choose_code(pixels * 37 + 1000, runtime, Plan.uniform("default"))
     assert len(sparse.values) <= 256
     assert set(sparse.values % 37) == {1000 % 37}
     assert abs(sparse.shift) <= 1
-    full = choose_code(deep(96, 96, bits=14)[..., None], runtime, SCHEDULES["default"])
+    full = choose_code(deep(96, 96, bits=14)[..., None], runtime, Plan.uniform("default"))
     assert 5 <= full.shift <= 7
 
 
