@@ -24,12 +24,12 @@ from mulanzip.cli import options
 def sample(model: str, count: int, output: Path, seed: int, steps: int, force: bool) -> None:
     """Draw images that a model makes up."""
     from mulanzip import output_file
-    from mulanzip.container import Mode
+    from mulanzip.container import Kind, Mode
     from mulanzip.errors import MulanzipError
     from mulanzip.imageio.writer import require_writable, write_picture
     from mulanzip.picture import Picture
 
-    require_writable(output, Mode.RGB)
+    require_writable(output, Kind(Mode.RGB, 8))
     nothing = io.BytesIO()
     try:
         output_file.check(nothing, output, force, False, False)
