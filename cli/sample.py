@@ -32,12 +32,12 @@ def sample(model: str, count: int, output: Path, seed: int, steps: int, force: b
     require_writable(output, Kind(Mode.RGB, 8))
     nothing = io.BytesIO()
     try:
-        output_file.check(nothing, output, force, False, False)
-        from mulanzip.gaussian import api
+        output_file.check(nothing, output, force, make_folder=False, skip_done=False)
+        from mulanzip.gaussian import api  # Only now: it takes a second.
 
         images = api.sample(api.open_model(model), count, steps, seed)
         data, _ = write_picture(Picture.from_array(api.grid(images)), output)
-        output_file.write(data, output, nothing, [], False)
+        output_file.write(data, output, nothing, [], make_folder=False)
     except OSError as error:
         raise MulanzipError(f"{output}: {error.strerror}") from None
     click.echo(f"{count} images of {images.shape[2]}x{images.shape[1]} -> {output}")
