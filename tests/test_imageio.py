@@ -222,6 +222,10 @@ class TestPalette:
         assert_same(restored(picture, tmp_path), picture)
         assert stored.restore(stored.store(picture), Mode.PALETTE, 9, 9)[1] == picture.palette
 
+    def test_colours_that_spell_the_name_of_a_chunk(self, tmp_path: Path) -> None:
+        picture = Picture(Mode.PALETTE, np.array([[[0], [1]]], dtype=np.uint8), b"\0\0IDAT")
+        assert_same(restored(picture, tmp_path), picture)
+
     @pytest.mark.parametrize("colours", [1, 2, 5, 16, 17, 255])
     @pytest.mark.parametrize("highest", [1, 3, 15, 16, 255])
     def test_indices_outside_it(self, colours: int, highest: int, tmp_path: Path) -> None:
@@ -318,6 +322,14 @@ class TestPngMetadata:
         picture, _ = read_picture(path)
         assert picture.metadata == {}
         assert picture.lost == ("PNG prIV, hIST",)
+
+    def test_kinds_that_are_no_letters_are_left_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "image.png"
+        data = png_file(1, 1, 8, 0, b"\0\x07")
+        path.write_bytes(data[:-12] + png_chunk(b"t\x7fXt", b"what?") + data[-12:])
+        picture, _ = read_picture(path)
+        assert not picture.metadata
+        assert len(picture.lost) == 1
 
     def test_profiles(self, tmp_path: Path) -> None:
         exif, xmp = b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"<x:xmpmeta>\xff not UTF-8</x:xmpmeta>"

@@ -105,7 +105,7 @@ def _is_after_palette(chunk: Chunk) -> bool:
 def _is_kept(kind: bytes, payload: bytes) -> bool:
     if kind == b"pHYs":
         return payload[-1:] != b"\1"
-    if kind == b"eXIf" or _is_xmp(kind, payload):
+    if kind == b"eXIf" or _is_xmp(kind, payload) or not kind.isalpha():
         return False
     ancillary, safe_to_copy = bool(kind[0] & 32), bool(kind[3] & 32)
     return kind in _KEPT or (ancillary and safe_to_copy)
@@ -137,7 +137,7 @@ def unpack_chunks(packed: bytes) -> list[Chunk]:
         length, kind = int.from_bytes(packed[position : position + 4], "big"), packed[position + 4 : start]
         position = start + length
         payload = packed[start:position]
-        if position > len(packed) or not kind.isalpha() or not _is_kept(kind, payload):
+        if position > len(packed) or not _is_kept(kind, payload):
             raise CorruptFileError("the PNG chunks are damaged")
         chunks.append((kind, payload))
     return chunks
@@ -165,8 +165,10 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     buffer = io.BytesIO()
     _full_palette(picture).save(buffer, "PNG", optimize=True)
     data = buffer.getbuffer()
-    pixels = bytes(data[:4096]).index(b"IDAT") - 4
     header = len(SIGNATURE) + OVERHEAD + 13
+    pixels = header
+    while data[pixels + 4 : pixels + 8] != b"IDAT":  # Palettes may have these letters as well.
+        pixels += OVERHEAD + int.from_bytes(data[pixels : pixels + 4], "big")
     return b"".join((data[:header], *front, *middle, data[pixels:]))
 
 
