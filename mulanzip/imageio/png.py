@@ -151,6 +151,18 @@ def xmp_chunk(packet: bytes) -> Chunk:
     return b"iTXt", _XMP_KEYWORD + b"\0\0\0\0" + packet
 
 
+def comment_chunk(comment: bytes) -> Chunk | None:
+    """A comment of another format, as it is; None if it is no text: there are zeros in it, but for those at its end."""
+    comment = comment.rstrip(b"\0")
+    if b"\0" in comment:
+        return None
+    try:
+        is_utf8 = bool(comment.decode()) and not comment.isascii()
+    except UnicodeDecodeError:
+        is_utf8 = False
+    return (b"iTXt", b"Comment\0\0\0\0\0" + comment) if is_utf8 else (b"tEXt", b"Comment\0" + comment)
+
+
 def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
     per_metre = [round(d / 0.0254).to_bytes(4, "big") for d in dpi]
     return b"pHYs", b"".join(per_metre) + b"\1"

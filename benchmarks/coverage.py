@@ -1,0 +1,176 @@
+"""What becomes of every file of a folder: restored exactly, or refused, and why.
+
+    python -m benchmarks.coverage FOLDER [--effort N]
+
+compresses each file in a temporary folder, restores it under its default name, reads both, and prints a line for each:
+kind, bits per sample, bytes of the source, of the ``.mzp`` file, of lossless WebP and of JPEG XL (effort 7) of the same
+pixels (no metadata), the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
+Then the refused files with the reason, and sums.  The exit code is 1 if a file came back differently, or an exception
+that is not ours escaped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mulanzip.benchmark_codecs import Codec, JpegXl, WebP, has_jpegxl
+from mulanzip.container import Coding
+from mulanzip.errors import MulanzipError
+from mulanzip.files import compress_file, decompress_file
+from mulanzip.imageio import metadata
+from mulanzip.imageio.reader import read_picture
+from mulanzip.inspection import info
+from mulanzip.picture import Picture
+
+_NAMES = {
+    metadata.ICC: "icc",
+    metadata.EXIF: "exif",
+    metadata.XMP: "xmp",
+    metadata.PNG_CHUNKS: "png",
+    metadata.RESOLUTION: "dpi",
+    metadata.TRANSPARENCY: "trns",
+}
+#: Resolutions that a format rounds to whole pixels per metre, or to fractions.
+_DPI_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that was compressed and restored.
+
+    Attributes:
+        kind, depth: of the pixels; size: "width x height".
+        names: of the metadata that were kept; lost: of those that were not.
+        sizes: bytes of the source, the ``.mzp`` file, WebP, JPEG XL; 0 where a format cannot hold the pixels.
+        form: ``model``, or ``stored``.
+        same: pixels and metadata came back; identical: so did the file.
+    """
+
+    kind: str
+    depth: int
+    size: str
+    names: str
+    lost: str
+    sizes: tuple[int, int, int, int]
+    form: str
+    same: bool
+    identical: bool
+
+
+def look_at(path: Path, effort: int, folder: Path) -> Kept:
+    """Compress a file and restore it.
+
+    Raises:
+        MulanzipError: if it is refused.
+    """
+    source = folder / path.name
+    source.write_bytes(path.read_bytes())
+    picture, _ = read_picture(source)
+    packed = compress_file(source, effort=effort)
+    back = decompress_file(packed.output, folder, overwrite=True, verify=True).output
+    facts = info(packed.output)
+    array = picture.to_array()
+    pixels = array.astype(np.uint8) * 255 if array.dtype == np.bool_ else array
+    return Kept(
+        facts.mode.name.lower().replace("_", "+"),
+        facts.depth,
+        f"{facts.width}x{facts.height}",
+        " ".join(name for kind, name in _NAMES.items() if kind in picture.metadata),
+        ", ".join(packed.lost),
+        (
+            path.stat().st_size,
+            packed.output_size,
+            _size(WebP(), pixels),
+            _size(JpegXl(7, 1), pixels) if has_jpegxl() else 0,
+        ),
+        "stored" if facts.coding is Coding.STORED else "model",
+        _same_metadata(picture, read_picture(back)[0]),
+        back.read_bytes() == path.read_bytes(),
+    )
+
+
+def _size(codec: Codec, pixels: np.ndarray) -> int:
+    try:
+        return len(codec.encode(pixels))
+    except Exception:  # The codec does not know such pixels, and each library says so in its own way.
+        return 0
+
+
+def _same_metadata(picture: Picture, restored: Picture) -> bool:
+    """Whether metadata came back; pixels were compared before."""
+    before, after = dict(picture.metadata), dict(restored.metadata)
+    dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
+    return before == after and len(dpi) != 1 and (not dpi or bool(np.abs(np.subtract(*dpi)).max() < _DPI_TOLERANCE))
+
+
+def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
+    """Look at all files below a folder; the exit code."""
+    kept: dict[Path, Kept] = {}
+    refused: dict[Path, str] = {}
+    escaped: dict[Path, str] = {}
+    for path in sorted(path for path in top.rglob("*") if path.is_file()):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                kept[path.relative_to(top)] = look_at(path, effort, Path(folder))
+            except MulanzipError as error:
+                refused[path.relative_to(top)] = str(error)
+            except Exception:
+                escaped[path.relative_to(top)] = traceback.format_exc()
+    width = max((len(str(path)) for path in kept), default=0)
+    head = (
+        f"{'file':{width}} {'pixels':10} {'bits':>4} {'size':>11} {'source':>8} {'mzp':>8} {'WebP':>8} {'JPEG XL':>8}"
+    )
+    say(f"{head} {'form':6} {'back':9} metadata")
+    for path, row in kept.items():
+        numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
+        back = "file" if row.identical else "exactly" if row.same else "CHANGED"
+        line = f"{path!s:{width}} {row.kind:10} {row.depth:4} {row.size:>11} {numbers} {row.form:6} {back:9}"
+        say(f"{line} {row.names}{f' (lost: {row.lost})' if row.lost else ''}".rstrip())
+    say("")
+    for path, reason in (*refused.items(), *escaped.items()):
+        say(f"{path}: {reason}")
+    say("")
+    _sum_up(kept, refused, escaped, say)
+    return int(bool(escaped) or not all(row.same or row.identical for row in kept.values()))
+
+
+def _sum_up(
+    kept: dict[Path, Kept], refused: dict[Path, str], escaped: dict[Path, str], say: Callable[[str], None]
+) -> None:
+    rows = kept.values()
+    say(f"{len(kept) + len(refused) + len(escaped)} files: {len(kept)} compressed, {len(refused)} refused")
+    say(f"{sum(row.same or row.identical for row in rows)} of {len(kept)} came back exactly, pixels and metadata")
+    png = [row for path, row in kept.items() if path.suffix == ".png"]
+    say(f"{sum(row.identical for row in png)} of {len(png)} PNG files came back byte for byte")
+    say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
+    say(f"{sum(bool(row.lost) for row in rows)} lost metadata, which was said")
+    say(f"{len(escaped)} tracebacks")
+    comparable = [row.sizes for row in rows if all(row.sizes)]
+    names = ("source", "mzp", "WebP", "JPEG XL")
+    sums = [f"{name} {sum(sizes[i] for sizes in comparable):,}" for i, name in enumerate(names)]
+    say(f"bytes of the {len(comparable)} files that all formats hold: {', '.join(sums)}")
+    say("refused because:")
+    for reason, count in Counter(re.sub(r"\d+x\d+|\d+", "N", text) for text in refused.values()).most_common():
+        say(f"{count:4} {reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--effort", type=int, default=1)
+    given = parser.parse_args()
+    sys.exit(report(given.folder, given.effort, lambda line: print(line, flush=True)))
+
+
+if __name__ == "__main__":
+    main()
