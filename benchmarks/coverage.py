@@ -110,7 +110,7 @@ def _same_metadata(picture: Picture, restored: Picture) -> bool:
     """Whether metadata came back; pixels were compared before."""
     before, after = dict(picture.metadata), dict(restored.metadata)
     dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
-    return before == after and len(dpi) != 1 and (not dpi or bool(np.abs(np.subtract(*dpi)).max() < _DPI_TOLERANCE))
+    return before == after and len(dpi) != 1 and bool((np.ptp(dpi or [(0, 0)], axis=0) < _DPI_TOLERANCE).all())
 
 
 def report(top: Path, effort: int, say: Callable[[str], None]) -> int:

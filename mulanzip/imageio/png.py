@@ -179,7 +179,7 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     data = buffer.getbuffer()
     header = len(SIGNATURE) + OVERHEAD + 13
     pixels = header
-    while data[pixels + 4 : pixels + 8] != b"IDAT":  # Palettes may have these letters as well.
+    while bytes(data[pixels + 4 : pixels + 8]) != b"IDAT":  # Palettes may have these letters as well.
         pixels += OVERHEAD + int.from_bytes(data[pixels : pixels + 4], "big")
     return b"".join((data[:header], *front, *middle, data[pixels:]))
 
