@@ -118,30 +118,34 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
     kept: dict[Path, Kept] = {}
     refused: dict[Path, str] = {}
     escaped: dict[Path, str] = {}
-    for path in sorted(path for path in top.rglob("*") if path.is_file()):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                kept[path.relative_to(top)] = look_at(path, effort, Path(folder))
-            except MulanzipError as error:
-                refused[path.relative_to(top)] = str(error)
-            except Exception:
-                escaped[path.relative_to(top)] = traceback.format_exc()
-    width = max((len(str(path)) for path in kept), default=0)
+    names = sorted(path.relative_to(top) for path in top.rglob("*") if path.is_file())
+    width = max((len(str(name)) for name in names), default=0)
     head = (
         f"{'file':{width}} {'pixels':10} {'bits':>4} {'size':>11} {'source':>8} {'mzp':>8} {'WebP':>8} {'JPEG XL':>8}"
     )
     say(f"{head} {'form':6} {'back':9} metadata")
-    for path, row in kept.items():
-        numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
-        back = "file" if row.identical else "exactly" if row.same else "CHANGED"
-        line = f"{path!s:{width}} {row.kind:10} {row.depth:4} {row.size:>11} {numbers} {row.form:6} {back:9}"
-        say(f"{line} {row.names}{f' (lost: {row.lost})' if row.lost else ''}".rstrip())
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                kept[name] = look_at(top / name, effort, Path(folder))
+                say(f"{name!s:{width}} {_row(kept[name])}")
+            except MulanzipError as error:
+                refused[name] = str(error)
+            except Exception:
+                escaped[name] = traceback.format_exc()
     say("")
     for path, reason in (*refused.items(), *escaped.items()):
         say(f"{path}: {reason}")
     say("")
     _sum_up(kept, refused, escaped, say)
     return int(bool(escaped) or not all(row.same or row.identical for row in kept.values()))
+
+
+def _row(row: Kept) -> str:
+    numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
+    back = "file" if row.identical else "exactly" if row.same else "CHANGED"
+    line = f"{row.kind:10} {row.depth:4} {row.size:>11} {numbers} {row.form:6} {back:9} {row.names}"
+    return f"{line} (lost: {row.lost})" if row.lost else line.rstrip()
 
 
 def _sum_up(
