@@ -6,6 +6,7 @@ is done is skipped: jobs can be repeated, and Dask does so when a worker is lost
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Generator, Iterator
@@ -27,9 +28,15 @@ _AHEAD = 4
 _TIMEOUT = 10
 
 
+_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
+
+
 def url(path: Path) -> str:
-    """What a path stands for: pathlib takes one slash of two from URLs."""
-    return re.sub(r"^(?!file:)([a-z][a-z0-9+.-]+):/+", r"\1://", str(path))
+    """What a path stands for, for workers in other folders too: pathlib takes one slash of two from URLs."""
+    text = str(path)
+    if text.startswith("file:/"):
+        return text
+    return _SCHEME.sub(r"\1://", text) if _SCHEME.match(text) else os.path.abspath(text)
 
 
 def _connect(address: str) -> Client:
@@ -63,7 +70,8 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
 
         def submit(count: int) -> Iterator[Any]:
             for job in islice(waiting, count):
-                future = client.submit(attempt, task, job, pure=False)
+                assert job.output is not None
+                future = client.submit(attempt, task, job, url(job.source), url(job.output), pure=False)
                 known[future.key] = job
                 yield future
 
@@ -80,50 +88,54 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
             ready.update(list(submit(1)))
 
 
-def attempt(task: Task, job: Job) -> Outcome:
-    """Do one job, on a worker: errors become part of the outcome."""
-    assert job.output is not None
+def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
+    """Do one job, on a worker: errors become part of the outcome.
+
+    Args:
+        source, output: URLs of the job's files.
+    """
     with tempfile.TemporaryDirectory(prefix="mulanzip-") as folder:
-        staged = Job(Path(folder, "source", job.source.name), Path(folder, "output", job.output.name), job.rival)
-        assert staged.output is not None
-        for path in (staged.source, staged.output):
+        here, result = Path(folder, "source", job.source.name), Path(folder, "output", Path(output).name)
+        for path in (here, result):
             path.parent.mkdir()
         try:
-            _fetch(job.source, staged.source)
-            _fetch(job.output, staged.output, may_lack=True)
-            outcome = batch.attempt(task, staged)
+            _fetch(source, here)
+            _fetch(output, result, may_lack=True)
+            outcome = batch.attempt(task, Job(here, result, job.rival))
             if outcome.status == "done":
-                _put(staged.output, job.output, task.options["make_folder"])
+                _put(result, output, task.options["make_folder"])
         except (MulanzipError, OSError) as error:
             text, code = batch.explain(job.source, error)
             return Outcome(job.source, None, "failed", 0.0, error=text, exit_code=code)
-        error_text = outcome.error and outcome.error.replace(str(staged.output), url(job.output))
-        return replace(
-            outcome, source=job.source, output=job.output if outcome.output is not None else None, error=error_text
-        )
+    return replace(
+        outcome,
+        source=job.source,
+        output=job.output if outcome.output is not None else None,
+        error=outcome.error and outcome.error.replace(str(result), output),
+    )
 
 
-def _open(path: Path) -> tuple[Any, str]:
-    """The file system of a path, and the path in it."""
+def _open(address: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it."""
     import fsspec
 
     try:
-        system, name = fsspec.core.url_to_fs(url(path))
+        system, name = fsspec.core.url_to_fs(address)
     except (ImportError, ValueError) as error:
-        raise MulanzipError(f"cannot reach {url(path)}: {error}") from None
+        raise MulanzipError(f"cannot reach {address}: {error}") from None
     return system, name
 
 
-def _fetch(path: Path, copy: Path, may_lack: bool = False) -> None:
-    system, name = _open(path)
+def _fetch(address: str, copy: Path, may_lack: bool = False) -> None:
+    system, name = _open(address)
     if may_lack and not system.exists(name):
         return
     copy.write_bytes(system.cat_file(name))
 
 
-def _put(result: Path, path: Path, make_folder: bool) -> None:
+def _put(result: Path, address: str, make_folder: bool) -> None:
     """Copy a result to its place, where it appears whole or not at all."""
-    system, name = _open(path)
+    system, name = _open(address)
     if make_folder:
         system.makedirs(system._parent(name), exist_ok=True)
     with system.open(name, "wb", autocommit=False) as file:

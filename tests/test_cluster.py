@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_where_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
         ("s3://bucket/a/b.png", "s3://bucket/a/b.png"),
         ("file:///tmp/a.png", "file:/tmp/a.png"),
         ("/tmp/a.png", "/tmp/a.png"),
-        ("a/b.png", "a/b.png"),
+        ("b.png", os.path.abspath("b.png")),
         ("memory://a", "memory://a"),
     ],
 )
