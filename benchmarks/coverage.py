@@ -12,6 +12,7 @@ that is not ours escaped.
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import tempfile
@@ -27,7 +28,7 @@ from mulanzip.benchmark_codecs import Codec, JpegXl, WebP, has_jpegxl
 from mulanzip.container import Coding
 from mulanzip.errors import MulanzipError
 from mulanzip.files import compress_file, decompress_file
-from mulanzip.imageio import metadata
+from mulanzip.imageio import metadata, tiff_tags
 from mulanzip.imageio.reader import read_picture
 from mulanzip.inspection import info
 from mulanzip.picture import Picture
@@ -110,7 +111,17 @@ def _same_metadata(picture: Picture, restored: Picture) -> bool:
     """Whether metadata came back; pixels were compared before."""
     before, after = dict(picture.metadata), dict(restored.metadata)
     dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
-    return before == after and len(dpi) != 1 and bool((np.ptp(dpi or [(0, 0)], axis=0) < _DPI_TOLERANCE).all())
+    tags = [_tags(m.pop(metadata.EXIF, b"")) for m in (before, after)]
+    same_dpi = len(dpi) != 1 and bool((np.ptp(dpi or [(0, 0)], axis=0) < _DPI_TOLERANCE).all())
+    return before == after and tags[0] == tags[1] and same_dpi
+
+
+def _tags(exif: bytes) -> bytes | tiff_tags.Directory:
+    """EXIF without its byte order, which is that of the file around it; the bytes where they are no directory."""
+    try:
+        return tiff_tags.in_order(tiff_tags.read(io.BytesIO(exif)), "<")
+    except ValueError:
+        return exif
 
 
 def report(top: Path, effort: int, say: Callable[[str], None]) -> int:

@@ -131,12 +131,13 @@ def _swapped(entry: Entry) -> bytes:
     return b"".join(entry.value[i : i + unit][::-1] for i in range(0, len(entry.value), unit))
 
 
-def _in_order(directory: Directory, order: str) -> Directory:
+def in_order(directory: Directory, order: str) -> Directory:
+    """The same directory in another byte order."""
     if directory.order == order:
         return directory
     entries = {}
     for tag, entry in directory.entries.items():
-        value = _in_order(entry.value, order) if isinstance(entry.value, Directory) else _swapped(entry)
+        value = in_order(entry.value, order) if isinstance(entry.value, Directory) else _swapped(entry)
         entries[tag] = Entry(entry.kind, value)
     return Directory(order, entries)
 
@@ -209,7 +210,7 @@ def added(tiff: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:
     own = read(io.BytesIO(tiff))
     entries = dict(own.entries)
     if exif:
-        entries.update(_in_order(read(io.BytesIO(exif), DESCRIPTIVE), own.order).entries)
+        entries.update(in_order(read(io.BytesIO(exif), DESCRIPTIVE), own.order).entries)
     if xmp:
         entries[XMP] = Entry(_BYTE, xmp)
     tiff += bytes(len(tiff) % 2)
