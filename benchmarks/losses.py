@@ -50,9 +50,9 @@ class FloatPredictor(PassPredictor):
 
     @torch.inference_mode()
     def head(
-        self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        outputs = self.denoiser.parameters_of(phase, features.T, torch.from_numpy(offsets), colour, level_class)
+        outputs = self.denoiser.parameters_of(name, features.T, torch.from_numpy(offsets), colour, level_class)
         shapes, means = np.split(outputs.numpy(), [self.config.shape_outputs])
         return shapes, means
 

@@ -30,10 +30,18 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--schedule",
-    type=click.Choice(["default", "one", "three", "four", "six"]),
+    type=click.Choice(["default", "one", "three", "four", "six", "adaptive"]),
     default="default",
     show_default=True,
-    help="Steps that reveal the pixels: 'one' is faster and larger.",
+    help="Steps that reveal the pixels: 'one' decodes faster and is larger; 'adaptive' chooses for each tile.",
+)
+@click.option(
+    "--mu",
+    type=click.FloatRange(min=0),
+    default=0.05,
+    show_default=True,
+    metavar="BITS",
+    help="With --schedule adaptive: bits that four pixels may take more for each run of the network they save.",
 )
 @click.option("--verify/--no-verify", default=True, help="Decode and compare before writing (default).")
 @click.option(

@@ -44,7 +44,9 @@ def info(
             lines.append(f"  size      {size(facts.size)} bytes, {facts.bpsp:.3f} bits per subpixel")
             if facts.model_id:
                 where = f"{facts.model or 'not here'} ({facts.model_id})"
-                lines.append(f"  model     {where}, schedule {facts.schedule}, {facts.segments} segments")
+                lines.append(f"  model     {where}, {facts.segments} segments")
+                shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in facts.schedules.items())
+                lines.append(f"  schedule  {shares}; {facts.evaluations:.2f} network evaluations per cell")
             else:
                 lines.append("  model     none: stored as WebP or PNG")
             original = (

@@ -12,6 +12,7 @@ from mulanzip.cli.bench import bench
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
+from mulanzip.cli.inspect import inspect
 from mulanzip.cli.models import models
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
@@ -34,7 +35,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, test, models, bench, train):
+for command in (compress, decompress, info, inspect, test, models, bench, train):
     main.add_command(command)
 
 

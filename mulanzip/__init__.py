@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from mulanzip.files import FileResult, compress_file, decompress_file
     from mulanzip.inspection import FileInfo, info
+    from mulanzip.maps import bits_map, schedule_map
     from mulanzip.memory import Limits
     from mulanzip.output_file import OutputExistsError
     from mulanzip.salvage import salvage_file
@@ -53,6 +54,7 @@ _HOMES = {
     ),
     "mulanzip.files": ("FileResult", "compress_file", "decompress_file"),
     "mulanzip.inspection": ("FileInfo", "info"),
+    "mulanzip.maps": ("bits_map", "schedule_map"),
     "mulanzip.memory": ("Limits",),
     "mulanzip.output_file": ("OutputExistsError",),
     "mulanzip.bits_ledger": ("Ledger", "ledger"),
@@ -76,6 +78,7 @@ __all__ = [
     "UnsupportedVersionError",
     "VerificationError",
     "__version__",
+    "bits_map",
     "code_length",
     "compress_file",
     "context_of",
@@ -86,6 +89,7 @@ __all__ = [
     "ledger",
     "register_pillow",
     "salvage_file",
+    "schedule_map",
     "timings",
 ]
 

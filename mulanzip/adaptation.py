@@ -11,7 +11,7 @@ from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, Container
 from mulanzip.effort import is_fitted
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Segment, segments
-from mulanzip.noise import Schedule
+from mulanzip.plan import Plan
 from mulanzip.progress import Progress
 
 #: Contexts are judged on segments that have at least so many pixels together, or on all.
@@ -19,7 +19,7 @@ _JUDGED_PIXELS = 1 << 20
 
 
 def find_context(
-    planes: np.ndarray, runtime: Runtime, schedule: Schedule, steps: int, progress: Progress | None = None
+    planes: np.ndarray, runtime: Runtime, plan: Plan, steps: int, progress: Progress | None = None
 ) -> np.ndarray | None:
     """Fit a context to an image, if that makes its file smaller.
 
@@ -42,7 +42,7 @@ def find_context(
             return None
         coded = context.encode(found, prior)
         judged = _sample(segments(*planes.shape[:2]))
-        bits = [_bits(judged, planes, r, schedule) for r in (runtime, runtime.adapted(found))]
+        bits = [_bits(judged, planes, r, plan) for r in (runtime, runtime.adapted(found))]
     return found if bits[1] + 8 * (len(coded) + CHUNK_OVERHEAD) < bits[0] else None
 
 
@@ -72,8 +72,8 @@ def _sample(parts: list[Segment]) -> list[Segment]:
     return parts[::-every]
 
 
-def _bits(parts: list[Segment], planes: np.ndarray, runtime: Runtime, schedule: Schedule) -> float:
+def _bits(parts: list[Segment], planes: np.ndarray, runtime: Runtime, plan: Plan) -> float:
     counter = BitCounter()
     for part in parts:
-        walk_segment(part, planes, runtime, schedule, counter, decoding=False)
+        walk_segment(part, planes, runtime, plan, counter, decoding=False)
     return counter.bits

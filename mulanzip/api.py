@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
-from mulanzip.container import CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
-from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
+from mulanzip.container import CONTEXT, SCHEDULES_CHUNK, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.noise import MIXED
 from mulanzip.picture import CHANNELS, Picture
+from mulanzip.plan import Candidates, Plan, plan_in
+from mulanzip.plan import encode as encode_plan
 from mulanzip.planes import from_coding_order, to_coding_order
 from mulanzip.preview import SCALES
 from mulanzip.progress import Progress, part_of
@@ -38,6 +40,7 @@ def encode(
     effort: int = DEFAULT_EFFORT,
     context: str | np.ndarray | None = None,
     schedule: str = "default",
+    mu: float = DEFAULT_MU,
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
@@ -51,8 +54,10 @@ def encode(
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
             is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
-        schedule: order in which the denoiser reveals the pixels, one of
-            :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        schedule: order in which the denoiser reveals the pixels, one of :data:`mulanzip.noise.SCHEDULE_NAMES`;
+            or ``adaptive``: for each tile the one that costs least.
+        mu: with ``adaptive``, how many bits per cell (four pixels) the tile may grow for each evaluation of the
+            network that it saves the decoder.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: at most so many, all cores by default; the bytes are the same for any number.
         stored: keep the pixels as WebP or PNG where that is smaller than what the model gives; tried
@@ -73,6 +78,7 @@ def encode(
         effort=effort,
         context=context,
         schedule=schedule,
+        mu=mu,
         device=device,
         threads=threads,
         stored=stored,
@@ -118,6 +124,7 @@ def encode_picture(
     effort: int = DEFAULT_EFFORT,
     context: str | np.ndarray | None = None,
     schedule: str = "default",
+    mu: float = DEFAULT_MU,
     device: str = "auto",
     threads: int | None = None,
     stored: bool = True,
@@ -127,14 +134,13 @@ def encode_picture(
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
     steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
     given = context if isinstance(context, np.ndarray) else None
-    if schedule not in SCHEDULES:
-        raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
+    choice = candidates(effort, schedule, mu)
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
     coded = None
     if picture.mode in _MODEL_MODES:
-        coded = _encode_with_model(picture, model, given, steps, schedule, device, threads, limits, progress)
+        coded = _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
     if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
         height, width = picture.pixels.shape[:2]
         header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
@@ -159,7 +165,7 @@ def _encode_with_model(
     model: str,
     context: np.ndarray | None,
     steps: int,
-    schedule: str,
+    choice: Candidates,
     device: str,
     threads: int | None,
     limits: Limits,
@@ -175,14 +181,15 @@ def _encode_with_model(
     planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
     share = fit_share(steps, height, width)
     if context is None:
-        context = find_context(planes, runtime, SCHEDULES[schedule], steps, part_of(progress, 0, share))
+        context = find_context(planes, runtime, Plan.uniform(choice.names[0]), steps, part_of(progress, 0, share))
     chunks = []
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, encode_context(context, runtime.model.prior)))
         runtime = runtime.adapted(context)
-    payloads = encode_segments(planes, runtime, SCHEDULES[schedule], part_of(progress, share, 1))
-    number = SCHEDULE_NAMES.index(schedule)
-    header = Header(picture.mode, Coding.MODEL, width, height, number, info.model_id, picture.pixel_hash())
+    payloads, plan = encode_segments(planes, runtime, choice, part_of(progress, share, 1))
+    if plan.number == MIXED:
+        chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
+    header = Header(picture.mode, Coding.MODEL, width, height, plan.number, info.model_id, picture.pixel_hash())
     return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
 
 
@@ -231,8 +238,7 @@ def decode_picture(
         runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples, limits)
         runtime = for_file(runtime, file)
         shape = (header.height, header.width, CHANNELS[header.mode])
-        schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
-        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, schedule, progress, level=level)
+        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, plan_in(file), progress, level=level)
         if header.mode is Mode.RGB:
             pixels = from_coding_order(pixels)
     picture = Picture(header.mode, pixels, palette, metadata)

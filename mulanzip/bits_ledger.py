@@ -12,8 +12,8 @@ from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, Co
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
 from mulanzip.lattice import segments
-from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS, Picture
+from mulanzip.plan import plan_in
 from mulanzip.planes import from_coding_order
 
 
@@ -71,7 +71,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     found = context_in(file, prior)
     runtime = runtime.adapted(found)
     pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
-    schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
+    plan = plan_in(file)
     entries = []
     if found is not None:
         theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
@@ -82,7 +82,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     ):
         decoder = BitDecoder(payload[HASH_BYTES:])
         counter = BitCounter(decoder)
-        walk_segment(segment, pixels, runtime, schedule, counter, decoding=True)
+        walk_segment(segment, pixels, runtime, plan, counter, decoding=True)
         decoder.finish()
         if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
             raise CorruptFileError(f"segment {index} does not decode to the right samples")

@@ -7,16 +7,18 @@ import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from dataclasses import replace
+from itertools import chain, groupby
 
 import numpy as np
 
-from mulanzip.coder import BitCoder, BitDecoder, BitEncoder
+from mulanzip.coder import BitCoder, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.exact.runtime import Runtime
-from mulanzip.lattice import Segment, level_grids, segments
+from mulanzip.lattice import Segment, Tile, level_grids, segments
 from mulanzip.likelihood import MixtureCoder
-from mulanzip.noise import Schedule
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.plan import Candidates, Plan
 from mulanzip.progress import Progress
 from mulanzip.timings import timed
 from mulanzip.walk import level_view, walk_tile
@@ -30,7 +32,7 @@ def walk_segment(
     segment: Segment,
     pixels: np.ndarray,
     runtime: Runtime,
-    schedule: Schedule,
+    plan: Plan,
     coder: BitCoder,
     *,
     decoding: bool,
@@ -48,8 +50,31 @@ def walk_segment(
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
     phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2])
+    for number, tile in enumerate(segment.tiles, segment.first):
+        walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
+
+
+def _encode_adaptively(
+    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: Candidates, encoder: BitEncoder
+) -> list[int]:
+    """Code a segment, every tile with the best of some schedules; their numbers."""
+    walk_segment(replace(segment, tiles=()), pixels, runtime, Plan(()), encoder, decoding=False)
+    chosen = []
     for tile in segment.tiles:
-        walk_tile(tile, pixels, runtime.network, schedule, phase_coder, decoding=decoding, skipped=skipped)
+        trials = [_trial(tile, pixels, runtime, name, candidates.mu) for name in candidates.names]
+        best = min(range(len(trials)), key=lambda i: trials[i][0])
+        encoder.extend(trials[best][1])
+        chosen.append(SCHEDULE_NAMES.index(candidates.names[best]))
+    return chosen
+
+
+def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, BitEncoder]:
+    """A tile coded with a schedule, and what that costs in bits."""
+    encoder = BitEncoder()
+    counter = BitCounter(encoder)
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2])
+    evaluations = walk_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
+    return counter.bits + mu * evaluations * tile.height * tile.width, encoder
 
 
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
@@ -112,35 +137,41 @@ class _Meter:
 
 
 def encode_segments(
-    pixels: np.ndarray, runtime: Runtime, schedule: Schedule, progress: Progress | None = None
-) -> list[bytes]:
+    pixels: np.ndarray, runtime: Runtime, candidates: Candidates, progress: Progress | None = None
+) -> tuple[list[bytes], Plan]:
     """Code an image.
 
     Args:
         pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        candidates: schedules to choose from; with more than one, each is tried on every tile.
         progress: told the share that is done.
 
     Returns:
-        the segments' payloads in order: hash of the samples, then coded decisions.
+        the segments' payloads in order: hash of the samples, then coded decisions; and the schedules they have.
     """
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
+    chosen: list[list[int]] = [[] for _ in parts]
+    uniform = Plan.uniform(candidates.names[0])
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
         encoder = BitEncoder()
-        walk_segment(parts[index], pixels, runtime, schedule, encoder, decoding=False)
+        if len(candidates.names) > 1:
+            chosen[index] = _encode_adaptively(parts[index], pixels, runtime, candidates, encoder)
+        else:
+            walk_segment(parts[index], pixels, runtime, uniform, encoder, decoding=False)
         with timed("coder"):
             coded = encoder.finish()
         payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
     _run(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
-    return payloads
+    return payloads, Plan(tuple(chain.from_iterable(chosen)) or uniform.numbers)
 
 
 def decode_segment(
-    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, schedule: Schedule, *, skipped: int = 0
+    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: Plan, *, skipped: int = 0
 ) -> None:
     """Fill in the pixels of one segment, whose coarser levels are there.
 
@@ -152,7 +183,7 @@ def decode_segment(
         CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
     """
     decoder = BitDecoder(payload[HASH_BYTES:])
-    walk_segment(segment, pixels, runtime, schedule, decoder, decoding=True, skipped=skipped)
+    walk_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
         raise CorruptFileError("the samples do not have the hash that the segment promises")
@@ -162,7 +193,7 @@ def decode_segments(
     payloads: Sequence[bytes],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    schedule: Schedule,
+    plan: Plan,
     progress: Progress | None = None,
     *,
     level: int = 0,
@@ -190,10 +221,10 @@ def decode_segments(
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):
-                decode_segment(part, payload, pixels, runtime, schedule, skipped=level)
+                decode_segment(part, payload, pixels, runtime, plan, skipped=level)
             else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
                 decoder = BitDecoder(payload[HASH_BYTES:])
-                walk_segment(part, pixels, runtime, schedule, decoder, decoding=True, skipped=level)
+                walk_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)

@@ -67,6 +67,10 @@ class BitEncoder:
         self._parts.append((values.astype(np.uint8), None))
         return values
 
+    def extend(self, other: BitEncoder) -> None:
+        """Append the decisions of another encoder."""
+        self._parts += other._parts
+
     def finish(self) -> bytes:
         """The coded bytes: little-endian words of 32 bits, without the zero bytes at the end."""
         coder = constriction.stream.stack.AnsCoder()

@@ -16,7 +16,7 @@ from typing import IO
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
-from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.noise import MIXED, SCHEDULE_NAMES
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
 VERSION = 0
@@ -58,7 +58,7 @@ class Header:
 
     Attributes:
         model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
-        schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`, or :data:`mulanzip.noise.MIXED`.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.picture.pixel_hash`).
     """
 
@@ -112,7 +112,8 @@ class Header:
         (_, _, mode, _, coding, width, height, _, _, schedule, reserved, model_id, pixel_hash) = _HEADER.unpack(
             data[: _HEADER.size]
         )
-        if reserved or mode not in list(Mode) or coding not in list(Coding) or schedule >= len(SCHEDULE_NAMES):
+        is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
+        if reserved or mode not in list(Mode) or coding not in list(Coding) or not is_schedule:
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
         if not width or not height:
             raise CorruptFileError("the header says that the image has no pixels")
@@ -152,8 +153,9 @@ class Chunk:
 SEGMENT = b"SEGM"
 STORED = b"STOR"
 CONTEXT = b"CTXT"
+SCHEDULES_CHUNK = b"SCHD"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, SCHEDULES_CHUNK, END)
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     expected = {SEGMENT: 0, STORED: 1}
     if header.coding is Coding.MODEL:
         expected = {SEGMENT: len(segments(header.height, header.width)), STORED: 0}
+    expected[SCHEDULES_CHUNK] = int(header.schedule == MIXED)
     for kind, count in expected.items():
         if kinds.count(kind) != count:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")

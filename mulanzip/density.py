@@ -11,6 +11,7 @@ from mulanzip.errors import UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
 from mulanzip.lattice import segments
 from mulanzip.noise import SCHEDULES
+from mulanzip.plan import Plan
 from mulanzip.planes import to_coding_order
 
 
@@ -47,5 +48,5 @@ def code_length(
     counter = BitCounter()
     with runtime.intra_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):
-            walk_segment(segment, pixels, runtime, SCHEDULES[schedule], counter, decoding=False)
+            walk_segment(segment, pixels, runtime, Plan.uniform(schedule), counter, decoding=False)
     return counter.bits

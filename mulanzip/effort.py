@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.plan import Candidates
+
 EFFORTS = range(1, 10)
 DEFAULT_EFFORT = 5
 #: What ``context`` may say.
 CONTEXTS = ("none", "fit")
 
+ADAPTIVE = "adaptive"
+#: What ``schedule`` may say.
+SCHEDULE_CHOICES = (*SCHEDULE_NAMES, ADAPTIVE)
+#: Bits per cell that one evaluation of the network is worth, if nothing else is said.
+DEFAULT_MU = 1.0
+
+#: From this effort on, a choice of schedules tries all of them; before, the cheapest and the default.
+_ALL_SCHEDULES = 8
+
 #: Steps of gradient descent by effort, from 1 on.
-_STEPS = (0, 30, 60, 100, 150, 300, 600, 1200, 3000)
+_STEPS = (0, 30, 60, 100, 150, 250, 400, 700, 1200)
 #: A step costs about as much as coding so many pixels.
 _PIXELS_PER_STEP = 1 << 14
 #: Side in pixels of the crops that a context is fitted to.
@@ -34,6 +46,26 @@ def fit_steps(effort: int, context: str | None) -> int:
     if context == "none":
         return 0
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
+
+
+def candidates(effort: int, schedule: str, mu: float) -> Candidates:
+    """The schedules that the encoder chooses from.
+
+    Args:
+        effort: 1 to 9.
+        schedule: one for all tiles, or :data:`ADAPTIVE`.
+        mu: see :class:`mulanzip.plan.Candidates`; of no effect with a schedule for all tiles.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if schedule not in SCHEDULE_CHOICES:
+        raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_CHOICES)}")
+    if not mu >= 0:
+        raise ValueError(f"mu must be 0 or more, not {mu}")
+    if schedule != ADAPTIVE:
+        return Candidates((schedule,))
+    return Candidates(SCHEDULE_NAMES if effort >= _ALL_SCHEDULES else ("default", "one"), mu)
 
 
 def is_fitted(height: int, width: int) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mulanzip import api, container, output_file, preview, registry
 from mulanzip.container import HEADER_SIZE, Header, Mode
-from mulanzip.effort import DEFAULT_EFFORT, fit_share, fit_steps
+from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.imageio import metadata, png_original
 from mulanzip.imageio.reader import read_picture
@@ -81,6 +81,7 @@ def compress_file(
     effort: int = DEFAULT_EFFORT,
     context: str | None = None,
     schedule: str = "default",
+    mu: float = DEFAULT_MU,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -106,7 +107,7 @@ def compress_file(
         dry_run: check everything that can be checked without the work, and do nothing.
         verify: decode and compare before the output gets its name.
         strip: metadata to leave out: some of :data:`mulanzip.imageio.metadata.STRIPPABLE`.
-        model, effort, context, schedule, device, threads: as for :func:`mulanzip.encode`.
+        model, effort, context, schedule, mu, device, threads: as for :func:`mulanzip.encode`.
         limits: what the image may take.
         progress: told the share that is done.
 
@@ -138,6 +139,7 @@ def compress_file(
         effort=effort,
         context=context,
         schedule=schedule,
+        mu=mu,
         device=device,
         threads=threads,
         limits=limits,

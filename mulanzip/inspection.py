@@ -6,18 +6,22 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mulanzip import container, registry
 from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container, Mode
 from mulanzip.errors import ModelError
 from mulanzip.imageio import png_original
 from mulanzip.imageio.metadata import KINDS
-from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.picture import CHANNELS
+from mulanzip.plan import plan_in, tile_cells
 
 _PARTS = {
     SEGMENT: "segments",
     container.STORED: "stored image",
     container.CONTEXT: "context",
+    container.SCHEDULES_CHUNK: "schedules",
     png_original.KIND: "original file",
 }
 
@@ -31,6 +35,8 @@ class FileInfo:
         size: bytes of the whole file; bpsp: bits per subpixel.
         coding: ``MODEL`` or ``STORED``.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
+        schedules: share of the image's cells by schedule.
+        evaluations: of the network, per cell.
         parts: bytes by part: header and marks, segments or stored image, each kind of metadata.
         restores_file: whether the original PNG file comes back byte for byte, not its content alone.
     """
@@ -41,7 +47,8 @@ class FileInfo:
     depth: int
     size: int
     coding: Coding
-    schedule: str
+    schedules: dict[str, float]
+    evaluations: float
     model: str | None
     model_id: str
     segments: int
@@ -73,7 +80,9 @@ def describe(file: Container, size: int) -> FileInfo:
             name = f"metadata {chunk.kind.decode()}" if chunk.kind in KINDS else f"unknown {chunk.kind.decode()}"
         parts[name] = parts.get(name, 0) + len(chunk.payload)
     model = None
+    schedules: dict[str, float] = {}
     if header.coding is Coding.MODEL:
+        schedules = _schedules(file)
         try:
             model = registry.by_id(header.model_id).name
         except ModelError:
@@ -85,10 +94,21 @@ def describe(file: Container, size: int) -> FileInfo:
         depth=header.depth,
         size=size,
         coding=header.coding,
-        schedule=SCHEDULE_NAMES[header.schedule],
+        schedules=schedules,
+        evaluations=sum(share * len(SCHEDULES[name]) for name, share in schedules.items()),
         model=model,
         model_id=header.model_id.hex() if header.coding is Coding.MODEL else "",
         segments=len(file.of_kind(SEGMENT)),
         parts=parts,
         restores_file=bool(file.of_kind(png_original.KIND)),
     )
+
+
+def _schedules(file: Container) -> dict[str, float]:
+    """Share of an image's cells by schedule, largest first."""
+    plan = plan_in(file)
+    if len(plan.numbers) == 1:
+        return {SCHEDULE_NAMES[plan.numbers[0]]: 1.0}
+    cells = np.bincount(plan.numbers, tile_cells(file.header.height, file.header.width), len(SCHEDULES))
+    shares = dict(zip(SCHEDULE_NAMES, (cells / cells.sum()).tolist(), strict=True))
+    return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share}

@@ -87,10 +87,14 @@ class Segment:
 
     The *base* segment begins with the flat coarsest level and goes on with every level that is a
     single tile.  Each other segment is one tile, and needs nothing but the coarser levels.
+
+    Attributes:
+        first: number of tiles in the segments before.
     """
 
     tiles: tuple[Tile, ...]
     is_base: bool
+    first: int = 0
 
 
 def level_grids(height: int, width: int) -> list[Grid]:
@@ -129,7 +133,8 @@ def segments(height: int, width: int) -> list[Segment]:
         if len(level_tiles) == 1:
             base += level_tiles
         else:
-            others += [Segment((tile,), is_base=False) for tile in level_tiles]
+            first = len(base) + len(others)
+            others += [Segment((tile,), is_base=False, first=first + i) for i, tile in enumerate(level_tiles)]
     return [Segment(tuple(base), is_base=True), *others]
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
-from mulanzip.coder import PROBABILITY_BITS, BitCoder
+from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
 from mulanzip.prediction import Prediction
 from mulanzip.timings import timed
 
@@ -281,6 +281,9 @@ class MixtureCoder:
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
+    def _code(self, mixture: Mixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        return _code_values(mixture, centre, self._coder, values)
+
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
         offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
@@ -297,6 +300,33 @@ class MixtureCoder:
                     self._tables, shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift)
                 )
             known = None if truth is None else truth[:, colour].astype(np.int32)
-            coded = _code_values(mixture, centre, self._coder, known)
+            coded = self._code(mixture, centre, known)
             values[:, colour] = coded
             offsets[colour] = (coded << MEAN_BITS) - base[colour]
+
+
+class CodeLengths(MixtureCoder):
+    """Codes nothing, and says what each cell would take."""
+
+    def __init__(self, tables: Tables, colours: int = COLOURS):
+        super().__init__(tables, BitCounter(), colours)
+        #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
+        self.phases: list[np.ndarray] = []
+        self._colour_bits: list[np.ndarray] = []
+
+    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
+        """See :meth:`MixtureCoder.code_phase`; adds to :attr:`phases`."""
+        values = super().code_phase(prediction, truth)
+        chunks = [
+            sum(self._colour_bits[i : i + self._colours]) for i in range(0, len(self._colour_bits), self._colours)
+        ]
+        self.phases.append(np.concatenate([np.zeros(0), *chunks]))
+        self._colour_bits = []
+        return values
+
+    def _code(self, mixture: Mixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        assert values is not None
+        below = mixture.cdf(values) * (values > 0)
+        above = np.where(values < 255, mixture.cdf(values + 1), mixture.total)
+        self._colour_bits.append(np.log2(mixture.total / np.maximum(above - below, 1)))
+        return values

@@ -12,9 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.architecture import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.inputs import offset_planes
-from mulanzip.lattice import PHASE_NAMES
 
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
@@ -174,7 +173,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         self.passes = nn.ModuleList(Pass(config) for _ in PASSES)
-        self.heads = nn.ModuleDict({PHASE_NAMES[phase]: Head(config) for phases in PASSES for phase in phases})
+        self.heads = nn.ModuleDict({name: Head(config) for name in HEADS})
 
     def conv(self, name: str) -> Conv:
         """The convolution at a path of the module tree."""
@@ -204,8 +203,8 @@ class Denoiser(nn.Module):
         features: Tensor = self.passes[index](x, level_class, earlier)
         return features
 
-    def parameters_of(self, phase: int, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
-        """See :meth:`Head.forward`; never in reduced precision."""
+    def parameters_of(self, name: str, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
+        """Of head ``name``, see :meth:`Head.forward`; never in reduced precision."""
         with torch.autocast(features.device.type, enabled=False):
-            out: Tensor = self.heads[PHASE_NAMES[phase]](features, offsets, colour, level_class)
+            out: Tensor = self.heads[name](features, offsets, colour, level_class)
         return out

@@ -49,6 +49,8 @@ SCHEDULES: dict[str, Schedule] = {
     "six": (*_halves(D), *_halves(H), *_halves(V)),
 }
 SCHEDULE_NAMES = tuple(SCHEDULES)
+#: Stands in files for schedules that differ from tile to tile.
+MIXED = 255
 
 
 def part_mask(part: Part, height: int, width: int) -> np.ndarray:

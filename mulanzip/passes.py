@@ -9,9 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import COLOURS, PASSES, Config
+from mulanzip.architecture import COLOURS, HEADS, PASSES, Config
 from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.lattice import PHASE_NAMES
 from mulanzip.prediction import Prediction
+
+
+def heads_of(phases: set[int]) -> dict[int, str]:
+    """The head that predicts each of the phases that a step reveals: all of the first pass, if one of them must be."""
+    early = not phases.isdisjoint(PASSES[0])
+    return {phase: PHASE_NAMES[phase] + ("0" if early and phase not in PASSES[0] else "") for phase in phases}
 
 
 class PassPredictor(ABC):
@@ -29,9 +36,9 @@ class PassPredictor(ABC):
 
     @abstractmethod
     def head(
-        self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """See :class:`mulanzip.prediction.ColourHead`."""
+        """Head ``name`` of :data:`HEADS`; see :class:`mulanzip.prediction.ColourHead`."""
 
     @torch.inference_mode()
     def predict(
@@ -43,7 +50,7 @@ class PassPredictor(ABC):
         level: int,
         first: Tensor | None,
     ) -> tuple[dict[int, Prediction], Tensor]:
-        """One step: the passes that predict ``phases``.
+        """One step: the pass that predicts ``phases``.
 
         Args:
             cells: uint8 ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
@@ -61,15 +68,13 @@ class PassPredictor(ABC):
         planes = input_planes(cell_tensor, known_tensor)
         if first is None or phases & set(PASSES[0]):
             first = self.features(planes, 0, level_class, None)
+        heads = heads_of(phases)
+        index = HEADS[next(iter(heads.values()))][0]
+        features = self.features(planes, index, level_class, first) if index else first
+        rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
         predictions = {}
-        for index, members in enumerate(PASSES):
-            if not phases & set(members):
-                continue
-            features = self.features(planes, index, level_class, first) if index else first
-            rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
-            for phase in members:
-                if phase in phases:
-                    base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
-                    head = partial(self.head, phase=phase, level_class=level_class)
-                    predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
+        for phase, name in heads.items():
+            base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+            head = partial(self.head, name=name, level_class=level_class)
+            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
         return predictions, first

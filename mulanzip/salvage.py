@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,8 +29,9 @@ from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES, Schedule
+from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import CHANNELS, Picture
+from mulanzip.plan import Plan, plan_in
 from mulanzip.planes import from_coding_order
 from mulanzip.progress import Progress
 from mulanzip.walk import level_view
@@ -210,8 +212,8 @@ def salvage(
         sound = tuple(part.chunk for part in parts if part.chunk is not None)
         runtime = for_file(runtime, Container(header, sound))
         candidates = _candidates(parts, len(segments(header.height, header.width)))
-        schedule = SCHEDULES[SCHEDULE_NAMES[header.schedule]]
-        pixels, trusted, losses = _decode(candidates, shape, runtime, schedule, progress)
+        plans = _plans(Container(header, sound))
+        pixels, trusted, losses = _decode(candidates, shape, runtime, plans, progress)
         palette = b""
         if header.mode is Mode.RGB:
             pixels = from_coding_order(pixels)
@@ -355,11 +357,19 @@ def _candidates(parts: list[_Part], total: int) -> list[list[bytes]]:
 # The pixels.
 
 
+def _plans(file: Container) -> list[Plan]:
+    """The schedules of the tiles; where they are lost, every guess that is right for segments of one tile."""
+    try:
+        return [plan_in(file)]
+    except CorruptFileError:
+        return [Plan.uniform(name) for name in SCHEDULE_NAMES]
+
+
 def _decode(
     candidates: list[list[bytes]],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    schedule: Schedule,
+    plans: list[Plan],
     progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
     """Pixels ``(H, W, C)``, which of them to trust, and what is lost."""
@@ -369,7 +379,7 @@ def _decode(
     losses = []
     with runtime.intra_threads(runtime.threads):
         for index, (segment, payloads) in enumerate(zip(parts, candidates, strict=True)):
-            if _fits(segment, payloads, pixels, trusted, runtime, schedule):
+            if _fits(segment, payloads, pixels, trusted, runtime, plans):
                 _trust(segment, trusted)
             elif segment.is_base:
                 raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
@@ -388,14 +398,14 @@ def _fits(
     pixels: np.ndarray,
     trusted: np.ndarray,
     runtime: Runtime,
-    schedule: Schedule,
+    plans: list[Plan],
 ) -> bool:
-    """Whether the segment's coarser pixels are known and one of the payloads decodes to its samples."""
+    """Whether the segment's coarser pixels are known and a payload decodes to its samples under one of the plans."""
     if not segment.is_base and not _context(segment.tiles[0], trusted).all():
         return False
-    for payload in payloads:
+    for payload, plan in product(payloads, plans):
         try:
-            decode_segment(segment, payload, pixels, runtime, schedule)
+            decode_segment(segment, payload, pixels, runtime, plan)
         except CorruptFileError:
             continue
         return True

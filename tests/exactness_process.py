@@ -19,10 +19,10 @@ from conftest import noise, photo, smooth
 import mulanzip
 from mulanzip import registry
 from mulanzip.architecture import INPUT_PLANES
+from mulanzip.effort import SCHEDULE_CHOICES
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import Runtime, open_runtime
 from mulanzip.exact.selftest import all_outputs
-from mulanzip.noise import SCHEDULE_NAMES
 
 BATCHES = (1, 15, 16, 17, 32)
 #: Images coded with a context.
@@ -94,9 +94,9 @@ def main() -> None:
         report = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
     files, pixels = {}, {}
     for number, (name, image) in enumerate(images(options.large).items()):
-        schedule = SCHEDULE_NAMES[-number]
+        schedule = SCHEDULE_CHOICES[-number % len(SCHEDULE_CHOICES)]
         context = worst_context(runtime) if name in ADAPTED else "none"
-        data = mulanzip.encode(image, context=context, schedule=schedule, stored=False, **coding)
+        data = mulanzip.encode(image, context=context, schedule=schedule, mu=0.4, stored=False, **coding)
         files[name] = digest(data)
         if options.write:
             (options.write / f"{name}.mzp").write_bytes(data)

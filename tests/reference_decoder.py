@@ -86,10 +86,10 @@ class Model:
         names = []
         for i in range(2):
             names += [f"pass.{i}.stem", *(f"pass.{i}.body.{j}" for j in range(2 * self.config["blocks"]))]
-        for phase in "DHV":
+        for head in ("D", "H", "V", "H0", "V0"):
             for colour in range(3):
                 parts = ("hidden", "shapes", "means") if colour else ("shapes", "means")
-                names += [f"head.{phase}.{colour}.{part}" for part in parts]
+                names += [f"head.{head}.{colour}.{part}" for part in parts]
         return names
 
     def adapt(self, payload: bytes) -> None:
@@ -253,10 +253,11 @@ def decode_tile(
         phases = {phase for phase, _ in step}
         if first is None or D in phases:
             first = model.features(0, planes, index, 0)
-        second = model.features(1, planes, index, first) if phases & {H, V} else first
+        features = first if D in phases else model.features(1, planes, index, first)
         before, known_before = cells.copy(), known.copy()
         for phase, part in step:
-            features, base = (first if phase == D else second), base_prediction(before, known_before, phase)
+            head = "AHVD"[phase] + ("0" if D in phases and phase != D else "")
+            base = base_prediction(before, known_before, phase)
             places = [
                 (i, j)
                 for i in range(top, bottom)
@@ -269,7 +270,15 @@ def decode_tile(
                 chunk = places[start : start + 8192]
                 at = np.array([(i - y, j - x) for i, j in chunk]).T
                 code_chunk(
-                    stack, model, features[:, at[0], at[1]], base[:, at[0], at[1]], cells, (phase, at), index, colours
+                    stack,
+                    model,
+                    head,
+                    features[:, at[0], at[1]],
+                    base[:, at[0], at[1]],
+                    cells,
+                    (phase, at),
+                    index,
+                    colours,
                 )
             for i, j in places:
                 known[phase, i - y, j - x] = True
@@ -279,6 +288,7 @@ def decode_tile(
 def code_chunk(
     stack: Stack,
     model: Model,
+    head: str,
     features: np.ndarray,
     base: np.ndarray,
     cells: np.ndarray,
@@ -289,7 +299,7 @@ def code_chunk(
     phase, (rows, columns) = place
     offsets: list[np.ndarray] = []
     for colour in range(colours):
-        name = f"head.{'AHVD'[phase]}.{colour}"
+        name = f"head.{head}.{colour}"
         inputs = features[:, None, :]
         if colour:
             told = []
@@ -314,6 +324,22 @@ def code_chunk(
         cells[phase, colour, rows, columns] = values
         if colours == 1:
             cells[phase, :, rows, columns] = values[:, None]
+
+
+def decode_schedules(payload: bytes, tiles: int) -> list[int]:
+    """Section "Schedules"."""
+    stack, found = Stack(payload[4:]), [4] * tiles
+    for number, share in enumerate(payload[:4]):
+        for i in range(tiles):
+            if found[i] == 4 and stack.bit((2 * share + 1) * 128):
+                found[i] = number
+    stack.finish()
+    return found
+
+
+def cuts(cells: int) -> list[tuple[int, int]]:
+    parts = -(-cells // 256)
+    return [(cells * i // parts, cells * (i + 1) // parts) for i in range(parts)]
 
 
 def decode(data: bytes, path: Path) -> np.ndarray:
@@ -352,30 +378,30 @@ def decode(data: bytes, path: Path) -> np.ndarray:
         stack.finish()
         assert hashlib.blake2b(samples.tobytes(), digest_size=8).digest() == payload[:8]
 
+    tiles = [
+        (index, (*rows, *columns))
+        for index in range(levels - 2, -1, -1)
+        for rows in cuts((sizes[index][0] + 1) // 2)
+        for columns in cuts((sizes[index][1] + 1) // 2)
+    ]
+    schedules = [schedule] * len(tiles)
+    for kind, payload in chunks:
+        if kind == b"SCHD":
+            schedules = decode_schedules(payload, len(tiles))
     base = Stack(payloads[0][8:])
     coarsest = view(levels - 1)
     coarsest[...] = np.array([base.flat() for _ in range(coarsest.size)]).reshape(coarsest.shape)
-    done = levels - 1
-    number = 1
-    for index in range(levels - 2, -1, -1):
-        rows, columns = ((side + 1) // 2 for side in sizes[index])
-        down, across = -(-rows // 256), -(-columns // 256)
-        if down * across == 1:
-            decode_tile(base, model, view(index), index, (0, rows, 0, columns), schedule)
-            done = index
-    check(payloads[0], base, view(done))
-    for index in range(done - 1, -1, -1):
-        rows, columns = ((side + 1) // 2 for side in sizes[index])
-        down, across = -(-rows // 256), -(-columns // 256)
-        for i in range(down):
-            for j in range(across):
-                tile_ = (rows * i // down, rows * (i + 1) // down, columns * j // across, columns * (j + 1) // across)
-                stack = Stack(payloads[number][8:])
-                decode_tile(stack, model, view(index), index, tile_, schedule)
-                top, bottom, left, right = (2 * side for side in tile_)
-                check(payloads[number], stack, view(index)[top:bottom, left:right])
-                number += 1
-    assert number == len(payloads)
+    single = [number for number, (index, _) in enumerate(tiles) if sum(other == index for other, _ in tiles) == 1]
+    for number in single:
+        decode_tile(base, model, view(tiles[number][0]), *tiles[number], schedules[number])
+    check(payloads[0], base, view(tiles[single[-1]][0] if single else levels - 1))
+    others = [number for number in range(len(tiles)) if number not in single]
+    for payload, number in zip(payloads[1:], others, strict=True):
+        index, tile_ = tiles[number]
+        stack = Stack(payload[8:])
+        decode_tile(stack, model, view(index), index, tile_, schedules[number])
+        top, bottom, left, right = (2 * side for side in tile_)
+        check(payload, stack, view(index)[top:bottom, left:right])
     result = pixels[..., [1, 0, 2]] if colours == 3 else pixels
     state = hashlib.blake2b(struct.pack("<BII", mode, width, height), digest_size=16)
     state.update(result.tobytes())

@@ -62,7 +62,7 @@ class TestCompress:
         Image.fromarray(photo(40, 40)).save("photo.png")
         result = run("compress", "photo.png", "-v", "--schedule", "one", "-T", "1", "--device", "cpu", "--no-verify")
         assert "bpsp, model, 1 segments" in result.stdout
-        assert mulanzip.info("photo.png.mzp").schedule == "one"
+        assert mulanzip.info("photo.png.mzp").schedules == {"one": 1.0}
         run("decompress", "photo.png.mzp", "-o", "copy.png", "-T", "2")
         with Image.open("copy.png") as copy:
             assert copy.tobytes() == photo(40, 40).tobytes()

@@ -24,6 +24,7 @@ from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import A, D, H, V, segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.plan import Candidates, Plan
 from mulanzip.planes import from_coding_order, to_coding_order
 from mulanzip.prediction import Prediction
 from mulanzip.timings import Timings, measure
@@ -185,35 +186,34 @@ def planes() -> np.ndarray:
 
 
 def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
-    for schedule in SCHEDULES.values():
-        (payload,) = encode_segments(planes, runtime, schedule)
+    for name in SCHEDULE_NAMES:
+        (payload,), plan = encode_segments(planes, runtime, Candidates((name,)))
+        assert plan == Plan.uniform(name)
         counter = BitCounter()
-        walk_segment(segments(48, 40)[0], planes, runtime, schedule, counter, decoding=False)
+        walk_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
         assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
-        decoded = decode_segments([payload], planes.shape, runtime, schedule)
+        decoded = decode_segments([payload], planes.shape, runtime, plan)
         np.testing.assert_array_equal(decoded, planes)
 
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    schedule = SCHEDULES["default"]
-    payloads = encode_segments(image, runtime, schedule)
+    payloads, plan = encode_segments(image, runtime, Candidates())
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
         damaged[index] = damaged[index][:HASH_BYTES] + bytes([damaged[index][HASH_BYTES] ^ 1]) + payloads[index][9:]
         with pytest.raises(CorruptFileError, match=rf"segment {index} of 3|goes on after"):
-            decode_segments(damaged, image.shape, runtime, schedule)
+            decode_segments(damaged, image.shape, runtime, plan)
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    schedule = SCHEDULES["default"]
-    (payload,) = encode_segments(planes, runtime, schedule)
-    (other,) = encode_segments(planes[::-1].copy(), runtime, schedule)
+    (payload,), plan = encode_segments(planes, runtime, Candidates())
+    (other,), _ = encode_segments(planes[::-1].copy(), runtime, Candidates())
     with pytest.raises(CorruptFileError):
-        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedule)
+        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
     with pytest.raises(CorruptFileError):
-        decode_segments([payload], planes.shape, runtime, SCHEDULES["one"])
+        decode_segments([payload], planes.shape, runtime, Plan.uniform("one"))
 
 
 def no_head(features: torch.Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
@@ -276,11 +276,11 @@ def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
 
 def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     image = photo(514, 514, 1)[..., None]
-    before = encode_segments(image, runtime, SCHEDULES["default"])
+    before, _ = encode_segments(image, runtime, Candidates())
     assert len(before) == 5
     changed = image.copy()
     changed[301, 301] ^= 1  # In the last tile, and of no coarser level.
-    after = encode_segments(changed, runtime, SCHEDULES["default"])
+    after, _ = encode_segments(changed, runtime, Candidates())
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, True, True, False]
 
 
@@ -293,7 +293,7 @@ def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_segments(image, several, SCHEDULES["one"], progress)
+        encode_segments(image, several, Candidates(("one",)), progress)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -301,7 +301,7 @@ def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
     seen: list[float] = []
     image = to_coding_order(photo(514, 30))
     several = Runtime(runtime.network, threads)
-    payloads = encode_segments(image, several, SCHEDULES["one"], seen.append)
+    payloads, _ = encode_segments(image, several, Candidates(("one",)), seen.append)
     assert seen == sorted(seen)
     assert len(seen) == len(payloads)
     assert seen[-1] == pytest.approx(1)

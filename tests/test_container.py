@@ -18,6 +18,7 @@ from mulanzip.container import (
     HEADER_SIZE,
     MAX_PIXELS,
     MAX_SIDE,
+    SCHEDULES_CHUNK,
     SEGMENT,
     SIGNATURE,
     STORED,
@@ -31,7 +32,7 @@ from mulanzip.container import (
 )
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import segments
-from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.noise import MIXED, SCHEDULE_NAMES
 
 HEADER = Header(Mode.RGB, Coding.MODEL, 20, 30, 0, b"model id", bytes(range(16)))
 STORED_HEADER = Header(Mode.RGBA, Coding.STORED, 20, 30, 0, bytes(8), bytes(range(16)))
@@ -57,7 +58,7 @@ def headers(draw: st.DrawFn) -> Header:
         coding,
         draw(sides),
         draw(sides),
-        draw(st.integers(0, len(SCHEDULE_NAMES) - 1)) if is_model else 0,
+        draw(st.sampled_from((*range(len(SCHEDULE_NAMES)), MIXED))) if is_model else 0,
         draw(st.binary(min_size=8, max_size=8)) if is_model else bytes(8),
         draw(st.binary(min_size=16, max_size=16)),
     )
@@ -88,6 +89,8 @@ def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], da
     needed = [Chunk(STORED, b"pixels")]
     if header.coding is Coding.MODEL:
         needed = [Chunk(SEGMENT, bytes([i % 256])) for i in range(len(segments(header.height, header.width)))]
+    if header.schedule == MIXED:
+        needed.append(Chunk(SCHEDULES_CHUNK, b"numbers"))
     file = Container(header, tuple(data.draw(st.permutations(extra + needed))))
     packed = file.pack()
     assert unpack(packed) == file

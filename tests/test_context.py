@@ -26,7 +26,7 @@ from mulanzip.exact.runtime import Runtime
 from mulanzip.exact.selftest import all_outputs
 from mulanzip.fitting import Fitter
 from mulanzip.network import Conv
-from mulanzip.noise import SCHEDULES
+from mulanzip.plan import Plan
 from mulanzip.planes import to_coding_order
 
 seeds = st.integers(0, 2**32 - 1)
@@ -194,10 +194,10 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
 
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     for image in (photo(63, 400), photo(100, 100)):
-        assert find_context(to_coding_order(image), runtime, SCHEDULES["default"], 2) is None
+        assert find_context(to_coding_order(image), runtime, Plan.uniform("default"), 2) is None
     flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_context(flat, runtime, SCHEDULES["default"], 3) is None
-    assert find_context(to_coding_order(photo(192, 192)), runtime, SCHEDULES["default"], 0) is None
+    assert find_context(flat, runtime, Plan.uniform("default"), 3) is None
+    assert find_context(to_coding_order(photo(192, 192)), runtime, Plan.uniform("default"), 0) is None
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.architecture import COLOURS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.architecture import COLOURS, HEADS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 from mulanzip.exact.backends import ReferenceBackend
@@ -38,7 +38,6 @@ from mulanzip.exact.model import (
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY, open_runtime
 from mulanzip.inputs import offset_planes
-from mulanzip.lattice import PHASE_NAMES
 from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.network import Denoiser
 
@@ -197,33 +196,33 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
     with torch.no_grad():
         for level in range(2):
             first = None
-            for index, phases in enumerate(PASSES):
+            for index in range(len(PASSES)):
                 features = network.features(planes, index, level, None if first is None else first / UNIT)
                 exact = integers.features(planes, index, level, None if first is None else first.to(torch.uint8))
                 # Float biases are not rounded, so a few values end one step apart.
                 steps = (features * UNIT - exact).abs()
                 assert steps.max() <= 2
                 assert (steps < 0.01).float().mean() > 0.97
-                first = exact.float()
-                for phase in phases:
+                first = exact.float() if index == 0 else first
+                for head in (head for head, (at, _) in HEADS.items() if at == index):
                     for colour in range(COLOURS):
                         offsets = torch.randint(-3000, 3000, (1, colour, 24, 22), dtype=torch.int32)
                         shown = offset_planes(offsets) if colour else None
-                        shapes, means = integers.parameters(exact, shown, phase, colour, level)
+                        shapes, means = integers.parameters(exact, shown, head, colour, level)
                         unit = torch.tensor(
                             [LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k + [MEAN_UNIT] * k + [COUPLING_UNIT] * colour
                         ).view(-1, 1, 1)
                         # The float head goes on from the integer hidden layer: nothing is a step apart before.
                         hidden = []
                         if colour:
-                            name = f"head.{PHASE_NAMES[phase]}.{colour}.hidden"
+                            name = f"head.{head}.{colour}.hidden"
                             joined = torch.cat((exact, offset_planes(offsets)), 1)
                             hidden = [integers.backend.activation(integers.prepared[name], joined, level).float()]
-                            float_hidden = network.conv(f"heads.{PHASE_NAMES[phase]}.hidden.{colour - 1}")
+                            float_hidden = network.conv(f"heads.{head}.hidden.{colour - 1}")
                             wanted_hidden = (float_hidden(joined.float() / UNIT, level) * UNIT).clamp(0, 255)
                             assert (wanted_hidden - hidden[0]).abs().max() < 0.6
-                        out = network.conv(f"heads.{PHASE_NAMES[phase]}.out.{colour}")
-                        wanted = out(torch.cat((first, *hidden), 1) / UNIT, level) * unit
+                        out = network.conv(f"heads.{head}.out.{colour}")
+                        wanted = out(torch.cat((exact.float(), *hidden), 1) / UNIT, level) * unit
                         in_shapes = (wanted[:, : 2 * k] + SHAPE_ZERO).clamp(0, 255)
                         assert (in_shapes - shapes).abs().max() < 0.6
                         assert (wanted[:, 2 * k :] - means).abs().max() < 1.1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference_decoder
-from conftest import ROOT, TESTS
+from conftest import ROOT, TESTS, smooth
 from reference_decoder import Mixture, Stack, ratio, zero_mass
 
 import mulanzip
@@ -20,7 +20,7 @@ from mulanzip.exact.model import load
 from mulanzip.imageio import metadata, png_original
 from mulanzip.likelihood import WINDOW, Tables
 from mulanzip.likelihood import Mixture as OurMixture
-from mulanzip.noise import SCHEDULES
+from mulanzip.noise import MIXED, SCHEDULES
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 MODEL = registry.find(registry.DEFAULT_MODEL).path
@@ -111,6 +111,13 @@ def test_a_decoder_written_from_the_text_alone(name: str) -> None:
     decoded = reference_decoder.decode(data, MODEL)
     ours = mulanzip.decode(data, threads=1)
     np.testing.assert_array_equal(decoded, ours.reshape(decoded.shape))
+
+
+def test_that_decoder_reads_schedules_of_tiles() -> None:
+    image = smooth(17, 22)
+    data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
+    assert Header.unpack(data).schedule == MIXED
+    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
 
 
 def test_that_decoder_uses_nothing_of_ours() -> None:

@@ -25,7 +25,7 @@ MIME_TYPE = "image/x-mulanzip"
 #: By default: some minutes of decoding.  A small file can ask for many pixels.
 LIMITS = Limits(pixels=1 << 26)
 
-_OPTIONS = ("model", "effort", "context", "schedule", "device", "threads", "stored")
+_OPTIONS = ("model", "effort", "context", "schedule", "mu", "device", "threads", "stored")
 _XMP_TEXT = "XML:com.adobe.xmp"
 #: Strings in ``info`` that are no texts of the image.
 _NOT_TEXT = ("compression", "xmp", _XMP_TEXT)

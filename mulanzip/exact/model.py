@@ -12,13 +12,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
+from mulanzip.architecture import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
 from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
-from mulanzip.lattice import PHASE_NAMES
 from mulanzip.likelihood import Tables
 
-FORMAT = "mulanzip-integer-3"
+FORMAT = "mulanzip-integer-4"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
@@ -53,7 +52,7 @@ def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
     for i in range(len(PASSES)):
         found[f"pass.{i}.stem"] = (c, INPUT_PLANES, 3, 3)
         found |= {f"pass.{i}.body.{j}": (c, c, 3, 3) for j in range(2 * config.blocks)}
-    for name in (PHASE_NAMES[phase] for phases in PASSES for phase in phases):
+    for name in HEADS:
         for colour in range(COLOURS):
             inputs = c
             if colour:

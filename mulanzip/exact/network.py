@@ -9,7 +9,6 @@ from torch import Tensor
 from mulanzip.exact.backends import Backend
 from mulanzip.exact.model import IntegerModel
 from mulanzip.inputs import offset_planes
-from mulanzip.lattice import PHASE_NAMES
 from mulanzip.passes import PassPredictor
 
 
@@ -37,14 +36,14 @@ class IntegerNetwork(PassPredictor):
         return x
 
     def parameters(
-        self, features: Tensor, planes: Tensor | None, phase: int, colour: int, level_class: int
+        self, features: Tensor, planes: Tensor | None, head: str, colour: int, level_class: int
     ) -> tuple[Tensor, Tensor]:
         """Head of a colour: uint8 shapes and float32 means that hold integers.
 
         Args:
             features: uint8 ``(B, channels, h, w)``; planes: uint8 offset planes of the colours before.
         """
-        name = f"head.{PHASE_NAMES[phase]}.{colour}"
+        name = f"head.{head}.{colour}"
         if planes is not None:
             inputs = _joined(features, planes.to(features.device))
             hidden = self.backend.activation(self.prepared[f"{name}.hidden"], inputs, level_class)
@@ -55,13 +54,13 @@ class IntegerNetwork(PassPredictor):
 
     @torch.inference_mode()
     def head(
-        self, features: Tensor, offsets: np.ndarray, colour: int, *, phase: int, level_class: int
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`mulanzip.prediction.ColourHead`."""
         count = len(features)
         image = features.view(1, 1, count, -1).permute(0, 3, 1, 2)
         planes = offset_planes(torch.from_numpy(offsets)[None, :, None]) if colour else None
-        shapes, means = self.parameters(image, planes, phase, colour, level_class)
+        shapes, means = self.parameters(image, planes, name, colour, level_class)
         return shapes.reshape(-1, count).numpy(), means.to(torch.int32).reshape(-1, count).numpy()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import COLOURS, INPUT_PLANES, OFFSET_PLANES, PASSES
+from mulanzip.architecture import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES
 from mulanzip.exact.network import IntegerNetwork
 
 _HEIGHT, _WIDTH = 13, 19
@@ -34,18 +34,18 @@ def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> li
     b, _, h, w = planes.shape
     found: list[Tensor] = []
     first = None
-    for index, phases in enumerate(PASSES):
+    for index in range(len(PASSES)):
         features = network.features(planes, index, level_class, first)
         first = features if first is None else first
         found.append(features)
-        for phase in phases:
+        for name in (name for name, (at, _) in HEADS.items() if at == index):
             for colour in range(COLOURS):
                 offsets = (
                     _noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w).expand(b, -1, -1, -1)
                     if colour
                     else None
                 )
-                found += network.parameters(features, offsets, phase, colour, level_class)
+                found += network.parameters(features, offsets, name, colour, level_class)
     return found
 
 

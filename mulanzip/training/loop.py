@@ -31,7 +31,7 @@ from mulanzip.exact.selftest import golden_digest
 from mulanzip.network import Denoiser
 from mulanzip.training.data import Patches
 from mulanzip.training.muon import Muon
-from mulanzip.training.objective import cells_of, image_bits, step_bits
+from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.precision import has_fast_bfloat16
 from mulanzip.training.prior import learn_prior
@@ -44,6 +44,8 @@ FLOAT_MODEL = "float.safetensors"
 #: Training images whose contexts make up the prior, and steps of descent for each.
 PRIOR_IMAGES = 24
 _PRIOR_STEPS = 80
+#: One patch in so many trains the heads of steps that reveal everything at once.
+_EARLY_SHARE = 4
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
 
@@ -173,11 +175,14 @@ class Run:
             known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], self.patches.rng))
             with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
                 cost, count, features = step_bits(self.model, cells, known, index, level_class, first)
-            first = features if first is None else first
+            if first is None:
+                first = features
+                some = slice(-(-len(batch) // _EARLY_SHARE))
+                early = early_bits(self.model, cells[some], known[some], level_class, features[some])
             bits.append(cost)
             total_count += count
         total = torch.stack(bits).sum()
-        (total / (batch.size * 0.75)).backward()
+        ((total + early) / (batch.size * 0.75)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimiser in self.optimisers:
             optimiser.step()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.architecture import COLOURS, MEAN_BITS, PASSES
+from mulanzip.architecture import COLOURS, HEADS, MEAN_BITS, PASSES
 from mulanzip.inputs import base_prediction, input_planes
 from mulanzip.lattice import A, level_grids
 from mulanzip.network import Denoiser
@@ -37,20 +37,40 @@ def step_bits(
         colours: how many are coded; 1 for gray images, whose cells hold the same value three times.
     """
     features = model.features(input_planes(cells, known), index, level_class, earlier)
+    heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
+    return *_head_bits(model, heads, features, cells, known, level_class, colours), features
+
+
+def early_bits(model: Denoiser, cells: Tensor, known: Tensor, level_class: int, features: Tensor) -> Tensor:
+    """Bits to reveal with the first pass what later passes predict better; trains the heads alone.
+
+    Args:
+        cells, known: as for :func:`step_bits`.
+        features: of the first pass for these.
+    """
+    heads = [name for name, (at, phase) in HEADS.items() if phase not in PASSES[at]]
+    return _head_bits(model, heads, features.detach(), cells, known, level_class, COLOURS)[0]
+
+
+def _head_bits(
+    model: Denoiser, heads: list[str], features: Tensor, cells: Tensor, known: Tensor, level_class: int, colours: int
+) -> tuple[Tensor, int]:
+    """Bits that the phases of ``heads`` take where they are not known, and how many subpixels that is."""
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
     if rows.requires_grad:
         rows.register_hook(Tensor.contiguous)  # Else all that follows would run through a transposed gradient.
     planar = rows.T.contiguous()
     count, bits = 0, torch.zeros((), dtype=torch.float64)
-    for phase in PASSES[index]:
+    for name in heads:
+        phase = HEADS[name][1]
         base = _planar(base_prediction(cells, known, phase)[:, :colours])
         values = _planar(cells[:, phase, :colours])
         offsets = (values << MEAN_BITS) - base
-        outputs = [model.parameters_of(phase, planar, offsets, c, level_class) for c in range(colours)]
+        outputs = [model.parameters_of(name, planar, offsets, c, level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
         bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float())
         count += colours * int(erased.sum())
-    return bits, count, features
+    return bits, count
 
 
 def _planar(planes: Tensor) -> Tensor:

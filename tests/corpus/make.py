@@ -23,12 +23,25 @@ from conftest import smooth  # noqa: E402
 
 from mulanzip import api, registry  # noqa: E402
 from mulanzip.architecture import Config  # noqa: E402
-from mulanzip.container import CONTEXT, END, HEADER_SIZE, SEGMENT, STORED, Chunk, Container, Mode, unpack  # noqa: E402
+from mulanzip.container import (  # noqa: E402
+    CONTEXT,
+    END,
+    HEADER_SIZE,
+    SCHEDULES_CHUNK,
+    SEGMENT,
+    STORED,
+    Chunk,
+    Container,
+    Mode,
+    unpack,
+)
 from mulanzip.context import encode as encode_context  # noqa: E402
 from mulanzip.exact.model import context_entries, load  # noqa: E402
 from mulanzip.files import compress_file  # noqa: E402
 from mulanzip.imageio import png, png_original  # noqa: E402
 from mulanzip.picture import Picture  # noqa: E402
+from mulanzip.plan import Plan  # noqa: E402
+from mulanzip.plan import encode as encode_plan  # noqa: E402
 
 MANIFEST = FOLDER / "README.md"
 _HEADING = """# Faulty files
@@ -88,6 +101,8 @@ def compressed() -> dict[str, Faulty]:
     context = np.zeros(context_entries(config), dtype=np.int8)
     context[0] = 1
     adapted = api.encode(smooth(7, 9), context=context, stored=False, threads=1)
+    mixed = api.encode(smooth(7, 12), effort=1, schedule="adaptive", mu=1.0, stored=False, threads=1)
+    schedules, coded = unpack(mixed).chunks
     tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
     base, *rest = unpack(tiles).chunks
     original = _compressed(_saved(Image.fromarray(smooth(9, 11, 1)), "PNG", compress_level=1))
@@ -126,7 +141,7 @@ def compressed() -> dict[str, Faulty]:
         ),
         "levels": Faulty(with_header(model, 20, b"\x09"), "levels that its size has not", 4, "contradicts itself"),
         "tile": Faulty(with_header(model, 21, b"\x07"), "another size of tiles", 4, "another geometry"),
-        "schedule": Faulty(with_header(model, 22, b"\xff"), "unknown schedule", 4, unknown),
+        "schedule": Faulty(with_header(model, 22, b"\x63"), "unknown schedule", 4, unknown),
         "other_schedule": Faulty(with_header(model, 22, b"\x01"), "coded by another schedule", 4, damaged),
         "reserved": Faulty(with_header(model, 23, b"\x01"), "reserved byte in use", 4, unknown),
         "model": Faulty(with_header(model, 24, b"nobody's"), "a model that nobody has", 5, "which is not here"),
@@ -164,6 +179,28 @@ def compressed() -> dict[str, Faulty]:
         "segment_padded": Faulty(payload(segment.payload + b"\0"), "a zero byte after coded data", 4, "padding"),
         "segment_long": Faulty(payload(segment.payload + b"\1\1\1\1"), "more coded data than pixels", 4, damaged),
         "segment_zeros": Faulty(payload(segment.payload[:8]), "a hash without coded data", 4, damaged),
+        "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
+        "schedules_too_many": Faulty(
+            with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),
+            "schedules of tiles and of all",
+            4,
+            "1 parts SCHD",
+        ),
+        "schedules_short": Faulty(
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded), "a share of four", 4, "schedules are damaged"
+        ),
+        "schedules_same": Faulty(
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_plan(Plan((0, 0)))), coded),
+            "the same for all",
+            4,
+            "schedules are",
+        ),
+        "schedules_long": Faulty(
+            with_chunks(mixed, replace(schedules, payload=schedules.payload + b"\1" * 9), coded),
+            "schedules that go on",
+            4,
+            "goes on after",
+        ),
         "context_twice": Faulty(
             with_chunks(adapted, *unpack(adapted).chunks[:1], *unpack(adapted).chunks), "two contexts", 4, "twice"
         ),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SIGNATURE, STORED, Chunk, Header, unpack
+from mulanzip.container import CHUNK_OVERHEAD, CRITICAL_KINDS, HEADER_SIZE, SIGNATURE, STORED, Chunk, Header, unpack
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio import metadata, png, png_original
 from mulanzip.imageio import stored as stored_form
@@ -103,7 +103,7 @@ def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
                 stranger = random.choice(unpack(random.choice(others)).chunks)
                 chunks[index : index + random.randrange(2)] = [stranger]
             case 5 if chunks:
-                kind = random.choice((*metadata.KINDS, png_original.KIND, b"SEGM", b"STOR", b"CTXT", b"MEND", b"xxxx"))
+                kind = random.choice((*metadata.KINDS, png_original.KIND, *CRITICAL_KINDS, b"xxxx"))
                 chunks[index] = replace(chunks[index], kind=kind)
             case _ if chunks:
                 chunks[index] = _payload_changed(random, chunks[index], others)

@@ -97,6 +97,7 @@ def compressed() -> dict[str, bytes]:
         "rgb": _encoded(smooth(8, 9)),
         "rgb six": _encoded(smooth(7, 6), schedule="six"),
         "rgb one": _encoded(smooth(5, 4), schedule="one"),
+        "rgb mixed": _encoded(smooth(7, 12), schedule="adaptive", mu=1.0),
         "rgb context": _encoded(smooth(6, 6), context=_context()),
         "rgb pixel": _encoded(smooth(1, 1)),
         "rgb row": _encoded(smooth(1, 23)),

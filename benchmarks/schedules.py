@@ -1,0 +1,118 @@
+"""Rate against network evaluations: one schedule for all tiles, and one for each.
+
+    python -m benchmarks.schedules --plot docs/schedules.png IMAGE...
+
+Every tile of every image is measured with every schedule, without a context; what the encoder would choose at
+a price mu per evaluation follows from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from mulanzip import registry
+from mulanzip.coder import BitCounter
+from mulanzip.exact.runtime import Runtime, open_runtime
+from mulanzip.lattice import segments
+from mulanzip.likelihood import MixtureCoder
+from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.training.data import load_images
+from mulanzip.walk import walk_tile
+
+#: Bits per cell that an evaluation is worth.
+PRICES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)
+#: What the encoder tries below its highest efforts.
+_CHEAP = [SCHEDULE_NAMES.index(name) for name in ("default", "one")]
+EVALUATIONS = np.array([len(SCHEDULES[name]) for name in SCHEDULE_NAMES])
+
+
+def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of every tile: its cells ``(n,)``, its level ``(n,)``, and its bits with each schedule ``(n, schedules)``."""
+    tiles = [tile for segment in segments(*planes.shape[:2]) for tile in segment.tiles]
+    bits = np.empty((len(tiles), len(SCHEDULES)))
+    for i, tile in enumerate(tiles):
+        for j, schedule in enumerate(SCHEDULES.values()):
+            counter = BitCounter()
+            coder = MixtureCoder(runtime.tables, counter, planes.shape[2])
+            walk_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
+            bits[i, j] = counter.bits
+    return np.array([t.height * t.width for t in tiles]), np.array([t.grid.level for t in tiles]), bits
+
+
+def chosen(bits: np.ndarray, cells: np.ndarray, mu: float, among: Sequence[int]) -> np.ndarray:
+    """The schedule of each tile that costs least at a price per evaluation."""
+    cost = bits[:, among] + mu * cells[:, None] * EVALUATIONS[among]
+    return np.asarray(among)[cost.argmin(1)]
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default=registry.DEFAULT_MODEL, show_default=True)
+@click.option("--plot", "plot_path", type=click.Path(dir_okay=False, path_type=Path), help="Draw a PNG.")
+def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
+    """Measure IMAGES (files or folders)."""
+    runtime = open_runtime(registry.find(model).path)
+    found, subpixels = [], 0
+    with runtime.intra_threads(runtime.threads):
+        for planes in tqdm(load_images(images), unit="image", disable=None):
+            found.append(tile_bits(planes, runtime))
+            subpixels += planes.size
+    cells, levels, bits = (np.concatenate(part) for part in zip(*found, strict=True))
+    default = bits[:, SCHEDULE_NAMES.index("default")].sum()
+
+    def point(numbers: np.ndarray) -> tuple[float, float]:
+        """Evaluations per cell, and bits per subpixel."""
+        total = bits[np.arange(len(bits)), numbers].sum()
+        return float((EVALUATIONS[numbers] * cells).sum() / cells.sum()), float(total / subpixels)
+
+    def line(name: str, numbers: np.ndarray) -> str:
+        evaluations, bpsp = point(numbers)
+        shares = np.bincount(numbers, cells, len(SCHEDULES)) / cells.sum()
+        used = ", ".join(f"{n} {100 * s:.0f} %" for n, s in zip(SCHEDULE_NAMES, shares, strict=True) if s >= 0.005)
+        return f"{name:<22}{evaluations:>12.2f}{bpsp:>9.4f}{100 * (bpsp * subpixels / default - 1):>+9.2f} %   {used}"
+
+    print(f"{len(found)} images, {len(cells)} tiles, model {model}, no context")
+    print(f"{'schedule':<22}{'evaluations':>12}{'bpsp':>9}{'bits':>11}   share of cells")
+    order = np.argsort(EVALUATIONS, kind="stable")
+    for j in order:
+        print(line(f"{SCHEDULE_NAMES[j]} everywhere", np.full(len(cells), j)))
+    for among, label in ((_CHEAP, "default or one"), (list(range(len(SCHEDULES))), "any")):
+        for mu in PRICES:
+            print(line(f"{label}, mu {mu:g}", chosen(bits, cells, mu, among)))
+    print("\nbits by level, relative to the default schedule")
+    for level in np.unique(levels):
+        at = levels == level
+        gains = bits[at].sum(0) / bits[at, SCHEDULE_NAMES.index("default")].sum() - 1
+        values = "  ".join(f"{SCHEDULE_NAMES[j]} {100 * gains[j]:+.2f} %" for j in order)
+        print(f"level {level:<3}{100 * bits[at, 0].sum() / default:6.2f} % of all bits   {values}")
+    if plot_path:
+        uniform = [(SCHEDULE_NAMES[j], *point(np.full(len(cells), j))) for j in order]
+        _plot(plot_path, uniform, [point(chosen(bits, cells, mu, _CHEAP)) for mu in PRICES])
+
+
+def _plot(path: Path, uniform: list[tuple[str, float, float]], adaptive: list[tuple[float, float]]) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(*zip(*adaptive, strict=True), "-", color="#d62728", label="a schedule per tile, by the price mu")
+    axes.plot([p[1] for p in uniform], [p[2] for p in uniform], "o", color="#1f77b4", label="one schedule for all")
+    for name, evaluations, bpsp in uniform:
+        axes.annotate(name, (evaluations, bpsp), (6, 6), textcoords="offset points")
+    axes.set_xlabel("network evaluations per cell")
+    axes.set_ylabel("bits per subpixel")
+    axes.set_xlim(left=0.8)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

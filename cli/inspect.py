@@ -1,0 +1,57 @@
+"""``mulanzip inspect``"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from mulanzip.cli import options
+from mulanzip.cli.report import Reporter
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--map",
+    "kind",
+    type=click.Choice(["bits", "noise"]),
+    required=True,
+    help="'bits': what each pixel takes. 'noise': the schedule of each finest tile, brighter where the bits are.",
+)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.png")
+@click.option("-f", "--force", is_flag=True, help="Replace an existing OUT.png.")
+@options.model("A model file to try, for files made with a model that is not shipped.")
+@options.quiet
+def inspect(file: Path, kind: str, output: Path, force: bool, model: str | None, quiet: bool) -> None:
+    """Draw where the bits of a .mzp FILE are, or how its noise is scheduled.
+
+    '-' is standard input.
+    """
+    from PIL import Image
+
+    from mulanzip import maps, output_file
+    from mulanzip.errors import MulanzipError
+    from mulanzip.files import STREAM
+
+    reporter = Reporter(quiet)
+    try:
+        data = sys.stdin.buffer.read() if file == STREAM else file.read_bytes()
+        output_file.check(file, output, force, make_folder=False, skip_done=False)
+        with reporter.progress(str(file)) as progress:
+            bits = maps.bits_map(data, model=model, progress=progress)
+        if kind == "bits":
+            picture, white = maps.bits_picture(bits)
+            legend = f"black is 0 bits per pixel, white {white:.3g} or more; {bits.mean():.3f} on the mean"
+        else:
+            picture, legend = maps.schedule_picture(maps.schedule_map(data), bits), maps.SCHEDULE_LEGEND
+        coded = io.BytesIO()
+        Image.fromarray(picture).save(coded, "PNG")
+        output_file.write(coded.getvalue(), output, coded, [], make_folder=False)
+    except (MulanzipError, OSError, MemoryError) as error:
+        reporter.fail(file, error)
+    else:
+        reporter.say(f"{file} -> {output}  {legend}")
+    sys.exit(reporter.exit_code)
