@@ -3,10 +3,10 @@
     python -m benchmarks.coverage FOLDER [--effort N]
 
 compresses each file in a temporary folder, restores it under its default name, reads both, and prints a line for each:
-kind, bits per sample, bytes of the source, of the ``.mzp`` file, of lossless WebP and of JPEG XL (effort 7) of the same
-pixels (no metadata), the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
-Then the refused files with the reason, and sums.  The exit code is 1 if a file came back differently, or an exception
-that is not ours escaped.
+kind, bytes of the source, of its pixels (no metadata) as PNG, lossless WebP (8 bits) and JPEG XL (effort 7), of the
+``.mzp`` file, the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
+Then the refused files with the reason, and sums, by folder too.  The exit code is 1 if a file came back differently,
+or an exception that is not ours escaped.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 
-from mulanzip.benchmark_codecs import Codec, JpegXl, WebP, has_jpegxl
-from mulanzip.container import Coding
+from mulanzip.benchmark_codecs import JpegXl, WebP
+from mulanzip.container import Coding, Mode
 from mulanzip.errors import MulanzipError
 from mulanzip.files import compress_file, decompress_file
 from mulanzip.imageio import metadata, tiff_tags
@@ -41,6 +42,7 @@ _NAMES = {
     metadata.RESOLUTION: "dpi",
     metadata.TRANSPARENCY: "trns",
 }
+_FORMS = ("PNG", "WebP", "JPEG XL")
 #: Resolutions that a format rounds to whole pixels per metre, or to fractions.
 _DPI_TOLERANCE = 0.02
 
@@ -50,19 +52,18 @@ class Kept:
     """A file that was compressed and restored.
 
     Attributes:
-        kind, depth: of the pixels; size: "width x height".
+        kind: of the pixels; size: "width x height".
         names: of the metadata that were kept; lost: of those that were not.
-        sizes: bytes of the source, the ``.mzp`` file, WebP, JPEG XL; 0 where a format cannot hold the pixels.
+        sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 where a format cannot hold the pixels.
         form: ``model``, or ``stored``.
         same: pixels and metadata came back; identical: so did the file.
     """
 
     kind: str
-    depth: int
     size: str
     names: str
     lost: str
-    sizes: tuple[int, int, int, int]
+    sizes: tuple[int, int, int, int, int]
     form: str
     same: bool
     identical: bool
@@ -80,35 +81,40 @@ def look_at(path: Path, effort: int, folder: Path) -> Kept:
     packed = compress_file(source, effort=effort)
     back = decompress_file(packed.output, folder, overwrite=True, verify=True).output
     facts = info(packed.output)
-    array = picture.to_array()
-    pixels = array.astype(np.uint8) * 255 if array.dtype == np.bool_ else array
+    again = read_picture(back)[0]
+    same_pixels = again.pixels.dtype == picture.pixels.dtype and np.array_equal(again.pixels, picture.pixels)
     return Kept(
-        facts.mode.name.lower().replace("_", "+"),
-        facts.depth,
+        str(picture.kind),
         f"{facts.width}x{facts.height}",
         " ".join(name for kind, name in _NAMES.items() if kind in picture.metadata),
         ", ".join(packed.lost),
-        (
-            path.stat().st_size,
-            packed.output_size,
-            _size(WebP(), pixels),
-            _size(JpegXl(7, 1), pixels) if has_jpegxl() else 0,
-        ),
+        (path.stat().st_size, *_classic_sizes(picture), packed.output_size),
         "stored" if facts.coding is Coding.STORED else "model",
-        _same_metadata(picture, read_picture(back)[0]),
+        same_pixels and _same_metadata(picture, again),
         back.read_bytes() == path.read_bytes(),
     )
 
 
-def _size(codec: Codec, pixels: np.ndarray) -> int:
-    try:
-        return len(codec.encode(pixels))
-    except Exception:  # The codec does not know such pixels, and each library says so in its own way.
-        return 0
+def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
+    """Bytes as PNG, WebP (0 where it has no such images) and JPEG XL; bands one below the other."""
+    pixels = picture.pixels
+    if picture.is_signed:
+        pixels = (pixels.astype(np.int32) + (1 << 15)).astype(np.uint16)
+    if picture.mode is Mode.BANDS:
+        pixels = pixels.transpose(2, 0, 1).reshape(-1, pixels.shape[1], 1)
+    if picture.mode in (Mode.PALETTE, Mode.BILEVEL):
+        pixels = np.asarray(picture.to_array(), dtype=np.uint8) * (255 if picture.mode is Mode.BILEVEL else 1)
+    flat = np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    has_webp = flat.dtype == np.uint8 and max(flat.shape[:2]) < 1 << 14
+    return (
+        len(imagecodecs.png_encode(flat, level=9)),
+        len(WebP().encode(flat)) if has_webp else 0,
+        len(JpegXl(7, 1).encode(flat)),
+    )
 
 
 def _same_metadata(picture: Picture, restored: Picture) -> bool:
-    """Whether metadata came back; pixels were compared before."""
+    """Whether metadata came back."""
     before, after = dict(picture.metadata), dict(restored.metadata)
     dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
     tags = [_tags(m.pop(metadata.EXIF, b"")) for m in (before, after)]
@@ -131,10 +137,8 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
     escaped: dict[Path, str] = {}
     names = sorted(path.relative_to(top) for path in top.rglob("*") if path.is_file())
     width = max((len(str(name)) for name in names), default=0)
-    head = (
-        f"{'file':{width}} {'pixels':10} {'bits':>4} {'size':>11} {'source':>8} {'mzp':>8} {'WebP':>8} {'JPEG XL':>8}"
-    )
-    say(f"{head} {'form':6} {'back':9} metadata")
+    columns = " ".join(f"{name:>8}" for name in ("source", *_FORMS, "mzp"))
+    say(f"{'file':{width}} {'pixels':16} {'size':>11} {columns} {'form':6} {'back':9} metadata")
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -155,7 +159,7 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
 def _row(row: Kept) -> str:
     numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
     back = "file" if row.identical else "exactly" if row.same else "CHANGED"
-    line = f"{row.kind:10} {row.depth:4} {row.size:>11} {numbers} {row.form:6} {back:9} {row.names}"
+    line = f"{row.kind:16} {row.size:>11} {numbers} {row.form:6} {back:9} {row.names}"
     return f"{line} (lost: {row.lost})" if row.lost else line.rstrip()
 
 
@@ -170,10 +174,13 @@ def _sum_up(
     say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
     say(f"{sum(bool(row.lost) for row in rows)} lost metadata, which was said")
     say(f"{len(escaped)} tracebacks")
-    comparable = [row.sizes for row in rows if all(row.sizes)]
-    names = ("source", "mzp", "WebP", "JPEG XL")
-    sums = [f"{name} {sum(sizes[i] for sizes in comparable):,}" for i, name in enumerate(names)]
-    say(f"bytes of the {len(comparable)} files that all formats hold: {', '.join(sums)}")
+    folders = sorted({path.parent for path in kept})
+    for folder in folders:
+        rows_here = [row.sizes for path, row in kept.items() if path.parent == folder]
+        source, png_size, _, jxl, mzp = (sum(sizes[i] for sizes in rows_here) for i in range(5))
+        say(
+            f"{folder}: {len(rows_here)} files, source {source:,}, PNG {png_size:,}, JPEG XL {jxl:,}, mzp {mzp:,} bytes"
+        )
     say("refused because:")
     for reason, count in Counter(re.sub(r"\d+x\d+|\d+", "N", text) for text in refused.values()).most_common():
         say(f"{count:4} {reason}")

@@ -29,6 +29,7 @@ def info(
     """Describe .mzp files without decoding them; -v decodes, and shows where the bits are."""
     from mulanzip import container
     from mulanzip.batch import is_compressed
+    from mulanzip.container import Mode
     from mulanzip.errors import MulanzipError
     from mulanzip.files import STREAM
     from mulanzip.inspection import describe
@@ -39,8 +40,11 @@ def info(
         try:
             data = sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
             facts = describe(container.unpack(data), len(data))
-            kind = facts.mode.name.lower().replace("_", "+")
-            lines = [str(source), f"  image     {facts.width}x{facts.height} {kind}, {facts.depth} bits per sample"]
+            name = facts.mode.name.lower().replace("_", "+")
+            kind = f"{facts.channels} bands" if facts.mode is Mode.BANDS else name
+            sign = "signed " if facts.signed else ""
+            depth = f"{sign}{facts.depth} bits per sample"
+            lines = [str(source), f"  image     {facts.width}x{facts.height} {kind}, {depth}"]
             lines.append(f"  size      {size(facts.size)} bytes, {facts.bpsp:.3f} bits per subpixel")
             if facts.model_id:
                 where = f"{facts.model or 'not here'} ({facts.model_id})"
@@ -48,7 +52,7 @@ def info(
                 shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in facts.schedules.items())
                 lines.append(f"  schedule  {shares}; {facts.evaluations:.2f} network evaluations per cell")
             else:
-                lines.append("  model     none: stored as WebP or PNG")
+                lines.append("  model     none: stored as JPEG XL, WebP or PNG")
             original = (
                 "file restored byte for byte"
                 if facts.restores_file

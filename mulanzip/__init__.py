@@ -1,7 +1,7 @@
 """mulanzip: lossless image compression with a learned density model, exact on every machine.
 
 >>> import mulanzip
->>> data = mulanzip.encode(array)              # uint8 (H, W, 3) or (H, W) -> bytes
+>>> data = mulanzip.encode(array)              # uint8 or uint16 (H, W, 3) or (H, W) -> bytes
 >>> array = mulanzip.decode(data)
 >>> mulanzip.compress_file("photo.png")        # -> photo.png.mzp
 >>> mulanzip.decompress_file("photo.png.mzp", "copy.png")

@@ -24,7 +24,7 @@ def find_context(
     """Fit a context to an image, if that makes its file smaller.
 
     Args:
-        planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        planes: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
         steps: of gradient descent.
         progress: told the share that is done.
 
@@ -37,7 +37,7 @@ def find_context(
 
     prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress)
+        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=runtime.grain)
         if not found.any():
             return None
         coded = context.encode(found, prior)

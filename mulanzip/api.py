@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
-from mulanzip.container import CONTEXT, SCHEDULES_CHUNK, SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.container import CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps
 from mulanzip.errors import CorruptFileError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.noise import MIXED
-from mulanzip.picture import CHANNELS, Picture
-from mulanzip.plan import Candidates, Plan, plan_in
-from mulanzip.plan import encode as encode_plan
-from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.picture import Picture
+from mulanzip.plan import Candidates
 from mulanzip.preview import SCALES
-from mulanzip.progress import Progress, part_of
+from mulanzip.progress import Progress
 
 if TYPE_CHECKING:
     from mulanzip.exact.runtime import Runtime
@@ -31,6 +28,15 @@ _MAX_METADATA = 1 << 28
 #: Samples of an image that is tried both ways, whatever it looks like.
 _SMALL = 1 << 14
 _MODEL_MODES = (Mode.GRAY, Mode.RGB)
+
+
+def _is_for_model(picture: Picture) -> bool:
+    return picture.mode in _MODEL_MODES or picture.is_deep or picture.mode is Mode.BANDS
+
+
+def _is_tried_both_ways(picture: Picture) -> bool:
+    """Whether a stored form costs next to no time, or has a chance."""
+    return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
 
 
 def encode(
@@ -48,8 +54,8 @@ def encode(
     """Compress an image.
 
     Args:
-        array: uint8 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
-            RGBA, or bool ``(H, W)``.
+        array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
+            RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
         model: name of a shipped model, or path of a model file.
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
@@ -139,21 +145,15 @@ def encode_picture(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
     coded = None
-    if picture.mode in _MODEL_MODES:
+    if _is_for_model(picture):
         coded = _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
-    if coded is None or (stored and (_is_small(picture) or stored_form.looks_drawn(picture))):
-        height, width = picture.pixels.shape[:2]
-        header = Header(picture.mode, Coding.STORED, width, height, 0, bytes(registry.ID_BYTES), picture.pixel_hash())
+    if coded is None or (stored and _is_tried_both_ways(picture)):
+        header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
         alternative = header, [Chunk(STORED, stored_form.store(picture))]
         if coded is None or _size(alternative[1]) < _size(coded[1]):
             coded = alternative
     header, chunks = coded
     return Container(header, (*metadata, *chunks)).pack()
-
-
-def _is_small(picture: Picture) -> bool:
-    """Whether a stored form costs next to no time to try."""
-    return picture.pixels.size <= _SMALL
 
 
 def _size(chunks: list[Chunk]) -> int:
@@ -171,38 +171,42 @@ def _encode_with_model(
     limits: Limits,
     progress: Progress | None,
 ) -> tuple[Header, list[Chunk]]:
-    from mulanzip.adaptation import find_context
-    from mulanzip.codec import encode_segments
-    from mulanzip.context import encode as encode_context
+    from mulanzip.group_codec import encode_groups
 
     info = registry.find(model)
-    height, width, channels = picture.pixels.shape
-    runtime = open_for_coding(info, device, threads, picture.pixels.size, limits)
-    planes = to_coding_order(picture.pixels) if channels == 3 else picture.pixels
+    height, width = picture.pixels.shape[:2]
+    runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
     share = fit_share(steps, height, width)
-    if context is None:
-        context = find_context(planes, runtime, Plan.uniform(choice.names[0]), steps, part_of(progress, 0, share))
-    chunks = []
-    if context is not None and context.any():
-        chunks.append(Chunk(CONTEXT, encode_context(context, runtime.model.prior)))
-        runtime = runtime.adapted(context)
-    payloads, plan = encode_segments(planes, runtime, choice, part_of(progress, share, 1))
-    if plan.number == MIXED:
-        chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
-    header = Header(picture.mode, Coding.MODEL, width, height, plan.number, info.model_id, picture.pixel_hash())
-    return header, [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)]
+    chunks, schedule = encode_groups(picture, runtime, choice, context, steps, share, progress)
+    return _header(picture, Coding.MODEL, schedule, info.model_id), chunks
+
+
+def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) -> Header:
+    height, width = picture.pixels.shape[:2]
+    return Header(
+        picture.mode,
+        coding,
+        width,
+        height,
+        schedule,
+        model_id,
+        picture.pixel_hash(),
+        depth=picture.depth,
+        signed=picture.is_signed,
+        bands=picture.bands,
+    )
 
 
 def open_for_coding(
-    info: registry.ModelInfo, device: str, threads: int | None, samples: int, limits: Limits = NO_LIMITS
+    info: registry.ModelInfo, device: str, threads: int | None, size: int, limits: Limits = NO_LIMITS
 ) -> Runtime:
-    """The model, ready to code an image of so many samples.
+    """The model, ready to code an image of so many bytes.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    limits.require(memory.coding_bytes(samples, threads or cores.available()))
+    limits.require(memory.coding_bytes(size, threads or cores.available()))
     from mulanzip.exact.runtime import open_runtime
 
     return open_runtime(info.path, device, threads)
@@ -226,22 +230,17 @@ def decode_picture(
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
-        limits.require(2 * header.height * header.width * CHANNELS[header.mode])
-        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.mode, header.width, header.height)
+        limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
+        pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     else:
-        from mulanzip.adaptation import for_file
-        from mulanzip.codec import decode_segments
+        from mulanzip.group_codec import decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
-        samples = grids[level].height * grids[level].width * CHANNELS[header.mode]
-        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, samples, limits)
-        runtime = for_file(runtime, file)
-        shape = (header.height, header.width, CHANNELS[header.mode])
-        pixels = decode_segments(file.of_kind(SEGMENT), shape, runtime, plan_in(file), progress, level=level)
-        if header.mode is Mode.RGB:
-            pixels = from_coding_order(pixels)
-    picture = Picture(header.mode, pixels, palette, metadata)
+        size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
+        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
+        pixels = decode_groups(file, runtime, progress, level=level)
+    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])

@@ -17,7 +17,6 @@ from mulanzip.errors import CorruptFileError, LimitError, MulanzipError
 from mulanzip.files import STREAM, SUFFIX, FileResult
 from mulanzip.imageio import reader
 from mulanzip.output_file import OutputExistsError
-from mulanzip.picture import CHANNELS
 
 Report = Callable[[Path, OSError], None]
 
@@ -267,8 +266,11 @@ def memory_needed(threads: int, job: Job) -> int:
         header = Header.unpack(start) if start.startswith(container.SIGNATURE) else None
     except (MulanzipError, OSError):
         return 0
-    samples = header.width * header.height * CHANNELS[header.mode] if header else reader.count_samples(job.source)
-    return memory.coding_bytes(samples, threads) if samples else 0
+    if header:
+        size = header.width * header.height * header.channels * header.dtype.itemsize
+    else:
+        size = reader.count_bytes(job.source)
+    return memory.coding_bytes(size, threads) if size else 0
 
 
 def workers_for(jobs: int, threads: int | None = None) -> int:

@@ -8,13 +8,12 @@ from mulanzip import container, context, registry
 from mulanzip.adaptation import context_in
 from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
-from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, Coding, Mode
+from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, HEADER_SIZE, SEGMENT, VALUES, Coding
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
+from mulanzip.groups import groups_of, plans_of
 from mulanzip.lattice import segments
-from mulanzip.picture import CHANNELS, Picture
-from mulanzip.plan import plan_in
-from mulanzip.planes import from_coding_order
+from mulanzip.picture import Picture
 
 
 @dataclass(frozen=True)
@@ -66,37 +65,47 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         raise UnsupportedImageError("the image is stored as it is: it has no code length under a model")
     import numpy as np
 
+    groups = groups_of(file)
     runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
     prior = runtime.model.prior
     found = context_in(file, prior)
     runtime = runtime.adapted(found)
-    pixels = np.zeros((header.height, header.width, CHANNELS[header.mode]), dtype=np.uint8)
-    plan = plan_in(file)
+    pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
+    plans = plans_of(file, groups)
     entries = []
     if found is not None:
         theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
         coded = 8.0 * len(file.of_kind(CONTEXT)[0])
         entries.append(Entry("context", theory, coded, coded))
-    for index, (segment, payload) in enumerate(
-        zip(segments(header.height, header.width), file.of_kind(SEGMENT), strict=True)
-    ):
-        decoder = BitDecoder(payload[HASH_BYTES:])
-        counter = BitCounter(decoder)
-        walk_segment(segment, pixels, runtime, plan, counter, decoding=True)
-        decoder.finish()
-        if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
-            raise CorruptFileError(f"segment {index} does not decode to the right samples")
-        coded = 8.0 * (len(payload) - HASH_BYTES)
-        name = "coarse levels" if segment.is_base else f"tile {index}"
-        entries.append(Entry(name, counter.bits, coded, coded))
-    restored = from_coding_order(pixels) if header.mode is Mode.RGB else pixels
-    if Picture(header.mode, restored).pixel_hash() != header.pixel_hash:
+    for number, group in enumerate(groups):
+        if group.code.is_constant:
+            pixels[..., group.channels] = group.code.values[0]
+            continue
+        coder = runtime.at(group.code.grain)
+        indices = np.zeros((header.height, header.width, group.colours), dtype=coder.grain.dtype)
+        mark = f" of {number}" if len(groups) > 1 else ""
+        for index, (segment, payload) in enumerate(
+            zip(segments(header.height, header.width), file.of_kind(SEGMENT)[group.segments], strict=True)
+        ):
+            decoder = BitDecoder(payload[HASH_BYTES:])
+            counter = BitCounter(decoder)
+            walk_segment(segment, indices, coder, plans[number], counter, decoding=True)
+            decoder.finish()
+            if samples_hash(segment, indices) != payload[:HASH_BYTES]:
+                raise CorruptFileError(f"segment {index}{mark} does not decode to the right samples")
+            coded = 8.0 * (len(payload) - HASH_BYTES)
+            name = "coarse levels" if segment.is_base else f"tile {index}"
+            entries.append(Entry(name + mark, counter.bits, coded, coded))
+        group.restore(indices, pixels)
+    if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     hashes = 8.0 * HASH_BYTES * len(file.of_kind(SEGMENT))
-    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT))
+    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, VALUES))
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
     entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
     entries.append(Entry("checksums", 0, 0, hashes + marks))
+    if values := file.of_kind(VALUES):
+        entries.append(Entry("values in use", 0, 0, 8.0 * len(values[0])))
     if metadata:
         entries.append(Entry("metadata", 0, 0, metadata))
     return Ledger(tuple(entries), pixels.size)

@@ -16,7 +16,7 @@ from mulanzip.coder import BitCoder, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Segment, Tile, level_grids, segments
-from mulanzip.likelihood import MixtureCoder
+from mulanzip.likelihood import MixtureCoder, code_flat
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.plan import Candidates, Plan
 from mulanzip.progress import Progress
@@ -41,15 +41,16 @@ def walk_segment(
     """Code everything in a segment: the same walk for encoder, decoder and counter.
 
     Args:
-        pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled when decoding.
+        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
+            when decoding.
         skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
     """
     if segment.is_base:
         coarsest = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
-        values = coder.flat(None if decoding else coarsest.reshape(-1), coarsest.size)
+        values = code_flat(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.grain)
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2])
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2], runtime.grain)
     for number, tile in enumerate(segment.tiles, segment.first):
         walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
 
@@ -72,7 +73,7 @@ def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: floa
     """A tile coded with a schedule, and what that costs in bits."""
     encoder = BitEncoder()
     counter = BitCounter(encoder)
-    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2])
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.grain)
     evaluations = walk_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
     return counter.bits + mu * evaluations * tile.height * tile.width, encoder
 
@@ -85,7 +86,8 @@ def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
         samples = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     else:
         samples = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
-    return hashlib.blake2b(np.ascontiguousarray(samples).data, digest_size=HASH_BYTES).digest()
+    samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    return hashlib.blake2b(samples.data, digest_size=HASH_BYTES).digest()
 
 
 def _finest_level(segment: Segment) -> int:
@@ -142,7 +144,7 @@ def encode_segments(
     """Code an image.
 
     Args:
-        pixels: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
         candidates: schedules to choose from; with more than one, each is tried on every tile.
         progress: told the share that is done.
 
@@ -206,7 +208,7 @@ def decode_segments(
             ones of the file.
 
     Returns:
-        uint8: the pixels of that level.
+        the pixels of that level, samples of ``runtime.grain``.
 
     Raises:
         CorruptFileError: naming the segment that does not decode to the samples it was made from.
@@ -214,7 +216,7 @@ def decode_segments(
     whole = segments(*shape[:2])
     grid = level_grids(*shape[:2])[level]
     parts = segments(grid.height, grid.width)
-    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=np.uint8)
+    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.grain.dtype)
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:

@@ -12,7 +12,9 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import IO
+from typing import IO, Any
+
+import numpy as np
 
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
@@ -43,6 +45,61 @@ class Mode(IntEnum):
     RGBA = 3
     PALETTE = 4
     BILEVEL = 5
+    BANDS = 6
+
+
+#: Samples per pixel by mode; palette images hold indices, the header says how many bands there are.
+CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
+#: Bands of an image at most.
+MAX_BANDS = 255
+#: Modes that may have more than 8 bits per sample, and those that may have signed ones then.
+_DEEP_MODES = (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA, Mode.BANDS)
+SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
+#: Bit of the depth that says that samples are signed.
+_SIGNED = 128
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an image's samples are.
+
+    Attributes:
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
+    """
+
+    mode: Mode
+    depth: int
+    signed: bool = False
+    bands: int = 0
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.depth > 8
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.bands or CHANNELS[self.mode]
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that are coded together: three colours, and everything else alone."""
+        return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        if not self.is_deep:
+            return np.dtype(np.uint8)
+        return np.dtype(np.int16 if self.signed else np.uint16)
+
+    def __str__(self) -> str:
+        name = self.mode.name.lower().replace("_", "+")
+        sign = "signed " if self.signed else ""
+        return f"{sign}{self.depth}-bit {name}" if self.is_deep else name
 
 
 class Coding(IntEnum):
@@ -60,6 +117,9 @@ class Header:
         model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
         schedule: index into :data:`mulanzip.noise.SCHEDULE_NAMES`, or :data:`mulanzip.noise.MIXED`.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.picture.pixel_hash`).
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
     """
 
     mode: Mode
@@ -69,10 +129,23 @@ class Header:
     schedule: int
     model_id: bytes
     pixel_hash: bytes
+    depth: int = 8
+    signed: bool = False
+    bands: int = 0
 
     @property
-    def depth(self) -> int:
-        return 1 if self.mode is Mode.BILEVEL else 8
+    def kind(self) -> Kind:
+        return Kind(self.mode, self.depth, self.signed, self.bands)
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.kind.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        return self.kind.dtype
 
     def pack(self) -> bytes:
         levels = len(level_grids(self.height, self.width)) if self.coding is Coding.MODEL else 0
@@ -81,14 +154,14 @@ class Header:
             SIGNATURE,
             VERSION,
             self.mode,
-            self.depth,
+            self.depth | _SIGNED * self.signed,
             self.coding,
             self.width,
             self.height,
             levels,
             tile_log2,
             self.schedule,
-            0,
+            self.bands,
             self.model_id,
             self.pixel_hash,
         )
@@ -109,25 +182,36 @@ class Header:
             raise UnsupportedVersionError(f"the file has format version {data[8]}; this mulanzip reads {VERSION}")
         if not _crc_is_right(data):
             raise CorruptFileError("the header is damaged (its checksum is wrong)")
-        (_, _, mode, _, coding, width, height, _, _, schedule, reserved, model_id, pixel_hash) = _HEADER.unpack(
+        (_, _, mode, depth, coding, width, height, _, _, schedule, bands, model_id, pixel_hash) = _HEADER.unpack(
             data[: _HEADER.size]
         )
+        signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
         is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
-        if reserved or mode not in list(Mode) or coding not in list(Coding) or not is_schedule:
+        is_known = mode in list(Mode) and coding in list(Coding) and is_schedule
+        if not is_known or not _may_be(Mode(mode), depth, signed, bands):
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
         if not width or not height:
             raise CorruptFileError("the header says that the image has no pixels")
         if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
             raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
-        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash)
+        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands)
         if header.coding is Coding.STORED and (any(model_id) or schedule):
             raise CorruptFileError("the header of a stored image names a model")
-        if header.coding is Coding.MODEL and header.mode not in (Mode.GRAY, Mode.RGB):
+        if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
             raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
-        # Depth, number of levels and tile size follow from the rest.
+        # Number of levels and tile size follow from the rest.
         if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
             raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
         return header
+
+
+def _may_be(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
+    """Whether there are such images."""
+    if bool(bands) != (mode is Mode.BANDS):
+        return False
+    if 8 < depth <= 16:
+        return mode in SIGNED_MODES if signed else mode in _DEEP_MODES
+    return not signed and depth == (1 if mode is Mode.BILEVEL else 8)
 
 
 def _crc_is_right(data: bytes) -> bool:
@@ -154,8 +238,9 @@ SEGMENT = b"SEGM"
 STORED = b"STOR"
 CONTEXT = b"CTXT"
 SCHEDULES_CHUNK = b"SCHD"
+VALUES = b"VALS"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, SCHEDULES_CHUNK, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, SCHEDULES_CHUNK, VALUES, END)
 
 
 @dataclass(frozen=True)
@@ -254,13 +339,19 @@ def chunk_between(data: bytes, position: int, end: int) -> Chunk:
 
 def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     kinds = [c.kind for c in chunks]
-    expected = {SEGMENT: 0, STORED: 1}
-    if header.coding is Coding.MODEL:
-        expected = {SEGMENT: len(segments(header.height, header.width)), STORED: 0}
-    expected[SCHEDULES_CHUNK] = int(header.schedule == MIXED)
-    for kind, count in expected.items():
-        if kinds.count(kind) != count:
-            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {count}")
+    is_coded = header.coding is Coding.MODEL
+    has_values, is_mixed = is_coded and header.kind.is_deep, header.schedule == MIXED
+    most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
+    expected = {
+        # The values in use say which planes have no segments, as all their samples are the same.
+        SEGMENT: range(0 if has_values else most, most + 1),
+        STORED: range(not is_coded, 1 + (not is_coded)),
+        VALUES: range(has_values, 1 + has_values),
+        SCHEDULES_CHUNK: range(is_mixed, 1 + is_mixed),
+    }
+    for kind, counts in expected.items():
+        if kinds.count(kind) not in counts:
+            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
     if header.coding is Coding.STORED and CONTEXT in kinds:
         raise CorruptFileError("a stored image has a context")
     others = [kind for kind in kinds if kind not in expected]

@@ -19,7 +19,7 @@ from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.imageio import metadata, png_original
 from mulanzip.imageio.reader import read_picture
-from mulanzip.imageio.writer import can_write, require_writable, write_picture
+from mulanzip.imageio.writer import can_write, default_suffix, require_writable, write_picture
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.picture import Picture
 from mulanzip.progress import Progress, part_of
@@ -67,9 +67,10 @@ def restored_name(source: Path, data: bytes, suffix: str | None = None, mark: st
         CorruptFileError: if the header is damaged.
     """
     output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
-    fits = output.suffix.lower() == suffix if suffix else can_write(output.suffix, Header.unpack(data).mode)
+    kind = Header.unpack(data).kind
+    fits = output.suffix.lower() == suffix if suffix else can_write(output.suffix, kind)
     if output == source or not fits:
-        output = output.with_name(output.name + (suffix or ".png"))
+        output = output.with_name(output.name + (suffix or default_suffix(kind)))
     return output.with_name(f"{output.stem}{mark}{output.suffix}")
 
 
@@ -96,8 +97,8 @@ def compress_file(
     """Compress an image file.
 
     Args:
-        source: PNG, WebP, TIFF, BMP, PNM, GIF, TGA, PCX or JPEG of 8 bits per sample: a path, or a file open
-            for reading.
+        source: PNG, WebP, TIFF, BMP, PNM, PAM, GIF, TGA, PCX, JPEG, ``.npy`` or DICOM of up to 16 bits per sample:
+            a path, or a file open for reading.
         output: a file, or a folder for a file of the default name: the source's with ``.mzp`` appended; or a
             file open for writing, which gets everything at once, at the end.
         overwrite: replace an existing output.
@@ -187,9 +188,10 @@ def decompress_file(
     Args:
         output: a file, whose suffix chooses the format, which must be lossless; or a folder for a file of
             the default name: the source's without ``.mzp``, with ``.png`` appended where that is no
-            lossless format; or a file open for writing.  A preview is called ``photo.preview.png`` by default.
+            lossless format (``.tif`` for bands and signed samples); or a file open for writing.  A preview is
+            called ``photo.preview.png`` by default.
         scale, model, device, threads: as for :func:`mulanzip.decode`; others as for :func:`compress_file`.
-        suffix: ``.tif``, say: format of a file of the default name, or of an open one (PNG by default).
+        suffix: ``.tif``, say: format of a file of the default name, or of an open one.
         skip_done: do nothing if the output is there, and has the pixels that the source's header promises.
             This reads the output, and does not run the model, but for previews and palettes.
         verify: read the restored file back, and compare its pixels before it gets its name; those of the
@@ -248,9 +250,9 @@ def restore_file(
     with _rewound(source) as file:
         head = file.read(HEADER_SIZE)
     output = _target(source, output, lambda path: restored_name(path, head, suffix, mark))
-    name = output if isinstance(output, Path) else Path(f"output{suffix or '.png'}")
     header = Header.unpack(head)
-    require_writable(name, header.mode)
+    name = output if isinstance(output, Path) else Path(f"output{suffix or default_suffix(header.kind)}")
+    require_writable(name, header.kind)
     result = FileResult(_path(source), _path(output), size)
 
     def decoded(progress: Progress | None = None) -> Picture:

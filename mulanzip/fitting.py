@@ -19,6 +19,7 @@ from mulanzip.context import LIMIT
 from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.export import layer_rows, to_float
 from mulanzip.exact.model import IntegerModel, context_step
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.network import Conv
 from mulanzip.progress import Progress
 from mulanzip.training.objective import level_bits
@@ -69,11 +70,12 @@ class Fitter:
         threads: int = 1,
         progress: Progress | None = None,
         subpixels: int | None = None,
+        grain: Grain = EIGHT_BIT,
     ) -> np.ndarray:
         """Fit a context to an image.
 
         Args:
-            planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
+            planes: samples of ``grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
                 :data:`mulanzip.effort.CROP_SIDE` or more.
             steps: of gradient descent.
             threads: at most so many; no effect on the result.
@@ -94,7 +96,7 @@ class Fitter:
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(values.detach().round())
                 jobs = [_crops(planes, rng) for _ in range(_JOBS)]
-                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours), jobs))
+                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours, grain=grain), jobs))
                 self._rate(values).backward()
                 assert values.grad is not None
                 values.grad /= subpixels or planes.size
@@ -109,12 +111,13 @@ class Fitter:
         found: np.ndarray = values.detach().round().to(torch.int8).numpy()
         return found
 
-    def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int) -> tuple[Tensor, ...]:
+    def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int, grain: Grain) -> tuple[Tensor, ...]:
         """Of the bits per subpixel of some crops, with respect to the offsets."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
-                bits, count = level_bits(self.network, crops[..., :: 1 << level, :: 1 << level], level, colours)
+                pixels = crops[..., :: 1 << level, :: 1 << level]
+                bits, count = level_bits(self.network, pixels, level, colours, grain)
                 total, subpixels = total + bits, subpixels + count
         return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 
@@ -138,7 +141,7 @@ class Fitter:
 
 
 def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Random squares: uint8 ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
+    """Random squares: ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
     crops = []
     for _ in range(_CROPS):

@@ -6,16 +6,27 @@ numbers on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mulanzip.architecture import MEAN_BITS, UNIT
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.lattice import A, D, H, V
 
 # Reciprocals by number of terms: mean = sum * table[count] >> bits.
 _NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.int32)
 _QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
+
+
+#: The nearest pixels of a phase: phase, row, column.
+_NEAR = {
+    H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
+    V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
+    D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
+}
 
 
 def _box3(x: Tensor) -> Tensor:
@@ -25,6 +36,13 @@ def _box3(x: Tensor) -> Tensor:
     return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
 
 
+def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int) -> Tensor:
+    """Minimum or maximum over the 3x3 neighbourhood."""
+    x = F.pad(x, (1, 1, 1, 1), value=outside)
+    x = pick(pick(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+    return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
+
+
 def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
     """``y[i, j] = x[i + rows, j + columns]``, zeros outside; offsets of -1, 0 or 1."""
     h, w = x.shape[-2:]
@@ -32,55 +50,84 @@ def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def input_planes(cells: Tensor, known: Tensor) -> Tensor:
+def sample_type(grain: Grain) -> torch.dtype:
+    """Of cells: sums of samples times fixed-point factors must fit."""
+    return torch.int32 if grain.is_plain else torch.int64
+
+
+def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
     """Input of the denoiser.
 
     Args:
-        cells: int32 ``(B, 4, C, h, w)``, 0..255, phases A, H, V, D; C = 3 colours.
+        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``grain``, phases A, H, V, D; C = 3 colours.
         known: bool ``(B, 4, h, w)``; values that are not known have no influence.
 
     Returns:
         uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
-        ``max(0, m - value)`` with ``m`` the mean of the known A in the 3x3 neighbourhood, then
-        ``m // 4``, then :data:`UNIT` where a phase is known.
+        ``max(0, m - value)`` in levels, with ``m`` the mean of the known A in the 3x3 neighbourhood; then
+        ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
-    mask = known.to(torch.int32)
+    if grain.up:
+        cells = cells << grain.up
+    mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
     difference = (cells - mean[:, None]) * mask[:, :, None]
+    above, below = difference.clamp(min=0), (-difference).clamp(min=0)
+    if grain.is_plain:
+        brightness = mean >> 2
+    else:
+        above, below = ((side >> grain.down).clamp_(max=255) for side in (above, below))
+        brightness = (mean << 6) // (grain.count << grain.up)
     return torch.cat(
         (
-            difference.clamp(min=0).view(b, 12, h, w).to(torch.uint8),
-            (-difference).clamp(min=0).view(b, 12, h, w).to(torch.uint8),
-            (mean >> 2).to(torch.uint8),
+            above.view(b, 12, h, w).to(torch.uint8),
+            below.view(b, 12, h, w).to(torch.uint8),
+            brightness.to(torch.uint8),
             (mask * UNIT).to(torch.uint8),
         ),
         1,
     )
 
 
-def base_prediction(cells: Tensor, known: Tensor, phase: int) -> Tensor:
-    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS``.
+def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIGHT_BIT) -> Tensor:
+    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` levels.
 
     Args:
         cells, known: as for :func:`input_planes`; phase: ``H``, ``V`` or ``D``.
 
     Returns:
-        int32 ``(B, C, h, w)``, 0..255 * 2**MEAN_BITS.
+        int32 ``(B, C, h, w)``.
     """
-    near = {
-        H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
-        V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
-        D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
-    }[phase]
-    total, count = _gather(cells, known, near)
+    total, count = _gather(cells, known, _NEAR[phase])
     if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
         diagonal = _gather(cells, known, ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1)))
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
-    return total * _QUARTER[count][:, None] >> 15 - MEAN_BITS
+    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + grain.shift).to(torch.int32)
+
+
+def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
+    """What the surroundings of a phase are where they are all the same: int32 ``(B, C, h, w)``, else -1.
+
+    The surroundings are the known ones of A in the 3x3 neighbourhood, and the nearest known pixels.
+
+    Args:
+        cells, known, phase: as for :func:`base_prediction`.
+    """
+    nothing = 1 << 20
+    mask = known[:, A, None]
+    low = _extreme3(torch.where(mask, cells[:, A], nothing), torch.minimum, nothing)
+    high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
+    for near, rows, columns in _NEAR[phase]:
+        if near != A:
+            at = _moved(known[:, near], rows, columns)[:, None]
+            value = _moved(cells[:, near], rows, columns)
+            low = torch.where(at, torch.minimum(low, value), low)
+            high = torch.where(at, torch.maximum(high, value), high)
+    return torch.where(low == high, low, -1).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor]:
@@ -88,7 +135,7 @@ def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int]
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])
     for phase, rows, columns in neighbours:
-        mask = known[:, phase].to(torch.int32)
+        mask = known[:, phase].to(cells.dtype)
         total += _moved(cells[:, phase] * mask[:, None], rows, columns)
         count += _moved(mask, rows, columns)
     return total, count

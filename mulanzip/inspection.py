@@ -11,10 +11,10 @@ import numpy as np
 from mulanzip import container, registry
 from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container, Mode
 from mulanzip.errors import ModelError
+from mulanzip.groups import groups_of, varying
 from mulanzip.imageio import png_original
 from mulanzip.imageio.metadata import KINDS
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.picture import CHANNELS
 from mulanzip.plan import plan_in, tile_cells
 
 _PARTS = {
@@ -22,6 +22,7 @@ _PARTS = {
     container.STORED: "stored image",
     container.CONTEXT: "context",
     container.SCHEDULES_CHUNK: "schedules",
+    container.VALUES: "values in use",
     png_original.KIND: "original file",
 }
 
@@ -31,7 +32,7 @@ class FileInfo:
     """Facts about a file.
 
     Attributes:
-        width, height: in pixels; depth: bits per sample.
+        width, height: in pixels; channels: samples per pixel; depth: bits per sample, signed or not.
         size: bytes of the whole file; bpsp: bits per subpixel.
         coding: ``MODEL`` or ``STORED``.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
@@ -44,7 +45,9 @@ class FileInfo:
     mode: Mode
     width: int
     height: int
+    channels: int
     depth: int
+    signed: bool
     size: int
     coding: Coding
     schedules: dict[str, float]
@@ -57,7 +60,7 @@ class FileInfo:
 
     @property
     def bpsp(self) -> float:
-        return 8 * self.size / (self.width * self.height * CHANNELS[self.mode])
+        return 8 * self.size / (self.width * self.height * self.channels)
 
 
 def info(path: str | os.PathLike[str]) -> FileInfo:
@@ -91,7 +94,9 @@ def describe(file: Container, size: int) -> FileInfo:
         mode=header.mode,
         width=header.width,
         height=header.height,
+        channels=header.channels,
         depth=header.depth,
+        signed=header.signed,
         size=size,
         coding=header.coding,
         schedules=schedules,
@@ -106,9 +111,10 @@ def describe(file: Container, size: int) -> FileInfo:
 
 def _schedules(file: Container) -> dict[str, float]:
     """Share of an image's cells by schedule, largest first."""
-    plan = plan_in(file)
+    groups = len(varying(groups_of(file)))
+    plan = plan_in(file, groups)
     if len(plan.numbers) == 1:
         return {SCHEDULE_NAMES[plan.numbers[0]]: 1.0}
-    cells = np.bincount(plan.numbers, tile_cells(file.header.height, file.header.width), len(SCHEDULES))
+    cells = np.bincount(plan.numbers, groups * tile_cells(file.header.height, file.header.width), len(SCHEDULES))
     shares = dict(zip(SCHEDULE_NAMES, (cells / cells.sum()).tolist(), strict=True))
     return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share}

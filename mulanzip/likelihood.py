@@ -19,9 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
 from mulanzip.timings import timed
 
@@ -49,14 +51,23 @@ TABLE_HALF = 12 * _TABLE_STEPS
 #: Fractional bits of the inverse scales.
 _INVERSE_BITS = 8
 _WEIGHT_ONE = 1 << 12
+#: For samples that are finer than levels: steps between two entries of the logistic table, of which every 64th is
+#: used.  Between neighbours the table's own rounding would show.
+_FINE_BITS = 12
+_STRIDE_BITS = 6
 #: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
 #: Subpixels whose decisions are taken together; their numbers fit in a processor's cache.
 #: Part of the format: it decides the order of decisions.
 CHUNK = 8192
-#: Values around the mean that are tried first; a power of two.  Part of the format.
+#: Levels around the mean that are tried first; a power of two.  Part of the format.
 _WINDOW_PLANES = 4
 WINDOW = 1 << _WINDOW_PLANES
+#: The window has this many bits at least, where a step is several levels.
+_LEAST_WINDOW_PLANES = 2
+#: Values are told apart from those of their surroundings where one of so many differs at most.
+_LEAST_RARITY = 16
+_MAX_RARITY = 127
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = 4 << COUPLING_BITS
 #: Mixture means are clamped this many levels outside 0..255.
@@ -157,7 +168,73 @@ class Mixture:
         return below
 
 
+class FineMixture:
+    """The same for samples of any grain: in 64 bits, and between the entries of the logistic table.
+
+    Attributes:
+        total: int64 ``(N,)``, the mass of all values.
+    """
+
+    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain):
+        self._weights = weights
+        self._slope = slope
+        self._offset = offset
+        self._logistic = logistic
+        self._grain = grain
+        self._bits = _INVERSE_BITS + grain.down + _STRIDE_BITS
+        # All floors together weigh what they do in plain samples.
+        self._floor = (256 * _FLOOR << _FINE_BITS) // grain.count
+        self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + grain.count * self._floor
+
+    @classmethod
+    def build(
+        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, grain: Grain
+    ) -> tuple[FineMixture, np.ndarray]:
+        """Mixtures, and their means rounded down to samples (int32 ``(N,)``, may be out of range).
+
+        Args: as for :meth:`Mixture.build`.
+        """
+        unit = 1 << MEAN_BITS
+        weights = tables.weight.take(logits.max(0) - logits, mode="clip").astype(np.int64)
+        inverse = tables.inverse_scale.take(scales, mode="clip").astype(np.int64)
+        top = (grain.count - 1) * unit << grain.up >> grain.down
+        means = np.clip(means.astype(np.int64), -_MEAN_MARGIN * unit, top + _MEAN_MARGIN * unit) << grain.down
+        centre = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + grain.up
+        bits = _INVERSE_BITS + grain.down
+        offset = (TABLE_HALF << bits) - (means + (unit // 2 << grain.up)) * inverse
+        logistic = tables.logistic[:: 1 << _STRIDE_BITS].astype(np.int64)
+        return cls(weights, inverse * unit << grain.up, offset, logistic, grain), centre.astype(np.int32)
+
+    def select(self, indices: np.ndarray) -> FineMixture:
+        """Only some subpixels."""
+        parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
+        return FineMixture(*parts, self._logistic, self._grain)
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass below values ``edge`` (int32 ``(N,)``, 0 and more), out of :attr:`total`: int64 ``(N,)``."""
+        index = self._slope * edge + self._offset
+        np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._bits) - 1, out=index)
+        entry = index >> self._bits
+        share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
+        low = self._logistic.take(entry)
+        mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
+        below: np.ndarray = (mass * self._weights).sum(0) + edge * np.int64(self._floor)
+        return np.where(edge < self._grain.count, below * (edge > 0), self.total)
+
+
 _Cdf = Callable[[np.ndarray], np.ndarray]
+
+
+def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Grain) -> np.ndarray:
+    """Code ``count`` samples that are equally likely: ``(count,)``; high bytes first where they have two.
+
+    Args:
+        values: when encoding.
+    """
+    if grain.count <= 256:
+        return coder.flat(values, count)
+    high = coder.flat(None if values is None else values >> 8, count).astype(np.uint16)
+    return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
 
 
 class _Search:
@@ -214,7 +291,9 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return ratio
 
 
-def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None) -> np.ndarray:
+def _code_values(
+    mixture: Mixture | FineMixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None, grain: Grain
+) -> np.ndarray:
     """Code subpixels: is the value in the window around the mean?  Then bisect the window, or the rest.
 
     Args:
@@ -224,12 +303,14 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
     Returns:
         int32 ``(N,)``, the values.
     """
+    planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
+    size = 1 << planes
     with timed("tables"):
-        low = np.clip(centre - WINDOW // 2, 0, 256 - WINDOW)
-        high = low + np.int32(WINDOW)
+        low = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
+        high = low + np.int32(size)
         mass_low = mixture.cdf(low) * (low > 0)
         mass_high = mixture.cdf(high)
-        mass_high += (mixture.total - mass_high) * (high > 255)
+        mass_high += (mixture.total - mass_high) * (high >= grain.count)
         window = mass_high - mass_low
         probability = _ratio(window, mixture.total)
         known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
@@ -237,7 +318,7 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
         inside = coder.code(probability, known).astype(np.int32)
     search = _Search(coder, low, mass_low, mass_high)
     offsets = None if values is None else values - low
-    found = search.run(_WINDOW_PLANES, mixture.cdf, offsets, inside)
+    found = search.run(planes, mixture.cdf, offsets, inside)
     outside = np.flatnonzero(inside == 0)
     if not len(outside):
         return found
@@ -251,68 +332,143 @@ def _code_values(mixture: Mixture, centre: np.ndarray, coder: BitCoder, values: 
 
     zeros = np.zeros(len(outside), dtype=np.int32)
     search = _Search(coder, zeros, zeros, rest.total - window)
-    found[outside] = search.run(8, cdf, None if values is None else values[outside], None)
+    found[outside] = search.run(grain.planes, cdf, None if values is None else values[outside], None)
     return found
+
+
+def _code_flat_places(coder: BitCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+    """Code where values are those of their surroundings, which are all the same.
+
+    A byte says how often they are not.  It pays for itself where that is rare, as in the background of medical
+    images; a denoiser cannot be that sure.
+
+    Args:
+        coded: int32 ``(n,)``, values of the surroundings, -1 where they differ.
+        known: the values when encoding.
+
+    Returns:
+        indices of the subpixels that are still to be coded.
+    """
+    with timed("tables"):
+        flat = np.flatnonzero(coded >= 0)
+        if not len(flat):
+            return np.arange(len(coded))
+        misses = None if known is None else (known[flat] != coded[flat]).astype(np.int64)
+        code = None if misses is None else np.array([_rarity(int(misses.sum()), len(flat))])
+    with timed("coder"):
+        rarity = int(coder.flat(code, 1)[0])
+        if not rarity:
+            return np.arange(len(coded))
+        probability = _miss_probability(rarity)
+        missed = coder.code(np.full(len(flat), probability), misses)
+    remaining = coded < 0
+    remaining[flat] = missed
+    return np.flatnonzero(remaining)
+
+
+def _miss_probability(rarity: int) -> int:
+    """What a byte of 1 to 127 stands for, out of ``2**PROBABILITY_BITS``: eight steps for each halving."""
+    return (16 - rarity % 8 << PROBABILITY_BITS - 4) >> rarity // 8
+
+
+def _rarity(misses: int, count: int) -> int:
+    """The byte for so many misses: 0 where they are too frequent."""
+    if _LEAST_RARITY * misses > count:
+        return 0
+    # With half a miss more, as there may be none.
+    wanted = (2 * misses + 1 << PROBABILITY_BITS) // (2 * count)
+    return next(r for r in range(_MAX_RARITY, -1, -1) if _miss_probability(r) >= wanted or not r)
 
 
 class MixtureCoder:
     """Codes the subpixels of a phase: first colour, second given the first, third given both."""
 
-    def __init__(self, tables: Tables, coder: BitCoder, colours: int = COLOURS):
+    def __init__(self, tables: Tables, coder: BitCoder, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
         """``colours`` is 3, or 1 for gray: then only the first colour is coded."""
         self._tables = tables
         self._coder = coder
         self._colours = colours
+        self._grain = grain
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """Code the ``n`` cells of ``prediction``, :data:`CHUNK` at a time.
 
         Args:
             prediction: the denoiser's integers.
-            truth: uint8 ``(n, colours)`` when encoding, None when decoding.
+            truth: ``(n, colours)`` when encoding, None when decoding.
 
         Returns:
-            uint8 ``(n, colours)``.
+            the samples, ``(n, colours)``.
         """
         count = prediction.base.shape[1]
-        values = np.empty((count, self._colours), dtype=np.uint8)
+        values = np.empty((count, self._colours), dtype=self._grain.dtype)
         for start in range(0, count, CHUNK):
             part = slice(start, min(count, start + CHUNK))
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
-    def _code(self, mixture: Mixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        return _code_values(mixture, centre, self._coder, values)
+    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        return _code_values(mixture, centre, self._coder, values, self._grain)
 
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
         offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
         for colour in range(self._colours):
-            before = offsets[:colour]
-            with timed("network"):
-                shapes, means = prediction.head(features, before, colour)
-            with timed("tables"):
-                mixtures = len(shapes) // 2
-                couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
-                # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
-                shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
-                mixture, centre = Mixture.build(
-                    self._tables, shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base[colour] + shift)
-                )
             known = None if truth is None else truth[:, colour].astype(np.int32)
-            coded = self._code(mixture, centre, known)
+            if prediction.flat is None:
+                coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known)
+            else:
+                coded = prediction.flat[colour, part].copy()
+                rest = self._code_flat(coded, known)
+                if len(rest):
+                    some = None if known is None else known[rest]
+                    before = np.ascontiguousarray(offsets[:colour, rest])
+                    parts = (features[rest], base[colour, rest], before, colour, some)
+                    coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
-            offsets[colour] = (coded << MEAN_BITS) - base[colour]
+            offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+
+    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        return _code_flat_places(self._coder, coded, known)
+
+    def _code_colour(
+        self,
+        prediction: Prediction,
+        features: Tensor,
+        base: np.ndarray,
+        before: np.ndarray,
+        colour: int,
+        known: np.ndarray | None,
+    ) -> np.ndarray:
+        """Code ``n`` subpixels of a colour by their mixtures: int32 ``(n,)``."""
+        with timed("network"):
+            shapes, means = prediction.head(features, before, colour)
+        with timed("tables"):
+            mixtures = len(shapes) // 2
+            couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
+            # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
+            shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
+            mixture, centre = self._mixture(shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
+        return self._code(mixture, centre, known)
+
+    def _mixture(
+        self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
+    ) -> tuple[Mixture | FineMixture, np.ndarray]:
+        if self._grain.is_plain:
+            return Mixture.build(self._tables, logits, scales, means)
+        return FineMixture.build(self._tables, logits, scales, means, self._grain)
 
 
 class CodeLengths(MixtureCoder):
     """Codes nothing, and says what each cell would take."""
 
-    def __init__(self, tables: Tables, colours: int = COLOURS):
-        super().__init__(tables, BitCounter(), colours)
+    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
+        self._counter = BitCounter()
+        super().__init__(tables, self._counter, colours, grain)
         #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
         self.phases: list[np.ndarray] = []
         self._colour_bits: list[np.ndarray] = []
+        self._rest: np.ndarray | None = None
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """See :meth:`MixtureCoder.code_phase`; adds to :attr:`phases`."""
@@ -324,9 +480,20 @@ class CodeLengths(MixtureCoder):
         self._colour_bits = []
         return values
 
-    def _code(self, mixture: Mixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        flat, before = coded >= 0, self._counter.bits
+        self._rest = super()._code_flat(coded, known)
+        # Shared evenly, though the rare misses take most of it.
+        self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
+        return self._rest
+
+    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
         assert values is not None
         below = mixture.cdf(values) * (values > 0)
-        above = np.where(values < 255, mixture.cdf(values + 1), mixture.total)
-        self._colour_bits.append(np.log2(mixture.total / np.maximum(above - below, 1)))
+        above = np.where(values < self._grain.count - 1, mixture.cdf(values + 1), mixture.total)
+        bits = np.log2(mixture.total / np.maximum(above - below, 1))
+        if self._rest is None:
+            self._colour_bits.append(bits)
+        else:
+            self._colour_bits[-1][self._rest] += bits
         return values

@@ -10,12 +10,12 @@ from mulanzip.codec import decode_segments
 from mulanzip.container import SEGMENT, Coding, Container
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
+from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.lattice import Tile, level_grids, segments, write_cells
 from mulanzip.likelihood import CodeLengths
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, Schedule, part_mask
-from mulanzip.picture import CHANNELS
-from mulanzip.plan import plan_in
+from mulanzip.plan import Plan
 from mulanzip.progress import Progress, part_of
 from mulanzip.walk import level_view, walk_tile
 
@@ -51,15 +51,29 @@ def bits_map(
         CorruptFileError, ModelError, LimitError: as :func:`mulanzip.decode`.
     """
     file = _coded(data)
+    header = file.header
+    info = registry.by_id(header.model_id, model)
+    # The map takes as much as four bytes of samples.
+    size = header.height * header.width * (header.channels * header.dtype.itemsize + 4)
+    runtime = for_file(api.open_for_coding(info, device, threads, size, limits), file)
+    groups = groups_of(file)
+    plans = plans_of(file, groups)
+    bits = np.zeros((header.height, header.width), dtype=np.float32)
+    for done, group in enumerate(groups):
+        if not group.code.is_constant:
+            reached = part_of(progress, done / len(groups), (done + 1) / len(groups))
+            bits += _group_bits(file, group, runtime.at(group.code.grain), plans[done], reached)
+    return bits
+
+
+def _group_bits(file: Container, group: Group, runtime: Runtime, plan: Plan, progress: Progress | None) -> np.ndarray:
+    """The map of planes that are coded together."""
     height, width = file.header.height, file.header.width
-    shape = (height, width, CHANNELS[file.header.mode])
-    info = registry.by_id(file.header.model_id, model)
-    # The map takes as much as four samples.
-    runtime = api.open_for_coding(info, device, threads, height * width * (shape[2] + 4), limits)
-    runtime, plan = for_file(runtime, file), plan_in(file)
-    planes = decode_segments(file.of_kind(SEGMENT), shape, runtime, plan, part_of(progress, 0, 0.5))
+    shape = (height, width, group.colours)
+    payloads = file.of_kind(SEGMENT)[group.segments]
+    planes = decode_segments(payloads, shape, runtime, plan, part_of(progress, 0, 0.5))
     bits = np.zeros((height, width, 1), dtype=np.float32)
-    level_view(bits, level_grids(height, width)[-1])[...] = 8 * shape[2]
+    level_view(bits, level_grids(height, width)[-1])[...] = 8 * shape[2] * runtime.grain.dtype.itemsize
     parts = segments(height, width)
     with runtime.intra_threads(runtime.threads):
         for done, segment in enumerate(parts):
@@ -81,7 +95,10 @@ def schedule_map(data: bytes) -> np.ndarray:
         CorruptFileError: if the file is damaged.
     """
     file = _coded(data)
-    plan = plan_in(file)
+    groups = groups_of(file)
+    # That of the first planes that have tiles.
+    first = next((i for i, group in enumerate(groups) if not group.code.is_constant), 0)
+    plan = plans_of(file, groups)[first]
     found = np.full((file.header.height, file.header.width), plan.numbers[0], dtype=np.uint8)
     if len(plan.numbers) > 1:
         for segment in segments(*found.shape):
@@ -122,7 +139,7 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CodeLengths(runtime.tables, planes.shape[2])
+    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain)
     walk_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]

@@ -13,9 +13,9 @@ _FIXED = 300 << 20
 _PER_THREAD = 250 << 20
 
 
-def coding_bytes(samples: int, threads: int) -> int:
-    """Upper estimate of what coding an image of so many samples takes, in bytes."""
-    return _FIXED + min(threads, 1 + samples // (3 << 18)) * _PER_THREAD + 4 * samples
+def coding_bytes(size: int, threads: int) -> int:
+    """Upper estimate of what coding an image of so many bytes takes, in bytes."""
+    return _FIXED + min(threads, 1 + size // (3 << 18)) * _PER_THREAD + 4 * size
 
 
 def available() -> int | None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, HEADS, PASSES, Config
-from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.grain import EIGHT_BIT, Grain
+from mulanzip.inputs import base_prediction, flat_values, input_planes, sample_type
 from mulanzip.lattice import PHASE_NAMES
 from mulanzip.prediction import Prediction
 
@@ -25,6 +26,8 @@ class PassPredictor(ABC):
     """Predicts the phases of a step, given the features of passes and the parameters of colours."""
 
     config: Config
+    #: Of the samples in cells.
+    grain: Grain = EIGHT_BIT
 
     @abstractmethod
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
@@ -53,7 +56,7 @@ class PassPredictor(ABC):
         """One step: the pass that predicts ``phases``.
 
         Args:
-            cells: uint8 ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
+            cells: samples of ``grain``, ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
             window: the rows and columns of cells whose predictions are wanted.
             phases: which phases to predict.
             level: lattice level of the cells.
@@ -63,9 +66,9 @@ class PassPredictor(ABC):
             a :class:`Prediction` for each of ``phases``, and features of the first pass for the next step.
         """
         level_class = self.config.level_class(level)
-        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(torch.int32)
+        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(sample_type(self.grain))
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        planes = input_planes(cell_tensor, known_tensor)
+        planes = input_planes(cell_tensor, known_tensor, self.grain)
         if first is None or phases & set(PASSES[0]):
             first = self.features(planes, 0, level_class, None)
         heads = heads_of(phases)
@@ -74,7 +77,11 @@ class PassPredictor(ABC):
         rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
         predictions = {}
         for phase, name in heads.items():
-            base = base_prediction(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+            base = base_prediction(cell_tensor, known_tensor, phase, self.grain)[0, :, window[0], window[1]]
             head = partial(self.head, name=name, level_class=level_class)
-            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head)
+            flat = None
+            if not self.grain.is_plain:
+                values = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                flat = values.reshape(COLOURS, -1).numpy()
+            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, flat)
         return predictions, first

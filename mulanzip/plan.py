@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,16 @@ class Plan:
     def uniform(cls, name: str) -> Plan:
         """The same schedule for all tiles, however many there are."""
         return cls((SCHEDULE_NAMES.index(name),))
+
+    @classmethod
+    def joined(cls, plans: Sequence[Plan], tiles: int) -> Plan:
+        """One for groups of ``tiles`` tiles each."""
+        numbers = [plan.numbers * (tiles if len(plan.numbers) == 1 else 1) for plan in plans]
+        return cls(tuple(chain.from_iterable(numbers)) or plans[0].numbers)
+
+    def part(self, start: int, tiles: int) -> Plan:
+        """That of ``tiles`` tiles from ``start`` on."""
+        return Plan(self.numbers[start : start + tiles]) if len(self.numbers) > 1 else self
 
     def __getitem__(self, tile: int) -> Schedule:
         return SCHEDULES[SCHEDULE_NAMES[self.numbers[tile] if len(self.numbers) > 1 else self.numbers[0]]]
@@ -101,8 +112,11 @@ def decode(payload: bytes, tiles: int) -> Plan:
     return plan
 
 
-def plan_in(file: Container) -> Plan:
-    """The plan that a file carries.
+def plan_in(file: Container, groups: int) -> Plan:
+    """The plan that a file carries: of all tiles, group after group.
+
+    Args:
+        groups: of planes that have tiles.
 
     Raises:
         CorruptFileError: if it is damaged.
@@ -113,7 +127,7 @@ def plan_in(file: Container) -> Plan:
     payloads = file.of_kind(SCHEDULES_CHUNK)
     if not payloads:
         raise CorruptFileError("the schedules are missing")
-    return decode(payloads[0], len(tile_cells(header.height, header.width)))
+    return decode(payloads[0], groups * len(tile_cells(header.height, header.width)))
 
 
 def _code(coder: BitCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:

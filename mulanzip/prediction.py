@@ -35,15 +35,18 @@ class Prediction:
         features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` levels.
         head: gives the parameters, colour by colour.
+        flat: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit samples.
     """
 
     features: Tensor
     base: np.ndarray
     head: ColourHead
+    flat: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
         """Only the cells where ``mask`` (bool ``(h, w)``) holds."""
         if mask.all():
             return self
         indices = np.flatnonzero(mask)
-        return Prediction(self.features[indices], self.base[:, indices], self.head)
+        flat = None if self.flat is None else self.flat[:, indices]
+        return Prediction(self.features[indices], self.base[:, indices], self.head, flat)

@@ -25,15 +25,15 @@ from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.files import STREAM, FileResult, restore_file
+from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES
-from mulanzip.picture import CHANNELS, Picture
-from mulanzip.plan import Plan, plan_in
-from mulanzip.planes import from_coding_order
-from mulanzip.progress import Progress
+from mulanzip.picture import Picture
+from mulanzip.plan import Plan
+from mulanzip.progress import Progress, part_of
 from mulanzip.walk import level_view
 
 #: In the names of files that are not the original.
@@ -205,19 +205,14 @@ def salvage(
         losses: list[Loss] = []
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
-        shape = (header.height, header.width, CHANNELS[header.mode])
         info = registry.by_id(header.model_id, model)
-        runtime = api.open_for_coding(info, device, threads, 2 * shape[0] * shape[1] * shape[2], limits)
+        size = 2 * header.height * header.width * header.channels * header.dtype.itemsize
+        runtime = api.open_for_coding(info, device, threads, size, limits)
         # Without its context, where that is lost, no segment has the right hash.
-        sound = tuple(part.chunk for part in parts if part.chunk is not None)
-        runtime = for_file(runtime, Container(header, sound))
-        candidates = _candidates(parts, len(segments(header.height, header.width)))
-        plans = _plans(Container(header, sound))
-        pixels, trusted, losses = _decode(candidates, shape, runtime, plans, progress)
+        sound = Container(header, tuple(part.chunk for part in parts if part.chunk is not None))
+        pixels, trusted, losses = _decode(sound, parts, for_file(runtime, sound), progress)
         palette = b""
-        if header.mode is Mode.RGB:
-            pixels = from_coding_order(pixels)
-    picture = Picture(header.mode, pixels, palette, kept)
+    picture = Picture(header.mode, pixels, palette, kept, bits=header.depth)
     if not losses and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises: none can be trusted")
     if not losses and any(part.chunk is None for part in parts):
@@ -315,10 +310,10 @@ def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[byte
 
 
 def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
-    limits.require(2 * header.height * header.width * CHANNELS[header.mode])
+    limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
-            return stored_form.restore(part.chunk.payload, header.mode, header.width, header.height)
+            return stored_form.restore(part.chunk.payload, header.kind, header.width, header.height)
     raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
 
 
@@ -357,38 +352,69 @@ def _candidates(parts: list[_Part], total: int) -> list[list[bytes]]:
 # The pixels.
 
 
-def _plans(file: Container) -> list[Plan]:
-    """The schedules of the tiles; where they are lost, every guess that is right for segments of one tile."""
+def _plans(file: Container, groups: list[Group]) -> list[list[Plan]]:
+    """The schedules of the tiles by group; where they are lost, every guess that is right for segments of one tile."""
     try:
-        return [plan_in(file)]
+        return [[plan] for plan in plans_of(file, groups)]
     except CorruptFileError:
-        return [Plan.uniform(name) for name in SCHEDULE_NAMES]
+        return [[Plan.uniform(name) for name in SCHEDULE_NAMES]] * len(groups)
 
 
 def _decode(
+    file: Container, parts: list[_Part], runtime: Runtime, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
+    """Pixels ``(H, W, channels)``, which of them to trust, and what is lost."""
+    header = file.header
+    geometry = segments(header.height, header.width)
+    groups = groups_of(file, strict=False)
+    candidates = _candidates(parts, groups[-1].segments.stop)
+    plans = _plans(file, groups)
+    pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
+    trusted = np.ones(pixels.shape[:2], dtype=bool)
+    losses: list[Loss] = []
+    with runtime.intra_threads(runtime.threads):
+        for done, group in enumerate(groups):
+            if group.code.is_constant:
+                pixels[..., group.channels] = group.code.values[0]
+                continue
+            indices, exact, lost = _decode_group(
+                geometry,
+                candidates[group.segments],
+                (*pixels.shape[:2], group.colours),
+                runtime.at(group.code.grain),
+                plans[done],
+                part_of(progress, done / len(groups), (done + 1) / len(groups)),
+            )
+            group.restore(indices, pixels)
+            trusted &= exact
+            first, total = group.segments.start, groups[-1].segments.stop
+            losses += [replace(loss, segment=first + loss.segment, total=total) for loss in lost]
+    return pixels, trusted, losses
+
+
+def _decode_group(
+    geometry: list[Segment],
     candidates: list[list[bytes]],
     shape: tuple[int, int, int],
     runtime: Runtime,
     plans: list[Plan],
     progress: Progress | None,
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
-    """Pixels ``(H, W, C)``, which of them to trust, and what is lost."""
-    parts = segments(*shape[:2])
-    pixels = np.zeros(shape, dtype=np.uint8)
+    """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.grain``."""
+    pixels = np.zeros(shape, dtype=runtime.grain.dtype)
     trusted = np.zeros(shape[:2], dtype=bool)
     losses = []
-    with runtime.intra_threads(runtime.threads):
-        for index, (segment, payloads) in enumerate(zip(parts, candidates, strict=True)):
-            if _fits(segment, payloads, pixels, trusted, runtime, plans):
-                _trust(segment, trusted)
-            elif segment.is_base:
-                raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
-            else:
-                tile = segment.tiles[0]
-                _fill(tile, pixels)
-                losses.append(_loss(index, len(parts), tile, shape))
-            if progress is not None:
-                progress((index + 1) / len(parts))
+    for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
+        if _fits(segment, payloads, pixels, trusted, runtime, plans):
+            _trust(segment, trusted)
+        elif segment.is_base:
+            raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
+        else:
+            tile = segment.tiles[0]
+            _fill(tile, pixels)
+            losses.append(_loss(index, len(geometry), tile, shape))
+        if progress is not None:
+            progress((index + 1) / len(geometry))
     return pixels, trusted, losses
 
 

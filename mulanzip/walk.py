@@ -34,7 +34,7 @@ class PhaseCoder(Protocol):
     """Codes some cells of one phase, all colours."""
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
-        """Args: truth is uint8 ``(n, C)`` when encoding.  Returns: the values, ``(n, C)``."""
+        """Args: truth is ``(n, C)`` when encoding.  Returns: the values, ``(n, C)``."""
         ...
 
 
@@ -62,7 +62,7 @@ def walk_tile(
 
     Args:
         tile: which cells.
-        pixels: uint8 ``(H, W, C)`` of level 0; C is 3, or 1 for gray.
+        pixels: ``(H, W, C)`` of level 0; C is 3, or 1 for gray.
         decoding: fill ``pixels`` instead of reading them.
         skipped: number of finer levels that ``pixels`` and ``tile`` leave out.
 

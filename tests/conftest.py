@@ -69,6 +69,13 @@ def smooth(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndar
     return pixels if channels > 1 else pixels[..., 0]
 
 
+def deep(height: int, width: int, channels: int = 1, bits: int = 12, seed: int = 0) -> np.ndarray:
+    """A photograph of ``bits`` bits with noise in the lowest ones: uint16, shapes as for :func:`photo`."""
+    pixels = photo(height, width, 3)[..., np.arange(channels) % 3].astype(np.uint16) << bits - 8
+    pixels += np.random.default_rng(seed).integers(0, 1 << bits - 8, pixels.shape, dtype=np.uint16)
+    return np.ascontiguousarray(pixels if channels > 1 else pixels[..., 0])
+
+
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
     """Nothing to predict: shapes as for :func:`photo`."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)

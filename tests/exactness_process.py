@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conftest import noise, photo, smooth
+from conftest import deep, noise, photo, smooth
 
 import mulanzip
 from mulanzip import registry
@@ -30,8 +30,8 @@ ADAPTED = ("colour", "noise", "tiles")
 
 
 def images(large: bool) -> dict[str, np.ndarray]:
-    """A small colour image, a gray one, one that nothing predicts; and one of several tiles."""
-    found = {"colour": photo(96, 80), "gray": smooth(61, 67, 1), "noise": noise(17, 33)}
+    """A small colour image, a gray one, one that nothing predicts, a deep one; and one of several tiles."""
+    found = {"colour": photo(96, 80), "gray": smooth(61, 67, 1), "noise": noise(17, 33), "deep": deep(70, 66)}
     if large:
         found["tiles"] = photo(530, 520)
     return found

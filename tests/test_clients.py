@@ -147,7 +147,7 @@ class TestPillow:
         else:
             assert copy.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
 
-    @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB", "HSV", "I", "I;16", "F", "PA", "La", "RGBa", "RGBX"])
+    @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB", "HSV", "I", "I;16B", "F", "PA", "La", "RGBa", "RGBX"])
     def test_other_modes_are_value_errors_and_leave_no_file(self, mode: str, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="convert to one of L, LA, RGB, RGBA, P, 1") as caught:
             Image.new(mode, (5, 5)).save(tmp_path / "a.mzp")

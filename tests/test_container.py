@@ -21,7 +21,9 @@ from mulanzip.container import (
     SCHEDULES_CHUNK,
     SEGMENT,
     SIGNATURE,
+    SIGNED_MODES,
     STORED,
+    VALUES,
     VERSION,
     Chunk,
     Coding,
@@ -53,14 +55,21 @@ ancillary = st.builds(
 def headers(draw: st.DrawFn) -> Header:
     coding = draw(st.sampled_from(Coding))
     is_model = coding is Coding.MODEL
+    modes = tuple(set(Mode) - {Mode.PALETTE, Mode.BILEVEL}) if is_model else tuple(Mode)
+    mode = draw(st.sampled_from(modes))
+    depths = {Mode.PALETTE: st.just(8), Mode.BILEVEL: st.just(1)}
+    depth = draw(depths.get(mode, st.integers(8, 16)))
     return Header(
-        draw(st.sampled_from((Mode.GRAY, Mode.RGB) if is_model else tuple(Mode))),
+        mode,
         coding,
         draw(sides),
         draw(sides),
         draw(st.sampled_from((*range(len(SCHEDULE_NAMES)), MIXED))) if is_model else 0,
         draw(st.binary(min_size=8, max_size=8)) if is_model else bytes(8),
         draw(st.binary(min_size=16, max_size=16)),
+        depth,
+        draw(st.booleans()) if depth > 8 and mode in SIGNED_MODES else False,
+        draw(st.integers(1, 9)) if mode is Mode.BANDS else 0,
     )
 
 
@@ -88,7 +97,9 @@ def test_unpacking_a_header_inverts_packing(header: Header) -> None:
 def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], data: st.DataObject) -> None:
     needed = [Chunk(STORED, b"pixels")]
     if header.coding is Coding.MODEL:
-        needed = [Chunk(SEGMENT, bytes([i % 256])) for i in range(len(segments(header.height, header.width)))]
+        count = header.kind.groups * len(segments(header.height, header.width))
+        needed = [Chunk(SEGMENT, bytes([i % 256])) for i in range(min(count, 99) if header.depth > 8 else count)]
+        needed += [Chunk(VALUES, b"1, 2, 3")] * (header.depth > 8)
     if header.schedule == MIXED:
         needed.append(Chunk(SCHEDULES_CHUNK, b"numbers"))
     file = Container(header, tuple(data.draw(st.permutations(extra + needed))))
@@ -100,7 +111,7 @@ def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], da
 def test_the_layout_is_that_of_the_specification() -> None:
     data = SMALL.pack()
     assert data[:8] == b"\x8aMLZ\r\n\x1a\n"
-    # Version, mode, depth, coding; width, height; levels, log2 of the tile side, schedule, reserved.
+    # Version, mode, depth, coding; width, height; levels, log2 of the tile side, schedule, bands.
     assert data[8:24] == struct.pack("<BBBBIIBBBB", VERSION, 2, 8, 0, 20, 30, 4, 8, 0, 0)
     assert data[24:32] == b"model id"
     assert data[32:48] == bytes(range(16))
@@ -157,13 +168,15 @@ def test_a_wrong_version_with_a_wrong_checksum_is_damage() -> None:
 
 UNKNOWN_FEATURES = {
     "mode": (9, bytes([len(Mode)])),
-    "mode that has no model": (9, bytes([Mode.RGBA])),
-    "depth": (10, b"\x10"),
+    "mode that has no model": (9, bytes([Mode.PALETTE])),
+    "depth": (10, b"\x11"),
+    "depth that the mode has not": (10, b"\x04"),
+    "signed colours": (10, b"\x90"),
     "coding": (11, bytes([len(Coding)])),
     "number of levels": (20, b"\x07"),
     "tile side": (21, b"\x09"),
     "schedule": (22, bytes([len(SCHEDULE_NAMES)])),
-    "reserved byte": (23, b"\x01"),
+    "bands of colours": (23, b"\x01"),
 }
 
 

@@ -36,7 +36,7 @@ def test_every_file_is_accounted_for(folder: Path) -> None:
     code, lines, text = report(folder)
     assert code == 0
     assert {"colour.png", "bilevel.tif", "below/photo.jpg", "cmyk.jpg", "text.png", "huge.bmp"} <= lines.keys()
-    assert lines["colour.png"].split()[1:4] == ["rgb", "8", "21x20"]
+    assert "21x20" in lines["colour.png"].split()
     assert " file " in lines["colour.png"]
     assert lines["colour.png"].endswith("dpi")
     assert " exactly" in lines["bilevel.tif"]

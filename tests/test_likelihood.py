@@ -17,6 +17,7 @@ from mulanzip import likelihood
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import BitCounter, BitDecoder, BitEncoder
 from mulanzip.exact.model import EXACT_LIMIT
+from mulanzip.grain import Grain
 from mulanzip.likelihood import (
     COUPLING_BITS,
     COUPLING_GAIN,
@@ -334,6 +335,22 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
     counter = BitCounter()
     MixtureCoder(TABLES, counter).code_phase(prediction, np.ascontiguousarray(values.numpy().T))
     assert counter.bits == pytest.approx(in_float, rel=0.005)
+
+
+@settings(max_examples=20)
+@given(seeds, st.integers(1, 6), st.sampled_from((1, 4, 8)))
+def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, shift: int) -> None:
+    count, grain = 1500, Grain(256 << shift, shift)
+    prediction, outputs, base, values = plausible(seed, k, count)
+    below = np.random.default_rng(seed).integers(0, 1 << shift, values.shape)
+    # In its lower half a level is nearer to the next one below.
+    fine = torch.from_numpy(np.clip((values.numpy().astype(int) << shift) + below - (1 << shift - 1), 0, None))
+    colours = outputs.split([3 * k + colour for colour in range(COLOURS)])
+    in_float = float(code_length(colours, base, fine, torch.ones(count), grain))
+    counter = BitCounter()
+    MixtureCoder(TABLES, counter, grain=grain).code_phase(prediction, fine.numpy().T.astype(np.uint16))
+    # The table has no more than 16 bits in its tails.
+    assert counter.bits == pytest.approx(in_float, rel=0.01)
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:

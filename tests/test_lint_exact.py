@@ -18,11 +18,14 @@ EXACT_PATH: dict[str, set[str]] = {
     "exact/network": set(),
     "inputs": set(),
     "lattice": set(),
-    "likelihood": {"Tables.build"},
+    "grain": set(),
+    "groups": set(),
+    "likelihood": {"Tables.build", "CodeLengths"},
     "noise": set(),
     "passes": set(),
     "planes": set(),
     "prediction": set(),
+    "sample_code": set(),
     "walk": set(),
 }
 FUNCTIONS = {

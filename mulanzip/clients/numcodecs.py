@@ -15,6 +15,7 @@ from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_nda
 from mulanzip import api, registry
 from mulanzip.clients import arrays
 from mulanzip.effort import DEFAULT_EFFORT
+from mulanzip.errors import UnsupportedImageError
 
 
 class Mulanzip(Codec):
@@ -31,12 +32,14 @@ class Mulanzip(Codec):
         self.effort = effort
 
     def encode(self, buf: Any) -> bytes:
-        """Compress a chunk: uint8 or bool.
+        """Compress a chunk: uint8, uint16, int16 or bool; little endian, as decoding gives bytes alone.
 
         Raises:
             UnsupportedImageError: if it is no image.
         """
         chunk = ensure_ndarray(buf)
+        if chunk.dtype != chunk.dtype.newbyteorder("<"):
+            raise UnsupportedImageError(f"chunks of type {chunk.dtype.str} are not supported; use little-endian ones")
         if chunk.flags.f_contiguous and not chunk.flags.c_contiguous:
             chunk = chunk.T  # A buffer is what is in memory, in that order.
         return api.encode(arrays.as_image(chunk), model=self.model, effort=self.effort)
@@ -48,7 +51,8 @@ class Mulanzip(Codec):
             CorruptFileError: if it is damaged, or ``out`` has another size.
             ValueError: if ``out`` is no contiguous memory that can be written to.
         """
-        image = np.ascontiguousarray(api.decode(ensure_bytes(buf), model=self.model))
+        image = api.decode(ensure_bytes(buf), model=self.model)
+        image = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
         if out is None:
             return image
         target = ensure_contiguous_ndarray(out).view(np.uint8)

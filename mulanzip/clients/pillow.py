@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 
 from mulanzip import api, container
-from mulanzip.container import SIGNATURE, Mode
+from mulanzip.container import CHANNELS, SIGNATURE, Mode
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.imageio import metadata, pillow_limits, png
-from mulanzip.imageio.pillow_image import MODES, PILLOW_MODES, from_pillow, to_pillow
+from mulanzip.imageio.pillow_image import DEEP_GRAY, MODES, from_pillow, pillow_mode, to_pillow
 from mulanzip.memory import Limits
-from mulanzip.picture import CHANNELS, Picture, check_size
+from mulanzip.picture import Picture, check_size
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"
@@ -78,10 +78,11 @@ class MzpImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             header, found = _read_front(self.fp, self.limits)
+            mode = pillow_mode(header.kind)
             info, text = _to_info(header.mode, found)
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
-        self._mode, self._size = PILLOW_MODES[header.mode], (header.width, header.height)
+        self._mode, self._size = mode, (header.width, header.height)
         self.info, self.text = info, text
 
     def load(self) -> Any:
@@ -200,8 +201,9 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         MulanzipError, ValueError: as for :func:`mulanzip.encode`.
     """
     options: dict[str, Any] = image.encoderinfo
-    if image.mode not in MODES:
-        raise MzpModeError(f"cannot keep images of mode {image.mode} exactly; convert to one of {', '.join(MODES)}")
+    if image.mode not in (*MODES, DEEP_GRAY):
+        known = ", ".join((*MODES, DEEP_GRAY))
+        raise MzpModeError(f"cannot keep images of mode {image.mode} exactly; convert to one of {known}")
     try:
         check_size(image.height, image.width)
         picture = from_pillow(image, _from_info(image, options))

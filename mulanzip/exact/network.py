@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from mulanzip.exact.backends import Backend
 from mulanzip.exact.model import IntegerModel
+from mulanzip.grain import Grain
 from mulanzip.inputs import offset_planes
 from mulanzip.passes import PassPredictor
 
@@ -23,6 +26,12 @@ class IntegerNetwork(PassPredictor):
         self.prepared = {name: backend.prepare(layer) for name, layer in model.layers.items()}
         #: Input channels of each layer.
         self.inputs = {name: layer.weight.shape[1] for name, layer in model.layers.items()}
+
+    def at(self, grain: Grain) -> IntegerNetwork:
+        """The same for samples of another grain."""
+        other = copy(self)
+        other.grain = grain
+        return other
 
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""

@@ -19,6 +19,7 @@ from mulanzip.exact.backends import Backend, CudaBackend, OneDnnBackend, Referen
 from mulanzip.exact.model import IntegerModel, load
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.selftest import golden_digest
+from mulanzip.grain import Grain
 from mulanzip.likelihood import Tables
 
 DEVICES = ("auto", "cpu", "cuda", "reference")
@@ -52,7 +53,17 @@ class Runtime:
         """The same for an image of this context; None stands for the network as it was trained."""
         if context is None:
             return self
-        return replace(self, network=IntegerNetwork(self.model.adapted(context), self.network.backend))
+        network = IntegerNetwork(self.model.adapted(context), self.network.backend)
+        return replace(self, network=network.at(self.grain))
+
+    @property
+    def grain(self) -> Grain:
+        """Of the samples that are coded."""
+        return self.network.grain
+
+    def at(self, grain: Grain) -> Runtime:
+        """The same for samples of another grain."""
+        return replace(self, network=self.network.at(grain))
 
     @contextmanager
     def intra_threads(self, count: int) -> Iterator[None]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Mode
-from mulanzip.errors import UnreadableImageError
+from mulanzip.container import Kind, Mode
+from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.picture import MAX_PALETTE, Picture
 
 PILLOW_MODES = {
@@ -23,11 +23,16 @@ MODES = {name: mode for mode, name in PILLOW_MODES.items()}
 
 
 def from_pillow(image: Image.Image, metadata: dict[bytes, bytes], lost: Iterable[str] = ()) -> Picture:
-    """A loaded Pillow image, whose mode is one of :data:`MODES`, with this metadata, and names of what is lost.
+    """A loaded Pillow image, whose mode is one of :data:`MODES` or :data:`DEEP_GRAY`.
+
+    Args:
+        metadata: that the picture gets; lost: names of what it cannot have.
 
     Raises:
         UnreadableImageError: for a palette image without palette.
     """
+    if image.mode == DEEP_GRAY:
+        return Picture(Mode.GRAY, np.asarray(image, dtype=np.uint16)[..., None], b"", metadata, tuple(lost))
     mode = MODES[image.mode]
     pixels = np.asarray(image, dtype=np.uint8)
     palette = b""
@@ -39,8 +44,25 @@ def from_pillow(image: Image.Image, metadata: dict[bytes, bytes], lost: Iterable
     return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, metadata, tuple(lost))
 
 
+#: Of gray images of more than 8 bits.
+DEEP_GRAY = "I;16"
+
+
+def pillow_mode(kind: Kind) -> str:
+    """The mode of Pillow that holds images of a kind.
+
+    Raises:
+        UnsupportedImageError: if there is none.
+    """
+    if not kind.is_deep and kind.mode in PILLOW_MODES:
+        return PILLOW_MODES[kind.mode]
+    if kind.mode is Mode.GRAY and not kind.signed:
+        return DEEP_GRAY
+    raise UnsupportedImageError(f"Pillow has no mode for {kind} images; use mulanzip.decode")
+
+
 def to_pillow(picture: Picture) -> Image.Image:
-    """The picture's pixels (and palette) as a Pillow image of the same mode."""
+    """The picture's pixels (and palette) as a Pillow image, see :func:`pillow_mode`."""
     pixels = picture.pixels[..., 0] if picture.pixels.shape[2] == 1 else picture.pixels
     if picture.mode is Mode.BILEVEL:
         return Image.fromarray(pixels.astype(bool))

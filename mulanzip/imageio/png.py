@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+import imagecodecs
+import numpy as np
 from PIL import Image
 
 from mulanzip.container import Mode
@@ -52,6 +54,18 @@ def _split(file: BinaryIO) -> Iterator[Chunk]:
 def join(kind: bytes, payload: bytes) -> bytes:
     """A chunk as it stands in a file."""
     return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
+
+
+def bare(data: bytes) -> bytes:
+    """The pixels of a PNG file: without other chunks, which readers may heed."""
+    position, kept = len(SIGNATURE), [SIGNATURE]
+    while position + OVERHEAD <= len(data):
+        length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        end = position + OVERHEAD + length
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
 
 
 def bit_depth(file: BinaryIO) -> int:
@@ -174,14 +188,25 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     middle = [join(*chunk) for chunk in chunks if _is_after_palette(chunk)]
     if picture.mode is Mode.PALETTE:
         middle.insert(0, join(b"PLTE", picture.palette))
-    buffer = io.BytesIO()
-    _full_palette(picture).save(buffer, "PNG", optimize=True)
-    data = buffer.getbuffer()
+    data = encode_samples(picture.pixels) if picture.is_deep else _by_pillow(picture)
     header = len(SIGNATURE) + OVERHEAD + 13
     pixels = header
-    while bytes(data[pixels + 4 : pixels + 8]) != b"IDAT":  # Palettes may have these letters as well.
+    while data[pixels + 4 : pixels + 8] != b"IDAT":  # Palettes may have these letters as well.
         pixels += OVERHEAD + int.from_bytes(data[pixels : pixels + 4], "big")
     return b"".join((data[:header], *front, *middle, data[pixels:]))
+
+
+def encode_samples(pixels: np.ndarray) -> bytes:
+    """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
+    if pixels.ndim == 3 and pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9))
+
+
+def _by_pillow(picture: Picture) -> bytes:
+    buffer = io.BytesIO()
+    _full_palette(picture).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 def _full_palette(picture: Picture) -> Image.Image:

@@ -31,6 +31,7 @@ _MAX_EXTRA = 1 << 20
 #: Chunks of pixels at most, and other chunks before and after them.
 _MAX_CHUNKS = 1 << 20
 _COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GRAY_ALPHA: 4, Mode.RGBA: 6}
+#: Bits per sample of files whose samples are held in 8 bits, where these are not all.
 _DEPTHS = {Mode.GRAY: (2, 4, 8), Mode.BILEVEL: (1,), Mode.PALETTE: (1, 2, 4, 8)}
 _IHDR, _IDAT, _IEND, _ICC = b"IHDR", b"IDAT", b"IEND", b"iCCP"
 #: Ways to keep a chunk: as it is, or (ICC) as settings; larger numbers point to chunks of the metadata.
@@ -117,7 +118,7 @@ def rebuild(payload: bytes, picture: Picture) -> bytes | None:
 def _is_enough_memory(picture: Picture) -> bool:
     """Rows, filtered ones, the deflated stream, the file and a copy of it."""
     free = memory.available()
-    return free is None or 5 * picture.pixels.size + 4 * _MAX_EXTRA < free
+    return free is None or 5 * picture.pixels.nbytes + 4 * _MAX_EXTRA < free
 
 
 def _hash(source: bytes) -> bytes:
@@ -165,9 +166,16 @@ def _header(picture: Picture, depth: int, interlaced: bool) -> bytes:
     return numbers + bytes([depth, _COLOURS[picture.mode], 0, 0, interlaced])
 
 
+def _depths(picture: Picture) -> tuple[int, ...]:
+    """Bits per sample that a PNG file of the picture may have."""
+    if picture.mode not in _COLOURS or picture.is_signed:
+        return ()
+    return (16,) if picture.is_deep else _DEPTHS.get(picture.mode, (8,))
+
+
 def _samples(picture: Picture, depth: int) -> np.ndarray:
     """Samples as the file has them: Pillow brings gray ones to 8 bits."""
-    return picture.pixels >> (8 - depth) if picture.mode is Mode.GRAY else picture.pixels
+    return picture.pixels >> (8 - depth) if depth < 8 and picture.mode is Mode.GRAY else picture.pixels
 
 
 def _step(picture: Picture, depth: int) -> int:
@@ -201,7 +209,7 @@ class _Known:
 def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     parts = _parts(source)
     depth, interlaced = parts.header[8], parts.header[12] == 1
-    if depth not in _DEPTHS.get(picture.mode, (8,)) or parts.header != _header(picture, depth, interlaced):
+    if depth not in _depths(picture) or parts.header != _header(picture, depth, interlaced):
         raise _Unusual
     if len(parts.rest) > budget:
         raise _Unusual
@@ -294,7 +302,7 @@ def _write_made(writer: _Writer, settings: Settings, right: int, stream: bytes) 
 def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
     """Raises ValueError or IndexError for damage."""
     depth, interlaced = reader.byte(), bool(reader.byte())
-    if depth not in _DEPTHS.get(picture.mode, (8,)):
+    if depth not in _depths(picture):
         raise ValueError
     known = _Known(picture)
     before = [_read_chunk(reader, known) for _ in range(reader.count())]

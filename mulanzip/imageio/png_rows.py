@@ -15,7 +15,7 @@ _STRIP = 1 << 20
 
 
 def passes(pixels: np.ndarray, interlaced: bool) -> list[np.ndarray]:
-    """The images that a PNG file holds one after the other, views of uint8 ``(H, W, C)``."""
+    """The images that a PNG file holds one after the other, views of ``(H, W, C)``."""
     if not interlaced:
         return [pixels]
     parts = [pixels[y::down, x::across] for x, y, across, down in _ADAM7]
@@ -55,7 +55,7 @@ def filtered(pixels: np.ndarray, depth: int, types: np.ndarray, interlaced: bool
     """What a PNG file with these filter types deflates.
 
     Args:
-        pixels: uint8 ``(H, W, C)``, values of ``depth`` bits: 1, 2, 4 or 8.
+        pixels: uint8 or uint16 ``(H, W, C)``, values of ``depth`` bits: 1, 2, 4, 8 or 16.
         types: uint8 ``(rows,)`` below :data:`FILTERS`, see :func:`row_count`.
     """
     done = []
@@ -103,8 +103,10 @@ def _strips(pixels: np.ndarray, depth: int, interlaced: bool) -> Iterator[tuple[
 
 
 def _packed(part: np.ndarray, depth: int) -> np.ndarray:
-    """Rows of ``depth`` bits per sample, filled up with zeros to whole bytes."""
+    """Rows of ``depth`` bits per sample, high bytes first, filled up with zeros to whole bytes."""
     rows = part.reshape(len(part), -1)
+    if depth == 16:
+        return rows.astype(">u2").view(np.uint8)
     if depth == 8:
         return rows
     per_byte = 8 // depth

@@ -5,24 +5,30 @@ from __future__ import annotations
 import errno
 import io
 import os
+from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import BinaryIO
 
+import imagecodecs
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mulanzip import container
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
-from mulanzip.imageio import metadata, pillow_limits, png, tiff
+from mulanzip.imageio import dicom, metadata, numpy_file, pillow_limits, png, pnm, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.picture import CHANNELS, Picture, check_size
+from mulanzip.picture import Picture, check_size
 
-#: Formats whose 8-bit images Pillow reads at full precision.
+#: Formats whose images of up to 8 bits Pillow reads as they are.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
-_NAMES = "png webp tif tiff bmp dib ppm pgm pbm pnm gif tga pcx jpg jpeg"
-#: How names of their files usually end.
+_NAMES = "png webp tif tiff bmp dib ppm pgm pbm pnm pam gif tga pcx jpg jpeg dcm"
+#: How names of image files usually end; those of arrays (.npy) are too often no images.
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
+#: Bytes that tell formats apart.
+_START = 1 << 10
 #: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
@@ -54,15 +60,22 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
         OSError: if the file cannot be opened or read.
     """
     with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
-        start = file.read(len(container.SIGNATURE))
+        start = file.read(_START)
         if not start:
             raise UnreadableImageError("the file is empty")
-        if start == container.SIGNATURE:
+        if start.startswith(container.SIGNATURE):
             raise UnreadableImageError("this is a .mzp file already; mulanzip decompress restores it")
-        if start.startswith(tiff.SIGNATURES):
-            tiff.refuse_deep_samples(file)
         file.seek(0)
         try:
+            if pnm.is_ours(start):
+                return pnm.read(file, limits), []
+            if start.startswith(numpy_file.SIGNATURE):
+                return numpy_file.read(file, limits), []
+            if dicom.is_dicom(start):
+                return dicom.read(file, limits)
+            if start.startswith(tiff.SIGNATURES) and tiff.is_beyond_pillow(file):
+                return _read_tiff_samples(file, limits)
+            file.seek(0)
             with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
                 return _read(image, file, limits)
         except MulanzipError:
@@ -71,17 +84,28 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             raise UnreadableImageError(_why_not(start)) from None
         except MemoryError:
             raise LimitError("not enough memory to read the image") from None
-        except Exception as error:  # Pillow raises whatever comes.
+        except Exception as error:  # Pillow and others raise whatever comes.
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise UnreadableImageError(f"the image is damaged: {error}") from None
 
 
-def count_samples(path: str | os.PathLike[str]) -> int:
-    """Samples of an image file by its header alone; 0 if it cannot be read."""
+def count_bytes(path: str | os.PathLike[str]) -> int:
+    """Bytes of an image file's samples by its header alone; 0 if it cannot be read."""
     try:
-        with pillow_limits.lifted(), Image.open(path, formats=FORMATS) as image:
-            return image.width * image.height * len(image.getbands())
+        with open(path, "rb") as file:
+            start = file.read(_START)
+            file.seek(0)
+            if start.startswith(numpy_file.SIGNATURE):
+                shape, dtype = numpy_file.header(file)
+                return int(np.prod(shape, dtype=object)) * dtype.itemsize
+            if pnm.is_ours(start) or dicom.is_dicom(start):
+                return file.seek(0, io.SEEK_END)
+            if start.startswith(tiff.SIGNATURES):
+                return tiff.count_bytes(file)
+            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+                depth = _bits_per_sample(image, file)
+                return image.width * image.height * len(image.getbands()) * (2 if depth > 8 else 1)
     except Exception:  # Pillow raises whatever comes.
         return 0
 
@@ -90,7 +114,7 @@ def _why_not(start: bytes) -> str:
     """Why Pillow does not know a file that begins like this."""
     if start.startswith(_SIGNATURES):
         return "the image is damaged, or of a kind that Pillow does not know"
-    known = ", ".join(f for f in FORMATS if f != "DIB")
+    known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM") if f != "DIB")
     return f"not an image that mulanzip reads ({known})"
 
 
@@ -104,12 +128,22 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
     lossy = lossy_format(image, file)
     if lossy:
         notes.append(f"decoded from {lossy}: the result keeps these pixels, and is usually larger than the original")
+    if image.format == "PNG" and png.bit_depth(file) > 8:
+        image.load()  # For what stands behind the pixels.
+        return _read_deep_png(image, file), notes
     if image.format != "TIFF":
         image.load()
         return from_pillow(image, *metadata.collect(image, file)), notes
     # Before loading: Pillow turns the image then, and takes its orientation away.
     turned = tiff.orientation(image)
-    found, lost = metadata.collect(image, file)
+    found, lost = _with_tags(file, *metadata.collect(image, file))
+    image.load()
+    return from_pillow(tiff.as_stored(image, turned), found, lost), notes
+
+
+def _with_tags(file: BinaryIO, found: dict[bytes, bytes], lost: Iterable[str]) -> tuple[dict[bytes, bytes], list[str]]:
+    """Metadata of a TIFF file, and what is lost, with its descriptive tags."""
+    lost = list(lost)
     try:
         tags = tiff.read_tags(file)
     except ValueError:
@@ -121,8 +155,26 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
         found.pop(metadata.RESOLUTION, None)
     if tags.dropped:
         lost.append(f"TIFF tags {', '.join(map(str, tags.dropped))}")
-    image.load()
-    return from_pillow(tiff.as_stored(image, turned), found, lost), notes
+    return found, lost
+
+
+def _read_tiff_samples(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    from mulanzip.imageio import tiff_samples
+
+    picture, notes = tiff_samples.read(file, limits)
+    found, lost = _with_tags(file, picture.metadata, picture.lost)
+    return replace(picture, metadata=found, lost=tuple(lost)), notes
+
+
+def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
+    """Pixels as they are, where Pillow halves 16 bits."""
+    found, lost = metadata.collect(image, file)
+    file.seek(0)
+    pixels = np.asarray(imagecodecs.png_decode(png.bare(file.read())))
+    if pixels.dtype != np.uint16 or pixels.shape[:2] != (image.height, image.width):
+        raise UnreadableImageError("the image is damaged: its header contradicts its pixels")
+    picture = Picture.from_array(pixels)
+    return replace(picture, metadata=found, lost=tuple(lost))
 
 
 def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
@@ -133,6 +185,8 @@ def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
     if frames > 1:
         raise UnsupportedImageError(f"animated images are not supported yet (this one has {frames} frames)")
     depth = _bits_per_sample(image, file)
+    if depth > 8 and image.format == "PNG":
+        return
     if depth > 8:
         raise UnsupportedImageError(f"{depth}-bit samples are not supported yet (8 bits at most)")
     if image.mode not in MODES:
@@ -174,6 +228,7 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _bytes_to_read(image: Image.Image) -> int:
-    channels = CHANNELS[MODES[image.mode]]
+    channels = len(image.getbands())
     # Pillow has 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
-    return image.height * image.width * (4 * channels + (4 if channels > 1 else 1))
+    size = 2 if image.format == "PNG" and image.mode.startswith("I") else 1
+    return image.height * image.width * size * (4 * channels + (4 if channels > 1 else 1))

@@ -1,13 +1,16 @@
-"""The stored form: pixels as lossless WebP or PNG, whichever is smaller."""
+"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from functools import partial
 
+import imagecodecs
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Mode
+from mulanzip.container import Kind, Mode
 from mulanzip.errors import CorruptFileError
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
@@ -15,10 +18,13 @@ from mulanzip.picture import MAX_PALETTE, Picture
 
 _WEBP_SIDE = 16383
 _DRAWN_SHARE = 0.45
-#: Modes for which WebP, which knows RGB and RGBA only, is tried beside PNG.
+#: Modes for which WebP, which knows RGB and RGBA only, is tried beside the others, as long as they have 8 bits.
 _WEBP_MODES = {Mode.GRAY: "RGB", Mode.GRAY_ALPHA: "RGBA", Mode.RGB: "RGB", Mode.RGBA: "RGBA"}
 #: Which of WebP's channels make up the pixels: gray was stored as three equal colours.
 _WEBP_CHANNELS = {Mode.GRAY: [0], Mode.GRAY_ALPHA: [0, 3], Mode.RGB: [0, 1, 2], Mode.RGBA: [0, 1, 2, 3]}
+#: Of JPEG XL files, and of its codestreams.
+_JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
+_EFFORT = 7
 
 
 def _webp(image: Image.Image) -> bytes:
@@ -28,14 +34,49 @@ def _webp(image: Image.Image) -> bytes:
 
 
 def _webp_source(picture: Picture) -> Image.Image | None:
-    if picture.mode not in _WEBP_MODES or max(picture.pixels.shape[:2]) > _WEBP_SIDE:
+    if picture.mode not in _WEBP_MODES or picture.is_deep or max(picture.pixels.shape[:2]) > _WEBP_SIDE:
         return None
     return to_pillow(picture).convert(_WEBP_MODES[picture.mode])
 
 
+def _jpeg_xl(pixels: np.ndarray) -> bytes:
+    """``(H, W)``, or ``(H, W, 2 to 4)``."""
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
+
+
+def _flat_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
+    """The shape that pixels are stored in: bands lie one below the other."""
+    if kind.mode is Mode.BANDS:
+        return kind.bands * height, width
+    return (height, width, kind.channels)[: 2 if kind.channels == 1 else 3]
+
+
+def _flattened(picture: Picture) -> np.ndarray:
+    """Pixels as unsigned samples of the shape that they are stored in."""
+    pixels = picture.pixels
+    if picture.is_signed:
+        pixels = (pixels.astype(np.int32) + (1 << 15)).astype(np.uint16)
+    if picture.mode is Mode.BANDS:
+        pixels = pixels.transpose(2, 0, 1).reshape(-1, pixels.shape[1])
+    return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+
+
+def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.ndarray:
+    """The inverse of :func:`_flattened`: ``(H, W, channels)``."""
+    if kind.mode is Mode.BANDS:
+        stored = stored.reshape(kind.bands, height, width).transpose(1, 2, 0)
+    if kind.signed:
+        stored = (stored.astype(np.int32) - (1 << 15)).astype(np.int16)
+    return np.ascontiguousarray(stored.reshape(height, width, kind.channels))
+
+
 def store(picture: Picture) -> bytes:
     """The smallest stored form of the pixels; metadata is not in it."""
-    forms = [png.encode(picture)]
+    if picture.mode in (Mode.PALETTE, Mode.BILEVEL):
+        return png.encode(picture)
+    flat = _flattened(picture)
+    by_pillow = picture.mode in _WEBP_MODES and not picture.is_deep
+    forms = [png.encode(picture) if by_pillow else png.encode_samples(flat), _jpeg_xl(flat)]
     source = _webp_source(picture)
     if source is not None:
         forms.append(_webp(source))
@@ -55,13 +96,18 @@ def looks_drawn(picture: Picture) -> bool:
     return bool(repeats.mean() > _DRAWN_SHARE)
 
 
-def restore(data: bytes, mode: Mode, width: int, height: int) -> tuple[np.ndarray, bytes]:
-    """Pixels ``(H, W, C)`` and palette from a stored form.
+def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarray, bytes]:
+    """Pixels ``(H, W, channels)`` and palette from a stored form.
 
     Raises:
         CorruptFileError: if it is damaged or contradicts the header.
     """
+    mode = kind.mode
     try:
+        if data.startswith(_JPEG_XL) and mode not in (Mode.PALETTE, Mode.BILEVEL):
+            return _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height), b""
+        if kind.is_deep or mode is Mode.BANDS:
+            return _decoded(imagecodecs.png_decode, data, kind, width, height), b""
         with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
             if image.size != (width, height) or not _may_hold(image, mode):
                 raise CorruptFileError("the stored image contradicts the header")
@@ -73,11 +119,20 @@ def restore(data: bytes, mode: Mode, width: int, height: int) -> tuple[np.ndarra
                 pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, -1)
     except (CorruptFileError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises whatever comes.
+    except Exception as error:  # Pillow and imagecodecs raise whatever comes.
         raise CorruptFileError(f"the stored image is damaged: {error}") from None
     if mode is Mode.PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE):
         raise CorruptFileError("the palette of the stored image is damaged")
     return np.ascontiguousarray(pixels), palette
+
+
+def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
+    """By imagecodecs, which compares what a file promises with the array that is to hold it, before the work."""
+    stored = np.zeros(_flat_shape(kind, width, height), dtype=np.uint16 if kind.is_deep else np.uint8)
+    try:
+        return _unflattened(decode(data, out=stored), kind, width, height)
+    except ValueError as error:
+        raise CorruptFileError(f"the stored image contradicts the header, or is damaged: {error}") from None
 
 
 def _may_hold(image: Image.Image, mode: Mode) -> bool:

@@ -16,7 +16,10 @@ LOSSY = ("jpeg", "tiff_jpeg", "webp")
 
 _PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 262, 274, 320, 338
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _RESOLUTION = 258, 277, 339, 282
-_YCBCR, _PREMULTIPLIED = 6, 1
+_WIDTH, _HEIGHT = 256, 257
+_LAYOUT_TAGS = (_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SAMPLES_PER_PIXEL, _PHOTOMETRIC, _EXTRA_SAMPLES)
+_BLACK_IS_ZERO, _YCBCR, _PREMULTIPLIED, _ALPHA = 1, 6, 1, 2
+_SIGNED = 2
 _FORMATS = {2: "signed samples", 3: "floating-point samples", 5: "complex samples", 6: "complex samples"}
 
 
@@ -35,22 +38,40 @@ class Tags:
     has_resolution: bool
 
 
-def refuse_deep_samples(file: BinaryIO) -> None:
-    """Refuse samples that are not integers of up to 8 bits, of which Pillow knows only some.
+def is_beyond_pillow(file: BinaryIO) -> bool:
+    """Whether samples have more than 8 bits, or are bands, or there are several gray pages.
 
     Raises:
-        UnsupportedImageError
+        UnsupportedImageError: for samples that are no integers of up to 16 bits.
     """
     try:
-        directory = tiff_tags.read(file, (_BITS_PER_SAMPLE, _SAMPLE_FORMAT))
+        directory = tiff_tags.read(file, _LAYOUT_TAGS)
     except ValueError:
-        return  # Pillow will complain.
-    for form in directory.numbers(_SAMPLE_FORMAT):
-        if form in _FORMATS:
-            raise UnsupportedImageError(f"{_FORMATS[form]} are not supported yet")
+        return False  # Pillow will complain.
     depth = max(directory.numbers(_BITS_PER_SAMPLE), default=1)
-    if depth > 8:
-        raise UnsupportedImageError(f"{depth}-bit samples are not supported yet (8 bits at most)")
+    for form in directory.numbers(_SAMPLE_FORMAT):
+        if form in _FORMATS and (form != _SIGNED or depth != 16):
+            raise UnsupportedImageError(f"{depth}-bit {_FORMATS[form]} are not supported")
+    if depth > 16:
+        raise UnsupportedImageError(f"{depth}-bit samples are not supported (16 bits at most)")
+    samples = max(directory.numbers(_SAMPLES_PER_PIXEL), default=1)
+    is_gray = directory.numbers(_PHOTOMETRIC) == (_BLACK_IS_ZERO,)
+    has_alpha = directory.numbers(_EXTRA_SAMPLES) == (_ALPHA,)
+    if depth > 8 or samples > 4 or (is_gray and samples > 1 and not (samples == 2 and has_alpha)):
+        return True
+    return depth == 8 and directory.has_next
+
+
+def count_bytes(file: BinaryIO) -> int:
+    """Bytes of the first picture's samples.
+
+    Raises:
+        ValueError: if the tags are damaged.
+    """
+    directory = tiff_tags.read(file, (_WIDTH, _HEIGHT, *_LAYOUT_TAGS))
+    (width, *_), (height, *_) = directory.numbers(_WIDTH), directory.numbers(_HEIGHT)
+    samples = max(directory.numbers(_SAMPLES_PER_PIXEL), default=1)
+    return width * height * samples * (2 if max(directory.numbers(_BITS_PER_SAMPLE), default=1) > 8 else 1)
 
 
 def refuse_inexact(image: Image.Image, file: BinaryIO) -> None:

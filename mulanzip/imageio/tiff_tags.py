@@ -53,10 +53,12 @@ class Directory:
 
     Attributes:
         order: ``<`` or ``>``, as :mod:`struct` has it.
+        has_next: whether another one follows in the file.
     """
 
     order: str
     entries: dict[int, Entry]
+    has_next: bool = False
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """A tag's integers; none where it is missing, or has something else."""
@@ -98,7 +100,10 @@ class _Reader:
         """The directory at ``offset``: its wanted tags (None: all) of known types."""
         form = struct.Struct(self.order + ("HHQ8s" if self._is_big else "HHI4s"))
         start = offset + (8 if self._is_big else 2)
-        rows = self._read(start, form.size * self._number(self._read(offset, start - offset)))
+        size = form.size * self._number(self._read(offset, start - offset))
+        rows = self._read(start, size)
+        self._file.seek(start + size)
+        has_next = any(self._file.read(start - offset if self._is_big else 4))
         entries: dict[int, Entry] = {}
         for tag, kind, count, field in form.iter_unpack(rows):
             if tag in nested:
@@ -109,7 +114,7 @@ class _Reader:
                 size = count * _SIZES[kind]
                 value = field[:size] if size <= len(field) else self._read(self._number(field), size)
                 entries[tag] = Entry(kind, value)
-        return Directory(self.order, entries)
+        return Directory(self.order, entries, has_next)
 
 
 def read(file: BinaryIO, wanted: Container[int] | None = None) -> Directory:

@@ -3,27 +3,56 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from mulanzip.container import Mode
+from mulanzip.container import Kind, Mode
 from mulanzip.errors import UnsupportedImageError
-from mulanzip.imageio import metadata, png, tiff_tags
+from mulanzip.imageio import metadata, numpy_file, png, pnm, tiff_tags
 from mulanzip.imageio.pillow_image import to_pillow
 from mulanzip.picture import Picture
 
-_ALL = frozenset(Mode)
-#: Lossless formats by suffix, with the modes that they hold.
-WRITERS: dict[str, tuple[str, frozenset[Mode]]] = {
-    ".png": ("PNG", _ALL),
-    ".tif": ("TIFF", _ALL),
-    ".tiff": ("TIFF", _ALL),
-    ".webp": ("WEBP", frozenset({Mode.RGB, Mode.RGBA})),
-    ".bmp": ("BMP", frozenset({Mode.GRAY, Mode.RGB, Mode.PALETTE, Mode.BILEVEL})),
-    ".ppm": ("PPM", frozenset({Mode.RGB})),
-    ".pgm": ("PPM", frozenset({Mode.GRAY})),
-    ".pbm": ("PPM", frozenset({Mode.BILEVEL})),
-    ".pnm": ("PPM", frozenset({Mode.RGB, Mode.GRAY, Mode.BILEVEL})),
+_ALL = frozenset(Mode) - {Mode.BANDS}
+_CHANNELS = frozenset({Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA})
+_NONE: frozenset[Mode] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A lossless format.
+
+    Attributes:
+        modes: that it holds with up to 8 bits per sample; deep: with more.
+        signed: whether it holds signed samples.
+    """
+
+    name: str
+    modes: frozenset[Mode]
+    deep: frozenset[Mode] = _NONE
+    signed: bool = False
+
+    def holds(self, kind: Kind) -> bool:
+        if self.name == "NPY" and 0 < kind.bands <= len(_CHANNELS) and not kind.signed:
+            return False  # Arrays of so few bands are gray or colours.
+        return kind.mode in (self.deep if kind.is_deep else self.modes) and (self.signed or not kind.signed)
+
+
+_GRAY, _RGB = frozenset({Mode.GRAY}), frozenset({Mode.RGB})
+_TIFF = _Format("TIFF", _ALL | {Mode.BANDS}, _CHANNELS | {Mode.BANDS}, signed=True)
+#: Lossless formats by suffix.
+WRITERS: dict[str, _Format] = {
+    ".png": _Format("PNG", _ALL, _CHANNELS),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".webp": _Format("WEBP", frozenset({Mode.RGB, Mode.RGBA})),
+    ".bmp": _Format("BMP", frozenset({Mode.GRAY, Mode.RGB, Mode.PALETTE, Mode.BILEVEL})),
+    ".ppm": _Format("PPM", _RGB, _RGB),
+    ".pgm": _Format("PPM", _GRAY, _GRAY),
+    ".pbm": _Format("PPM", frozenset({Mode.BILEVEL})),
+    ".pnm": _Format("PPM", _RGB | _GRAY | {Mode.BILEVEL}, _RGB | _GRAY),
+    ".pam": _Format("PAM", _CHANNELS | {Mode.BILEVEL, Mode.BANDS}, _CHANNELS | {Mode.BANDS}),
+    ".npy": _Format("NPY", _CHANNELS | {Mode.BILEVEL, Mode.BANDS}, _CHANNELS | {Mode.BANDS}, signed=True),
 }
 _OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "exact": True, "quality": 100, "method": 4},
@@ -31,20 +60,24 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def can_write(suffix: str, mode: Mode) -> bool:
-    """Whether files of this suffix keep images of this mode."""
-    return suffix.lower() in WRITERS and mode in WRITERS[suffix.lower()][1]
+def can_write(suffix: str, kind: Kind) -> bool:
+    """Whether files of this suffix keep images of this kind."""
+    return suffix.lower() in WRITERS and WRITERS[suffix.lower()].holds(kind)
 
 
-def require_writable(name: PurePath, mode: Mode) -> None:
-    """Check that ``name``'s suffix stands for a lossless format that holds images of this mode.
+def default_suffix(kind: Kind) -> str:
+    """``.png``, or ``.tif`` for what PNG files do not hold."""
+    return ".png" if can_write(".png", kind) else ".tif"
+
+
+def require_writable(name: PurePath, kind: Kind) -> None:
+    """Check that ``name``'s suffix stands for a lossless format that holds images of this kind.
 
     Raises:
         UnsupportedImageError: if not.
     """
-    if not can_write(name.suffix, mode):
-        known = ", ".join(suffix for suffix, (_, modes) in WRITERS.items() if mode in modes)
-        kind = mode.name.lower().replace("_", "+")
+    if not can_write(name.suffix, kind):
+        known = ", ".join(suffix for suffix, found in WRITERS.items() if found.holds(kind))
         raise UnsupportedImageError(f"cannot write {kind} images without loss as {name.name}; use one of {known}")
 
 
@@ -57,24 +90,38 @@ def write_picture(picture: Picture, name: PurePath) -> tuple[bytes, list[str]]:
     Raises:
         UnsupportedImageError: if the format is lossy, unknown, or does not hold this image.
     """
-    require_writable(name, picture.mode)
-    file_format = WRITERS[name.suffix.lower()][0]
+    require_writable(name, picture.kind)
+    suffix = name.suffix.lower()
+    file_format = WRITERS[suffix].name
     lost = metadata.lost(picture.metadata, file_format)
     if file_format == "PNG":
         return png.encode(picture, metadata.png_chunks(picture.metadata)), lost
-    options = {**_OPTIONS.get(file_format, {}), **_metadata_options(picture.metadata, file_format)}
-    buffer = io.BytesIO()
-    try:
-        to_pillow(picture).save(buffer, file_format, **options)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UnsupportedImageError(f"{file_format} cannot hold this image ({error}); use .png") from None
-    data = buffer.getvalue()
+    if file_format == "NPY":
+        return numpy_file.encode(picture), lost
+    if file_format == "PAM" or (file_format == "PPM" and picture.is_deep):
+        return pnm.encode(picture, suffix), lost
+    if file_format == "TIFF" and (picture.is_deep or picture.mode is Mode.BANDS):
+        from mulanzip.imageio import tiff_samples
+
+        data = tiff_samples.encode(picture)
+    else:
+        data = _by_pillow(picture, file_format)
     if file_format == "WEBP" and picture.mode is Mode.RGBA and picture.pixels[..., 3].min() == 255:
         lost.append("an alpha channel that is opaque everywhere")
     if file_format == "TIFF":
         data, damaged = _with_tags(data, picture.metadata)
         lost += damaged
     return data, lost
+
+
+def _by_pillow(picture: Picture, file_format: str) -> bytes:
+    options = {**_OPTIONS.get(file_format, {}), **_metadata_options(picture.metadata, file_format)}
+    buffer = io.BytesIO()
+    try:
+        to_pillow(picture).save(buffer, file_format, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UnsupportedImageError(f"{file_format} cannot hold this image ({error}); use .png") from None
+    return buffer.getvalue()
 
 
 def _metadata_options(found: dict[bytes, bytes], file_format: str) -> dict[str, Any]:

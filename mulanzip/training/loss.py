@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.likelihood import (
     COUPLING_GAIN,
     LOG_SCALE_LIMIT,
@@ -23,26 +24,27 @@ from mulanzip.likelihood import (
 _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
 
 
-def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor, list[Tensor]]:
+def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) -> tuple[Tensor, list[Tensor]]:
     """Bits ``(colours, n)`` and their gradients with respect to ``outputs``."""
     k = len(outputs[0]) // 3
     logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
     couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
 
-    value = values.float()
+    step = 2.0**-grain.shift
+    value = values.float() * step
     offset = value - base
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
-    upper = (distance + 0.5) * inverse
-    lower = (distance - 0.5) * inverse
+    upper = (distance + step / 2) * inverse
+    lower = (distance - step / 2) * inverse
     cdf_upper = torch.sigmoid(upper)
     cdf_lower = torch.sigmoid(lower)
     density_upper = cdf_upper * (1 - cdf_upper)
     density_lower = cdf_lower * (1 - cdf_lower)
     # Both ends of the range take the whole tail.
-    top = (value == 255)[:, None]
-    bottom = (value == 0)[:, None]
+    top = (values == grain.count - 1)[:, None]
+    bottom = (values == 0)[:, None]
     cdf_upper.masked_fill_(top, 1)
     density_upper.masked_fill_(top, 0)
     cdf_lower.masked_fill_(bottom, 0)
@@ -50,7 +52,7 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor,
     mass = cdf_upper - cdf_lower
     weight = torch.softmax(logits, 1)
     mixed = (weight * mass).sum(1)
-    probability = mixed + PROBABILITY_FLOOR
+    probability = mixed + PROBABILITY_FLOOR * 256 / grain.count
     bits = -torch.log2(probability)
 
     slope = (-1 / math.log(2)) * weight / probability[:, None]
@@ -69,12 +71,12 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor) -> tuple[Tensor,
 
 class _CodeLength(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, base: Tensor, values: Tensor, weights: Tensor, *outputs: Tensor) -> Tensor:
+    def forward(ctx: Any, base: Tensor, values: Tensor, weights: Tensor, grain: Grain, *outputs: Tensor) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
         gradients = [torch.empty_like(o) for o in outputs]
         for start in range(0, values.shape[1], _CHUNK_CELLS):
             part = slice(start, start + _CHUNK_CELLS)
-            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part])
+            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], grain)
             total += (bits * weights[part]).sum(dtype=torch.float64)
             for gradient, piece in zip(gradients, pieces, strict=True):
                 torch.mul(piece, weights[part], out=gradient[:, part])
@@ -84,24 +86,26 @@ class _CodeLength(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         scale = float(grad_outputs[0])
-        return None, None, None, *(gradient * scale for gradient in ctx.saved_tensors)
+        return None, None, None, None, *(gradient * scale for gradient in ctx.saved_tensors)
 
 
-def code_length(outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor) -> Tensor:
+def code_length(
+    outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor, grain: Grain = EIGHT_BIT
+) -> Tensor:
     """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
     ``-log2 P(x)`` with ``P(x) = sum_k w_k [F_k(x + 1/2) - F_k(x - 1/2)]``, ``F_k`` logistic CDFs
-    whose tails are folded into 0 and 255.  The mean of the second colour depends linearly on the
-    first one, that of the third on both.
+    whose tails are folded into the least and the largest sample, and 1/2 is half a step of samples.  The mean of
+    the second colour depends linearly on the first one, that of the third on both.
 
     Args:
         outputs: per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means, couplings.
-        base: float32 ``(colours, n)``, base predictions in levels 0..255.
-        values: integers 0..255 ``(colours, n)``.
+        base: float32 ``(colours, n)``, base predictions in levels.
+        values: samples of ``grain``, integers ``(colours, n)``.
         weights: float32 ``(n,)``, 0 where nothing is coded.
 
     Returns:
         float64 scalar.
     """
-    result: Tensor = _CodeLength.apply(base, values, weights, *outputs)
+    result: Tensor = _CodeLength.apply(base, values, weights, grain, *outputs)
     return result

@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, HEADS, MEAN_BITS, PASSES
-from mulanzip.inputs import base_prediction, input_planes
+from mulanzip.grain import EIGHT_BIT, Grain
+from mulanzip.inputs import base_prediction, input_planes, sample_type
 from mulanzip.lattice import A, level_grids
 from mulanzip.network import Denoiser
 from mulanzip.training.loss import code_length
 
 
-def cells_of(patches: Tensor) -> Tensor:
-    """uint8 ``(B, 3, 2h, 2w)`` -> int32 cells ``(B, 4, 3, h, w)``."""
+def cells_of(patches: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
+    """Samples ``(B, 3, 2h, 2w)`` -> cells ``(B, 4, 3, h, w)`` of :func:`mulanzip.inputs.sample_type`."""
     b, c, height, width = patches.shape
-    blocks = patches.to(torch.int32).view(b, c, height // 2, 2, width // 2, 2)
+    blocks = patches.to(sample_type(grain)).view(b, c, height // 2, 2, width // 2, 2)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
 
 
@@ -28,17 +29,19 @@ def step_bits(
     level_class: int,
     earlier: Tensor | None,
     colours: int = COLOURS,
+    grain: Grain = EIGHT_BIT,
 ) -> tuple[Tensor, int, Tensor]:
     """Bits to reveal what pass ``index`` predicts and is not known, how many subpixels that is, and features.
 
     Args:
-        cells: int32 ``(B, 4, 3, h, w)``; known: bool ``(B, 4, h, w)``.
+        cells: as :func:`cells_of` gives them; known: bool ``(B, 4, h, w)``.
         earlier: features of the first pass, for the others.
         colours: how many are coded; 1 for gray images, whose cells hold the same value three times.
+        grain: of the samples.
     """
-    features = model.features(input_planes(cells, known), index, level_class, earlier)
+    features = model.features(input_planes(cells, known, grain), index, level_class, earlier)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
-    return *_head_bits(model, heads, features, cells, known, level_class, colours), features
+    return *_head_bits(model, heads, features, cells, known, level_class, colours, grain), features
 
 
 def early_bits(model: Denoiser, cells: Tensor, known: Tensor, level_class: int, features: Tensor) -> Tensor:
@@ -49,11 +52,18 @@ def early_bits(model: Denoiser, cells: Tensor, known: Tensor, level_class: int, 
         features: of the first pass for these.
     """
     heads = [name for name, (at, phase) in HEADS.items() if phase not in PASSES[at]]
-    return _head_bits(model, heads, features.detach(), cells, known, level_class, COLOURS)[0]
+    return _head_bits(model, heads, features.detach(), cells, known, level_class, COLOURS, EIGHT_BIT)[0]
 
 
 def _head_bits(
-    model: Denoiser, heads: list[str], features: Tensor, cells: Tensor, known: Tensor, level_class: int, colours: int
+    model: Denoiser,
+    heads: list[str],
+    features: Tensor,
+    cells: Tensor,
+    known: Tensor,
+    level_class: int,
+    colours: int,
+    grain: Grain,
 ) -> tuple[Tensor, int]:
     """Bits that the phases of ``heads`` take where they are not known, and how many subpixels that is."""
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
@@ -63,12 +73,12 @@ def _head_bits(
     count, bits = 0, torch.zeros((), dtype=torch.float64)
     for name in heads:
         phase = HEADS[name][1]
-        base = _planar(base_prediction(cells, known, phase)[:, :colours])
+        base = _planar(base_prediction(cells, known, phase, grain)[:, :colours])
         values = _planar(cells[:, phase, :colours])
-        offsets = (values << MEAN_BITS) - base
+        offsets = (values << MEAN_BITS + grain.up >> grain.down).to(torch.int32) - base
         outputs = [model.parameters_of(name, planar, offsets, c, level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
-        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float())
+        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), grain)
         count += colours * int(erased.sum())
     return bits, count
 
@@ -78,20 +88,22 @@ def _planar(planes: Tensor) -> Tensor:
     return planes.transpose(0, 1).flatten(1)
 
 
-def level_bits(model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS) -> tuple[Tensor, int]:
+def level_bits(
+    model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, grain: Grain = EIGHT_BIT
+) -> tuple[Tensor, int]:
     """Bits of one level under the default schedule given the coarser one, and how many subpixels that is.
 
     Args:
-        pixels: uint8 ``(B, 3, h, w)`` of that level, h and w even.
-        colours: see :func:`step_bits`.
+        pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
+        colours, grain: see :func:`step_bits`.
     """
-    cells = cells_of(pixels)
+    cells = cells_of(pixels, grain)
     known = torch.zeros((len(cells), 4, *cells.shape[3:]), dtype=torch.bool)
     known[:, A] = True
     total, subpixels, first = torch.zeros((), dtype=torch.float64), 0, None
     for index, phases in enumerate(PASSES):
         level_class = model.config.level_class(level)
-        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours)
+        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours, grain)
         first = features if first is None else first
         total, subpixels = total + bits, subpixels + count
         known[:, list(phases)] = True

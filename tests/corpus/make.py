@@ -30,6 +30,7 @@ from mulanzip.container import (  # noqa: E402
     SCHEDULES_CHUNK,
     SEGMENT,
     STORED,
+    VALUES,
     Chunk,
     Container,
     Mode,
@@ -101,6 +102,8 @@ def compressed() -> dict[str, Faulty]:
     context = np.zeros(context_entries(config), dtype=np.int8)
     context[0] = 1
     adapted = api.encode(smooth(7, 9), context=context, stored=False, threads=1)
+    deep = api.encode(smooth(7, 9, 1).astype(np.uint16) * 9, effort=1, stored=False, threads=1)
+    deep_segments = unpack(deep).chunks[1:]
     mixed = api.encode(smooth(7, 12), effort=1, schedule="adaptive", mu=1.0, stored=False, threads=1)
     schedules, coded = unpack(mixed).chunks
     tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
@@ -130,7 +133,7 @@ def compressed() -> dict[str, Faulty]:
         "header_bit": Faulty(model[:20] + b"\x07" + model[21:], "header without its checksum", 4, "header is damaged"),
         "version": Faulty(with_header(model, 8, b"\x63"), "of a later version", 4, "format version 99"),
         "mode": Faulty(with_header(model, 9, b"\x63"), "unknown mode", 4, unknown),
-        "depth": Faulty(with_header(model, 10, b"\x09"), "depth that its mode has not", 4, "contradicts itself"),
+        "depth": Faulty(with_header(model, 10, b"\x07"), "depth that there is not", 4, unknown),
         "coding": Faulty(with_header(model, 11, b"\x63"), "unknown coding", 4, unknown),
         "no_width": Faulty(with_header(model, 12, bytes(4)), "no columns", 4, "no pixels"),
         "no_height": Faulty(with_header(model, 16, bytes(4)), "no rows", 4, "no pixels"),
@@ -179,6 +182,19 @@ def compressed() -> dict[str, Faulty]:
         "segment_padded": Faulty(payload(segment.payload + b"\0"), "a zero byte after coded data", 4, "padding"),
         "segment_long": Faulty(payload(segment.payload + b"\1\1\1\1"), "more coded data than pixels", 4, damaged),
         "segment_zeros": Faulty(payload(segment.payload[:8]), "a hash without coded data", 4, damaged),
+        "values_missing": Faulty(with_chunks(deep, *deep_segments), "16 bits without their values", 4, "0 parts VALS"),
+        "values_short": Faulty(
+            with_chunks(deep, packed(VALUES, b"\4\0"), *deep_segments),
+            "half of the least value",
+            4,
+            "list of values in use",
+        ),
+        "values_swapped": Faulty(
+            with_chunks(deep, packed(VALUES, struct.pack("<BHHB", 4, 900, 3, 1)), *deep_segments),
+            "a least value above the largest",
+            4,
+            "list of values in use",
+        ),
         "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
         "schedules_too_many": Faulty(
             with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),

@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from mulanzip.container import CHUNK_OVERHEAD, CRITICAL_KINDS, HEADER_SIZE, SIGNATURE, STORED, Chunk, Header, unpack
+from mulanzip.container import (
+    CHUNK_OVERHEAD,
+    CRITICAL_KINDS,
+    HEADER_SIZE,
+    SIGNATURE,
+    STORED,
+    VALUES,
+    Chunk,
+    Header,
+    unpack,
+)
 from mulanzip.errors import MulanzipError
 from mulanzip.imageio import metadata, png, png_original
 from mulanzip.imageio import stored as stored_form
@@ -120,7 +130,7 @@ def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> C
         return damaged(random, content, others)
 
     unpacked: dict[bytes, Callable[[bytes], bytes]] = {
-        **dict.fromkeys(metadata.KINDS, lambda payload: zlib.compress(change(zlib.decompress(payload)))),
+        **dict.fromkeys((*metadata.KINDS, VALUES), lambda payload: zlib.compress(change(zlib.decompress(payload)))),
         png_original.KIND: lambda payload: (
             payload[: png_original.HASH_BYTES]
             + zlib.compress(change(zlib.decompress(payload[png_original.HASH_BYTES :], -15)), wbits=-15)
@@ -142,10 +152,12 @@ def _true_hash(header: bytes, chunks: Sequence[Chunk]) -> bytes:
         claimed = Header.unpack(repaired(header))
         if not found or claimed.width * claimed.height > 1 << 16:
             return header
-        pixels, palette = stored_form.restore(found[0], claimed.mode, claimed.width, claimed.height)
+        pixels, palette = stored_form.restore(found[0], claimed.kind, claimed.width, claimed.height)
     except MulanzipError:
         return header
-    return header[:32] + Picture(claimed.mode, pixels, palette).pixel_hash() + header[48:]
+    return (
+        header[:32] + Picture(claimed.mode, pixels, palette, bits=max(9, claimed.kind.depth)).pixel_hash() + header[48:]
+    )
 
 
 def mutated(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:

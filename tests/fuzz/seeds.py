@@ -39,6 +39,12 @@ def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
+def _npy(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 def _metadata() -> dict[str, Any]:
     """What PNG files can say beside their pixels."""
     info = PngImagePlugin.PngInfo()
@@ -81,6 +87,8 @@ def images() -> dict[str, bytes]:
         "pbm": _saved(bilevel, "PPM"),
         "pgm deep": b"P5 3 2 65535\n" + bytes(range(12)),
         "pgm text": b"P2\n# tiny\n3 2 255\n1 2 3 4 5 255\n",
+        "pam": b"P7\nWIDTH 3\nHEIGHT 2\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n" + bytes(range(12)),
+        "npy": _npy(smooth(5, 6, 1).astype(np.uint16) * 99),
         "gif": _saved(palette, "GIF", comment=b"tiny", transparency=2),
         "jpeg": _saved(colour, "JPEG", comment=b"tiny", exif=_metadata()["exif"]),
         "webp": _saved(alpha, "WEBP", lossless=True, exact=True, icc_profile=b"no real profile"),
@@ -98,6 +106,14 @@ def compressed() -> dict[str, bytes]:
         "rgb six": _encoded(smooth(7, 6), schedule="six"),
         "rgb one": _encoded(smooth(5, 4), schedule="one"),
         "rgb mixed": _encoded(smooth(7, 12), schedule="adaptive", mu=1.0),
+        "deep": _encoded(smooth(7, 9, 1).astype(np.uint16) * 200),
+        "deep sparse": _encoded(smooth(6, 5, 1).astype(np.uint16) // 40 * 1000),
+        "deep colours": _encoded(smooth(5, 5).astype(np.uint16) * 9),
+        "deep signed": _encoded(smooth(6, 7, 1).astype(np.int16) * 99 - 9000),
+        "bands": _encoded(smooth(6, 5, 5)),
+        "rgba": _encoded(smooth(6, 7, 4)),
+        "stored deep": _encoded(smooth(1, 40, 1).repeat(40, 0).astype(np.uint16) * 257, stored=True),
+        "stored bands": _encoded(smooth(1, 30, 5).repeat(30, 0), stored=True),
         "rgb context": _encoded(smooth(6, 6), context=_context()),
         "rgb pixel": _encoded(smooth(1, 1)),
         "rgb row": _encoded(smooth(1, 23)),
@@ -108,8 +124,8 @@ def compressed() -> dict[str, bytes]:
         "gray tiles": _encoded(smooth(3, 514, 1)),
         "stored rgb": _encoded(smooth(1, 40).repeat(40, 0), stored=True),
         "stored gray": _encoded(smooth(1, 40, 1).repeat(40, 0), stored=True),
-        "stored rgba": _encoded(smooth(8, 7, 4)),
-        "stored gray and alpha": _encoded(smooth(7, 8, 2)),
+        "stored rgba": _encoded(smooth(1, 40, 4).repeat(40, 0), stored=True),
+        "stored gray and alpha": _encoded(smooth(1, 40, 2).repeat(40, 0), stored=True),
         "stored bilevel": _encoded(smooth(16, 15, 1) > 90),
-        **{f"from {name}": _compressed(data) for name, data in images().items() if "deep" not in name},
+        **{f"from {name}": _compressed(data) for name, data in images().items()},
     }

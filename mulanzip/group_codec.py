@@ -1,0 +1,93 @@
+"""Images <-> coded segments, one group of planes after the other (:func:`mulanzip.planes.plane_groups`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mulanzip import context as contexts
+from mulanzip.adaptation import find_context, for_file
+from mulanzip.codec import decode_segments, encode_segments
+from mulanzip.container import CONTEXT, SCHEDULES_CHUNK, SEGMENT, VALUES, Chunk, Container
+from mulanzip.exact.runtime import Runtime
+from mulanzip.groups import groups_of, plans_of
+from mulanzip.lattice import level_grids
+from mulanzip.noise import MIXED
+from mulanzip.picture import Picture
+from mulanzip.plan import Candidates, Plan, tile_cells
+from mulanzip.plan import encode as encode_plan
+from mulanzip.planes import plane_groups, planes_of
+from mulanzip.progress import Progress, part_of
+from mulanzip.sample_choice import choose_code
+from mulanzip.sample_code import PLAIN, pack
+
+
+def encode_groups(
+    picture: Picture,
+    runtime: Runtime,
+    candidates: Candidates,
+    context: np.ndarray | None,
+    steps: int,
+    share: float,
+    progress: Progress | None,
+) -> tuple[list[Chunk], int]:
+    """Code a picture.
+
+    Args:
+        candidates: schedules to choose from.
+        context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``.
+        share: of the work that the fit is.
+        progress: told the share that is done.
+
+    Returns:
+        all chunks of its pixels, and the number that the header has for their schedules.
+    """
+    plan = Plan.uniform(candidates.names[0])
+    planes = [planes_of(picture.pixels, part) for part in plane_groups(picture.mode, picture.pixels.shape[2])]
+    codes = [choose_code(part, runtime, plan) if picture.is_deep else PLAIN for part in planes]
+    chunks = [Chunk(VALUES, pack(codes, picture.is_signed))] if picture.is_deep else []
+    coded = [
+        (code.to_indices(part), code.grain) for part, code in zip(planes, codes, strict=True) if not code.is_constant
+    ]
+    if context is None and coded:
+        indices, grain = coded[0]
+        context = find_context(indices, runtime.at(grain), plan, steps, part_of(progress, 0, share))
+    if context is not None and context.any():
+        chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))
+        runtime = runtime.adapted(context)
+    plans, payloads = [], []
+    for done, (indices, grain) in enumerate(coded):
+        start, stop = (share + (1 - share) * i / len(coded) for i in (done, done + 1))
+        found, plan = encode_segments(indices, runtime.at(grain), candidates, part_of(progress, start, stop))
+        payloads += found
+        plans.append(plan)
+    plan = Plan.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
+    if plan.number == MIXED:
+        chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
+    return [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)], plan.number
+
+
+def decode_groups(file: Container, runtime: Runtime, progress: Progress | None = None, *, level: int = 0) -> np.ndarray:
+    """Pixels of a file, ``(H, W, channels)``: those of level 0, or of a coarser one.
+
+    Raises:
+        CorruptFileError: if it is damaged.
+    """
+    header = file.header
+    groups, payloads = groups_of(file), file.of_kind(SEGMENT)
+    plans, runtime = plans_of(file, groups), for_file(runtime, file)
+    grid = level_grids(header.height, header.width)[level]
+    pixels = np.empty((grid.height, grid.width, header.channels), dtype=header.dtype)
+    for done, group in enumerate(groups):
+        if group.code.is_constant:
+            pixels[..., group.channels] = group.code.values[0]
+            continue
+        indices = decode_segments(
+            payloads[group.segments],
+            (header.height, header.width, group.colours),
+            runtime.at(group.code.grain),
+            plans[done],
+            part_of(progress, done / len(groups), (done + 1) / len(groups)),
+            level=level,
+        )
+        group.restore(indices, pixels)
+    return pixels

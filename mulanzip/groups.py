@@ -1,0 +1,93 @@
+"""Groups of planes that are coded together, and where in a file they are.  Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mulanzip.container import SEGMENT, VALUES, Container
+from mulanzip.errors import CorruptFileError
+from mulanzip.lattice import segments
+from mulanzip.plan import Plan, plan_in, tile_cells
+from mulanzip.planes import from_coding_order, plane_groups
+from mulanzip.sample_code import PLAIN, SampleCode, unpack
+
+
+@dataclass(frozen=True)
+class Group:
+    """Planes that are coded together.
+
+    Attributes:
+        channels: which ones of the image.
+        code: of their samples.
+        segments: which ones of the file; none where all samples are the same.
+    """
+
+    channels: slice
+    code: SampleCode
+    segments: slice
+
+    @property
+    def colours(self) -> int:
+        """Number of channels: 3, or 1."""
+        return self.channels.stop - self.channels.start
+
+    def restore(self, indices: np.ndarray, pixels: np.ndarray) -> None:
+        """Write samples ``(H, W, C)`` as they are decoded to their place in the image ``(H, W, channels)``.
+
+        Raises:
+            CorruptFileError: if they are none.
+        """
+        values = self.code.to_values(indices, pixels.dtype)
+        pixels[..., self.channels] = from_coding_order(values) if self.colours == 3 else values
+
+
+def _groups(header_channels: list[slice], codes: list[SampleCode], per_group: int) -> Iterator[Group]:
+    start = 0
+    for channels, code in zip(header_channels, codes, strict=True):
+        stop = start if code.is_constant else start + per_group
+        yield Group(channels, code, slice(start, stop))
+        start = stop
+
+
+def groups_of(file: Container, strict: bool = True) -> list[Group]:
+    """The groups of a file that is coded by a model.
+
+    Args:
+        strict: refuse segments too many or too few.
+
+    Raises:
+        CorruptFileError: if the codes of samples are damaged, or there are other segments than there should be.
+    """
+    header = file.header
+    channels = plane_groups(header.mode, header.channels)
+    payloads = file.of_kind(VALUES)
+    if bool(payloads) != (header.depth > 8):
+        raise CorruptFileError("the list of values in use is missing")
+    codes = unpack(payloads[0], len(channels), header.signed) if payloads else [PLAIN] * len(channels)
+    found = list(_groups(channels, codes, len(segments(header.height, header.width))))
+    if strict and found[-1].segments.stop != len(file.of_kind(SEGMENT)):
+        raise CorruptFileError("the file has segments too many or too few")
+    return found
+
+
+def varying(groups: list[Group]) -> list[Group]:
+    """Those that have segments."""
+    return [group for group in groups if not group.code.is_constant]
+
+
+def plans_of(file: Container, groups: list[Group]) -> list[Plan]:
+    """The schedules of each group's tiles; of constant ones, which have none, any.
+
+    Raises:
+        CorruptFileError: if they are damaged.
+    """
+    tiles = len(tile_cells(file.header.height, file.header.width))
+    whole = plan_in(file, len(varying(groups)))
+    found, start = [], 0
+    for group in groups:
+        found.append(whole.part(start, tiles))
+        start += 0 if group.code.is_constant else tiles
+    return found

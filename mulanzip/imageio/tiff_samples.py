@@ -1,0 +1,161 @@
+"""TIFF files beyond Pillow: more than 8 bits per sample, and bands.  Read and written by tifffile, as they are."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
+
+from mulanzip.container import MAX_BANDS, Mode
+from mulanzip.errors import UnreadableImageError, UnsupportedImageError
+from mulanzip.imageio import metadata
+from mulanzip.memory import Limits
+from mulanzip.picture import Picture, check_size
+
+_UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2
+_REDUCED, _MASK = 1, 4
+_NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour", PHOTOMETRIC.MINISWHITE: "gray with white at 0"}
+_ICC, _XMP = 34675, 700
+_PER_INCH = {2: 1.0, 3: 2.54}
+_LOSSY = {COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_LOSSY, COMPRESSION.WEBP}
+#: Bytes of samples that a byte of the file can stand for at most.
+_MAX_RATIO = 2048
+
+
+def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    """The picture with ICC, XMP and resolution, and notes on it.
+
+    Raises:
+        UnreadableImageError, UnsupportedImageError, LimitError; or whatever tifffile raises.
+    """
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        if len(tiff.pages) > 2 * MAX_BANDS:
+            raise UnsupportedImageError(f"{len(tiff.pages)} pages are too many ({MAX_BANDS} bands at most)")
+        first = tiff.pages.first
+        pages = [tiff.pages[i].aspage() for i in range(len(tiff.pages))]
+        shown = [page for page in pages if not page.subfiletype & (_REDUCED | _MASK)]
+        if any(page.subfiletype & _MASK for page in pages):
+            raise UnsupportedImageError("TIFF files with a mask beside the picture are not supported yet")
+        if first not in shown or not _are_bands(shown):
+            raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {len(shown)})")
+        mode = _mode(first, len(shown))
+        _check(first, limits, len(shown), file)
+        pixels = np.concatenate([_samples(page) for page in shown], axis=2)
+        notes = []
+        if len(shown) > 1:
+            notes.append(f"its {len(shown)} pages are kept as bands of one picture")
+        if first.compression in _LOSSY:
+            notes.append("decoded from JPEG in TIFF: the result keeps these pixels, and is usually larger")
+        lost = ("overviews (smaller copies)",) if len(shown) < len(pages) else ()
+        return Picture(mode, pixels, b"", _metadata(first), lost, bits=max(9, _depth(first))), notes
+
+
+def _are_bands(pages: list[TiffPage]) -> bool:
+    """Whether pages are alike and gray, or there is only one."""
+    first = pages[0]
+    alike = [(page.shape, page.dtype, page.bitspersample) for page in pages]
+    return len(pages) == 1 or (first.samplesperpixel == 1 and alike.count(alike[0]) == len(pages))
+
+
+def _depth(page: TiffPage) -> int:
+    return page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
+
+
+def _mode(page: TiffPage, pages: int) -> Mode:
+    kind, extra = page.photometric, tuple(int(e) for e in page.extrasamples)
+    if _PREMULTIPLIED in extra:
+        raise UnsupportedImageError("premultiplied alpha is not supported yet")
+    if kind not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
+        name = _NAMES.get(int(kind), getattr(kind, "name", f"number {kind}"))
+        raise UnsupportedImageError(f"TIFF files of this kind are not supported yet: {name} (gray and RGB are)")
+    if page.dtype not in (np.uint8, np.uint16, np.int16) or page.imagedepth > 1:
+        raise UnsupportedImageError(
+            f"TIFF samples of type {page.dtype} are not supported yet (integers to 16 bits are)"
+        )
+    channels = page.samplesperpixel * pages
+    if channels > MAX_BANDS:
+        raise UnsupportedImageError(f"{channels} bands are too many ({MAX_BANDS} at most)")
+    alpha = extra == (_ALPHA,)
+    known = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA} if kind == PHOTOMETRIC.MINISBLACK else {3: Mode.RGB, 4: Mode.RGBA}
+    mode = known.get(channels, Mode.BANDS)
+    if (extra and not alpha) or pages > 1 or (page.dtype == np.int16 and mode is not Mode.GRAY):
+        mode = Mode.BANDS
+    return mode
+
+
+def _check(page: TiffPage, limits: Limits, pages: int, file: BinaryIO) -> None:
+    """Before memory is taken."""
+    height, width = page.imagelength, page.imagewidth
+    check_size(height, width)
+    limits.check_pixels(height, width)
+    size = height * width * page.samplesperpixel * 2 * pages
+    if size > _MAX_RATIO * file.seek(0, io.SEEK_END):
+        raise UnreadableImageError(f"the image is damaged: it promises {width}x{height} pixels, the file is too small")
+    limits.require(3 * size)
+
+
+def _samples(page: TiffPage) -> np.ndarray:
+    """``(H, W, samples)``."""
+    pixels = np.asarray(page.asarray())
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    separate = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    return np.moveaxis(pixels, 0, 2) if separate else pixels
+
+
+def _metadata(page: TiffPage) -> dict[bytes, bytes]:
+    found = {
+        metadata.ICC: _value(page, _ICC),
+        metadata.XMP: _value(page, _XMP),
+        metadata.RESOLUTION: metadata.pack_resolution(_dots_per_inch(page)),
+    }
+    return {kind: payload for kind, payload in found.items() if payload}
+
+
+def _value(page: TiffPage, tag: int) -> bytes:
+    value = page.tags.valueof(tag, b"")
+    return value if isinstance(value, bytes) else bytes(value)
+
+
+def _dots_per_inch(page: TiffPage) -> tuple[float, float] | None:
+    scale = _PER_INCH.get(int(page.tags.valueof(296, 2)))
+    pairs = [page.tags.valueof(tag) for tag in (282, 283)]
+    if scale is None or any(not isinstance(pair, tuple) or len(pair) != 2 or not pair[1] for pair in pairs):
+        return None
+    across, down = (scale * pair[0] / pair[1] for pair in pairs)
+    return across, down
+
+
+def encode(picture: Picture) -> bytes:
+    """A TIFF file of more than 8 bits, or of bands; with ICC and resolution, as Pillow writes them."""
+    pixels, options = picture.pixels, dict[str, Any]()
+    if picture.mode is Mode.BANDS:
+        pixels = pixels.transpose(2, 0, 1)
+        options = {"planarconfig": "separate", "extrasamples": ["unspecified"] * (picture.bands - 1)}
+        if picture.bands == 1:
+            pixels, options = pixels[0], {}
+    elif picture.mode is Mode.GRAY:
+        pixels = pixels[..., 0]
+    elif picture.mode in (Mode.GRAY_ALPHA, Mode.RGBA):
+        options = {"planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    else:
+        options = {"planarconfig": "contig"}
+    if metadata.RESOLUTION in picture.metadata:
+        options |= {"resolution": metadata.resolution(picture.metadata[metadata.RESOLUTION]), "resolutionunit": "INCH"}
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        np.ascontiguousarray(pixels),
+        photometric="rgb" if picture.mode in (Mode.RGB, Mode.RGBA) else "minisblack",
+        compression="zlib",
+        predictor=True,
+        software=False,
+        metadata=None,
+        iccprofile=picture.metadata.get(metadata.ICC),
+        **options,
+    )
+    return buffer.getvalue()

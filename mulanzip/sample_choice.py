@@ -1,0 +1,96 @@
+"""Which steps of deep samples make up a level, and are the gaps between their values worth a list?
+
+Tried by exact code lengths on a few crops of the image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mulanzip.codec import walk_segment
+from mulanzip.coder import BitCounter
+from mulanzip.exact.runtime import Runtime
+from mulanzip.grain import SHIFTS
+from mulanzip.lattice import Segment, level_grids, tiles
+from mulanzip.plan import Plan
+from mulanzip.sample_code import SampleCode, pack, spanned, used_values
+
+#: Side in pixels of the crops, and how many there are across and down at most.
+_CROP = 96
+_CROPS = 2
+#: Levels whose code lengths are compared: the finest ones.
+_LEVELS = 2
+#: Median difference from the mean of the nearest pixels that suits the denoiser, in levels.
+_USUAL_DIFFERENCE = 2
+#: Shifts that are tried on both sides of the one that this suggests.
+_REACH = 2
+#: Values in use are named one by one where they are fewer than so many of those between the ends.
+_SPARSE = 0.9
+
+
+def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
+    """How to code some planes.
+
+    Args:
+        pixels: uint16 or int16 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+    """
+    used = used_values(pixels)
+    every = spanned(used)
+    if len(every) == 1:
+        return SampleCode(every)
+    crops = _crops(pixels)
+    suggested = _suggested_shift(crops)
+    size = pixels.size / sum(crop.size for crop in crops)
+
+    def best(values: np.ndarray, shifts: range) -> tuple[float, SampleCode]:
+        codes = [SampleCode(values, shift) for shift in shifts if shift in SHIFTS]
+        listed = 8 * len(pack(codes[:1], pixels.dtype == np.int16))
+        costs = [size * _bits(code, crops, runtime, plan) + listed for code in codes]
+        return min(zip(costs, codes, strict=True), key=lambda pair: pair[0])
+
+    found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
+    if len(used) < _SPARSE * len(every):
+        # The same differences are fewer indices.
+        closer = found[1].shift - round(math.log2(len(every) / len(used)))
+        closer = min(max(closer, SHIFTS[0]), SHIFTS[-1])
+        found = min(found, best(used, range(closer - 1, found[1].shift + 1)), key=lambda pair: pair[0])
+    return found[1]
+
+
+def _crops(pixels: np.ndarray) -> list[np.ndarray]:
+    """Squares spread evenly, or the image where it is small."""
+
+    def starts(side: int) -> list[int]:
+        count = min(_CROPS, -(-side // _CROP))
+        return [(side - min(side, _CROP)) * (2 * i + 1) // (2 * count) // 2 * 2 for i in range(count)]
+
+    height, width = pixels.shape[:2]
+    return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
+
+
+def _suggested_shift(crops: list[np.ndarray]) -> int:
+    """The shift that gives samples differences of the usual size from their neighbours."""
+    differences = []
+    for crop in crops:
+        a = crop[..., 0].astype(np.int64)
+        around = a[:-2, :-2] + a[2:, 2:] + a[2:, :-2] + a[:-2, 2:]
+        difference = abs(4 * a[1:-1, 1:-1] - around).reshape(-1)
+        differences.append(difference[difference > 0])
+    joined = np.concatenate(differences)
+    median = float(np.median(joined)) / 4 if len(joined) else 0.0
+    return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), SHIFTS[0]), SHIFTS[-1])
+
+
+def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Plan) -> float:
+    """Code length of the finest levels of crops."""
+    runtime = runtime.at(code.grain)
+    counter = BitCounter()
+    with runtime.intra_threads(1):
+        for crop in crops:
+            indices = code.to_indices(crop)
+            for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
+                segment = Segment(tuple(tiles(grid)), is_base=False)
+                walk_segment(segment, indices, runtime, plan, counter, decoding=False)
+    return counter.bits
