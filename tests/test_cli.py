@@ -254,7 +254,7 @@ class TestProcess:
         script = """
 import sys
 from mulanzip.cli.main import main
-for arguments in (["--help"], ["compress", "-h"], ["info", "a.png.mzp"], ["models"], ["--version"]):
+for arguments in (["--help"], ["compress", "-h"], ["info", "a.png.mzp"], ["models"], ["sample", "-h"], ["--version"]):
     main(arguments, standalone_mode=False)
 heavy = {"torch", "constriction", "tqdm", "safetensors"} & set(sys.modules)
 assert not heavy, heavy
