@@ -38,7 +38,7 @@ def _run(count: int | None, seconds: float | None, seed: str, folder: Path) -> i
     start = time.monotonic()
     while (count is None or number < count) and (seconds is None or time.monotonic() - start < seconds):
         data = _input(f"{seed}-{number}")
-        faulthandler.dump_traceback_later(6 * law.MAX_SECONDS, exit=True)
+        faulthandler.dump_traceback_later(30 * law.MAX_SECONDS, exit=True)
         began = time.monotonic()
         try:
             outcomes[f"{'mzp' if data.startswith(law.SIGNATURE) else 'image'}: {law.check(data)}"] += 1
