@@ -1,6 +1,6 @@
 """What becomes of every file of some folders: restored exactly, or refused with a reason; and how small it gets.
 
-``python -m benchmarks.coverage FOLDER... [--effort N]`` prints a table: the kind of image; bytes of the file, of its
+``python -m benchmarks.deep_images FOLDER... [--effort N]`` prints a table: the kind of image; bytes of the file, of its
 pixels as a PNG file, as WebP (8 bits alone) and as JPEG XL of effort 7, and of the ``.mzp`` file; how it was coded;
 what came back.  The last lines sum up each folder.
 """
@@ -21,6 +21,7 @@ from PIL import Image
 from mulanzip import compress_file, container, decompress_file
 from mulanzip.container import Coding, Mode
 from mulanzip.errors import MulanzipError
+from mulanzip.imageio import png
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix
 from mulanzip.picture import Picture
@@ -43,8 +44,11 @@ def classic_sizes(picture: Picture) -> tuple[int, int | None, int]:
         image = image.convert("RGBA" if "A" in image.mode else "RGB")
         image.save(buffer, "WEBP", lossless=True, exact=True, quality=100, method=6)
         webp = buffer.tell()
-    png = imagecodecs.png_encode(flat, level=9)
-    return len(png), webp, len(imagecodecs.jpegxl_encode(flat, lossless=True, effort=7, numthreads=1))
+    return (
+        len(png.encode_samples(flat)),
+        webp,
+        len(imagecodecs.jpegxl_encode(flat, lossless=True, effort=7, numthreads=1)),
+    )
 
 
 def covered(source: Path, folder: Path, effort: int) -> tuple[str, tuple[int, ...]]:
@@ -59,13 +63,13 @@ def covered(source: Path, folder: Path, effort: int) -> tuple[str, tuple[int, ..
     same = read_picture(output)[0]
     exact = same.pixels.dtype == picture.pixels.dtype and np.array_equal(same.pixels, picture.pixels)
     identical = output.read_bytes() == source.read_bytes()
-    png, webp, jxl = classic_sizes(picture)
+    as_png, webp, jxl = classic_sizes(picture)
     coding = "model" if file.header.coding is Coding.MODEL else "stored"
     lost = "; ".join([*result.lost, *done.lost])
     state = "same file" if identical else "same pixels" if exact else "DIFFERENT"
-    sizes = f"{source.stat().st_size:>9}{png:>9}{webp or '-':>9}{jxl:>9}{result.output_size:>9}"
+    sizes = f"{source.stat().st_size:>9}{as_png:>9}{webp or '-':>9}{jxl:>9}{result.output_size:>9}"
     line = f"{picture.kind!s:<20}{sizes}  {coding:<7}{state}{' without ' + lost if lost else ''}"
-    return line, (png, webp or png, jxl, result.output_size)
+    return line, (as_png, webp or as_png, jxl, result.output_size)
 
 
 def main() -> None:
@@ -88,9 +92,9 @@ def main() -> None:
             totals[source.parent].append(sizes)
             print(f"{name:<44}{line}", flush=True)
     for parent, rows in totals.items():
-        png, _, jxl, mzp = map(sum, zip(*rows, strict=True))
-        shares = f"{100 * mzp / png:.1f} % of PNG, {100 * mzp / jxl:.1f} % of JPEG XL"
-        print(f"{parent.name}: {len(rows)} files, png {png}, jxl {jxl}, mzp {mzp}: {shares}")
+        as_png, _, jxl, mzp = map(sum, zip(*rows, strict=True))
+        shares = f"{100 * mzp / as_png:.1f} % of PNG, {100 * mzp / jxl:.1f} % of JPEG XL"
+        print(f"{parent.name}: {len(rows)} files, png {as_png}, jxl {jxl}, mzp {mzp}: {shares}")
     sys.exit(1 if failed else 0)
 
 
