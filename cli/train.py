@@ -24,6 +24,14 @@ import click
 )
 @click.option("--channels", default=64, show_default=True, help="Width of the network.")
 @click.option("--blocks", default=5, show_default=True, help="Residual blocks, of two convolutions each.")
+@click.option(
+    "--gray",
+    "gray_share",
+    type=click.FloatRange(0, 1),
+    default=0.03,
+    show_default=True,
+    help="Share of patches that are gray, half of them like scans: for a model of medical images, 0.5 or more.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
@@ -34,6 +42,7 @@ def train(
     start: Path | None,
     channels: int,
     blocks: int,
+    gray_share: float,
     seed: int,
     quiet: bool,
 ) -> None:
@@ -52,7 +61,7 @@ def train(
     for image in load_images([validation]):
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
-    recipe = Recipe(hours=hours, seed=seed)
+    recipe = Recipe(hours=hours, seed=seed, gray_share=gray_share)
     run = Run(output, load_images(data), crops, Config(channels=channels, blocks=blocks), recipe, start)
     with tqdm(total=round(3600 * hours), unit="s", initial=round(run.seconds), disable=quiet or None) as bar:
 
