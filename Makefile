@@ -13,7 +13,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench,gaussian,test]'
 	touch $(READY)
 
 demo: $(READY)

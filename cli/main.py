@@ -14,6 +14,7 @@ from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
 from mulanzip.cli.inspect import inspect
 from mulanzip.cli.models import models
+from mulanzip.cli.sample import sample
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
 from mulanzip.errors import MulanzipError
@@ -35,7 +36,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, inspect, test, models, bench, train):
+for command in (compress, decompress, info, inspect, test, models, bench, train, sample):
     main.add_command(command)
 
 
