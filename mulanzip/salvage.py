@@ -310,7 +310,7 @@ def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[byte
 
 
 def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
-    limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
+    limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
             return stored_form.restore(part.chunk.payload, header.kind, header.width, header.height)

@@ -200,7 +200,9 @@ def encode_samples(pixels: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9))
+    # By itself, it takes too little memory for rows of a few bytes: each has a filter byte, each 8 KiB a chunk.
+    rows = pixels.nbytes + len(pixels)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9, out=rows + rows // 64 + 4096))
 
 
 def _by_pillow(picture: Picture) -> bytes:
