@@ -22,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 
 from mulanzip.benchmark_codecs import JpegXl, WebP
@@ -30,6 +29,7 @@ from mulanzip.container import Coding, Mode
 from mulanzip.errors import MulanzipError
 from mulanzip.files import compress_file, decompress_file
 from mulanzip.imageio import metadata, tiff_tags
+from mulanzip.imageio.png import encode_samples
 from mulanzip.imageio.reader import read_picture
 from mulanzip.inspection import info
 from mulanzip.picture import Picture
@@ -107,7 +107,7 @@ def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
     flat = np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
     has_webp = flat.dtype == np.uint8 and max(flat.shape[:2]) < 1 << 14
     return (
-        len(imagecodecs.png_encode(flat, level=9)),
+        len(encode_samples(flat)),
         len(WebP().encode(flat)) if has_webp else 0,
         len(JpegXl(7, 1).encode(flat)),
     )
