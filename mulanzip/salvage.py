@@ -27,7 +27,7 @@ from mulanzip.files import FileResult, restore_file
 from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
+from mulanzip.lattice import Segment, Tile, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import Picture
