@@ -14,8 +14,10 @@ from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
 from mulanzip.cli.inspect import inspect
 from mulanzip.cli.models import models
+from mulanzip.cli.pack import pack
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
+from mulanzip.cli.unpack import unpack
 from mulanzip.errors import MulanzipError
 
 INTERRUPTED = 130
@@ -35,7 +37,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, inspect, test, models, bench, train):
+for command in (compress, decompress, pack, unpack, info, inspect, test, models, bench, train):
     main.add_command(command)
 
 

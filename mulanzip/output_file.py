@@ -7,6 +7,8 @@ import io
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,20 +65,39 @@ def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes
         output.write(data)
         output.flush()
         return
+
+    def like_source(temporary: Path) -> None:
+        if isinstance(source, Path):
+            try:
+                shutil.copystat(source, temporary)
+            except OSError as error:
+                notes.append(f"dates and permissions could not be kept: {error.strerror}")
+
+    with replacing(output, like_source, make_folder) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(output: Path, finish: Callable[[Path], None], make_folder: bool = False) -> Iterator[BinaryIO]:
+    """A file that gets its name when the context ends, without an error: then it is complete, and on the disk.
+
+    Args:
+        finish: called with the path that the complete file has before.
+        make_folder: make the output's folder where it is missing.
+
+    Raises:
+        OSError: with the output's name; nothing is written then.
+    """
     target = Path(os.path.realpath(output))  # Links stay links.
     temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
     try:
         if make_folder:
             target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # The source may be deleted next.
-        if isinstance(source, Path):
-            try:
-                shutil.copystat(source, temporary)
-            except OSError as error:
-                notes.append(f"dates and permissions could not be kept: {error.strerror}")
+        finish(temporary)
         os.replace(temporary, target)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(output)) from error
