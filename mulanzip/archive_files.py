@@ -101,6 +101,8 @@ def pack(
                 try:
                     size += _add(writer, source, strip, limits, lost)
                 except (MulanzipError, OSError, MemoryError) as error:
+                    if writer.failed:
+                        raise
                     report(source.path, error)
                 if encoding is not None:
                     encoding(done / len(found))
@@ -192,7 +194,7 @@ def unpack(
                     else:
                         path = target.of(member, opened.pictures[place].kind)
                         restored, missing = write_picture(opened.pictures[place], path)
-                        output_file.write(restored, path, io.BytesIO(), [], make_folder=True)
+                        output_file.write(restored, path, io.BytesIO(), [], make_folder=True, sync=False)
                     _stamp(path, member)
                 except (MulanzipError, OSError, MemoryError) as error:
                     report(Path(member.name), error)

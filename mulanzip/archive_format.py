@@ -20,6 +20,7 @@ from mulanzip.container import (
     CHUNK_OVERHEAD,
     END,
     MAX_CHUNK,
+    SIGNATURE,
     Chunk,
     Mode,
     chunk_between,
@@ -40,7 +41,7 @@ _HEADER = struct.Struct("<8sBBBB8s")
 _CRC = struct.Struct("<I")
 _POSITION = struct.Struct("<Q")
 HEADER_SIZE = _HEADER.size + _CRC.size
-_END_SIZE = _POSITION.size + CHUNK_OVERHEAD
+END_PAYLOAD = _POSITION.size
 
 GROUP = b"GRUP"
 FILE = b"FILE"
@@ -81,6 +82,8 @@ class Header:
         Raises:
             CorruptFileError, UnsupportedVersionError
         """
+        if data.startswith(SIGNATURE):
+            raise CorruptFileError("this is a single image, and no archive: mulanzip decompress restores it")
         if not data.startswith(ARCHIVE_SIGNATURE[: len(data)] or ARCHIVE_SIGNATURE):
             raise CorruptFileError("not a mulanzip archive (its signature is missing)")
         if len(data) < HEADER_SIZE:
@@ -107,6 +110,9 @@ class Shape:
     @property
     def channels(self) -> int:
         return 3 if self.mode is Mode.RGB else 1
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height} {self.mode.name.lower()}"
 
     @property
     def is_small(self) -> bool:
@@ -433,7 +439,7 @@ def read_front(file: BinaryIO, limits: Limits = NO_LIMITS) -> tuple[Header, Dire
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     header = Header.unpack(file.read(HEADER_SIZE))
-    end = size - _END_SIZE
+    end = size - END_PAYLOAD - CHUNK_OVERHEAD
     if end < HEADER_SIZE:
         raise CorruptFileError("the archive is truncated")
     try:

@@ -6,7 +6,6 @@ import io
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -63,6 +62,7 @@ class ArchiveWriter:
 
     Raises:
         ModelError: if the model is not there.
+        LimitError: if there is not enough memory.
         ValueError: for unknown options.
     """
 
@@ -82,12 +82,12 @@ class ArchiveWriter:
         self._file = file
         self._plan = Plan.uniform(schedule)
         self._effort = effort
-        common: dict[str, Any] = {"model": model, "schedule": schedule, "device": device, "threads": threads}
-        self._encode = partial(api.encode_picture, limits=limits, **common)
-        self._length = partial(code_length, **common)
+        self._common: dict[str, Any] = {"model": model, "schedule": schedule, "device": device, "threads": threads}
+        self._limits = limits
         info = registry.find(model)
-        self._open = partial(api.open_for_coding, info, device, threads, _WAITING, limits)
-        self._runtime: Runtime | None = None
+        self._runtime = api.open_for_coding(info, device, threads, _WAITING, limits)
+        #: Whether what was added before is lost, after an error: then the archive is, too.
+        self.failed = False
         self._members: dict[str, Member] = {}
         self._parts: list[Part] = []
         self._waiting: dict[Shape, list[np.ndarray]] = {}
@@ -137,7 +137,7 @@ class ArchiveWriter:
         metadata = {kind: self._number(payload) for kind, payload in picture.metadata.items()}
         self._members[name] = Member(name, shape, metadata, modified, permissions)
         group = self._waiting.setdefault(shape, [])
-        group.append(planes_of(picture.pixels, slice(0, shape.channels)))
+        group.append(planes_of(picture.pixels, slice(0, shape.channels)).copy())
         self._waiting_bytes += group[-1].nbytes
         if len(group) >= max(1, _GROUP_PIXELS // (shape.height * shape.width)):
             self._flush(shape)
@@ -170,11 +170,11 @@ class ArchiveWriter:
         """The ``.mzp`` file of an image that is not for a group, else None."""
         height, width = picture.pixels.shape[:2]
         if picture.is_deep or is_fitted(height, width) or not Shape(picture.mode, height, width).is_small:
-            return self._encode(picture, effort=self._effort)
+            return api.encode_picture(picture, effort=self._effort, limits=self._limits, **self._common)
         if looks_drawn(picture):
-            data = self._encode(picture, effort=1)
+            data = api.encode_picture(picture, effort=1, limits=self._limits, **self._common)
             is_stored = FileHeader.unpack(data).coding is Coding.STORED
-            if is_stored and 8 * len(data) < self._length(picture.to_array()):
+            if is_stored and 8 * len(data) < code_length(picture.to_array(), **self._common):
                 return data
         return None
 
@@ -199,7 +199,6 @@ class ArchiveWriter:
         self._put_metadata()
         stack = np.stack(self._waiting.pop(shape))
         self._waiting_bytes -= stack.nbytes
-        self._runtime = self._runtime or self._open()
         self._put(self._pool.submit(_code_group, stack, shape, self._runtime, self._plan).result)
 
     def _put(self, part: Callable[[], tuple[Part, bytes]]) -> None:
@@ -208,9 +207,11 @@ class ArchiveWriter:
             self._take()
 
     def _take(self) -> None:
+        self.failed = True
         part, payload = self._queue.popleft()()
         self._parts.append(part)
         self._write(Chunk(part.kind, payload).pack())
+        self.failed = False
 
     def _write(self, data: bytes) -> None:
         self._file.write(data)

@@ -52,11 +52,19 @@ def check(
         raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
 
 
-def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool) -> None:
+def write(
+    data: bytes,
+    output: Path | BinaryIO,
+    source: Path | io.BytesIO,
+    notes: list[str],
+    make_folder: bool,
+    sync: bool = True,
+) -> None:
     """Write a file that gets its name when it is complete, with the source's dates and permissions.
 
     Args:
         notes: gets a sentence where these could not be kept.
+        sync: wait until the file is on the disk, as its source may be deleted next; milliseconds per file.
 
     Raises:
         OSError: with the output's name; nothing is written then.
@@ -73,17 +81,20 @@ def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes
             except OSError as error:
                 notes.append(f"dates and permissions could not be kept: {error.strerror}")
 
-    with replacing(output, like_source, make_folder) as file:
+    with replacing(output, like_source, make_folder, sync) as file:
         file.write(data)
 
 
 @contextmanager
-def replacing(output: Path, finish: Callable[[Path], None], make_folder: bool = False) -> Iterator[BinaryIO]:
-    """A file that gets its name when the context ends, without an error: then it is complete, and on the disk.
+def replacing(
+    output: Path, finish: Callable[[Path], None], make_folder: bool = False, sync: bool = True
+) -> Iterator[BinaryIO]:
+    """A file that gets its name when the context ends without an error: then it is complete.
 
     Args:
         finish: called with the path that the complete file has before.
         make_folder: make the output's folder where it is missing.
+        sync: wait until the file is on the disk.
 
     Raises:
         OSError: with the output's name; nothing is written then.
@@ -96,7 +107,8 @@ def replacing(output: Path, finish: Callable[[Path], None], make_folder: bool = 
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # The source may be deleted next.
+            if sync:
+                os.fsync(file.fileno())
         finish(temporary)
         os.replace(temporary, target)
     except OSError as error:

@@ -80,7 +80,7 @@ def walk_tile(
     )
     colours = pixels.shape[-1]
     cells = np.repeat(to_cells(region), 3 // colours, axis=-1)
-    own = cells[(..., *window, slice(None), slice(None))]
+    own = cells[..., window[0], window[1], :, :]
     truth = None if decoding else to_cells(inside)
     known = np.zeros(cells.shape[-4:-1], dtype=bool)
     known[..., A] = True
