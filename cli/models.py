@@ -7,10 +7,11 @@ import click
 
 @click.command()
 def models() -> None:
-    """List the models that are here, with the ids that files carry."""
+    """List the models that are here: those of erasure noise compress, those of Gaussian noise are for 'sample'."""
     from mulanzip.registry import DEFAULT_MODEL, shipped
 
     for model in shipped():
         mark = " (default)" if model.name == DEFAULT_MODEL else ""
         shape = ", ".join(f"{key} {value}" for key, value in model.config.items())
-        click.echo(f"{model.name}{mark}\n  id    {model.model_id.hex()}\n  shape {shape}\n  file  {model.path}")
+        lines = f"noise {model.kind}", f"id    {model.model_id.hex()}", f"shape {shape}", f"file  {model.path}"
+        click.echo("\n  ".join((model.name + mark, *lines)))

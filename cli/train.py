@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from mulanzip.training.loop import Run
 
 
 @click.command()
@@ -14,47 +18,108 @@ import click
     "--validation",
     required=True,
     type=click.Path(exists=True, path_type=Path),
-    help="Folder of images that judge the model; their centres of 128x128 pixels are used.",
+    help="Folder of images that judge the model; their centres of 128x128 pixels are used, or tiles of 32x32.",
 )
-@click.option("--hours", default=2.0, show_default=True, help="Time to train; learning rates end at zero.")
+@click.option(
+    "--process",
+    type=click.Choice(["erasure", "gaussian"]),
+    default="erasure",
+    show_default=True,
+    help="Noise: erasure, for models that compress, or Gaussian as in MULAN, learned on tiles of 32x32.",
+)
+@click.option(
+    "--hours",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Time to train; learning rates end at zero.",
+)
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size).",
+    help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size); erasure only.",
 )
-@click.option("--channels", default=64, show_default=True, help="Width of the network.")
-@click.option("--blocks", default=5, show_default=True, help="Residual blocks, of two convolutions each.")
+@click.option("--channels", type=click.IntRange(1, 1024), default=64, show_default=True, help="Width of the network.")
+@click.option(
+    "--blocks",
+    type=click.IntRange(1, 32),
+    help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
-    data: tuple[Path, ...],
-    output: Path,
-    validation: Path,
-    hours: float,
-    start: Path | None,
-    channels: int,
-    blocks: int,
-    seed: int,
-    quiet: bool,
+    data: tuple[Path, ...], output: Path, validation: Path, process: str, start: Path | None, quiet: bool, **given: Any
 ) -> None:
     """Train a model on all images of DATA (files or folders).
 
     The run is saved every minute; the same command goes on where it was interrupted.  At the end, and at
-    every interruption, OUTPUT/model.safetensors holds the integer model so far, which -m accepts.
+    every interruption, OUTPUT/model.safetensors holds the model so far, which -m accepts.
     """
+    if process == "erasure":
+        _train_erasure(data, output, validation, start, quiet, **given)
+    elif start is not None:
+        raise click.UsageError("--start goes with --process erasure only")
+    else:
+        _train_gaussian(data, output, validation, quiet, **given)
+
+
+def _train_erasure(
+    data: tuple[Path, ...],
+    output: Path,
+    validation: Path,
+    start: Path | None,
+    quiet: bool,
+    hours: float,
+    channels: int,
+    blocks: int | None,
+    seed: int,
+) -> None:
     from tqdm import tqdm
 
     from mulanzip.architecture import Config
     from mulanzip.training.data import load_images
-    from mulanzip.training.loop import PRIOR_IMAGES, Recipe, Run
+    from mulanzip.training.erasure import PRIOR_IMAGES, ErasureRecipe, ErasureRun
 
     crops = []
     for image in load_images([validation]):
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
-    recipe = Recipe(hours=hours, seed=seed)
-    run = Run(output, load_images(data), crops, Config(channels=channels, blocks=blocks), recipe, start)
-    with tqdm(total=round(3600 * hours), unit="s", initial=round(run.seconds), disable=quiet or None) as bar:
+    config = Config(channels=channels, blocks=5 if blocks is None else blocks)
+    run = ErasureRun(output, load_images(data), crops, config, ErasureRecipe(hours=hours, seed=seed), start)
+    _go(run, quiet)
+    # Only a run that is over is worth a learned prior.
+    with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=quiet or None) as bar:
+        run.export(lambda done: bar.update(done - bar.n))
+    run.close()
+
+
+def _train_gaussian(
+    data: tuple[Path, ...],
+    output: Path,
+    validation: Path,
+    quiet: bool,
+    hours: float,
+    channels: int,
+    blocks: int | None,
+    seed: int,
+) -> None:
+    from mulanzip.gaussian.model import Config
+    from mulanzip.training.data import load_images
+    from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
+
+    config = Config(channels=channels, blocks=1 if blocks is None else blocks)
+    recipe = GaussianRecipe(hours=hours, seed=seed)
+    run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe)
+    _go(run, quiet)
+    run.close()
+
+
+def _go(run: Run, quiet: bool) -> None:
+    """Train with a progress bar; whatever ends it, the run and the model so far are saved."""
+    from tqdm import tqdm
+
+    total = round(3600 * run.recipe.hours)
+    with tqdm(total=total, unit="s", initial=round(run.seconds), disable=quiet or None) as bar:
 
         def report(run: Run, bpsp: float) -> None:
             bar.n = round(run.seconds)
@@ -66,7 +131,3 @@ def train(
         finally:
             run.save()
             run.export()
-    # Only a run that is over is worth a learned prior.
-    with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=quiet or None) as bar:
-        run.export(lambda done: bar.update(done - bar.n))
-    run.close()

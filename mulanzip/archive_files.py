@@ -14,7 +14,7 @@ from mulanzip import output_file
 from mulanzip.archive import Archive, named
 from mulanzip.archive_format import Member
 from mulanzip.archive_writer import ArchiveWriter
-from mulanzip.batch import Found, find, is_image
+from mulanzip.batch import Found, explain, find, is_image
 from mulanzip.container import Header, Kind
 from mulanzip.errors import MulanzipError, VerificationError
 from mulanzip.files import decompress_file
@@ -236,5 +236,6 @@ def _stamp(path: Path, member: Member) -> None:
         os.utime(path, ns=(member.modified, member.modified))
 
 
-def _raise(_: Path, error: Exception) -> None:
-    raise error
+def _raise(path: Path, error: Exception) -> None:
+    text = f"{path}: {explain(path, error)[0]}"
+    raise (type(error) if isinstance(error, MulanzipError) else MulanzipError)(text) from error

@@ -233,7 +233,7 @@ def attempt(
             )
     outcome = Outcome(
         job.source,
-        job.output,
+        job.output if result.status != "sound" else None,
         result.status,
         time.perf_counter() - start,
         result.source_size,

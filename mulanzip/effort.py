@@ -14,7 +14,7 @@ ADAPTIVE = "adaptive"
 #: What ``schedule`` may say.
 SCHEDULE_CHOICES = (*SCHEDULE_NAMES, ADAPTIVE)
 #: Bits per cell that one evaluation of the network is worth, if nothing else is said.
-DEFAULT_MU = 1.0
+DEFAULT_MU = 1.5
 
 #: From this effort on, a choice of schedules tries all of them; before, the cheapest and the default.
 _ALL_SCHEDULES = 8

@@ -37,8 +37,8 @@ class FileResult:
         source, output: paths, :data:`STREAM` for open files; sizes in bytes, 0 for what was not written.
         notes: what the user should know, a sentence each.
         lost: names of metadata that could not be kept.
-        status: ``done``; ``salvaged``: what can be trusted of a damaged file; ``skipped``: the output was there,
-            and whole; or ``planned`` in a dry run.
+        status: ``done``; ``salvaged``: what can be trusted of a damaged file; ``sound``: there was nothing to
+            salvage; ``skipped``: the output was there, and whole; or ``planned`` in a dry run.
     """
 
     source: Path

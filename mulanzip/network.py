@@ -96,7 +96,7 @@ class Conv(nn.Module):
         return total
 
 
-class _Quantisable(nn.Module):
+class Quantisable(nn.Module):
     """Activations that can be put on the integers' grid."""
 
     quantised = False
@@ -106,7 +106,7 @@ class _Quantisable(nn.Module):
         return y
 
 
-class Pass(_Quantisable):
+class Pass(Quantisable):
     """Stem and residual blocks: what one evaluation of the network runs before its heads."""
 
     def __init__(self, config: Config):
@@ -129,7 +129,7 @@ def _conv(modules: nn.ModuleList, index: int) -> Conv:
     return found
 
 
-class Head(_Quantisable):
+class Head(Quantisable):
     """Features -> parameters of one phase, colour by colour.
 
     A colour's parameters depend on the values of the colours before it, through a hidden layer.
@@ -190,7 +190,7 @@ class Denoiser(nn.Module):
         for module in self.modules():
             if isinstance(module, Conv):
                 module.quantised = on and weights
-            elif isinstance(module, _Quantisable):
+            elif isinstance(module, Quantisable):
                 module.quantised = on
 
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None = None) -> Tensor:

@@ -16,6 +16,8 @@ from mulanzip.errors import ModelError
 ID_BYTES = 8
 DEFAULT_MODEL = "photo"
 MODEL_FILE = "model.safetensors"
+#: Format of model files whose noise is Gaussian; all others are of the erasure process.
+GAUSSIAN_FORMAT = "mulanzip-gaussian-1"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class ModelInfo:
     sha256: bytes
     config: dict[str, Any]
     metadata: dict[str, str]
+
+    @property
+    def kind(self) -> str:
+        """Its noise: ``gaussian``, or ``erasure``, which codes."""
+        return "gaussian" if self.metadata.get("format") == GAUSSIAN_FORMAT else "erasure"
 
     @property
     def model_id(self) -> bytes:
@@ -70,19 +77,22 @@ def shipped() -> tuple[ModelInfo, ...]:
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
-def find(name: str) -> ModelInfo:
-    """The model called ``name``, or the model file of that path.
+def find(name: str, kind: str = "erasure") -> ModelInfo:
+    """The model of that ``kind`` called ``name``, or the model file of that path.
 
     Raises:
-        ModelError: if there is none.
+        ModelError: if there is none, or it is of another kind.
     """
-    for model in shipped():
-        if model.name == name:
-            return model
-    if Path(name).is_file():
-        return describe(Path(name))
-    known = ", ".join(m.name for m in shipped()) or "none"
-    raise ModelError(f"there is no model {name!r} (models here: {known}; a path to a model file works as well)")
+    known = ", ".join(m.name for m in shipped() if m.kind == kind) or "none"
+    found = next((model for model in shipped() if model.name == name), None)
+    if found is None and Path(name).is_file():
+        found = describe(Path(name))
+    if found is None:
+        raise ModelError(f"there is no model {name!r} (models here: {known}; a path to a model file works as well)")
+    if found.kind != kind:
+        use = {"erasure": "compresses images", "gaussian": "has Gaussian noise, as this needs"}[kind]
+        raise ModelError(f"{name} is a model of {found.kind} noise; use one that {use} (here: {known})")
+    return found
 
 
 def by_id(model_id: bytes, extra: str | None = None) -> ModelInfo:

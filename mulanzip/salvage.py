@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -23,7 +24,7 @@ from mulanzip.codec import decode_segment
 from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.exact.runtime import Runtime
-from mulanzip.files import FileResult, restore_file
+from mulanzip.files import STREAM, FileResult, restore_file
 from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
@@ -95,13 +96,13 @@ def salvage_file(
 ) -> FileResult:
     """Write what can be trusted of a damaged file; called ``photo.salvaged.png`` by default.
 
-    The result's notes say what is lost.
+    The result's notes say what is lost.  Its status is ``sound`` if nothing is wrong with the file: nothing is
+    written then.
 
     Args:
         all as for :func:`mulanzip.decompress_file`.
 
     Raises:
-        NotDamagedError: if nothing is wrong with the file.
         CorruptFileError: if nothing can be salvaged.
         MulanzipError, OSError: as for :func:`mulanzip.decompress_file`; nothing is written then.
     """
@@ -111,18 +112,22 @@ def salvage_file(
         found.append(salvage(data, model=model, device=device, threads=threads, limits=limits, progress=progress))
         return found[0].picture
 
-    result = restore_file(
-        source,
-        output,
-        decode,
-        mark=MARK,
-        suffix=suffix,
-        overwrite=overwrite,
-        make_folder=make_folder,
-        dry_run=dry_run,
-        limits=limits,
-        progress=progress,
-    )
+    try:
+        result = restore_file(
+            source,
+            output,
+            decode,
+            mark=MARK,
+            suffix=suffix,
+            overwrite=overwrite,
+            make_folder=make_folder,
+            dry_run=dry_run,
+            limits=limits,
+            progress=progress,
+        )
+    except NotDamagedError as error:
+        path = Path(source) if isinstance(source, str | os.PathLike) else STREAM
+        return FileResult(path, STREAM, 0, notes=[str(error)], status="sound")
     if not found:
         return result
     return replace(result, status="salvaged", notes=[*_describe(found[0]), *result.notes])

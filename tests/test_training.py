@@ -17,13 +17,14 @@ from PIL import Image
 
 import mulanzip
 from mulanzip.architecture import PASSES, UNIT, Config
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, UnreadableImageError, UnsupportedImageError
 from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
 from mulanzip.training import loop
 from mulanzip.training.data import LEVELS, Patches, load_images
-from mulanzip.training.loop import CHECKPOINT, FLOAT_MODEL, LOCK, LOG, MODEL, Recipe, Run
+from mulanzip.training.erasure import FLOAT_MODEL, ErasureRecipe, ErasureRun
+from mulanzip.training.loop import CHECKPOINT, LOCK, LOG, MODEL, Run
 from mulanzip.training.muon import Muon
 from mulanzip.training.objective import cells_of, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
@@ -32,10 +33,12 @@ from mulanzip.training.prior import learn_prior
 CONFIG = Config(channels=8, blocks=1, mixtures=2, level_classes=2)
 IMAGES = [smooth(90, 100, seed=s) for s in range(3)] + [photo(160, 150)]
 VALIDATION = [smooth(64, 64, seed=9)]
+STEPS = 100
 
 
-def start(folder: Path, seconds: float, seed: int = 0) -> Run:
-    return Run(folder, IMAGES, VALIDATION, CONFIG, Recipe(hours=seconds / 3600, batch_cells=512, seed=seed))
+def start(folder: Path, seconds: float, seed: int = 0, steps: int | None = None) -> ErasureRun:
+    recipe = ErasureRecipe(hours=seconds / 3600, batch_cells=512, seed=seed, steps=steps)
+    return ErasureRun(folder, IMAGES, VALIDATION, CONFIG, recipe)
 
 
 def nothing(run: Run, bpsp: float) -> None:
@@ -43,23 +46,23 @@ def nothing(run: Run, bpsp: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[ErasureRun, float]:
     """A finished run, and what it reached before its first step."""
-    run = start(tmp_path_factory.mktemp("run"), 4)
+    run = start(tmp_path_factory.mktemp("run"), 0, steps=STEPS)
     before = run.validate()
-    run.train(nothing, log_every=1)
+    run.train(nothing, log_every=0.1)
     run.export()
     run.close()
     return run, before
 
 
-def test_training_improves_the_validation_loss(finished: tuple[Run, float]) -> None:
+def test_training_improves_the_validation_loss(finished: tuple[ErasureRun, float]) -> None:
     run, before = finished
-    assert run.step >= 20
+    assert run.step == STEPS
     assert run.validate() < before - 0.1
 
 
-def test_the_log_is_json_lines(finished: tuple[Run, float]) -> None:
+def test_the_log_is_json_lines(finished: tuple[ErasureRun, float]) -> None:
     entries = [json.loads(line) for line in (finished[0].folder / LOG).read_text().splitlines()]
     assert len(entries) >= 2
     for key in ("seconds", "step", "train", "validation"):
@@ -69,7 +72,7 @@ def test_the_log_is_json_lines(finished: tuple[Run, float]) -> None:
             assert values == sorted(values)
 
 
-def test_the_exported_model_codes_images_losslessly(finished: tuple[Run, float]) -> None:
+def test_the_exported_model_codes_images_losslessly(finished: tuple[ErasureRun, float]) -> None:
     path = finished[0].folder / MODEL
     assert load(path).config == CONFIG
     for image in (photo(70, 51), smooth(33, 40, 1)):
@@ -77,7 +80,7 @@ def test_the_exported_model_codes_images_losslessly(finished: tuple[Run, float])
         np.testing.assert_array_equal(mulanzip.decode(data, model=str(path), threads=1), image)
 
 
-def test_the_training_loss_is_the_size_of_the_file(finished: tuple[Run, float]) -> None:
+def test_the_training_loss_is_the_size_of_the_file(finished: tuple[ErasureRun, float]) -> None:
     run, _ = finished
     image = smooth(64, 64, seed=9)
     run.average.quantise()
@@ -113,18 +116,18 @@ def test_runs_of_another_seed_differ(tmp_path: Path) -> None:
     assert losses[0] != losses[1]
 
 
-def test_a_finished_run_has_nothing_left_to_do(finished: tuple[Run, float]) -> None:
+def test_a_finished_run_has_nothing_left_to_do(finished: tuple[ErasureRun, float]) -> None:
     run, _ = finished
-    again = start(run.folder, 4)
+    again = start(run.folder, 0, steps=STEPS)
     assert again.progress == 1
     again.train(nothing)
     again.close()
     assert again.step == run.step
 
 
-def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Run, float], tmp_path: Path) -> None:
+def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[ErasureRun, float], tmp_path: Path) -> None:
     weights = finished[0].folder / FLOAT_MODEL
-    again = Run(tmp_path, IMAGES, VALIDATION, CONFIG, Recipe(hours=1), weights)
+    again = ErasureRun(tmp_path, IMAGES, VALIDATION, CONFIG, ErasureRecipe(hours=1), weights)
     finished[0].average.quantise(False)
     assert again.step == 0
     bits = image_bits(finished[0].average, VALIDATION[0], again.autocast)
@@ -132,7 +135,7 @@ def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Run, fl
     wider = Config(channels=16, blocks=1, mixtures=2, level_classes=2)
     for path, config in ((weights, wider), (finished[0].folder / LOG, CONFIG)):
         with pytest.raises(ModelError, match="does not hold"):
-            Run(tmp_path / "other", IMAGES, VALIDATION, config, Recipe(hours=1), path)
+            ErasureRun(tmp_path / "other", IMAGES, VALIDATION, config, ErasureRecipe(hours=1), path)
 
 
 def test_a_pause_is_not_training_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +153,7 @@ def test_a_pause_is_not_training_time(tmp_path: Path, monkeypatch: pytest.Monkey
     assert run.seconds == 3
 
 
-def test_checkpoints_appear_whole(finished: tuple[Run, float]) -> None:
+def test_checkpoints_appear_whole(finished: tuple[ErasureRun, float]) -> None:
     assert {p.name for p in finished[0].folder.iterdir()} == {CHECKPOINT, LOCK, LOG, MODEL, FLOAT_MODEL}
 
 
@@ -197,7 +200,10 @@ def test_the_command_trains_resumes_and_exports(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no images"):
+    with pytest.raises(UnreadableImageError, match="no images"):
+        load_images([tmp_path])
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(UnreadableImageError, match=r"broken\.png"):
         load_images([tmp_path])
 
 
@@ -222,7 +228,7 @@ def test_patches_have_the_sizes_of_their_levels() -> None:
 
 
 def test_images_too_small_for_a_patch_are_refused() -> None:
-    with pytest.raises(ValueError, match="smaller than"):
+    with pytest.raises(UnsupportedImageError, match="smaller than"):
         Patches([smooth(5, 5)], 512, np.random.default_rng(0))
 
 

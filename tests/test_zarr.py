@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import noise, smooth
+from conftest import deep, noise, smooth
 
 from mulanzip.clients import arrays
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
@@ -109,9 +109,9 @@ def test_chunks_that_are_no_images_are_refused(shape: tuple[int, ...], tmp_path:
 
 
 def test_samples_of_other_types_are_refused(tmp_path: Path) -> None:
-    array = np.zeros((10, 10), dtype=np.uint16) + 7
+    array = np.zeros((10, 10), dtype=np.uint32) + 7
     for version in (2, 3):
-        with pytest.raises(UnsupportedImageError, match="uint16"):
+        with pytest.raises(UnsupportedImageError, match="uint32"):
             create(tmp_path / str(version), array, array.shape, version)
 
 
@@ -174,3 +174,19 @@ def test_errors_are_mulanzips(tmp_path: Path) -> None:
         Mulanzip(model="nosuch").encode(smooth(9, 9))
     with pytest.raises(NotImplementedError):
         MulanzipCodec().compute_encoded_size(9, None)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("dtype", ["<u2", "<i2"])
+def test_deep_arrays_are_written_and_read(dtype: str, version: int, tmp_path: Path) -> None:
+    array = (deep(30, 41, bits=14).astype(np.int32) - 900).astype(dtype)
+    create(tmp_path / "a", array, (16, 20), version)
+    found = zarr.open_array(tmp_path / "a", mode="r")[:]
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+def test_chunks_of_the_other_byte_order_are_refused() -> None:
+    """Decoding gives bytes, whose order nobody could tell."""
+    with pytest.raises(UnsupportedImageError, match="little-endian"):
+        Mulanzip().encode(deep(5, 5).astype(">u2"))

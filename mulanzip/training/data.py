@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.planes import to_coding_order
 from mulanzip.training.augment import augment
 
@@ -24,18 +25,21 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
     """All images under ``paths`` (files or folders) as uint8 ``(H, W, 3)`` in coding order of colours.
 
     Raises:
-        FileNotFoundError: if there is none.
+        UnreadableImageError: if there is none, or one that cannot be read.
     """
     files: list[Path] = []
     for path in map(Path, paths):
         found = sorted(path.rglob("*")) if path.is_dir() else [path]
         files += [f for f in found if f.suffix.lower() in _SUFFIXES]
     if not files:
-        raise FileNotFoundError(f"no images in {', '.join(map(str, paths))}")
+        raise UnreadableImageError(f"no images in {', '.join(map(str, paths))}")
     images = []
     for file in files:
-        with Image.open(file) as picture:
-            images.append(to_coding_order(np.asarray(picture.convert("RGB"))))
+        try:
+            with Image.open(file) as picture:
+                images.append(to_coding_order(np.asarray(picture.convert("RGB"))))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UnreadableImageError(f"cannot train with {file}: {error}") from None
     return images
 
 
@@ -54,7 +58,7 @@ class Patches:
             self._choices.append((fits, area / area.sum() if fits else area))
         share = np.array([p if fits else 0 for (p, _), (fits, _) in zip(LEVELS, self._choices, strict=True)])
         if not share.any():
-            raise ValueError("all training images are smaller than 64x64 pixels")
+            raise UnsupportedImageError("all training images are smaller than 64x64 pixels")
         self._levels = share / share.sum()
 
     def draw(self) -> tuple[int, np.ndarray]:

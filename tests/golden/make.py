@@ -56,6 +56,25 @@ def _rgba() -> Picture:
     return Picture(Mode.RGBA, waves(15, 14, 4), b"", kinds)
 
 
+def deep_waves(height: int, width: int, channels: int) -> np.ndarray:
+    """The same with 12 bits, eight of them above the noise of four: uint16."""
+    low = stable_noise("deep", height, width, channels) % 16
+    return (waves(height, width, channels).astype(np.uint16) << 4) + low
+
+
+def _flat_and_sparse() -> np.ndarray:
+    """A disc of every seventh value on a flat ground."""
+    y, x = np.mgrid[:60, :50]
+    disc = (y - 30) ** 2 + (x - 25) ** 2 < 400
+    return np.where(disc, 7 * deep_waves(60, 50, 1)[..., 0] // 8 * 8 + 1000, 5).astype(np.uint16)
+
+
+def _opaque() -> np.ndarray:
+    pixels = deep_waves(25, 26, 4)
+    pixels[..., 3] = 65535
+    return pixels
+
+
 #: Coded by the model: picture, and schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
@@ -70,6 +89,12 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),
     "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "six"),
     "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "four"),
+    "deep_gray": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "default"),
+    "deep_sparse": (lambda: Picture.from_array(_flat_and_sparse()), "three"),
+    "deep_signed": (lambda: Picture.from_array(deep_waves(30, 31, 1)[..., 0].astype(np.int16) - 2000), "one"),
+    "deep_rgba": (lambda: Picture.from_array(_opaque()), "default"),
+    "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "six"),
+    "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "four"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
 #: Stored forms, whose bytes depend on the libraries that wrote them: only decoding is pinned.
@@ -78,6 +103,8 @@ STORED: dict[str, Callable[[], Picture]] = {
     "rgba": _rgba,
     "gray_alpha": lambda: Picture.from_array(waves(11, 13, 2)),
     "bilevel": lambda: Picture.from_array(waves(17, 18, 1)[..., 0] > 90),
+    "stored_deep": lambda: Picture.from_array(np.repeat(deep_waves(1, 40, 3), 40, 0)),
+    "stored_bands": lambda: Picture.from_array(np.repeat(deep_waves(1, 40, 5), 40, 0).astype(np.int16) - 99),
     "stored_rgb": lambda: Picture.from_array(np.repeat(stable_noise("stripes", 1, 40, 3), 40, 0)),
 }
 

@@ -1,0 +1,215 @@
+"""Which noise process is worth how much: the same network, data and budget for all.
+
+    python -m benchmarks.noise_processes DATA... --validation FOLDER -o RUNS --budget 5000
+
+trains each process (linear, learned scalar, multivariate, MULAN, and the two ablations: a context that the denoiser
+alone sees) for infinitely many steps and for T = 4, 8, 16, 32, with every seed, and judges it on held-out tiles at the
+number of steps it was trained for.  A run that is finished is not repeated, one that was interrupted goes on.  What is
+finished so far is written as RUNS/table.md and RUNS/processes.png; --report does only that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+from tqdm import tqdm
+
+import mulanzip
+from mulanzip.gaussian.model import PROCESSES, GaussianModel
+from mulanzip.planes import from_coding_order
+from mulanzip.training.data import load_images
+from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
+from mulanzip.training.tiles import Tiles
+
+#: Infinitely many steps are None.
+STEPS = (None, 4, 8, 16, 32)
+RESULT = "result.json"
+ERASURE = "erasure.json"
+
+
+def label(steps: int | None) -> str:
+    return "inf" if steps is None else str(steps)
+
+
+def judge(model: GaussianModel, tiles: Tensor, draws: int, ode_tiles: int) -> dict[str, Any]:
+    """Bits per dimension on held-out tiles, by term, and of the ODE where steps are infinitely many."""
+    steps = model.config.steps
+    bound = model.evaluate(tiles, steps, draws=draws)
+    found: dict[str, Any] = {"bound": bound.bits_per_dim}
+    for name in ("reconstruction", "prior", "diffusion", "context"):
+        found[name] = float(getattr(bound, name).mean()) / bound.subpixels
+    if steps is None and ode_tiles:
+        chosen = tiles[:ode_tiles]
+        parts = [model.likelihood(b, torch.Generator().manual_seed(0)).bits for b in chosen.split(64)]
+        found["ode"] = float(torch.cat(parts).mean()) / bound.subpixels
+        found["bound_of_the_same"] = model.evaluate(chosen, None, draws=4 * draws).bits_per_dim
+    return found
+
+
+def train(folder: Path, process: str, steps: int | None, seed: int, budget: int, data: dict[str, Any]) -> None:
+    """One run, unless it is there already; its result is written at the end."""
+    result = folder / RESULT
+    if result.exists() and json.loads(result.read_text())["budget"] == budget:
+        return
+    config = replace(PROCESSES[process], steps=steps)
+    recipe = GaussianRecipe(steps=budget, seed=seed)
+    run = GaussianRun(folder, data["images"], data["validation"], config, recipe)
+    with tqdm(total=budget, initial=run.step, desc=folder.name, unit="step", disable=None) as bar:
+        try:
+            run.train(lambda run, _: _advance(bar, run.step))
+        finally:
+            run.save()
+    run.export()
+    run.close()
+    found = judge(run.average, data["tiles"], data["draws"], data["ode_tiles"])
+    found |= {"process": process, "T": label(steps), "seed": seed, "budget": budget, "seconds": run.seconds}
+    partial = result.with_suffix(".tmp")
+    partial.write_text(json.dumps(found, indent=1))
+    partial.replace(result)
+    click.echo(f"{folder.name}: {found['bound']:.4f} bits per dimension, {run.seconds:.0f} s")
+
+
+def _advance(bar: tqdm[NoReturn], step: int) -> None:
+    bar.update(step - bar.n)
+
+
+def erasure(tiles: Tensor, path: Path) -> None:
+    """The shipped erasure model on the same tiles: exact code lengths, for comparison."""
+    if path.exists() and json.loads(path.read_text())["tiles"] == len(tiles):
+        return
+    images = from_coding_order(tiles.permute(0, 2, 3, 1).numpy())
+    bits = [mulanzip.code_length(image, threads=1) for image in images]
+    path.write_text(json.dumps({"bits_per_dim": float(np.mean(bits)) / images[0].size, "tiles": len(tiles)}))
+
+
+def _text(values: list[float], digits: int = 3) -> str:
+    """Mean and, of several values, half of their range."""
+    if not values:
+        return ""
+    spread = f" ± {(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{spread}"
+
+
+def table(results: list[dict[str, Any]], folder: Path) -> str:
+    """Bits per dimension of what is finished."""
+
+    def values(process: str, key: str, steps: int | None) -> list[float]:
+        return [r[key] for r in results if r["process"] == process and r["T"] == label(steps) and key in r]
+
+    columns = ["T = ∞", "ODE (bound of the same)", *(f"T = {label(s)}" for s in STEPS[1:]), "s per 1,000 steps"]
+    lines = [f"| noise | {' | '.join(columns)} |", f"|---{'|---' * len(columns)}|"]
+    for process in PROCESSES:
+        mine = [r for r in results if r["process"] == process]
+        if not mine:
+            continue
+        ode = _text(values(process, "ode", None))
+        same = _text(values(process, "bound_of_the_same", None))
+        cells = [_text(values(process, "bound", None)), f"{ode} ({same})" if ode else ""]
+        cells += [_text(values(process, "bound", s)) for s in STEPS[1:]]
+        cells.append(_text([1000 * r["seconds"] / r["budget"] for r in mine], 0))
+        lines.append(f"| {process} | {' | '.join(cells)} |")
+    if (folder / ERASURE).exists():
+        bits = json.loads((folder / ERASURE).read_text())["bits_per_dim"]
+        lines.append("")
+        lines.append(
+            f"The shipped erasure model on the same tiles, two steps per level: {bits:.3f} bits per dimension."
+        )
+    return "\n".join(lines)
+
+
+def plot(results: list[dict[str, Any]], path: Path) -> None:
+    """Bits per dimension against steps."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    order = [*(label(s) for s in STEPS[1:]), label(None)]
+    for process in PROCESSES:
+        points = [[r["bound"] for r in results if r["process"] == process and r["T"] == t] for t in order]
+        there = [(k, p) for k, p in enumerate(points) if p]
+        if there:
+            means = [float(np.mean(p)) for _, p in there]
+            half = [(max(p) - min(p)) / 2 for _, p in there]
+            axes.errorbar([k for k, _ in there], means, yerr=half, marker="o", capsize=3, label=process)
+    axes.set_xticks(range(len(order)), ["∞" if t == "inf" else t for t in order])
+    axes.set_xlabel("steps")
+    axes.set_ylabel("bound on held-out tiles, bits per dimension")
+    axes.grid(alpha=0.3)
+    if results:
+        axes.legend()
+    figure.savefig(path, dpi=110)
+
+
+def report(folder: Path) -> str:
+    """Write table and plot of what is finished; the table."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{RESULT}"))]
+    text = table(results, folder)
+    (folder / "table.md").write_text(text + "\n")
+    plot(results, folder / "processes.png")
+    return text
+
+
+@click.command()
+@click.argument("data", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option("--validation", type=click.Path(exists=True, path_type=Path), help="Folder of held-out images.")
+@click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--budget", default=5000, show_default=True, help="Steps of training per run.")
+@click.option("--seeds", default=2, show_default=True)
+@click.option("--processes", default=",".join(PROCESSES), show_default=True, help="Some of them, by commas.")
+@click.option("--steps", "finite", default=",".join(map(label, STEPS)), show_default=True, help="Some of them.")
+@click.option("--tiles", default=1024, show_default=True, help="Held-out tiles.")
+@click.option("--draws", default=4, show_default=True, help="Times and noise per tile.")
+@click.option("--ode-tiles", default=128, show_default=True, help="Tiles for the ODE.")
+@click.option("--report", "only_report", is_flag=True, help="Train nothing.")
+def main(
+    data: tuple[Path, ...],
+    validation: Path | None,
+    output: Path,
+    budget: int,
+    seeds: int,
+    processes: str,
+    finite: str,
+    tiles: int,
+    draws: int,
+    ode_tiles: int,
+    only_report: bool,
+) -> None:
+    """Train what is missing, and report."""
+    output.mkdir(parents=True, exist_ok=True)
+    if not only_report:
+        if not data or validation is None:
+            raise click.UsageError("training needs DATA and --validation")
+        chosen = processes.split(",")
+        lengths = [s for s in STEPS if label(s) in finite.split(",")]
+        if unknown := set(chosen) - set(PROCESSES):
+            raise click.UsageError(f"unknown processes: {', '.join(sorted(unknown))}")
+        held_out = load_images([validation])
+        side = next(iter(PROCESSES.values())).side
+        given: dict[str, Any] = {
+            "images": load_images(data),
+            "validation": held_out,
+            "tiles": Tiles(held_out, side, np.random.default_rng(1)).draw(tiles),
+            "draws": draws,
+            "ode_tiles": ode_tiles,
+        }
+        erasure(given["tiles"], output / ERASURE)
+        # Seeds on the outside: a whole table soon, its spread later.
+        for seed in range(seeds):
+            for steps in lengths:
+                for process in chosen:
+                    name = f"{process}-{label(steps)}-{seed}"
+                    train(output / name, process, steps, seed, budget, given)
+                report(output)
+    click.echo(report(output))
+
+
+if __name__ == "__main__":
+    main()

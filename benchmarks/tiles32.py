@@ -1,0 +1,68 @@
+"""A model of Gaussian noise on small images: its bound and likelihood beside codecs and the erasure model.
+
+    python -m benchmarks.tiles32 cifar10_batch0_1000.npz
+
+takes an .npz with uint8 "images" (B, 32, 32, 3), or a folder of pictures, of which tiles are cut at several scales.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+import mulanzip
+from mulanzip import gaussian
+from mulanzip.benchmark_codecs import parse_codec
+from mulanzip.gaussian.api import DEFAULT_MODEL
+from mulanzip.planes import from_coding_order
+from mulanzip.training.data import load_images
+from mulanzip.training.tiles import Tiles
+
+CODECS = ("png", "webp", "jxl-e9")
+STEPS = (None, 256, 64, 16)
+
+
+def load(source: Path, count: int, side: int) -> np.ndarray:
+    """RGB uint8 ``(count, side, side, 3)``."""
+    if source.suffix == ".npz":
+        images: np.ndarray = np.load(source)["images"][:count]
+        return images
+    tiles = Tiles(load_images([source]), side, np.random.default_rng(2)).draw(count)
+    return from_coding_order(tiles.permute(0, 2, 3, 1).numpy())
+
+
+@click.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True)
+@click.option("--count", default=1000, show_default=True, help="Images at most.")
+@click.option("--ode", default=256, show_default=True, help="Images for the ODE, at most.")
+@click.option("--samples", default=1, show_default=True, help="Importance-weighted samples of the ODE's likelihood.")
+def main(source: Path, model: str, count: int, ode: int, samples: int) -> None:
+    """Print bits per dimension of the images in SOURCE."""
+    opened = gaussian.open_model(model)
+    images = load(source, count, opened.config.side)
+    click.echo(f"{len(images)} images\n\n| | bits per dimension |\n|---|---|")
+
+    def row(name: str, value: float) -> None:
+        click.echo(f"| {name} | {value:.3f} |")
+
+    for name in CODECS:
+        codec = parse_codec(name, 1, "cpu")
+        row(f"{name}, whole files", 8 * float(np.mean([len(codec.encode(image)) for image in images])) / images[0].size)
+    row("erasure, code length", float(np.mean([mulanzip.code_length(image) for image in images])) / images[0].size)
+    for steps in STEPS:
+        bound = gaussian.bound(opened, images, steps, draws=4)
+        row(f"Gaussian, bound with {'infinitely many' if steps is None else steps} steps", bound.bits_per_dim)
+        if steps is None:
+            for term in ("reconstruction", "prior", "diffusion", "context"):
+                row(f"- {term}", float(getattr(bound, term).mean()) / bound.subpixels)
+    chosen = images[:ode]
+    row(f"Gaussian, bound of the first {len(chosen)}", gaussian.bound(opened, chosen, draws=16).bits_per_dim)
+    found = gaussian.likelihood(opened, chosen, samples)
+    row(f"Gaussian, ODE of the first {len(chosen)}, {found.evaluations} evaluations", found.bits_per_dim)
+
+
+if __name__ == "__main__":
+    main()

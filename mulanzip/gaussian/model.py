@@ -1,0 +1,221 @@
+"""MULAN's parts as one model, and its safetensors file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mulanzip.errors import ModelError
+from mulanzip.gaussian import flow, variational
+from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE, Denoiser
+from mulanzip.gaussian.encoder import Encoder
+from mulanzip.gaussian.flow import Likelihood
+from mulanzip.gaussian.process import GAMMA_MIN, alpha, to_unit, to_values
+from mulanzip.gaussian.schedule import LinearSchedule, PolynomialSchedule, ScalarSchedule, Schedule
+from mulanzip.gaussian.schedule import Path as NoisePath
+from mulanzip.gaussian.subsets import Subsets
+from mulanzip.gaussian.variational import Bound, Denoise, reverse
+from mulanzip.registry import GAUSSIAN_FORMAT
+
+NOISES = ("linear", "scalar", "multivariate", "adaptive")
+_LIMITS = {
+    "channels": range(1, 1025),
+    "blocks": range(1, 33),
+    "bits": range(257),
+    "active": range(257),
+    "side": range(MULTIPLE, 1025, MULTIPLE),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Shape of a model.  Stored in its file.
+
+    Attributes:
+        noise: one of :data:`NOISES`; an adaptive schedule depends on the context.
+        bits, active: length of the context, and how many of them are on; no bits, no context.
+        steps: that it was trained for; None for infinitely many.
+        channels, blocks: of the denoiser.
+        side: of the tiles that it was trained on.
+    """
+
+    noise: str = "adaptive"
+    bits: int = 50
+    active: int = 15
+    steps: int | None = None
+    channels: int = 64
+    blocks: int = 1
+    side: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse what is no shape of a model, however it came here.
+
+        Raises:
+            ModelError: naming the field.
+        """
+        for name, limits in _LIMITS.items():
+            if type(size := getattr(self, name)) is not int or size not in limits:
+                raise ModelError(f"configuration out of range: {name} is {size!r}")
+        if self.noise not in NOISES:
+            raise ModelError(f"configuration out of range: noise is {self.noise!r}, not one of {', '.join(NOISES)}")
+        if self.steps is not None and (type(self.steps) is not int or self.steps < 1):
+            raise ModelError(f"configuration out of range: steps is {self.steps!r}")
+        if self.bits and not 0 < self.active < self.bits:
+            raise ModelError(f"configuration out of range: {self.active} of {self.bits} bits are on")
+        if self.noise == "adaptive" and not self.bits:
+            raise ModelError("configuration out of range: adaptive noise needs a context")
+
+
+#: What is compared with what: noise processes as published, and where MULAN's gain comes from.
+PROCESSES = {
+    "linear": Config("linear", bits=0),
+    "scalar": Config("scalar", bits=0),
+    "multivariate": Config("multivariate", bits=0),
+    "mulan": Config("adaptive"),
+    "scalar+c": Config("scalar"),
+    "multivariate+c": Config("multivariate"),
+}
+
+
+def _schedule(config: Config) -> Schedule:
+    if config.noise == "linear":
+        return LinearSchedule()
+    if config.noise == "scalar":
+        return ScalarSchedule()
+    return PolynomialSchedule(config.bits if config.noise == "adaptive" else 0)
+
+
+class GaussianModel(nn.Module):
+    """Noise schedule, denoiser and, with a context, its encoder.
+
+    Images are uint8 ``(B, 3, H, W)``, colours in coding order, sides multiples of 4.  All that is random comes from the
+    generator that is given.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.denoiser = Denoiser(config.channels, config.blocks, config.bits)
+        self.schedule = _schedule(config)
+        self.encoder = Encoder(config.bits, config.active) if config.bits else None
+
+    def contexts(self, images: Tensor) -> Subsets | None:
+        """What the encoder makes of images; None without a context."""
+        return None if self.encoder is None else self.encoder(to_unit(images))
+
+    def given(self, size: tuple[int, int], context: Tensor | None) -> tuple[Denoise, NoisePath]:
+        """Denoiser and schedule for images of ``size`` with these contexts, float32 ``(B, bits)``."""
+        return partial(self.denoiser, context=context), self.schedule.path(size, context)
+
+    def bound(self, images: Tensor, steps: int | None, generator: torch.Generator) -> Bound:
+        """The variational bound with so many steps (None: infinitely many), estimated with one time per image.
+
+        Differentiable; samples of the context have the gradient of its marginals.
+        """
+        u = to_unit(images)
+        subsets = self.contexts(images)
+        context, cost = None, torch.zeros(len(u))
+        if subsets is not None:
+            context, cost = subsets.relaxed(generator), variational.bits(subsets.cost[:, None]).float()
+        denoise, path = self.given((u.shape[2], u.shape[3]), context)
+        noise = torch.randn(u.shape, generator=generator)
+        return Bound(
+            variational.reconstruction(images, noise),
+            variational.prior(u),
+            variational.diffusion(denoise, path, u, steps, generator),
+            cost,
+            u[0].numel(),
+        )
+
+    @torch.no_grad()
+    def evaluate(self, images: Tensor, steps: int | None, seed: int = 0, draws: int = 1, batch: int = 128) -> Bound:
+        """The bound on each image, with the same noise for every model.
+
+        Args:
+            draws: times and noise to average over per image.
+            batch: images at once.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        rounds = [Bound.join([self.bound(b, steps, generator) for b in images.split(batch)]) for _ in range(draws)]
+        return Bound.mean(rounds)
+
+    @torch.no_grad()
+    def likelihood(
+        self, images: Tensor, generator: torch.Generator, samples: int = 1, tolerance: float = 1e-5
+    ) -> Likelihood:
+        """The likelihood of the probability-flow ODE, see :func:`mulanzip.gaussian.flow.likelihood`.
+
+        The context is sampled once, and its cost is in it.
+        """
+        u = to_unit(images)
+        subsets = self.contexts(images)
+        context = None if subsets is None else subsets.sample(generator)
+        denoise, path = self.given((u.shape[2], u.shape[3]), context)
+        found = flow.likelihood(denoise, path, u, generator, samples, tolerance)
+        return found if subsets is None else replace(found, bits=found.bits + variational.bits(subsets.cost[:, None]))
+
+    @torch.no_grad()
+    def sample(self, count: int, size: tuple[int, int], steps: int, generator: torch.Generator) -> Tensor:
+        """Draw images, uint8 ``(count, 3, height, width)``: contexts from their prior, then ``steps`` steps back."""
+        config, context = self.config, None
+        if config.bits:
+            context = Subsets.of(torch.zeros(count, config.bits), config.active).sample(generator)
+        denoise, path = self.given(size, context)
+        z = torch.randn(count, COLOURS, *size, generator=generator)
+        later = path(torch.ones(1))[0].expand_as(z)
+        for step in range(steps - 1, -1, -1):
+            earlier = path(torch.tensor([step / steps]))[0].expand_as(z)
+            found = reverse(denoise(z, later), z, earlier, later)
+            z = found.mean + found.variance.sqrt() * torch.randn(z.shape, generator=generator)
+            later = earlier
+        return to_values(z / alpha(torch.tensor(GAMMA_MIN)))
+
+
+def _digest(config: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of format, configuration as it is written, and weights."""
+    state = hashlib.sha256(f"{GAUSSIAN_FORMAT} {config}".encode())
+    for name, tensor in sorted(tensors.items()):
+        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        state.update(tensor.contiguous().numpy().tobytes())
+    return state.hexdigest()
+
+
+def save(model: GaussianModel, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
+    """Write a model."""
+    config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
+    known = {"format": GAUSSIAN_FORMAT, "config": config, "sha256": _digest(config, tensors)}
+    save_file(tensors, path, {**(metadata or {}), **known})
+
+
+def load(path: str | os.PathLike[str]) -> GaussianModel:
+    """Read a model, ready to be used.
+
+    Raises:
+        ModelError: if the file is missing, damaged, or of another format.
+    """
+    name = Path(path).name
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read model {name}: {error}") from None
+    if metadata.get("format") != GAUSSIAN_FORMAT:
+        raise ModelError(f"{name} is not a model of format {GAUSSIAN_FORMAT}")
+    try:
+        model = GaussianModel(Config(**json.loads(metadata["config"])))
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise ModelError(f"model {name} is incomplete or its configuration is broken") from None
+    if _digest(metadata["config"], tensors) != metadata.get("sha256"):
+        raise ModelError(f"model {name} is damaged: its content does not match its hash")
+    return model.requires_grad_(False)

@@ -1,0 +1,135 @@
+"""Training of the erasure process: mixtures for masked pixels, in the end with the roundings of the integer network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mulanzip.architecture import PASSES, Config
+from mulanzip.errors import ModelError
+from mulanzip.exact.backends import ReferenceBackend
+from mulanzip.exact.export import export
+from mulanzip.exact.model import IntegerModel, save
+from mulanzip.exact.network import IntegerNetwork
+from mulanzip.exact.runtime import GOLDEN_KEY
+from mulanzip.exact.selftest import golden_digest
+from mulanzip.network import Denoiser
+from mulanzip.training.data import Patches
+from mulanzip.training.loop import MODEL, Recipe, Run
+from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
+from mulanzip.training.patterns import draw_known
+from mulanzip.training.prior import learn_prior
+
+FLOAT_MODEL = "float.safetensors"
+#: Training images whose contexts make up the prior, and steps of descent for each.
+PRIOR_IMAGES = 24
+_PRIOR_STEPS = 80
+#: One patch in so many trains the heads of steps that reveal everything at once.
+_EARLY_SHARE = 4
+
+
+@dataclass(frozen=True)
+class ErasureRecipe(Recipe):
+    """See :class:`mulanzip.training.loop.Recipe`."""
+
+    batch_cells: int = 8192
+    #: From this share of the run on, the roundings of the integer network are in place.
+    quantise_from: float = 0.7
+
+
+def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
+    try:
+        model.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError):
+        raise ModelError(f"{path} does not hold float weights of a network of this size") from None
+
+
+class ErasureRun(Run):
+    """A run that trains the denoiser of the erasure process."""
+
+    model: Denoiser
+    average: Denoiser
+    recipe: ErasureRecipe
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        images: list[np.ndarray],
+        validation: list[np.ndarray],
+        config: Config,
+        recipe: ErasureRecipe,
+        start: str | os.PathLike[str] | None = None,
+    ):
+        """Resume the run in ``folder``, or begin one.
+
+        Args:
+            images, validation: uint8 ``(H, W, 3)`` each.
+            start: float weights to begin with; else random ones.
+
+        Raises:
+            ModelError: if ``start`` does not hold the weights of a network of this ``config``.
+            MulanzipError: as :class:`mulanzip.training.loop.Run` does.
+        """
+        self.validation = validation
+        torch.manual_seed(recipe.seed)
+        model = Denoiser(config)
+        if start is not None:
+            _begin_with(model, start)
+        self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
+        matrices = [
+            p
+            for name, p in model.passes.named_parameters()
+            if ".body." in name and p.ndim == 2 and name.endswith("weight")
+        ]
+        super().__init__(folder, model, matrices, recipe, self.patches.rng)
+
+    def loss(self) -> tuple[Tensor, float]:
+        self.model.quantise(self.progress >= self.recipe.quantise_from)
+        level, batch = self.patches.draw()
+        cells = cells_of(torch.from_numpy(batch))
+        level_class = self.model.config.level_class(level)
+        bits: list[torch.Tensor] = []
+        total_count = 0
+        first = None
+        for index in range(len(PASSES)):
+            known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], self.patches.rng))
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+                cost, count, features = step_bits(self.model, cells, known, index, level_class, first)
+            if first is None:
+                first = features
+                some = slice(-(-len(batch) // _EARLY_SHARE))
+                early = early_bits(self.model, cells[some], known[some], level_class, features[some])
+            bits.append(cost)
+            total_count += count
+        total = torch.stack(bits).sum()
+        return (total + early) / (batch.size * 0.75), float(total.detach()) / max(1, total_count)
+
+    def validate(self) -> float:
+        """Mean bits per subpixel of the averaged weights over the validation images."""
+        self.average.quantise(self.progress >= self.recipe.quantise_from)
+        return float(np.mean([image_bits(self.average, v, self.autocast) / v.size for v in self.validation]))
+
+    def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
+        """The averaged weights as an integer model; both forms are also written to the folder.
+
+        Args:
+            report: told how many contexts of training images have been fitted, :data:`PRIOR_IMAGES` in the end, to
+                learn their prior; without it, the prior is a guess.
+        """
+        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
+        model = export(self.average, metadata)
+        if report is not None:
+            images, seed = self.patches.images, self.recipe.seed
+            prior = learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report)
+            model = export(self.average, metadata, prior)
+        model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
+        save(model, self.folder / MODEL)
+        save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
+        return model

@@ -1,0 +1,69 @@
+"""Training of Gaussian noise: schedule, denoiser and contexts together, by the variational bound."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mulanzip.gaussian.model import Config, GaussianModel, save
+from mulanzip.training.loop import MODEL, Recipe, Run
+from mulanzip.training.tiles import Tiles
+
+#: Tiles that judge a model in training, always the same ones with the same noise.
+VALIDATION_TILES = 256
+
+
+@dataclass(frozen=True)
+class GaussianRecipe(Recipe):
+    """See :class:`mulanzip.training.loop.Recipe`."""
+
+    batch: int = 32
+
+
+class GaussianRun(Run):
+    """A run that trains a model of Gaussian noise."""
+
+    model: GaussianModel
+    average: GaussianModel
+    recipe: GaussianRecipe
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        images: list[np.ndarray],
+        validation: list[np.ndarray],
+        config: Config,
+        recipe: GaussianRecipe,
+    ):
+        """Resume the run in ``folder``, or begin one.
+
+        Args:
+            images, validation: uint8 ``(H, W, 3)`` each, colours in coding order.
+
+        Raises:
+            UnsupportedImageError: if all images are smaller than a tile.
+            MulanzipError: as :class:`mulanzip.training.loop.Run` does.
+        """
+        torch.manual_seed(recipe.seed)
+        model = GaussianModel(config)
+        self.tiles = Tiles(images, config.side, np.random.default_rng(recipe.seed))
+        self.validation = Tiles(validation, config.side, np.random.default_rng(0)).draw(VALIDATION_TILES)
+        super().__init__(folder, model, model.denoiser.matrices(), recipe, self.tiles.rng)
+
+    def loss(self) -> tuple[Tensor, float]:
+        images = self.tiles.draw(self.recipe.batch)
+        generator = torch.Generator().manual_seed(int(self.rng.integers(1 << 62)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            bound = self.model.bound(images, self.model.config.steps, generator)
+        return bound.total.mean() / bound.subpixels, bound.bits_per_dim
+
+    def validate(self) -> float:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
+
+    def export(self) -> None:
+        save(self.average, self.folder / MODEL, {"steps": str(self.step), "seconds": str(round(self.seconds))})

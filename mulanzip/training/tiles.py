@@ -1,0 +1,61 @@
+"""Small square pieces of pictures at several scales: what models of Gaussian noise are trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mulanzip.errors import UnsupportedImageError
+
+#: Pictures are made smaller by these, by averaging squares; those that become smaller than a tile are left out.
+FACTORS = (2, 3, 4, 6, 8)
+
+
+def _reduced(image: np.ndarray, side: int) -> Iterable[tuple[int, np.ndarray]]:
+    """The picture at every factor that leaves a tile, or as it is if none does."""
+    fits = [f for f in FACTORS if min(image.shape[:2]) >= f * side] or [1]
+    for factor in fits:
+        small = np.asarray(Image.fromarray(image).reduce(factor)) if factor > 1 else image
+        if min(small.shape[:2]) >= side:
+            yield factor, small
+
+
+class Tiles:
+    """Endless batches of tiles; factors are equally frequent, pictures as their area asks."""
+
+    def __init__(self, images: Iterable[np.ndarray], side: int, rng: np.random.Generator):
+        """Cut ``images`` into tiles of ``side``: uint8 ``(H, W, 3)``, colours in coding order.
+
+        Raises:
+            UnsupportedImageError: if all are smaller than a tile.
+        """
+        self.rng = rng
+        self.side = side
+        self._pictures: dict[int, list[np.ndarray]] = {}
+        for image in images:
+            for factor, small in _reduced(image, side):
+                self._pictures.setdefault(factor, []).append(small)
+        if not self._pictures:
+            raise UnsupportedImageError(f"all training images are smaller than {side}x{side} pixels")
+        self._chances = {
+            factor: np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=float)
+            for factor, pictures in self._pictures.items()
+        }
+        for chances in self._chances.values():
+            chances /= chances.sum()
+
+    def draw(self, count: int) -> Tensor:
+        """uint8 ``(count, 3, side, side)``, half of them mirrored."""
+        rng, side = self.rng, self.side
+        batch = np.empty((count, 3, side, side), dtype=np.uint8)
+        for k, factor in enumerate(rng.choice(list(self._pictures), count)):
+            pictures = self._pictures[factor]
+            picture = pictures[rng.choice(len(pictures), p=self._chances[factor])]
+            top, left = (rng.integers(n - side + 1) for n in picture.shape[:2])
+            tile = picture[top : top + side, left : left + side].transpose(2, 0, 1)
+            batch[k] = tile[..., ::-1] if rng.random() < 0.5 else tile
+        return torch.from_numpy(batch)
