@@ -83,8 +83,8 @@ def main() -> None:
     found: list[np.ndarray] = []
 
     def unpack() -> None:
-        with Archive(archives[0], threads=1) as archive:
-            found.extend(p.to_array() for opened in archive.parts() for p in opened.pictures)
+        parts = Archive(archives[0], threads=1).parts()
+        found.extend(picture.to_array() for opened in parts for picture in opened.pictures)
 
     unpacking = timed(unpack)
     if not np.array_equal(np.sort(np.stack(found), axis=0), np.sort(images, axis=0)):

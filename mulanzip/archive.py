@@ -8,11 +8,10 @@ from bisect import bisect
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
@@ -62,11 +61,11 @@ class Opened:
 class Archive(Mapping[str, np.ndarray]):
     """The images of an archive by name, in the order in which they were packed::
 
-        with mulanzip.Archive("set.mzp") as archive:
-            archive.names, len(archive), archive["a.png"]
-            for name, image in archive.items(): ...
+        archive = mulanzip.Archive("set.mzp")
+        archive.names, len(archive), archive["a.png"]
+        for name, image in archive.items(): ...
 
-    A group is decoded when one of its images is asked for, and kept for the next ones.
+    A file is open only while it is read.  A group is decoded when one of its images is asked for, and kept for the next ones.
 
     Args:
         source: a path, all bytes, or a file open for reading.
@@ -91,15 +90,9 @@ class Archive(Mapping[str, np.ndarray]):
         self._model, self._device, self._threads, self._limits = model, device, threads, limits
         self._runtime: Runtime | None = None
         self._kept: OrderedDict[int, list[Picture]] = OrderedDict()
-        with ExitStack() as stack:
-            if isinstance(source, bytes):
-                self._file: BinaryIO = io.BytesIO(source)
-            elif isinstance(source, str | os.PathLike):
-                self._file = stack.enter_context(open(source, "rb"))
-            else:
-                self._file = source
-            self.header, self.directory = read_front(self._file, limits)
-            self._closing = stack.pop_all()
+        self._source = io.BytesIO(source) if isinstance(source, bytes) else source
+        with self._opened() as file:
+            self.header, self.directory = read_front(file, limits)
         self._starts = self.directory.starts()
         self._places = {member.name: (member, part, place) for member, part, place in self.directory.places()}
         # Number of the first payload in each part with metadata, and that of the part.
@@ -111,16 +104,6 @@ class Archive(Mapping[str, np.ndarray]):
                 first += part.count
         #: Of all images, in order.
         self.names = tuple(self._places)
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file, if it was opened here."""
-        self._closing.close()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -264,10 +247,15 @@ class Archive(Mapping[str, np.ndarray]):
             data, model=self._model, device=self._device, threads=self._threads, limits=self._limits
         )
 
+    def _opened(self) -> AbstractContextManager[BinaryIO]:
+        source = self._source
+        return open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source)
+
     def _payload(self, number: int) -> bytes:
         part = self.directory.parts[number]
         self._limits.require(part.length)
-        payload = read_chunk(self._file, self._starts[number], part.kind, part.length)
+        with self._opened() as file:
+            payload = read_chunk(file, self._starts[number], part.kind, part.length)
         if part.kind != GROUP and digest_of(payload) != part.digest:
             raise CorruptFileError("a part of the archive is damaged (its hash is wrong)")
         return payload

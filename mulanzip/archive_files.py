@@ -90,8 +90,7 @@ def pack(
         if verify:
             decoding = {key: options[key] for key in ("model", "device", "threads") if key in options}
             try:
-                with Archive(path, limits=limits, **decoding) as archive:
-                    archive.check(part_of(progress, 0.5, 1))
+                Archive(path, limits=limits, **decoding).check(part_of(progress, 0.5, 1))
             except MulanzipError as error:
                 raise VerificationError(f"verification failed: {error}") from error
 
@@ -178,30 +177,30 @@ def unpack(
     target = _Targets(Path(folder), suffix, overwrite)
     done = size = 0
     options: dict[str, Any] = {"model": model, "device": device, "threads": threads, "limits": limits}
-    with Archive(source, **options) as archive:
-        names = archive.matching(only) if only else archive.names
-        for opened in archive.parts(names, progress):
-            if opened.error is not None:
-                report(Path(named(opened.members)), opened.error)
+    archive = Archive(source, **options)
+    names = archive.matching(only) if only else archive.names
+    for opened in archive.parts(names, progress):
+        if opened.error is not None:
+            report(Path(named(opened.members)), opened.error)
+            continue
+        for place, member in enumerate(opened.members):
+            try:
+                if opened.file is not None:
+                    path = target.of(member, Header.unpack(opened.file).kind)
+                    data = io.BytesIO(opened.file)
+                    made = decompress_file(data, path, overwrite=overwrite, make_folder=True, **options)
+                    missing = made.lost
+                else:
+                    path = target.of(member, opened.pictures[place].kind)
+                    restored, missing = write_picture(opened.pictures[place], path)
+                    output_file.write(restored, path, io.BytesIO(), [], make_folder=True, sync=False)
+                _stamp(path, member)
+            except (MulanzipError, OSError, MemoryError) as error:
+                report(Path(member.name), error)
                 continue
-            for place, member in enumerate(opened.members):
-                try:
-                    if opened.file is not None:
-                        path = target.of(member, Header.unpack(opened.file).kind)
-                        data = io.BytesIO(opened.file)
-                        made = decompress_file(data, path, overwrite=overwrite, make_folder=True, **options)
-                        missing = made.lost
-                    else:
-                        path = target.of(member, opened.pictures[place].kind)
-                        restored, missing = write_picture(opened.pictures[place], path)
-                        output_file.write(restored, path, io.BytesIO(), [], make_folder=True, sync=False)
-                    _stamp(path, member)
-                except (MulanzipError, OSError, MemoryError) as error:
-                    report(Path(member.name), error)
-                    continue
-                done, size = done + 1, size + path.stat().st_size
-                if missing and lost is not None:
-                    lost(path, missing)
+            done, size = done + 1, size + path.stat().st_size
+            if missing and lost is not None:
+                lost(path, missing)
     return UnpackResult(len(names), done, size)
 
 

@@ -18,6 +18,7 @@ from mulanzip.archive_format import (
     GROUP,
     MAX_IMAGES,
     METADATA,
+    TIMES,
     Directory,
     Header,
     Member,
@@ -123,6 +124,7 @@ class ArchiveWriter:
             UnsupportedImageError, LimitError: as :func:`mulanzip.encode`.
         """
         check_name(name)
+        modified = modified if modified is not None and modified in TIMES else None
         if name in self._members:
             raise OutputExistsError(f"the archive has an image called {name} already")
         if len(self._members) >= MAX_IMAGES:
