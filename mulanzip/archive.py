@@ -65,7 +65,8 @@ class Archive(Mapping[str, np.ndarray]):
         archive.names, len(archive), archive["a.png"]
         for name, image in archive.items(): ...
 
-    A file is open only while it is read.  A group is decoded when one of its images is asked for, and kept for the next ones.
+    A file is open only while it is read.  A group is decoded when one of its images is asked for, and kept for the
+    next ones.
 
     Args:
         source: a path, all bytes, or a file open for reading.

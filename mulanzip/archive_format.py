@@ -54,8 +54,8 @@ _MAX_DIRECTORY = _MAX_METADATA = 1 << 28
 #: Pixels of a group at most: what a tile has, so that coding both takes the same memory.
 GROUP_PIXELS = (2 * TILE_CELLS) ** 2
 DIGEST_BYTES = 16
-#: Times that are kept, in ns since 1970: until 2116.
-TIMES = range(1 << 62)
+#: Times that are kept are below this, in ns since 1970: the year 2116.
+END_OF_TIME = 1 << 62
 #: Numbers of parts with metadata and of files; those of groups follow, by shape.
 _METADATA_TAG, _FILE_TAG, _SHAPE_TAG = range(3)
 _DRIVE = re.compile("[A-Za-z]:")
@@ -302,7 +302,7 @@ class Directory:
                 raise ValueError
             if member.permissions is not None and not 0 <= member.permissions < 1 << 12:
                 raise ValueError
-            if member.modified is not None and member.modified not in TIMES:
+            if member.modified is not None and not 0 <= member.modified < END_OF_TIME:
                 raise ValueError
         room: dict[Shape | None, int] = {}
         for part in self.parts:

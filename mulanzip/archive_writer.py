@@ -14,11 +14,11 @@ import numpy as np
 from mulanzip import api, cores, registry
 from mulanzip.archive_format import (
     DIRECTORY,
+    END_OF_TIME,
     FILE,
     GROUP,
     MAX_IMAGES,
     METADATA,
-    TIMES,
     Directory,
     Header,
     Member,
@@ -124,7 +124,7 @@ class ArchiveWriter:
             UnsupportedImageError, LimitError: as :func:`mulanzip.encode`.
         """
         check_name(name)
-        modified = modified if modified is not None and modified in TIMES else None
+        modified = modified if modified is not None and 0 <= modified < END_OF_TIME else None
         if name in self._members:
             raise OutputExistsError(f"the archive has an image called {name} already")
         if len(self._members) >= MAX_IMAGES:
