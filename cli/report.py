@@ -118,6 +118,20 @@ class Reporter:
             if not self.quiet:
                 self._echo("nothing to do" if total else "nothing to do: no files found")
             self.exit_code = NOTHING_TO_DO
+        self.leave()
+
+    @contextmanager
+    def stopping(self, source: Path) -> Iterator[None]:
+        """What fails as a whole, with everything in the block, is an error with ``source``."""
+        from mulanzip.errors import MulanzipError
+
+        try:
+            yield
+        except (MulanzipError, OSError, MemoryError) as error:
+            self.fail(source, error)
+
+    def leave(self) -> None:
+        """Leave with the right exit code."""
         if self.exit_code:
             sys.exit(self.exit_code)
 

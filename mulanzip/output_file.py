@@ -7,7 +7,8 @@ import io
 import os
 import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,11 +60,19 @@ def check(
         raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
 
 
-def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool) -> None:
+def write(
+    data: bytes,
+    output: Path | BinaryIO,
+    source: Path | io.BytesIO,
+    notes: list[str],
+    make_folder: bool,
+    sync: bool = True,
+) -> None:
     """Write a file that gets its name when it is complete, with the source's dates and permissions.
 
     Args:
         notes: gets a sentence where these could not be kept.
+        sync: wait until the file is on the disk, as its source may be deleted next; milliseconds per file.
 
     Raises:
         OSError: with the output's name; nothing is written then.
@@ -72,6 +81,32 @@ def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes
         output.write(data)
         output.flush()
         return
+
+    def like_source(temporary: Path) -> None:
+        if isinstance(source, Path):
+            try:
+                shutil.copystat(source, temporary)
+            except OSError as error:
+                notes.append(f"dates and permissions could not be kept: {error.strerror}")
+
+    with replacing(output, like_source, make_folder, sync) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(
+    output: Path, finish: Callable[[Path], None], make_folder: bool = False, sync: bool = True
+) -> Iterator[BinaryIO]:
+    """A file that gets its name when the context ends without an error: then it is complete.
+
+    Args:
+        finish: called with the path that the complete file has before.
+        make_folder: make the output's folder where it is missing.
+        sync: wait until the file is on the disk.
+
+    Raises:
+        OSError: with the output's name; nothing is written then.
+    """
     target = Path(os.path.realpath(output))  # Links stay links.
     try:
         if make_folder:
@@ -79,16 +114,13 @@ def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes
         _sweep(target.parent)
         with _temporary(target.parent) as file:
             try:
-                file.write(data)
+                yield file
                 file.flush()
-                os.fsync(file.fileno())  # The source may be deleted next.
+                if sync:
+                    os.fsync(file.fileno())
                 if fcntl is None:
                     file.close()  # Windows renames no open files.
-                if isinstance(source, Path):
-                    try:
-                        shutil.copystat(source, file.name)
-                    except OSError as error:
-                        notes.append(f"dates and permissions could not be kept: {error.strerror}")
+                finish(Path(file.name))
                 os.replace(file.name, target)
             finally:
                 Path(file.name).unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from mulanzip.files import STREAM, FileResult, restore_file
 from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
+from mulanzip.lattice import Segment, Tile, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import Picture
@@ -402,7 +402,7 @@ def _decode_group(
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
     """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.grain``."""
     pixels = np.zeros(shape, dtype=runtime.grain.dtype)
-    trusted = np.zeros(shape[:2], dtype=bool)
+    trusted = np.zeros((*shape[:2], 1), dtype=bool)
     losses = []
     for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
         if _fits(segment, payloads, pixels, trusted, runtime, plans):
@@ -415,7 +415,7 @@ def _decode_group(
             losses.append(_loss(index, len(geometry), tile, shape))
         if progress is not None:
             progress((index + 1) / len(geometry))
-    return pixels, trusted, losses
+    return pixels, trusted[..., 0], losses
 
 
 def _fits(
@@ -451,7 +451,8 @@ def _trust(segment: Segment, trusted: np.ndarray) -> None:
         level = level_view(trusted, tile.grid)
         level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right] = True
     else:
-        level_view(trusted, level_grids(*trusted.shape)[-1])[...] = True
+        assert segment.base is not None
+        level_view(trusted, segment.base)[...] = True
 
 
 def _fill(tile: Tile, pixels: np.ndarray) -> None:

@@ -97,6 +97,6 @@ def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Pla
         for crop in crops:
             indices = code.to_indices(crop)
             for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
-                segment = Segment(tuple(tiles(grid)), is_base=False)
+                segment = Segment(tuple(tiles(grid)))
                 walk_segment(segment, indices, runtime, plan, counter, decoding=False)
     return counter.bits
