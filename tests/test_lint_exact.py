@@ -13,6 +13,10 @@ from conftest import ROOT
 EXACT_PATH: dict[str, set[str]] = {
     "architecture": set(),
     "bisection": set(),
+    "bitsback/codec": set(),
+    "bitsback/gaussian": {"Tables.build"},
+    "bitsback/message": set(),
+    "bitsback/process": {"Grid", "Process.build", "LinearModel.build"},
     "codec": set(),
     "coder": {"BitCounter"},
     "exact/backends": set(),
