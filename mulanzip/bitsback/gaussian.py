@@ -1,6 +1,6 @@
 """Discretised distributions as integer CDFs: means in fixed point, scales by index, both into look-up tables.
 
-A value is an integer: the number of a *bin*.  Its mass is that of the distribution between the edges half a bin below and
+A value is an integer: the number of a *bin*.  Its mass is that of the distribution from half a bin below to half a bin
 above.  Bins far from the mean are folded into the ends of a window, ``2**planes`` bins of at least 13 standard
 deviations; how far beyond its ends a value lies is said in Elias's gamma code.  A floor under every bin keeps the CDF
 strictly rising.
@@ -16,6 +16,7 @@ import torch
 
 from mulanzip.bisection import Bisection
 from mulanzip.bitsback.codec import Codec, walked
+from mulanzip.bitsback.message import Message
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
 from mulanzip.errors import CorruptFileError
 
@@ -26,12 +27,15 @@ SCALES = 1024
 SCALE_UNIT = 64
 SMALLEST_SCALE = 2.0**-7
 
-#: Total of a CDF without floors, and the floor of a bin.
+#: Total of a CDF without floors.  The floors of all bins of a window together are ``2**-14`` of it, if that is not less
+#: than one per bin.
 _ONE = 1 << 30
-_FLOOR = 1 << 8
-#: Entries of a table per unit of scale, and its half width.
-_TABLE_STEPS = 512
+_FLOORS_BITS = 16
+#: Entries of a table per unit of scale; between them the CDF is linear.
+_TABLE_STEPS = 128
 _INVERSE_BITS = 16
+#: Fractional bits of a place between two entries.
+_PLACE_BITS = 16
 #: The window has at least so many bins, as bits.
 _LEAST_PLANES = 2
 _MOST_PLANES = 24
@@ -45,7 +49,7 @@ class Tables:
     """Look-up tables of a family of distributions.  They are part of a model.
 
     Attributes:
-        cdf: int64 ``(2 n + 1,)``, from 0 to ``2**30``, rising; the middle is the mean.
+        cdf: int64 ``(2 n + 1,)``, 128 entries per unit of scale, from 0 to ``2**30``, rising; the middle is the mean.
         inverse_scale: int64 ``(SCALES,)``, entries of ``cdf`` per bin, with 16 fractional bits.
         planes: int64 ``(SCALES,)``, bits of a number of a bin in the window.
     """
@@ -127,18 +131,22 @@ class Tables:
         self, coder: BitCoder, mean: np.ndarray, inverse: np.ndarray, planes: int, values: np.ndarray | None
     ) -> np.ndarray:
         """Values whose windows have the same width."""
-        size, half = 1 << planes, len(self.cdf) // 2
+        size, half, floor = 1 << planes, len(self.cdf) // 2, max(1, 1 << _FLOORS_BITS >> planes)
         low = (mean + (1 << MEAN_BITS - 1) >> MEAN_BITS) - size // 2
         # From the mean to the edge below the window's first bin.
         start = (low << MEAN_BITS) - (1 << MEAN_BITS - 1) - mean
 
         def cdf(edge: np.ndarray) -> np.ndarray:
-            entry = (start + (edge << MEAN_BITS)) * inverse >> MEAN_BITS + _INVERSE_BITS
-            mass: np.ndarray = self.cdf.take(entry + half, mode="clip") + edge * _FLOOR
-            return mass
+            place = (start + (edge << MEAN_BITS)) * inverse >> MEAN_BITS + _INVERSE_BITS - _PLACE_BITS
+            place = np.clip(place + (half << _PLACE_BITS), 0, (2 * half << _PLACE_BITS) - 1)
+            entry = place >> _PLACE_BITS
+            mass = self.cdf.take(entry)
+            rise = self.cdf.take(entry + 1) - mass
+            below: np.ndarray = mass + (rise * (place & (1 << _PLACE_BITS) - 1) >> _PLACE_BITS) + edge * floor
+            return below
 
         zeros = np.zeros(len(mean), dtype=np.int64)
-        search = Bisection(coder, zeros, zeros, zeros + (_ONE + size * _FLOOR))
+        search = Bisection(coder, zeros, zeros, zeros + (_ONE + size * floor))
         offsets = None if values is None else np.clip(values - low, 0, size - 1)
         found = low + search.run(planes, cdf, offsets, None)
         for end, sign in ((low, -1), (low + size - 1, 1)):
@@ -176,13 +184,21 @@ def within(codec: Codec[np.ndarray], low: int, high: int) -> Codec[np.ndarray]:
     """The same, of values that are known to lie in ``low .. high``.
 
     Raises:
+        ValueError: from ``push``, if they do not.
         CorruptFileError: from ``pop``, if they do not.
     """
 
-    def pop(message):  # type: ignore[no-untyped-def]
-        values = codec.pop(message)
-        if (values < low).any() or (values > high).any():
+    def outside(values: np.ndarray) -> bool:
+        return bool((values < low).any() or (values > high).any())
+
+    def push(message: Message, values: np.ndarray) -> None:
+        if outside(values):
+            raise ValueError(f"values are not within {low}..{high}")
+        codec.push(message, values)
+
+    def pop(message: Message) -> np.ndarray:
+        if outside(values := codec.pop(message)):
             raise CorruptFileError("a decoded value is out of range")
         return values
 
-    return Codec(codec.push, pop)
+    return Codec(push, pop)

@@ -16,8 +16,8 @@ from mulanzip.coder import BitCoder, BitEncoder, BitReader, from_bytes, to_bytes
 from mulanzip.errors import CorruptFileError
 
 V = TypeVar("V")
-#: Decisions in the order in which a decoder takes them: ``walk(coder, value)`` codes the value and returns it; the value
-#: is None where it is to be found.
+#: Decisions in the order in which a decoder takes them: ``walk(coder, value)`` codes the value and returns it; None is
+#: given where the value is to be found.
 Walk = Callable[[BitCoder, "V | None"], V]
 
 #: Ends what :meth:`Message.holding` puts below a message; not zero, for a message cannot end with zero bytes.
