@@ -11,8 +11,10 @@ import sys
 import numpy as np
 import torch
 
+from mulanzip.bitsback.export import Grid, export_linear, export_process
+from mulanzip.bitsback.linear import LinearModel
 from mulanzip.bitsback.message import Message
-from mulanzip.bitsback.process import Grid, LinearModel, Process
+from mulanzip.bitsback.process import Process
 from mulanzip.gaussian.field import Field
 from mulanzip.gaussian.process import PER_UNIT, to_values
 from mulanzip.gaussian.schedule import LinearSchedule, Path
@@ -41,7 +43,7 @@ def gammas(path: Path, steps: int) -> torch.Tensor:
 
 def export(path: Path, steps: int, per_sigma: float) -> tuple[Process, LinearModel]:
     grid = Grid.of(gammas(path, steps), per_sigma)
-    return Process.build(grid), LinearModel.build(grid, field())
+    return export_process(grid), export_linear(grid, field())
 
 
 def main(verb: str, name: str) -> None:

@@ -17,9 +17,11 @@ from hypothesis.extra.numpy import arrays
 from test_gaussian_schedule import random_schedule
 
 from mulanzip.bitsback.codec import serial
+from mulanzip.bitsback.export import Grid, export_process
 from mulanzip.bitsback.gaussian import MEAN_BITS
+from mulanzip.bitsback.linear import LinearModel
 from mulanzip.bitsback.message import Message
-from mulanzip.bitsback.process import Grid, LinearModel, Process
+from mulanzip.bitsback.process import Process
 from mulanzip.errors import CorruptFileError, ModelError
 from mulanzip.gaussian import variational
 from mulanzip.gaussian.process import GAMMA_MAX, to_unit
@@ -181,7 +183,7 @@ def test_broken_arrays_are_refused() -> None:
 def test_too_narrow_bins_are_refused() -> None:
     gamma = torch.tensor([[-13.3], [GAMMA_MAX]], dtype=torch.float64)
     with pytest.raises(ModelError, match="fewer bins"):
-        Process.build(Grid.of(gamma, 1e6))
+        export_process(Grid.of(gamma, 1e6))
 
 
 def test_another_process_decodes_the_same(tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ strictly rising.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from mulanzip.bisection import Bisection
 from mulanzip.bitsback.codec import Codec, walked
@@ -29,16 +27,16 @@ SMALLEST_SCALE = 2.0**-7
 
 #: Total of a CDF without floors.  The floors of all bins of a window together are ``2**-14`` of it, if that is not less
 #: than one per bin.
-_ONE = 1 << 30
+ONE = 1 << 30
 _FLOORS_BITS = 16
 #: Entries of a table per unit of scale; between them the CDF is linear.
-_TABLE_STEPS = 128
-_INVERSE_BITS = 16
+TABLE_STEPS = 128
+INVERSE_BITS = 16
 #: Fractional bits of a place between two entries.
 _PLACE_BITS = 16
 #: The window has at least so many bins, as bits.
-_LEAST_PLANES = 2
-_MOST_PLANES = 24
+LEAST_PLANES = 2
+MOST_PLANES = 24
 #: Values further than ``2**24`` bins beyond the window cannot be coded.
 _BEYOND_PLANES = 24
 _HALF = 1 << PROBABILITY_BITS - 1
@@ -58,34 +56,6 @@ class Tables:
     inverse_scale: np.ndarray
     planes: np.ndarray
 
-    @classmethod
-    def build(cls, cdf: Callable[[torch.Tensor], torch.Tensor], reach: float) -> Tables:
-        """Compute the tables.  Floating point, hence at export only: never while coding.
-
-        Args:
-            cdf: of the distribution with scale 1 and mean 0, in float64.
-            reach: half of the least width of a window, in scales.
-        """
-        half = int(reach * _TABLE_STEPS)
-        steps = torch.arange(-half, half + 1, dtype=torch.float64) / _TABLE_STEPS
-        scale = SMALLEST_SCALE * np.exp(np.arange(SCALES) / SCALE_UNIT)
-        planes = np.ceil(np.log2(2 * reach * scale + 2)).clip(_LEAST_PLANES, _MOST_PLANES)
-        return cls(
-            np.rint(_ONE * cdf(steps).numpy()).astype(np.int64),
-            np.rint((_TABLE_STEPS << _INVERSE_BITS) / scale).astype(np.int64),
-            planes.astype(np.int64),
-        )
-
-    @classmethod
-    def normal(cls) -> Tables:
-        """Of ``N(0, 1)``, to 6.5 standard deviations."""
-        return cls.build(torch.special.ndtr, 6.5)
-
-    @classmethod
-    def logistic(cls) -> Tables:
-        """Of ``1 / (1 + exp(-t))``."""
-        return cls.build(torch.sigmoid, 16.0)
-
     def validate(self) -> None:
         """Check what coding relies on: shapes, signs, monotony, no overflow.
 
@@ -96,11 +66,11 @@ class Tables:
             raise ValueError("tables of distributions have the wrong types")
         if not 3 <= len(self.cdf) <= 1 << 16 or len(self.cdf) % 2 == 0:
             raise ValueError("the table of a distribution has the wrong size")
-        if self.cdf[0] < 0 or self.cdf[-1] > _ONE or (np.diff(self.cdf) < 0).any():
+        if self.cdf[0] < 0 or self.cdf[-1] > ONE or (np.diff(self.cdf) < 0).any():
             raise ValueError("the table of a distribution does not rise from 0 to 1")
         if len(self.inverse_scale) != SCALES or len(self.planes) != SCALES:
             raise ValueError("tables of scales have the wrong sizes")
-        if self.planes.min() < 1 or self.planes.max() > _MOST_PLANES:
+        if self.planes.min() < 1 or self.planes.max() > MOST_PLANES:
             raise ValueError("the widths of windows are out of range")
         # Distances from the mean, in fixed point, times this must fit in 63 bits.
         if self.inverse_scale.min() < 1 or (self.inverse_scale >> 62 - MEAN_BITS - self.planes).any():
@@ -120,7 +90,7 @@ class Tables:
         truth = None if values is None else values.reshape(-1)
         found = np.empty(len(flat_mean), dtype=np.int64)
         planes = self.planes[flat_scale]
-        for depth in range(1, _MOST_PLANES + 1):
+        for depth in range(1, MOST_PLANES + 1):
             some = np.flatnonzero(planes == depth)
             if len(some):
                 part = None if truth is None else truth[some]
@@ -137,7 +107,7 @@ class Tables:
         start = (low << MEAN_BITS) - (1 << MEAN_BITS - 1) - mean
 
         def cdf(edge: np.ndarray) -> np.ndarray:
-            place = (start + (edge << MEAN_BITS)) * inverse >> MEAN_BITS + _INVERSE_BITS - _PLACE_BITS
+            place = (start + (edge << MEAN_BITS)) * inverse >> MEAN_BITS + INVERSE_BITS - _PLACE_BITS
             place = np.clip(place + (half << _PLACE_BITS), 0, (2 * half << _PLACE_BITS) - 1)
             entry = place >> _PLACE_BITS
             mass = self.cdf.take(entry)
@@ -146,7 +116,7 @@ class Tables:
             return below
 
         zeros = np.zeros(len(mean), dtype=np.int64)
-        search = Bisection(coder, zeros, zeros, zeros + (_ONE + size * floor))
+        search = Bisection(coder, zeros, zeros, zeros + (ONE + size * floor))
         offsets = None if values is None else np.clip(values - low, 0, size - 1)
         found = low + search.run(planes, cdf, offsets, None)
         for end, sign in ((low, -1), (low + size - 1, 1)):

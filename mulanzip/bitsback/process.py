@@ -12,71 +12,24 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mulanzip.bitsback.codec import Codec, Link, chain
-from mulanzip.bitsback.gaussian import MEAN_BITS, SCALE_UNIT, SCALES, SMALLEST_SCALE, Tables, within
+from mulanzip.bitsback.gaussian import MEAN_BITS, SCALES, Tables, within
 from mulanzip.errors import ModelError
-from mulanzip.gaussian.field import Field
-from mulanzip.gaussian.process import LEVELS, PER_UNIT, alpha, sigma
-from mulanzip.gaussian.variational import reverse
 
 #: ``p(z_s | z_t)`` as integers: ``model(s, z_t)``, s from 0 to T - 1 and ``z_t`` int64 ``(count, n)``, gives means of
 #: ``z_s`` in bins with ``MEAN_BITS`` fractional bits, int64 ``(count, n)``, and indices of scales that broadcast to it.
 Model = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 #: Fractional bits of coefficients.
-_COEFFICIENT_BITS = 32
-_COEFFICIENT_LIMIT = 1 << _COEFFICIENT_BITS + 4
+COEFFICIENT_BITS = 32
+_COEFFICIENT_LIMIT = 1 << COEFFICIENT_BITS + 4
 #: Rows of the arrays of a process.
 _SHAPES = {"first": "", "keep": "T", "spread": "T + 1", "top": "", "level": "", "sharpness": ""}
+#: Values of a subpixel.
+LEVELS = 256
 #: Latents have at most so many bins on either side of zero.
 LATENT_LIMIT = 1 << 20
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The process in floating point, of which the integers are made.
-
-    Attributes:
-        gamma: float64 ``(T + 1, n)``, log of noise to signal, rising.
-        width: float64 ``(T + 1, n)``, of bins.
-    """
-
-    gamma: Tensor
-    width: Tensor
-
-    @classmethod
-    def of(cls, gamma: Tensor, per_sigma: float) -> Grid:
-        """Bins so narrow that the standard deviations of both ``q(z_t | z_s)`` and ``q(z_s | z_t, x)`` have so many."""
-        gamma = gamma.double()
-        new = torch.sqrt(-torch.expm1(gamma[:-1] - gamma[1:]))
-        one = torch.ones_like(gamma[:1])
-        share = torch.minimum(torch.cat((one, new)), torch.cat((new, one)))
-        return cls(gamma, sigma(gamma) * share / per_sigma)
-
-    @property
-    def spread(self) -> Tensor:
-        """Standard deviations of ``q(z_0 | x)`` and of all ``q(z_t | z_s)``."""
-        new = torch.sqrt(-torch.expm1(self.gamma[:-1] - self.gamma[1:]))
-        return sigma(self.gamma) * torch.cat((torch.ones_like(new[:1]), new))
-
-
-def scale_index(scale: Tensor) -> np.ndarray:
-    """The nearest index for a scale in bins: int64.
-
-    Raises:
-        ModelError: if there is none.
-    """
-    found = torch.round(SCALE_UNIT * torch.log(scale / SMALLEST_SCALE))
-    if not bool(((found >= 0) & (found < SCALES)).all()):
-        raise ModelError("a scale of this process does not fit in the tables: use fewer bins per sigma")
-    return found.numpy().astype(np.int64)
-
-
-def _fixed(values: Tensor, bits: int) -> np.ndarray:
-    return torch.round(values * 2.0**bits).numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -100,24 +53,6 @@ class Process:
     sharpness: np.ndarray
     normal: Tables
     logistic: Tables
-
-    @classmethod
-    def build(cls, grid: Grid) -> Process:
-        """Compute all tables.  Floating point, hence at export only: never while coding."""
-        a, width = alpha(grid.gamma), grid.width
-        # That z_0 is rounded to bins is noise as well.
-        noise = PER_UNIT**2 * (sigma(grid.gamma[0]) ** 2 + width[0] ** 2 / 12) / a[0] ** 2
-        return cls(
-            first=_fixed(a[0] / (2 * PER_UNIT * width[0]), _COEFFICIENT_BITS),
-            keep=_fixed(a[1:] / a[:-1] * width[:-1] / width[1:], _COEFFICIENT_BITS),
-            spread=scale_index(grid.spread / width),
-            top=scale_index(1 / width[-1]),
-            level=_fixed(PER_UNIT * width[0] / a[0], _COEFFICIENT_BITS),
-            # Of two neighbours that are equally likely at first, normal noise says which one as a logistic function.
-            sharpness=scale_index(noise),
-            normal=Tables.normal(),
-            logistic=Tables.logistic(),
-        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a file must hold."""
@@ -189,49 +124,22 @@ class Process:
 
     def _first_latent(self, x: np.ndarray) -> Codec[np.ndarray]:
         mean = (2 * x.astype(np.int64) - (LEVELS - 1)) * self.first
-        return self._latent(_to_mean(mean), self.spread[0])
+        return self._latent(to_mean(mean), self.spread[0])
 
     def _data(self, z: np.ndarray) -> Codec[np.ndarray]:
-        mean = _to_mean(z * self.level) + ((LEVELS - 1) << MEAN_BITS - 1)
+        mean = to_mean(z * self.level) + ((LEVELS - 1) << MEAN_BITS - 1)
         values = within(self.logistic.codec(mean, self.sharpness), 0, LEVELS - 1)
         return Codec(values.push, lambda message: values.pop(message).astype(np.uint8))
 
     def _link(self, step: int, model: Model) -> Link:
         return Link(
-            lambda z: self._latent(_to_mean(z * self.keep[step]), self.spread[step + 1]),
+            lambda z: self._latent(to_mean(z * self.keep[step]), self.spread[step + 1]),
             lambda z: self._latent(*model(step, z)),
         )
 
 
-def _to_mean(values: np.ndarray) -> np.ndarray:
+def to_mean(values: np.ndarray) -> np.ndarray:
     """From the fixed point of coefficients to that of means."""
-    shift = _COEFFICIENT_BITS - MEAN_BITS
+    shift = COEFFICIENT_BITS - MEAN_BITS
     found: np.ndarray = values + (1 << shift - 1) >> shift
     return found
-
-
-@dataclass(frozen=True)
-class LinearModel:
-    """A model whose means are linear in the latents: the best one of a Gaussian field.
-
-    Attributes:
-        matrix: int64 ``(T, n, n)``, bins of ``z_s`` per bin of ``z_t``, with 32 fractional bits.
-        scale: int64 ``(T, n)``.
-    """
-
-    matrix: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def build(cls, grid: Grid, field: Field) -> LinearModel:
-        """Of a field in units of ``u``.  Floating point, hence at export only: never while coding."""
-        unit = torch.eye(grid.gamma.shape[1], dtype=torch.float64)
-        matrices, scales = [], []
-        for earlier, later, to, of in zip(grid.gamma, grid.gamma[1:], grid.width, grid.width[1:], strict=False):
-            found = reverse(field.denoise(unit, later), unit, earlier, later)
-            matrices.append(_fixed(found.mean * of[:, None] / to, _COEFFICIENT_BITS))
-            scales.append(scale_index(found.variance[0].sqrt() / to))
-        return cls(np.stack(matrices), np.stack(scales))
-
-    def __call__(self, step: int, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _to_mean(z @ self.matrix[step]), self.scale[step]
