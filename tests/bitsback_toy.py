@@ -1,23 +1,16 @@
-"""A Gaussian field as images of 48 subpixels, with its process and best model; as a script, a file for other processes.
-
-``python bitsback_toy.py write FILE`` exports tables and codes images; ``read`` decodes them with nothing but the file,
-codes them again, and fails where anything differs.
-"""
+"""A Gaussian field as images of 48 subpixels, with its process and best model."""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 import torch
 
 from mulanzip.bitsback.export import Grid, export_linear, export_process
 from mulanzip.bitsback.linear import LinearModel
-from mulanzip.bitsback.message import Message
 from mulanzip.bitsback.process import Process
 from mulanzip.gaussian.field import Field
 from mulanzip.gaussian.process import PER_UNIT, to_values
-from mulanzip.gaussian.schedule import LinearSchedule, Path
+from mulanzip.gaussian.schedule import Path
 
 SHAPE = (3, 4, 4)
 N = 48
@@ -44,27 +37,3 @@ def gammas(path: Path, steps: int) -> torch.Tensor:
 def export(path: Path, steps: int, per_sigma: float) -> tuple[Process, LinearModel]:
     grid = Grid.of(gammas(path, steps), per_sigma)
     return export_process(grid), export_linear(grid, field())
-
-
-def main(verb: str, name: str) -> None:
-    if verb == "write":
-        process, model = export(LinearSchedule().path(SHAPE[1:]), 8, 1.0)
-        x, message = images(30), Message.seeded(b"seed", 2000)
-        process.codec(model, len(x)).push(message, x)
-        data = np.frombuffer(message.to_bytes(), dtype=np.uint8)
-        np.savez(name, matrix=model.matrix, scale=model.scale, x=x, data=data, **process.arrays())
-        return
-    with np.load(name) as file:
-        arrays = dict(file)
-    codec = Process.of(arrays).codec(LinearModel(arrays["matrix"], arrays["scale"]), len(arrays["x"]))
-    message = Message(arrays["data"].tobytes())
-    x = codec.pop(message)
-    if not np.array_equal(x, arrays["x"]) or message != Message.seeded(b"seed", 2000):
-        raise SystemExit("images or seed are not restored")
-    codec.push(message, x)
-    if message.to_bytes() != arrays["data"].tobytes():
-        raise SystemExit("the same images become other bytes")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

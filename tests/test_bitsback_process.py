@@ -60,7 +60,7 @@ def bound(kind: str, x: np.ndarray, steps: int) -> float:
     values = torch.from_numpy(x).view(-1, *SHAPE)
     u, generator = to_unit(values).double(), torch.Generator().manual_seed(1)
     total = variational.prior(u).mean()
-    for _ in range(rounds := 24):
+    for _ in range(rounds := 16):
         noise = torch.randn(u.shape, generator=generator, dtype=torch.float64)
         total += variational.reconstruction(values, noise).mean() / rounds
         total += variational.diffusion(field().denoise, path(kind), u, steps, generator).mean() / rounds
@@ -68,19 +68,20 @@ def bound(kind: str, x: np.ndarray, steps: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("kind", "steps", "per_sigma"),
-    [("linear", 4, 2.0), ("linear", 16, 2.0), ("linear", 8, 1.0), ("scalar", 8, 1.4), ("multivariate", 8, 2.0)],
+    ("kind", "steps", "per_sigma"), [("linear", 4, 2.0), ("linear", 16, 1.4), ("multivariate", 8, 2.0)]
 )
 def test_the_net_length_is_the_bound(kind: str, steps: int, per_sigma: float) -> None:
-    x = images(200)
+    x = images(300)
     process, model = toy(kind, steps, per_sigma)
-    message = Message.seeded(b"seed", 20_000)
-    before, codec, start = message.copy(), process.codec(model, len(x)), message.bits
-    codec.push(message, x)
-    net = (message.bits - start) / x.size
-    assert net == pytest.approx(bound(kind, x, steps), rel=0.01)
-    np.testing.assert_array_equal(codec.pop(message), x)
-    assert message == before
+    codec, lengths = process.codec(model, len(x)), []
+    for seed in range(3):
+        message = Message.seeded(bytes([seed]), 20_000)
+        before, start = message.copy(), message.bits
+        codec.push(message, x)
+        lengths.append((message.bits - start) / x.size)
+        np.testing.assert_array_equal(codec.pop(message), x)
+        assert message == before
+    assert np.mean(lengths) == pytest.approx(bound(kind, x, steps), rel=0.01)
 
 
 def test_few_bits_are_borrowed() -> None:
@@ -134,7 +135,7 @@ def test_another_model_costs_more_and_loses_nothing() -> None:
     assert lengths[1] > 1.2 * lengths[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(messages)
 def test_any_message_decodes_or_is_refused(message: Message) -> None:
     process, model = toy("linear", 4, 1.0)
@@ -154,7 +155,7 @@ def test_bins_have_the_size_that_they_should() -> None:
     # Bayes: what z_t has beyond z_s, and what z_s has beyond z_t and x.
     alpha2, sigma2 = torch.sigmoid(-gamma), torch.sigmoid(gamma)
     forward = sigma2[1:] - alpha2[1:] / alpha2[:-1] * sigma2[:-1]
-    torch.testing.assert_close(grid.spread[1:] ** 2, forward, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(grid.spread[1:] ** 2, forward, rtol=1e-9, atol=1e-12)
     backward = sigma2[:-1] * forward / sigma2[1:]
     assert float((backward.sqrt() / grid.width[:-1]).min()) == pytest.approx(2)
 
@@ -186,16 +187,23 @@ def test_too_narrow_bins_are_refused() -> None:
         export_process(Grid.of(gamma, 1e6))
 
 
-def test_another_process_decodes_the_same(tmp_path: Path) -> None:
-    """With other threads, hash seed, time zone, locale, and without vector units."""
-    for verb, env in {
-        "write": {"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"},
-        "read": {
-            **{"PYTHONHASHSEED": "12345", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0"},
-            **{"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "5"},
-            **{"ATEN_CPU_CAPABILITY": "default"},
-        },
-    }.items():
-        done = run_python("-W", "error", TESTS / "bitsback_toy.py", verb, tmp_path / "toy.npz", env=env)
-        assert done.returncode == 0, done.stderr
-        assert not done.stderr
+SETTINGS: dict[str, dict[str, str]] = {
+    "nothing set": {},
+    "hash seed, threads, time zone, locale": {
+        **{"PYTHONHASHSEED": "12345", "TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0"},
+        **{"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "5"},
+    },
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_another_process_decodes_the_same(setting: str, tmp_path: Path) -> None:
+    process, model = toy("multivariate", 8, 1.0)
+    x, seed = images(30), bytes(range(256)) * 8
+    message = Message.holding(seed)
+    process.codec(model, len(x)).push(message, x)
+    held = {"x": x, "seed": np.frombuffer(seed, np.uint8), "data": np.frombuffer(message.to_bytes(), np.uint8)}
+    np.savez(tmp_path / "toy.npz", matrix=model.matrix, scale=model.scale, **held, **process.arrays())
+    done = run_python("-W", "error", TESTS / "bitsback_process.py", tmp_path / "toy.npz", env=SETTINGS[setting])
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr

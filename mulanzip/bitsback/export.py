@@ -101,11 +101,15 @@ def _fixed(values: Tensor, bits: int) -> np.ndarray:
 
 
 def export_process(grid: Grid) -> Process:
-    """All tables of a process."""
+    """All tables of a process.
+
+    Raises:
+        ModelError: if it does not fit in them.
+    """
     a, width = alpha(grid.gamma), grid.width
     # That z_0 is rounded to bins is noise as well.
     noise = PER_UNIT**2 * (sigma(grid.gamma[0]) ** 2 + width[0] ** 2 / 12) / a[0] ** 2
-    return Process(
+    process = Process(
         first=_fixed(a[0] / (2 * PER_UNIT * width[0]), COEFFICIENT_BITS),
         keep=_fixed(a[1:] / a[:-1] * width[:-1] / width[1:], COEFFICIENT_BITS),
         spread=scale_index(grid.spread / width),
@@ -116,6 +120,11 @@ def export_process(grid: Grid) -> Process:
         normal=normal(),
         logistic=logistic(),
     )
+    try:
+        process.validate()
+    except ValueError as error:
+        raise ModelError(f"{error}: use fewer bins per sigma, or fewer steps") from None
+    return process
 
 
 def export_linear(grid: Grid, field: Field) -> LinearModel:

@@ -37,8 +37,8 @@ _PLACE_BITS = 16
 #: The window has at least so many bins, as bits.
 LEAST_PLANES = 2
 MOST_PLANES = 24
-#: Values further than ``2**24`` bins beyond the window cannot be coded.
-_BEYOND_PLANES = 24
+#: Values further than ``2**32`` bins beyond the window cannot be coded.
+_BEYOND_PLANES = 32
 _HALF = 1 << PROBABILITY_BITS - 1
 
 
@@ -80,7 +80,7 @@ class Tables:
         """Of values int64 in the shape of ``mean``, all independent.
 
         Args:
-            mean: int64, with :data:`MEAN_BITS` fractional bits, within ``+-2**44``.
+            mean: int64, with :data:`MEAN_BITS` fractional bits, within ``+-2**48``.
             scale: indices of 0 to ``SCALES - 1``; broadcasts to it.
         """
         return walked(lambda coder, values: self._walk(coder, mean, scale, values))
@@ -128,7 +128,7 @@ class Tables:
 
 
 def _beyond(coder: BitCoder, count: int, values: np.ndarray | None) -> np.ndarray:
-    """Code numbers of 0 to ``2**25 - 2``: how many bits follow the leading one of the number plus one, then those.
+    """Code numbers of 0 to ``2**33 - 2``: how many bits follow the leading one of the number plus one, then those.
 
     Raises:
         ValueError: for larger numbers.

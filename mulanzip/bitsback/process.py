@@ -23,7 +23,8 @@ Model = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 #: Fractional bits of coefficients.
 COEFFICIENT_BITS = 32
-_COEFFICIENT_LIMIT = 1 << COEFFICIENT_BITS + 4
+#: The largest coefficients: with latents within their limit, no product overflows, and no mean is too far away.
+_LIMITS = {"first": 1 << 44, "keep": 1 << 42, "level": 1 << 36}
 #: Rows of the arrays of a process.
 _SHAPES = {"first": "", "keep": "T", "spread": "T + 1", "top": "", "level": "", "sharpness": ""}
 #: Values of a subpixel.
@@ -98,8 +99,7 @@ class Process:
             shape = {"": (n,), "T": (steps, n), "T + 1": (steps + 1, n)}[rows]
             if part.shape != shape or part.dtype != np.int64:
                 raise ValueError(f"{name} of the process has the wrong shape or type")
-            high = _COEFFICIENT_LIMIT if name in ("first", "keep", "level") else SCALES - 1
-            if part.min(initial=0) < 0 or part.max(initial=0) > high:
+            if part.min(initial=0) < 0 or part.max(initial=0) > _LIMITS.get(name, SCALES - 1):
                 raise ValueError(f"{name} of the process is out of range")
         self.normal.validate()
         self.logistic.validate()
