@@ -68,7 +68,7 @@ def bound(kind: str, x: np.ndarray, steps: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("kind", "steps", "per_sigma"), [("linear", 4, 2.0), ("linear", 16, 1.4), ("multivariate", 8, 2.0)]
+    ("kind", "steps", "per_sigma"), [("linear", 4, 2.0), ("linear", 8, 1.4), ("multivariate", 8, 2.0)]
 )
 def test_the_net_length_is_the_bound(kind: str, steps: int, per_sigma: float) -> None:
     x = images(300)
