@@ -1,6 +1,7 @@
 # make         this help
 # make demo    compress three photographs and compare with PNG, WebP and JPEG XL
 # make test    check style and types, run all tests
+# make fuzz    feed broken files to everything that reads files, until Ctrl-C (guided by atheris where it can be installed)
 # make clean   remove what the other targets made
 
 PYTHON ?= python3
@@ -25,7 +26,13 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
-clean:
-	rm -rf .venv build dist *.egg-info demo-output
+fuzz: $(READY)
+	mkdir -p fuzz-output
+	if $(BIN)/python -m pip install --quiet atheris; \
+	then PYTHONPATH=tests $(BIN)/python -m fuzz.guided fuzz-output; \
+	else PYTHONPATH=tests $(BIN)/python -m fuzz --folder fuzz-output --seed $$$$; fi
 
-.PHONY: help demo test clean
+clean:
+	rm -rf .venv build dist *.egg-info demo-output fuzz-output
+
+.PHONY: help demo test fuzz clean

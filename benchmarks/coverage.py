@@ -1,33 +1,102 @@
-"""What becomes of every file of some folders: restored exactly, or refused with a reason; and how small it gets.
+"""What becomes of every file of a folder: restored exactly, or refused, and why.
 
-``python -m benchmarks.coverage FOLDER... [--effort N]`` prints a table: the kind of image; bytes of the file, of its
-pixels as a PNG file, as WebP (8 bits alone) and as JPEG XL of effort 7, and of the ``.mzp`` file; how it was coded;
-what came back.  The last lines sum up each folder.
+    python -m benchmarks.coverage FOLDER [--effort N]
+
+compresses each file in a temporary folder, restores it under its default name, reads both, and prints a line for each:
+kind, bytes of the source, of its pixels (no metadata) as PNG, lossless WebP (8 bits) and JPEG XL (effort 7), of the
+``.mzp`` file, the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
+Then the refused files with the reason, and sums, by folder too.  The exit code is 1 if a file came back differently,
+or an exception that is not ours escaped.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 import tempfile
-from collections import defaultdict
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
-from PIL import Image
 
-from mulanzip import compress_file, container, decompress_file
+from mulanzip.benchmark_codecs import JpegXl, WebP
 from mulanzip.container import Coding, Mode
 from mulanzip.errors import MulanzipError
+from mulanzip.files import compress_file, decompress_file
+from mulanzip.imageio import metadata, tiff_tags
+from mulanzip.imageio.png import encode_samples
 from mulanzip.imageio.reader import read_picture
-from mulanzip.imageio.writer import can_write, default_suffix
+from mulanzip.inspection import info
 from mulanzip.picture import Picture
 
+_NAMES = {
+    metadata.ICC: "icc",
+    metadata.EXIF: "exif",
+    metadata.XMP: "xmp",
+    metadata.PNG_CHUNKS: "png",
+    metadata.RESOLUTION: "dpi",
+    metadata.TRANSPARENCY: "trns",
+}
+_FORMS = ("PNG", "WebP", "JPEG XL")
+#: Resolutions that a format rounds to whole pixels per metre, or to fractions.
+_DPI_TOLERANCE = 0.02
 
-def classic_sizes(picture: Picture) -> tuple[int, int | None, int]:
-    """Bytes as PNG, WebP (None where it has no such images) and JPEG XL; bands one below the other."""
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that was compressed and restored.
+
+    Attributes:
+        kind: of the pixels; size: "width x height".
+        names: of the metadata that were kept; lost: of those that were not.
+        sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 where a format cannot hold the pixels.
+        form: ``model``, or ``stored``.
+        same: pixels and metadata came back; identical: so did the file.
+    """
+
+    kind: str
+    size: str
+    names: str
+    lost: str
+    sizes: tuple[int, int, int, int, int]
+    form: str
+    same: bool
+    identical: bool
+
+
+def look_at(path: Path, effort: int, folder: Path) -> Kept:
+    """Compress a file and restore it.
+
+    Raises:
+        MulanzipError: if it is refused.
+    """
+    source = folder / path.name
+    source.write_bytes(path.read_bytes())
+    picture, _ = read_picture(source)
+    packed = compress_file(source, effort=effort)
+    back = decompress_file(packed.output, folder, overwrite=True, verify=True).output
+    facts = info(packed.output)
+    again = read_picture(back)[0]
+    same_pixels = again.pixels.dtype == picture.pixels.dtype and np.array_equal(again.pixels, picture.pixels)
+    return Kept(
+        str(picture.kind),
+        f"{facts.width}x{facts.height}",
+        " ".join(name for kind, name in _NAMES.items() if kind in picture.metadata),
+        ", ".join(packed.lost),
+        (path.stat().st_size, *_classic_sizes(picture), packed.output_size),
+        "stored" if facts.coding is Coding.STORED else "model",
+        same_pixels and _same_metadata(picture, again),
+        back.read_bytes() == path.read_bytes(),
+    )
+
+
+def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
+    """Bytes as PNG, WebP (0 where it has no such images) and JPEG XL; bands one below the other."""
     pixels = picture.pixels
     if picture.is_signed:
         pixels = (pixels.astype(np.int32) + (1 << 15)).astype(np.uint16)
@@ -36,62 +105,93 @@ def classic_sizes(picture: Picture) -> tuple[int, int | None, int]:
     if picture.mode in (Mode.PALETTE, Mode.BILEVEL):
         pixels = np.asarray(picture.to_array(), dtype=np.uint8) * (255 if picture.mode is Mode.BILEVEL else 1)
     flat = np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
-    webp = None
-    if flat.dtype == np.uint8 and max(flat.shape[:2]) < 1 << 14:
-        buffer = io.BytesIO()
-        image = Image.fromarray(flat)
-        image = image.convert("RGBA" if "A" in image.mode else "RGB")
-        image.save(buffer, "WEBP", lossless=True, exact=True, quality=100, method=6)
-        webp = buffer.tell()
-    png = imagecodecs.png_encode(flat, level=9)
-    return len(png), webp, len(imagecodecs.jpegxl_encode(flat, lossless=True, effort=7, numthreads=1))
+    has_webp = flat.dtype == np.uint8 and max(flat.shape[:2]) < 1 << 14
+    return (
+        len(encode_samples(flat)),
+        len(WebP().encode(flat)) if has_webp else 0,
+        len(JpegXl(7, 1).encode(flat)),
+    )
 
 
-def covered(source: Path, folder: Path, effort: int) -> tuple[str, tuple[int, ...]]:
-    """The rest of a file's line, and its sizes: PNG, WebP or PNG, JPEG XL, mzp."""
-    compressed = folder / "a.mzp"
-    picture, _ = read_picture(source)
-    result = compress_file(source, compressed, effort=effort, overwrite=True)
-    file = container.unpack(compressed.read_bytes())
-    suffix = source.suffix if can_write(source.suffix, picture.kind) else default_suffix(picture.kind)
-    output = folder / f"back{suffix}"
-    done = decompress_file(compressed, output, overwrite=True)
-    same = read_picture(output)[0]
-    exact = same.pixels.dtype == picture.pixels.dtype and np.array_equal(same.pixels, picture.pixels)
-    identical = output.read_bytes() == source.read_bytes()
-    png, webp, jxl = classic_sizes(picture)
-    coding = "model" if file.header.coding is Coding.MODEL else "stored"
-    lost = "; ".join([*result.lost, *done.lost])
-    state = "same file" if identical else "same pixels" if exact else "DIFFERENT"
-    sizes = f"{source.stat().st_size:>9}{png:>9}{webp or '-':>9}{jxl:>9}{result.output_size:>9}"
-    line = f"{picture.kind!s:<20}{sizes}  {coding:<7}{state}{' without ' + lost if lost else ''}"
-    return line, (png, webp or png, jxl, result.output_size)
+def _same_metadata(picture: Picture, restored: Picture) -> bool:
+    """Whether metadata came back."""
+    before, after = dict(picture.metadata), dict(restored.metadata)
+    dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
+    tags = [_tags(m.pop(metadata.EXIF, b"")) for m in (before, after)]
+    same_dpi = len(dpi) != 1 and bool((np.ptp(dpi or [(0, 0)], axis=0) < _DPI_TOLERANCE).all())
+    return before == after and tags[0] == tags[1] and same_dpi
+
+
+def _tags(exif: bytes) -> bytes | tiff_tags.Directory:
+    """EXIF without its byte order, which is that of the file around it; the bytes where they are no directory."""
+    try:
+        return tiff_tags.in_order(tiff_tags.read(io.BytesIO(exif)), "<")
+    except ValueError:
+        return exif
+
+
+def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
+    """Look at all files below a folder; the exit code."""
+    kept: dict[Path, Kept] = {}
+    refused: dict[Path, str] = {}
+    escaped: dict[Path, str] = {}
+    names = sorted(path.relative_to(top) for path in top.rglob("*") if path.is_file())
+    width = max((len(str(name)) for name in names), default=0)
+    columns = " ".join(f"{name:>8}" for name in ("source", *_FORMS, "mzp"))
+    say(f"{'file':{width}} {'pixels':16} {'size':>11} {columns} {'form':6} {'back':9} metadata")
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                kept[name] = look_at(top / name, effort, Path(folder))
+                say(f"{name!s:{width}} {_row(kept[name])}")
+            except MulanzipError as error:
+                refused[name] = str(error)
+            except Exception:
+                escaped[name] = traceback.format_exc()
+    say("")
+    for path, reason in (*refused.items(), *escaped.items()):
+        say(f"{path}: {reason}")
+    say("")
+    _sum_up(kept, refused, escaped, say)
+    return int(bool(escaped) or not all(row.same or row.identical for row in kept.values()))
+
+
+def _row(row: Kept) -> str:
+    numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
+    back = "file" if row.identical else "exactly" if row.same else "CHANGED"
+    line = f"{row.kind:16} {row.size:>11} {numbers} {row.form:6} {back:9} {row.names}"
+    return f"{line} (lost: {row.lost})" if row.lost else line.rstrip()
+
+
+def _sum_up(
+    kept: dict[Path, Kept], refused: dict[Path, str], escaped: dict[Path, str], say: Callable[[str], None]
+) -> None:
+    rows = kept.values()
+    say(f"{len(kept) + len(refused) + len(escaped)} files: {len(kept)} compressed, {len(refused)} refused")
+    say(f"{sum(row.same or row.identical for row in rows)} of {len(kept)} came back exactly, pixels and metadata")
+    png = [row for path, row in kept.items() if path.suffix == ".png"]
+    say(f"{sum(row.identical for row in png)} of {len(png)} PNG files came back byte for byte")
+    say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
+    say(f"{sum(bool(row.lost) for row in rows)} lost metadata, which was said")
+    say(f"{len(escaped)} tracebacks")
+    folders = sorted({path.parent for path in kept})
+    for folder in folders:
+        rows_here = [row.sizes for path, row in kept.items() if path.parent == folder]
+        source, png_size, _, jxl, mzp = (sum(sizes[i] for sizes in rows_here) for i in range(5))
+        say(
+            f"{folder}: {len(rows_here)} files, source {source:,}, PNG {png_size:,}, JPEG XL {jxl:,}, mzp {mzp:,} bytes"
+        )
+    say("refused because:")
+    for reason, count in Counter(re.sub(r"\d+x\d+|\d+", "N", text) for text in refused.values()).most_common():
+        say(f"{count:4} {reason}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--effort", type=int, default=5)
-    options = parser.parse_args()
-    totals: dict[Path, list[tuple[int, ...]]] = defaultdict(list)
-    print(f"{'file':<44}{'kind':<20}{'source':>9}{'png':>9}{'webp':>9}{'jxl e7':>9}{'mzp':>9}  coded  restored")
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for source in sorted(path for start in options.folders for path in start.rglob("*") if path.is_file()):
-            name = f"{source.parent.name}/{source.name}"[-43:]
-            try:
-                line, sizes = covered(source, Path(folder), options.effort)
-            except MulanzipError as error:
-                print(f"{name:<44}refused: {error}", flush=True)
-                continue
-            failed += "DIFFERENT" in line
-            totals[source.parent].append(sizes)
-            print(f"{name:<44}{line}", flush=True)
-    for parent, rows in totals.items():
-        png, _, jxl, mzp = map(sum, zip(*rows, strict=True))
-        shares = f"{100 * mzp / png:.1f} % of PNG, {100 * mzp / jxl:.1f} % of JPEG XL"
-        print(f"{parent.name}: {len(rows)} files, png {png}, jxl {jxl}, mzp {mzp}: {shares}")
-    sys.exit(1 if failed else 0)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.coverage")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--effort", type=int, default=1)
+    given = parser.parse_args()
+    sys.exit(report(given.folder, given.effort, lambda line: print(line, flush=True)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,9 +104,14 @@ def convert(
     jobs: int | None,
     quiet: bool,
     as_json: bool,
+    dask: str | None = None,
     **given: Any,
 ) -> None:
-    """Turn files into others; arguments as for :class:`mulanzip.batch.Task` and :func:`mulanzip.batch.plan`."""
+    """Turn files into others; arguments as for :class:`mulanzip.batch.Task` and :func:`mulanzip.batch.plan`.
+
+    Args:
+        dask: address of the scheduler of a cluster that does it.
+    """
     from mulanzip.batch import Task, plan
     from mulanzip.files import STREAM
 
@@ -114,18 +119,27 @@ def convert(
     reporter = Reporter(quiet, as_json, to_stdout)
     found = select(reporter, wanted, files, recursive, files_from, null)
     _check_outputs(found, output, output_dir, remove, as_json)
+    if dask is not None and (remove or to_stdout):
+        raise click.UsageError("a cluster works on files, and deletes none: no '-', and no --rm, with --dask")
     task = Task(work, task_options(make_folder=output_dir is not None, **given), remove, allow_loss)
-    run(reporter, task, plan(found, name, output=output, output_dir=output_dir), jobs, done)
+    run(reporter, task, plan(found, name, output=output, output_dir=output_dir), jobs, done, dask)
 
 
-def run(reporter: Reporter, task: Task, jobs: list[Job], count: int | None, done: Callable[[Outcome], str]) -> None:
+def run(
+    reporter: Reporter,
+    task: Task,
+    jobs: list[Job],
+    count: int | None,
+    done: Callable[[Outcome], str],
+    dask: str | None = None,
+) -> None:
     """Do all jobs, say what became of them, and leave with the right exit code."""
     from mulanzip import batch
 
     count = min(len(jobs), count or batch.workers_for(len(jobs), task.options["threads"]))
-    if count > 1:
+    if count > 1 or dask is not None:
         with (
-            closing(batch.run(task, jobs, count)) as outcomes,
+            closing(_outcomes(task, jobs, count, dask)) as outcomes,
             reporter.progress(f"{len(jobs)} files", len(jobs)) as progress,
         ):
             for number, outcome in enumerate(outcomes, 1):
@@ -138,3 +152,13 @@ def run(reporter: Reporter, task: Task, jobs: list[Job], count: int | None, done
                 outcome = batch.attempt(task, job, progress, (sys.stdin.buffer, sys.stdout.buffer))
             reporter.outcome(outcome, done, task.allow_loss)
     reporter.finish()
+
+
+def _outcomes(task: Task, jobs: list[Job], count: int, dask: str | None) -> Generator[Outcome, None, None]:
+    if dask is None:
+        from mulanzip import batch
+
+        return batch.run(task, jobs, count)
+    from mulanzip import cluster
+
+    return cluster.run(task, jobs, dask)

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     help="With --schedule adaptive: bits that four pixels may take more for each run of the network they save.",
 )
 @click.option("--verify/--no-verify", default=True, help="Decode and compare before writing (default).")
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Let the Dask cluster of this scheduler do it; files may be URLs that fsspec knows. Skips what is done.",
+)
 @options.strip
 @options.converting
 @options.verbose
@@ -55,7 +60,7 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
     result goes to standard output.
     """
     from mulanzip.batch import compressed_name, is_image
-    from mulanzip.files import STREAM, compress_file
+    from mulanzip.files import compress_file
     from mulanzip.inspection import info
 
     if remove and not verify:
@@ -65,7 +70,7 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
         share = 100 * outcome.output_size / max(1, outcome.source_size)
         line = f"{outcome.source} -> {outcome.output}  {size(outcome.source_size)} -> {size(outcome.output_size)} bytes"
         line += f" ({share:.1f} %)"
-        if verbose and outcome.output not in (None, STREAM):
+        if verbose and outcome.output is not None and outcome.output.is_file():
             facts = info(outcome.output)
             line += f", {facts.bpsp:.3f} bpsp, {facts.coding.name.lower()}, {facts.segments} segments"
             if facts.restores_file:

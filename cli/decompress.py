@@ -36,7 +36,8 @@ def decompress(
     output.
 
     With --salvage, segments of the file whose hash is wrong are left out, the rest is exact; which parts of the
-    image are affected is told, and the exit code is 4 even though something was written.
+    image are affected is told, and the exit code is 4 even though something was written.  Files that are not damaged
+    are left alone.
     """
     if remove and (scale or salvage):
         raise click.UsageError("--rm would delete the original: leave it out with --scale and --salvage")

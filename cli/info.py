@@ -26,10 +26,13 @@ def info(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Describe .mzp files without decoding them; -v decodes, and shows where the bits are."""
+    """Describe .mzp files without decoding them; -v decodes, and shows where the bits are.
+
+    Of archives, -v lists the images.
+    """
     from mulanzip import container
     from mulanzip.batch import is_compressed
-    from mulanzip.container import Mode
+    from mulanzip.container import ARCHIVE_SIGNATURE, Mode
     from mulanzip.errors import MulanzipError
     from mulanzip.files import STREAM
     from mulanzip.inspection import describe
@@ -39,6 +42,9 @@ def info(
     for source in (file.path for file in found):
         try:
             data = sys.stdin.buffer.read() if source == STREAM else source.read_bytes()
+            if data.startswith(ARCHIVE_SIGNATURE):
+                _show_archive(reporter, source, data, verbose)
+                continue
             facts = describe(container.unpack(data), len(data))
             name = facts.mode.name.lower().replace("_", "+")
             kind = f"{facts.channels} bands" if facts.mode is Mode.BANDS else name
@@ -74,3 +80,22 @@ def info(
         coding = facts.coding.name.lower()
         reporter.record({"source": str(source), **asdict(facts), "mode": kind, "coding": coding, "bpsp": facts.bpsp})
     reporter.finish()
+
+
+def _show_archive(reporter: Reporter, source: Path, data: bytes, verbose: bool) -> None:
+    """The same for an archive."""
+    from mulanzip.inspection import describe_archive
+
+    facts, directory = describe_archive(data)
+    lines = [str(source), f"  archive   {facts.images} images, {facts.grouped} of them in {facts.groups} groups"]
+    lines.append(f"  size      {size(facts.size)} bytes")
+    lines.append(f"  model     {facts.model or 'not here'} ({facts.model_id}), schedule {facts.schedule}")
+    lines += [f"  {kind:<21} {count:>8} images" for kind, count in facts.kinds.items()]
+    lines += [f"  {part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
+    if verbose:
+        lines += [f"  {member.name}" for member in directory.members]
+    reporter.count("done")
+    for line in lines:
+        reporter.say(line)
+    names = {"names": [member.name for member in directory.members]} if verbose else {}
+    reporter.record({"source": str(source), **asdict(facts), **names})

@@ -14,9 +14,11 @@ from mulanzip.cli.decompress import decompress
 from mulanzip.cli.info import info
 from mulanzip.cli.inspect import inspect
 from mulanzip.cli.models import models
+from mulanzip.cli.pack import pack
 from mulanzip.cli.sample import sample
 from mulanzip.cli.test import test
 from mulanzip.cli.train import train
+from mulanzip.cli.unpack import unpack
 from mulanzip.errors import MulanzipError
 
 INTERRUPTED = 130
@@ -36,7 +38,7 @@ def main() -> None:
     """
 
 
-for command in (compress, decompress, info, inspect, test, models, bench, train, sample):
+for command in (compress, decompress, pack, unpack, info, inspect, test, models, bench, train, sample):
     main.add_command(command)
 
 

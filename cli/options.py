@@ -59,8 +59,8 @@ sources = _all(
     ),
     click.option("-0", "--null", is_flag=True, help="Names in LIST end with NUL, as 'find -print0' writes them."),
 )
-#: How they are worked on.
-_machine = _all(
+#: How an image is worked on.
+one_machine = _all(
     click.option(
         "--device",
         type=click.Choice(["auto", "cpu", "cuda", "reference"]),
@@ -69,18 +69,19 @@ _machine = _all(
         help="Where the network runs; 'reference' is slow and plain. No effect on the bytes.",
     ),
     click.option(
-        "-j",
-        "--jobs",
-        type=click.IntRange(min=1),
-        help="Files at the same time, as far as memory goes.  [default: one per thread]",
-    ),
-    click.option(
         "-T", "--threads", type=click.IntRange(min=1), help="Threads at most (all cores). No effect on the bytes."
     ),
     click.option("--max-pixels", type=click.IntRange(min=1), metavar="N", help="Refuse larger images (exit code 6)."),
     click.option("--max-memory", callback=_bytes, metavar="SIZE", help="Refuse images that need more: 800M, 2G."),
 )
-checking = _all(_machine, as_json, quiet)
+#: How several are.
+_jobs = click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Files at the same time, as far as memory goes.  [default: one per thread]",
+)
+checking = _all(one_machine, _jobs, as_json, quiet)
 #: Where results go, and what may happen to files.
 converting = _all(
     click.option(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mulanzip.batch import Outcome
 
 NOTHING_TO_DO = 3
-_STATUSES = ("done", "salvaged", "planned", "skipped", "failed")
+_STATUSES = ("done", "salvaged", "sound", "planned", "skipped", "failed")
 
 
 class Reporter:
@@ -84,7 +84,7 @@ class Reporter:
             self.say(f"{source}: done already: {outcome.output}")
         elif outcome.status == "planned":
             self.say(f"{source} -> {outcome.output}  (not done: dry run)")
-        elif outcome.status != "failed":
+        elif outcome.status not in ("sound", "failed"):
             self.say(done(outcome))
         if outcome.error is not None:
             self.failed(source, outcome.error, outcome.exit_code)
@@ -114,10 +114,24 @@ class Reporter:
         if total > 1 and not self.quiet:
             counts = ", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])
             self._echo(f"{total} files: {counts}")
-        if not self.exit_code and total == self._counts["skipped"]:
+        if not self.exit_code and total == self._counts["skipped"] + self._counts["sound"]:
             if not self.quiet:
                 self._echo("nothing to do" if total else "nothing to do: no files found")
             self.exit_code = NOTHING_TO_DO
+        self.leave()
+
+    @contextmanager
+    def stopping(self, source: Path) -> Iterator[None]:
+        """What fails as a whole, with everything in the block, is an error with ``source``."""
+        from mulanzip.errors import MulanzipError
+
+        try:
+            yield
+        except (MulanzipError, OSError, MemoryError) as error:
+            self.fail(source, error)
+
+    def leave(self) -> None:
+        """Leave with the right exit code."""
         if self.exit_code:
             sys.exit(self.exit_code)
 

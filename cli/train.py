@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +46,23 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 32),
     help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]",
 )
+@click.option(
+    "--gray",
+    type=click.FloatRange(0, 1),
+    help="Share of patches that are gray, half of them like scans; 0.5 or more for a model of medical images.  "
+    "[default: 0.03; erasure only]",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
-    data: tuple[Path, ...], output: Path, validation: Path, process: str, start: Path | None, quiet: bool, **given: Any
+    data: tuple[Path, ...],
+    output: Path,
+    validation: Path,
+    process: str,
+    start: Path | None,
+    gray: float | None,
+    quiet: bool,
+    **given: Any,
 ) -> None:
     """Train a model on all images of DATA (files or folders).
 
@@ -56,9 +70,9 @@ def train(
     every interruption, OUTPUT/model.safetensors holds the model so far, which -m accepts.
     """
     if process == "erasure":
-        _train_erasure(data, output, validation, start, quiet, **given)
-    elif start is not None:
-        raise click.UsageError("--start goes with --process erasure only")
+        _train_erasure(data, output, validation, start, gray, quiet, **given)
+    elif start is not None or gray is not None:
+        raise click.UsageError("--start and --gray go with --process erasure only")
     else:
         _train_gaussian(data, output, validation, quiet, **given)
 
@@ -68,6 +82,7 @@ def _train_erasure(
     output: Path,
     validation: Path,
     start: Path | None,
+    gray: float | None,
     quiet: bool,
     hours: float,
     channels: int,
@@ -85,7 +100,10 @@ def _train_erasure(
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
     config = Config(channels=channels, blocks=5 if blocks is None else blocks)
-    run = ErasureRun(output, load_images(data), crops, config, ErasureRecipe(hours=hours, seed=seed), start)
+    recipe = ErasureRecipe(hours=hours, seed=seed)
+    if gray is not None:
+        recipe = replace(recipe, gray_share=gray)
+    run = ErasureRun(output, load_images(data), crops, config, recipe, start)
     _go(run, quiet)
     # Only a run that is over is worth a learned prior.
     with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=quiet or None) as bar:

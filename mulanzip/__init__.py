@@ -6,6 +6,8 @@
 >>> mulanzip.compress_file("photo.png")        # -> photo.png.mzp
 >>> mulanzip.decompress_file("photo.png.mzp", "copy.png")
 >>> mulanzip.info("photo.png.mzp")
+>>> mulanzip.pack(["photos/"], "photos.mzp")   # many images in one file
+>>> mulanzip.Archive("photos.mzp")["a.png"]
 """
 
 from __future__ import annotations
@@ -16,10 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mulanzip import timings
     from mulanzip.api import context_of, decode, encode
+    from mulanzip.archive import Archive
+    from mulanzip.archive_files import pack, unpack
+    from mulanzip.archive_writer import pack_arrays
     from mulanzip.bits_ledger import Ledger, ledger
     from mulanzip.clients.pillow import register_pillow
     from mulanzip.density import code_length
     from mulanzip.errors import (
+        ArchiveError,
         CorruptFileError,
         LimitError,
         ModelError,
@@ -41,8 +47,12 @@ __version__ = "0.1.0"
 # Where public names live.  They are imported on first use, so that the command line starts fast.
 _HOMES = {
     "mulanzip.api": ("context_of", "decode", "encode"),
+    "mulanzip.archive": ("Archive",),
+    "mulanzip.archive_files": ("pack", "unpack"),
+    "mulanzip.archive_writer": ("pack_arrays",),
     "mulanzip.density": ("code_length",),
     "mulanzip.errors": (
+        "ArchiveError",
         "CorruptFileError",
         "LimitError",
         "ModelError",
@@ -64,6 +74,8 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Archive",
+    "ArchiveError",
     "CorruptFileError",
     "FileInfo",
     "FileResult",
@@ -87,10 +99,13 @@ __all__ = [
     "encode",
     "info",
     "ledger",
+    "pack",
+    "pack_arrays",
     "register_pillow",
     "salvage_file",
     "schedule_map",
     "timings",
+    "unpack",
 ]
 
 

@@ -230,7 +230,7 @@ def decode_picture(
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
-        limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
+        limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     else:
         from mulanzip.group_codec import decode_groups

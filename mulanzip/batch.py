@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mulanzip import container, cores, files, memory, workers
-from mulanzip.container import HEADER_SIZE, SIGNATURE, Header
+from mulanzip.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError
 from mulanzip.files import STREAM, SUFFIX, FileResult
 from mulanzip.imageio import reader
@@ -40,12 +40,12 @@ def is_image(path: Path) -> bool:
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file is a ``.mzp`` file, by its suffix or its first bytes."""
+    """Whether a file is a ``.mzp`` file or an archive, by its suffix or its first bytes."""
     if path.suffix.lower() == SUFFIX:
         return True
     try:
         with open(path, "rb") as file:
-            return file.read(len(SIGNATURE)) == SIGNATURE
+            return file.read(len(SIGNATURE)) in (SIGNATURE, ARCHIVE_SIGNATURE)
     except OSError:
         return False
 
@@ -233,7 +233,7 @@ def attempt(
             )
     outcome = Outcome(
         job.source,
-        job.output,
+        job.output if result.status != "sound" else None,
         result.status,
         time.perf_counter() - start,
         result.source_size,

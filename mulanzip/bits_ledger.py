@@ -83,7 +83,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
             continue
         coder = runtime.at(group.code.grain)
         indices = np.zeros((header.height, header.width, group.colours), dtype=coder.grain.dtype)
-        mark = f" of {number}" if len(groups) > 1 else ""
+        mark = f"{number}: " if len(groups) > 1 else ""
         for index, (segment, payload) in enumerate(
             zip(segments(header.height, header.width), file.of_kind(SEGMENT)[group.segments], strict=True)
         ):
@@ -92,10 +92,10 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
             walk_segment(segment, indices, coder, plans[number], counter, decoding=True)
             decoder.finish()
             if samples_hash(segment, indices) != payload[:HASH_BYTES]:
-                raise CorruptFileError(f"segment {index}{mark} does not decode to the right samples")
+                raise CorruptFileError(f"segment {mark}{index} does not decode to the right samples")
             coded = 8.0 * (len(payload) - HASH_BYTES)
             name = "coarse levels" if segment.is_base else f"tile {index}"
-            entries.append(Entry(name + mark, counter.bits, coded, coded))
+            entries.append(Entry(mark + name, counter.bits, coded, coded))
         group.restore(indices, pixels)
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")

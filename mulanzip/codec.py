@@ -42,15 +42,15 @@ def walk_segment(
 
     Args:
         pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
-            when decoding.
+            when decoding.  Or images side by side, ``(B, H, W, C)``.
         skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
     """
-    if segment.is_base:
-        coarsest = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
+    if segment.base:
+        coarsest = level_view(pixels, segment.base)
         values = code_flat(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.grain)
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[2], runtime.grain)
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.grain)
     for number, tile in enumerate(segment.tiles, segment.first):
         walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
 
@@ -83,9 +83,10 @@ def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
     if segment.tiles:
         tile = segment.tiles[-1]
         level = level_view(pixels, tile.grid)
-        samples = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
+        samples = level[..., 2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right, :]
     else:
-        samples = level_view(pixels, level_grids(*pixels.shape[:2])[-1])
+        assert segment.base is not None
+        samples = level_view(pixels, segment.base)
     samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
     return hashlib.blake2b(samples.data, digest_size=HASH_BYTES).digest()
 

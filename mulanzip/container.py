@@ -16,11 +16,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from mulanzip.errors import CorruptFileError, LimitError, UnsupportedVersionError
+from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, UnsupportedVersionError
 from mulanzip.lattice import TILE_CELLS, level_grids, segments
 from mulanzip.noise import MIXED, SCHEDULE_NAMES
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
+#: Of archives (:mod:`mulanzip.archive_format`).
+ARCHIVE_SIGNATURE = b"\x8aMLA\r\n\x1a\n"
 VERSION = 0
 #: Sides and pixels of an image at most.
 MAX_SIDE = 1 << 24
@@ -173,7 +175,10 @@ class Header:
 
         Raises:
             CorruptFileError, UnsupportedVersionError, LimitError
+            ArchiveError: if it is that of an archive.
         """
+        if data.startswith(ARCHIVE_SIGNATURE):
+            raise ArchiveError("this is an archive of images: mulanzip unpack restores them")
         if not data.startswith(SIGNATURE[: len(data)] or SIGNATURE):
             raise CorruptFileError("not a mulanzip file (its signature is missing)")
         if len(data) < HEADER_SIZE:

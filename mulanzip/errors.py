@@ -27,6 +27,10 @@ class UnsupportedVersionError(CorruptFileError):
     """A ``.mzp`` file of a newer format version, or with features this version does not know."""
 
 
+class ArchiveError(MulanzipError):
+    """A file is an archive where a single image is wanted."""
+
+
 class ModelError(MulanzipError):
     """A model is missing, damaged, or not the one that a file was made with."""
 

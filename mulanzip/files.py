@@ -9,12 +9,12 @@ import stat
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 
 from mulanzip import api, container, output_file, preview, registry
-from mulanzip.container import HEADER_SIZE, Header, Mode
+from mulanzip.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.imageio import metadata, png_original
@@ -37,8 +37,8 @@ class FileResult:
         source, output: paths, :data:`STREAM` for open files; sizes in bytes, 0 for what was not written.
         notes: what the user should know, a sentence each.
         lost: names of metadata that could not be kept.
-        status: ``done``; ``salvaged``: what can be trusted of a damaged file; ``skipped``: the output was there,
-            and whole; or ``planned`` in a dry run.
+        status: ``done``; ``salvaged``: what can be trusted of a damaged file; ``sound``: there was nothing to
+            salvage; ``skipped``: the output was there, and whole; or ``planned`` in a dry run.
     """
 
     source: Path
@@ -289,7 +289,7 @@ def check_file(
     limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
 ) -> int:
-    """Decode a ``.mzp`` file fully, compare all hashes, write nothing.
+    """Decode a ``.mzp`` file or an archive fully, compare all hashes, write nothing.
 
     Returns:
         its size in bytes.
@@ -299,10 +299,16 @@ def check_file(
     """
     source = _source(source, limits)
     size = _file_size(source)
+    options: dict[str, Any] = {"model": model, "device": device, "threads": threads, "limits": limits}
     with _rewound(source) as file:
-        header = Header.unpack(file.read(HEADER_SIZE))
-    data = _content(source, header, limits)
-    api.decode_picture(data, model=model, device=device, threads=threads, limits=limits, progress=progress)
+        head = file.read(HEADER_SIZE)
+        if head.startswith(ARCHIVE_SIGNATURE):
+            from mulanzip.archive import Archive
+
+            Archive(file, **options).check(progress)
+            return size
+    data = _content(source, Header.unpack(head), limits)
+    api.decode_picture(data, progress=progress, **options)
     return size
 
 

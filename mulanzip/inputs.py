@@ -60,7 +60,7 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
 
     Args:
         cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``grain``, phases A, H, V, D; C = 3 colours.
-        known: bool ``(B, 4, h, w)``; values that are not known have no influence.
+        known: bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all; values that are not known have no influence.
 
     Returns:
         uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
@@ -85,7 +85,7 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
             above.view(b, 12, h, w).to(torch.uint8),
             below.view(b, 12, h, w).to(torch.uint8),
             brightness.to(torch.uint8),
-            (mask * UNIT).to(torch.uint8),
+            (mask * UNIT).to(torch.uint8).expand(b, -1, -1, -1),
         ),
         1,
     )

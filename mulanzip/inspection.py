@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mulanzip import container, registry
+from mulanzip import archive_format, container, registry
+from mulanzip.archive_format import FILE, GROUP, METADATA, Directory, read_front
 from mulanzip.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container, Mode
 from mulanzip.errors import ModelError
 from mulanzip.groups import groups_of, varying
@@ -86,10 +89,7 @@ def describe(file: Container, size: int) -> FileInfo:
     schedules: dict[str, float] = {}
     if header.coding is Coding.MODEL:
         schedules = _schedules(file)
-        try:
-            model = registry.by_id(header.model_id).name
-        except ModelError:
-            model = None
+        model = _model_name(header.model_id)
     return FileInfo(
         mode=header.mode,
         width=header.width,
@@ -118,3 +118,62 @@ def _schedules(file: Container) -> dict[str, float]:
     cells = np.bincount(plan.numbers, groups * tile_cells(file.header.height, file.header.width), len(SCHEDULES))
     shares = dict(zip(SCHEDULE_NAMES, (cells / cells.sum()).tolist(), strict=True))
     return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share}
+
+
+@dataclass(frozen=True)
+class ArchiveInfo:
+    """Facts about an archive.
+
+    Attributes:
+        images: how many there are; grouped: of them, in groups; groups: how many there are.
+        size: bytes of the whole archive.
+        model: name of the shipped model that it needs, or None if it is not here.
+        schedule: of all groups.
+        kinds: number of images by mode and size, largest first; others: those that are ``.mzp`` files.
+        parts: bytes by part.
+    """
+
+    images: int
+    grouped: int
+    groups: int
+    size: int
+    model: str | None
+    model_id: str
+    schedule: str
+    kinds: dict[str, int]
+    parts: dict[str, int]
+
+
+def describe_archive(data: bytes) -> tuple[ArchiveInfo, Directory]:
+    """Describe an archive: checks its header and directory, decodes nothing.
+
+    Raises:
+        CorruptFileError, LimitError
+    """
+    header, directory = read_front(io.BytesIO(data))
+    kinds = Counter("others" if m.shape is None else str(m.shape) for m in directory.members)
+    names = {GROUP: "groups", FILE: "single files", METADATA: "metadata"}
+    parts = {name: sum(p.length for p in directory.parts if p.kind == kind) for kind, name in names.items()}
+    marks = archive_format.HEADER_SIZE + CHUNK_OVERHEAD * (2 + len(directory.parts)) + archive_format.END_PAYLOAD
+    parts["directory"] = len(data) - marks - sum(parts.values())
+    parts["header"] = marks
+    groups = [part for part in directory.parts if part.kind == GROUP]
+    info = ArchiveInfo(
+        images=len(directory.members),
+        grouped=sum(part.count for part in groups),
+        groups=len(groups),
+        size=len(data),
+        model=_model_name(header.model_id),
+        model_id=header.model_id.hex(),
+        schedule=SCHEDULE_NAMES[header.schedule],
+        kinds=dict(kinds.most_common()),
+        parts={name: count for name, count in parts.items() if count},
+    )
+    return info, directory
+
+
+def _model_name(model_id: bytes) -> str | None:
+    try:
+        return registry.by_id(model_id).name
+    except ModelError:
+        return None

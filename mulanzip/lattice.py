@@ -89,16 +89,21 @@ class Segment:
     single tile.  Each other segment is one tile, and needs nothing but the coarser levels.
 
     Attributes:
+        base: the coarsest level, in the base segment.
         first: number of tiles in the segments before.
     """
 
     tiles: tuple[Tile, ...]
-    is_base: bool
+    base: Grid | None = None
     first: int = 0
 
+    @property
+    def is_base(self) -> bool:
+        return self.base is not None
 
-def level_grids(height: int, width: int) -> list[Grid]:
-    """All levels, finest first; the last one has at most :data:`COARSEST_PIXELS` pixels.
+
+def level_grids(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> list[Grid]:
+    """All levels, finest first; the last one has at most ``coarsest`` pixels.
 
     Raises:
         ValueError: if a side is smaller than 1.
@@ -106,7 +111,7 @@ def level_grids(height: int, width: int) -> list[Grid]:
     if height < 1 or width < 1:
         raise ValueError(f"image sides must be at least 1, not {width}x{height}")
     grids = [Grid(0, height, width)]
-    while grids[-1].height * grids[-1].width > COARSEST_PIXELS:
+    while grids[-1].height * grids[-1].width > coarsest:
         last = grids[-1]
         grids.append(Grid(last.level + 1, last.cell_height, last.cell_width))
     return grids
@@ -124,35 +129,36 @@ def tiles(grid: Grid) -> list[Tile]:
     return [Tile(grid, top, bottom, left, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
 
 
-def segments(height: int, width: int) -> list[Segment]:
-    """All segments of an image in coding order; they depend on its size alone."""
+def segments(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> list[Segment]:
+    """All segments of an image in coding order; they depend on its size and that of the coarsest level alone."""
     base: list[Tile] = []
     others: list[Segment] = []
-    for grid in reversed(level_grids(height, width)[:-1]):
+    *grids, last = level_grids(height, width, coarsest)
+    for grid in reversed(grids):
         level_tiles = tiles(grid)
         if len(level_tiles) == 1:
             base += level_tiles
         else:
             first = len(base) + len(others)
-            others += [Segment((tile,), is_base=False, first=first + i) for i, tile in enumerate(level_tiles)]
-    return [Segment(tuple(base), is_base=True), *others]
+            others += [Segment((tile,), first=first + i) for i, tile in enumerate(level_tiles)]
+    return [Segment(tuple(base), last), *others]
 
 
 def to_cells(pixels: np.ndarray) -> np.ndarray:
-    """Pixels ``(h, w, C)`` of any rectangle with even origin -> cells ``(ceil(h/2), ceil(w/2), 4, C)``.
+    """Pixels ``(..., h, w, C)`` of any rectangle with even origin -> cells ``(..., ceil(h/2), ceil(w/2), 4, C)``.
 
     Absent phases hold 0.
     """
-    h, w, channels = pixels.shape
-    cells = np.zeros(((h + 1) // 2, (w + 1) // 2, 4, channels), dtype=pixels.dtype)
+    *batch, h, w, channels = pixels.shape
+    cells = np.zeros((*batch, (h + 1) // 2, (w + 1) // 2, 4, channels), dtype=pixels.dtype)
     for phase, (row, column) in enumerate(PHASE_OFFSETS):
-        part = pixels[row::2, column::2]
-        cells[: part.shape[0], : part.shape[1], phase] = part
+        part = pixels[..., row::2, column::2, :]
+        cells[..., : part.shape[-3], : part.shape[-2], phase, :] = part
     return cells
 
 
 def write_cells(cells: np.ndarray, pixels: np.ndarray) -> None:
-    """The inverse of :func:`to_cells`: store the present phases into ``pixels`` ``(h, w, C)``."""
+    """The inverse of :func:`to_cells`: store the present phases into ``pixels`` ``(..., h, w, C)``."""
     for phase, (row, column) in enumerate(PHASE_OFFSETS):
-        part = pixels[row::2, column::2]
-        part[...] = cells[: part.shape[0], : part.shape[1], phase]
+        part = pixels[..., row::2, column::2, :]
+        part[...] = cells[..., : part.shape[-3], : part.shape[-2], phase, :]

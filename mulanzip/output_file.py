@@ -7,10 +7,20 @@ import io
 import os
 import secrets
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from mulanzip.errors import MulanzipError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX, _SUFFIX = ".mulanzip-", ".tmp"
+_swept: set[Path] = set()
 
 
 class OutputExistsError(MulanzipError):
@@ -50,11 +60,19 @@ def check(
         raise PermissionError(errno.EACCES, "cannot write to this folder", str(folder))
 
 
-def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes: list[str], make_folder: bool) -> None:
+def write(
+    data: bytes,
+    output: Path | BinaryIO,
+    source: Path | io.BytesIO,
+    notes: list[str],
+    make_folder: bool,
+    sync: bool = True,
+) -> None:
     """Write a file that gets its name when it is complete, with the source's dates and permissions.
 
     Args:
         notes: gets a sentence where these could not be kept.
+        sync: wait until the file is on the disk, as its source may be deleted next; milliseconds per file.
 
     Raises:
         OSError: with the output's name; nothing is written then.
@@ -63,22 +81,76 @@ def write(data: bytes, output: Path | BinaryIO, source: Path | io.BytesIO, notes
         output.write(data)
         output.flush()
         return
-    target = Path(os.path.realpath(output))  # Links stay links.
-    temporary = target.with_name(f".mulanzip-{secrets.token_hex(8)}.tmp")
-    try:
-        if make_folder:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # The source may be deleted next.
+
+    def like_source(temporary: Path) -> None:
         if isinstance(source, Path):
             try:
                 shutil.copystat(source, temporary)
             except OSError as error:
                 notes.append(f"dates and permissions could not be kept: {error.strerror}")
-        os.replace(temporary, target)
+
+    with replacing(output, like_source, make_folder, sync) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(
+    output: Path, finish: Callable[[Path], None], make_folder: bool = False, sync: bool = True
+) -> Iterator[BinaryIO]:
+    """A file that gets its name when the context ends without an error: then it is complete.
+
+    Args:
+        finish: called with the path that the complete file has before.
+        make_folder: make the output's folder where it is missing.
+        sync: wait until the file is on the disk.
+
+    Raises:
+        OSError: with the output's name; nothing is written then.
+    """
+    target = Path(os.path.realpath(output))  # Links stay links.
+    try:
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target.parent)
+        with _temporary(target.parent) as file:
+            try:
+                yield file
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+                if fcntl is None:
+                    file.close()  # Windows renames no open files.
+                finish(Path(file.name))
+                os.replace(file.name, target)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(output)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> BinaryIO:
+    """A new hidden file, locked while it is open: what can be locked has no owner any more."""
+    while True:
+        file = open(folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}", "xb")  # noqa: SIM115
+        if fcntl is None:
+            return file
+        with suppress(OSError):  # Some network file systems have no locks; nobody sweeps there.
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.path.exists(file.name):
+            return file
+        file.close()  # Swept before it was locked.
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what processes that were killed left in a folder; once per folder and process."""
+    if fcntl is None or folder in _swept:
+        return
+    _swept.add(folder)
+    for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+        with suppress(OSError):  # It is locked, or gone, or none of ours.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)

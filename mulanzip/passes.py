@@ -56,17 +56,20 @@ class PassPredictor(ABC):
         """One step: the pass that predicts ``phases``.
 
         Args:
-            cells: samples of ``grain``, ``(h, w, 4, 3)``; known: bool ``(h, w, 4)``.
+            cells: samples of ``grain``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` of images side by side.
+            known: bool ``(h, w, 4)``, for all of them.
             window: the rows and columns of cells whose predictions are wanted.
             phases: which phases to predict.
             level: lattice level of the cells.
             first: what the step before returned; None in the first step.
 
         Returns:
-            a :class:`Prediction` for each of ``phases``, and features of the first pass for the next step.
+            a :class:`Prediction` for each of ``phases``, of one image after the other, and features of the first
+            pass for the next step.
         """
         level_class = self.config.level_class(level)
-        cell_tensor = torch.from_numpy(cells).permute(2, 3, 0, 1)[None].to(sample_type(self.grain))
+        batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))
+        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.grain))
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
         planes = input_planes(cell_tensor, known_tensor, self.grain)
         if first is None or phases & set(PASSES[0]):
@@ -74,14 +77,15 @@ class PassPredictor(ABC):
         heads = heads_of(phases)
         index = HEADS[next(iter(heads.values()))][0]
         features = self.features(planes, index, level_class, first) if index else first
-        rows = features[0, :, window[0], window[1]].permute(1, 2, 0).reshape(-1, features.shape[1])
+        inside = (..., *window)
+        rows = features[inside].permute(0, 2, 3, 1).reshape(-1, features.shape[1])
         predictions = {}
         for phase, name in heads.items():
-            base = base_prediction(cell_tensor, known_tensor, phase, self.grain)[0, :, window[0], window[1]]
+            base = base_prediction(cell_tensor, known_tensor, phase, self.grain)[inside].transpose(0, 1)
             head = partial(self.head, name=name, level_class=level_class)
             flat = None
             if not self.grain.is_plain:
-                values = flat_values(cell_tensor, known_tensor, phase)[0, :, window[0], window[1]]
+                values = flat_values(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
                 flat = values.reshape(COLOURS, -1).numpy()
             predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, flat)
         return predictions, first

@@ -29,7 +29,7 @@ class ColourHead(Protocol):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the denoiser says of ``n`` cells of one phase, in raster order.
+    """What the denoiser says of ``n`` cells of one phase, in raster order, one image after the other.
 
     Attributes:
         features: ``(n, channels)``, for ``head`` alone.
@@ -44,7 +44,7 @@ class Prediction:
     flat: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
-        """Only the cells where ``mask`` (bool ``(h, w)``) holds."""
+        """Only the cells where ``mask`` (bool, of as many entries as there are cells) holds."""
         if mask.all():
             return self
         indices = np.flatnonzero(mask)

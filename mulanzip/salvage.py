@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -23,11 +24,11 @@ from mulanzip.codec import decode_segment
 from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.exact.runtime import Runtime
-from mulanzip.files import FileResult, restore_file
+from mulanzip.files import STREAM, FileResult, restore_file
 from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.lattice import Segment, Tile, level_grids, segments, to_cells, write_cells
+from mulanzip.lattice import Segment, Tile, segments, to_cells, write_cells
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import Picture
@@ -95,13 +96,13 @@ def salvage_file(
 ) -> FileResult:
     """Write what can be trusted of a damaged file; called ``photo.salvaged.png`` by default.
 
-    The result's notes say what is lost.
+    The result's notes say what is lost.  Its status is ``sound`` if nothing is wrong with the file: nothing is
+    written then.
 
     Args:
         all as for :func:`mulanzip.decompress_file`.
 
     Raises:
-        NotDamagedError: if nothing is wrong with the file.
         CorruptFileError: if nothing can be salvaged.
         MulanzipError, OSError: as for :func:`mulanzip.decompress_file`; nothing is written then.
     """
@@ -111,18 +112,22 @@ def salvage_file(
         found.append(salvage(data, model=model, device=device, threads=threads, limits=limits, progress=progress))
         return found[0].picture
 
-    result = restore_file(
-        source,
-        output,
-        decode,
-        mark=MARK,
-        suffix=suffix,
-        overwrite=overwrite,
-        make_folder=make_folder,
-        dry_run=dry_run,
-        limits=limits,
-        progress=progress,
-    )
+    try:
+        result = restore_file(
+            source,
+            output,
+            decode,
+            mark=MARK,
+            suffix=suffix,
+            overwrite=overwrite,
+            make_folder=make_folder,
+            dry_run=dry_run,
+            limits=limits,
+            progress=progress,
+        )
+    except NotDamagedError as error:
+        path = Path(source) if isinstance(source, str | os.PathLike) else STREAM
+        return FileResult(path, STREAM, 0, notes=[str(error)], status="sound")
     if not found:
         return result
     return replace(result, status="salvaged", notes=[*_describe(found[0]), *result.notes])
@@ -305,7 +310,7 @@ def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[byte
 
 
 def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
-    limits.require(2 * header.height * header.width * header.channels * header.dtype.itemsize)
+    limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
             return stored_form.restore(part.chunk.payload, header.kind, header.width, header.height)
@@ -397,7 +402,7 @@ def _decode_group(
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
     """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.grain``."""
     pixels = np.zeros(shape, dtype=runtime.grain.dtype)
-    trusted = np.zeros(shape[:2], dtype=bool)
+    trusted = np.zeros((*shape[:2], 1), dtype=bool)
     losses = []
     for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
         if _fits(segment, payloads, pixels, trusted, runtime, plans):
@@ -410,7 +415,7 @@ def _decode_group(
             losses.append(_loss(index, len(geometry), tile, shape))
         if progress is not None:
             progress((index + 1) / len(geometry))
-    return pixels, trusted, losses
+    return pixels, trusted[..., 0], losses
 
 
 def _fits(
@@ -446,7 +451,8 @@ def _trust(segment: Segment, trusted: np.ndarray) -> None:
         level = level_view(trusted, tile.grid)
         level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right] = True
     else:
-        level_view(trusted, level_grids(*trusted.shape)[-1])[...] = True
+        assert segment.base is not None
+        level_view(trusted, segment.base)[...] = True
 
 
 def _fill(tile: Tile, pixels: np.ndarray) -> None:

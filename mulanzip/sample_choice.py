@@ -45,17 +45,23 @@ def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
     size = pixels.size / sum(crop.size for crop in crops)
 
     def best(values: np.ndarray, shifts: range) -> tuple[float, SampleCode]:
-        codes = [SampleCode(values, shift) for shift in shifts if shift in SHIFTS]
-        listed = 8 * len(pack(codes[:1], pixels.dtype == np.int16))
-        costs = [size * _bits(code, crops, runtime, plan) + listed for code in codes]
-        return min(zip(costs, codes, strict=True), key=lambda pair: pair[0])
+        """Of these shifts, and of those beyond an end as long as it is the best."""
+        listed = 8 * len(pack([SampleCode(values)], pixels.dtype == np.int16))
+        costs: dict[int, float] = {}
+        tried = [shift for shift in shifts if shift in SHIFTS]
+        while tried:
+            for shift in tried:
+                costs[shift] = size * _bits(SampleCode(values, shift), crops, runtime, plan) + listed
+            least = min(costs, key=lambda shift: costs[shift])
+            tried = [shift for shift in (least - 1, least + 1) if shift in SHIFTS and shift not in costs]
+        return costs[least], SampleCode(values, least)
 
     found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
     if len(used) < _SPARSE * len(every):
         # The same differences are fewer indices.
         closer = found[1].shift - round(math.log2(len(every) / len(used)))
         closer = min(max(closer, SHIFTS[0]), SHIFTS[-1])
-        found = min(found, best(used, range(closer - 1, found[1].shift + 1)), key=lambda pair: pair[0])
+        found = min(found, best(used, range(closer, found[1].shift + 1)), key=lambda pair: pair[0])
     return found[1]
 
 
@@ -91,6 +97,6 @@ def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Pla
         for crop in crops:
             indices = code.to_indices(crop)
             for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
-                segment = Segment(tuple(tiles(grid)), is_base=False)
+                segment = Segment(tuple(tiles(grid)))
                 walk_segment(segment, indices, runtime, plan, counter, decoding=False)
     return counter.bits

@@ -39,9 +39,9 @@ class PhaseCoder(Protocol):
 
 
 def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
-    """The pixels of a level inside those of level 0, sharing memory."""
+    """The pixels of a level inside those of level 0, ``(..., H, W, C)``, sharing memory."""
     stride = 1 << grid.level
-    return pixels[::stride, ::stride]
+    return pixels[..., ::stride, ::stride, :]
 
 
 def walk_tile(
@@ -62,7 +62,8 @@ def walk_tile(
 
     Args:
         tile: which cells.
-        pixels: ``(H, W, C)`` of level 0; C is 3, or 1 for gray.
+        pixels: ``(H, W, C)`` of level 0; C is 3, or 1 for gray.  Or images side by side, ``(B, H, W, C)``, which
+            see nothing of each other: what is coded together is coded for one image after the other.
         decoding: fill ``pixels`` instead of reading them.
         skipped: number of finer levels that ``pixels`` and ``tile`` leave out.
 
@@ -71,16 +72,17 @@ def walk_tile(
     """
     level = level_view(pixels, tile.grid)
     halo = tile.with_halo()
-    region = level[2 * halo.top : 2 * halo.bottom, 2 * halo.left : 2 * halo.right]
-    inside = level[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
+    region = level[..., 2 * halo.top : 2 * halo.bottom, 2 * halo.left : 2 * halo.right, :]
+    inside = level[..., 2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right, :]
     window = (
         slice(tile.top - halo.top, tile.bottom - halo.top),
         slice(tile.left - halo.left, tile.right - halo.left),
     )
-    colours = pixels.shape[2]
-    cells = np.repeat(to_cells(region), 3 // colours, axis=3)
+    colours = pixels.shape[-1]
+    cells = np.repeat(to_cells(region), 3 // colours, axis=-1)
+    own = cells[..., window[0], window[1], :, :]
     truth = None if decoding else to_cells(inside)
-    known = np.zeros(cells.shape[:3], dtype=bool)
+    known = np.zeros(cells.shape[-4:-1], dtype=bool)
     known[..., A] = True
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
     first = None
@@ -90,10 +92,11 @@ def walk_tile(
             predictions, first = predictor.predict(cells, known, window, phases, tile.grid.level + skipped, first)
         for reveal in step:
             mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
-            prediction = predictions[reveal.phase].select(mask)
-            values = coder.code_phase(prediction, None if truth is None else truth[mask, reveal.phase])
-            cells[window][mask, reveal.phase] = values
+            every = np.broadcast_to(mask, own.shape[:-2])
+            prediction = predictions[reveal.phase].select(every)
+            values = coder.code_phase(prediction, None if truth is None else truth[every, reveal.phase])
+            own[every, reveal.phase] = values
             known[window][..., reveal.phase] |= mask
     if decoding:
-        write_cells(cells[window][..., :colours], inside)
+        write_cells(own[..., :colours], inside)
     return len(schedule)

@@ -106,6 +106,17 @@ def main() -> None:
         if not np.array_equal(restored, image):
             raise SystemExit(f"{name} is not restored")
         pixels[name] = digest(restored)
+    stack = photo(48, 44).reshape(4, 12, 44, 3)
+    archive = mulanzip.pack_arrays(stack, effort=1, **coding)
+    files["archive"] = digest(archive)
+    if options.write:
+        (options.write / "archive.mzp").write_bytes(archive)
+    if options.read:
+        archive = (options.read / "archive.mzp").read_bytes()
+    restored = np.stack(list(mulanzip.Archive(archive, **coding).values()))
+    if not np.array_equal(restored, stack):
+        raise SystemExit("the archive is not restored")
+    pixels["archive"] = digest(restored)
     print(json.dumps({**report, "files": files, "pixels": pixels}))
 
 

@@ -136,7 +136,8 @@ class TestOutputs:
         run("compress", "a.png")
         result = run("decompress", "a.png.mzp", "-o", "a.jpg", exit_code=1)
         assert result.stderr == (
-            "a.png.mzp: error: cannot write rgba images without loss as a.jpg; use one of .png, .tif, .tiff, .webp\n"
+            "a.png.mzp: error: cannot write rgba images without loss as a.jpg; "
+            "use one of .png, .tif, .tiff, .webp, .pam, .npy\n"
         )
 
 
@@ -150,7 +151,8 @@ class TestErrors:
         assert result.stdout == ""
         assert result.stderr.splitlines() == [
             "empty.png: error: the file is empty",
-            "text.png: error: not an image that mulanzip reads (PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG)",
+            "text.png: error: not an image that mulanzip reads "
+            "(PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG, PAM, NPY, DICOM)",
             "folder: error: is a folder; name the files in it, or use -r",
             "missing.png: error: No such file or directory",
             "a.png.mzp: error: this is a .mzp file already; mulanzip decompress restores it",
@@ -236,7 +238,7 @@ class TestInfo:
         lines = run("info", "a.png.mzp").stdout.splitlines()
         assert lines[0] == "a.png.mzp"
         assert lines[1].split() == ["image", "12x9", "rgba,", "8", "bits", "per", "sample"]
-        assert lines[3].split() == ["model", "none:", "stored", "as", "WebP", "or", "PNG"]
+        assert lines[3].split() == ["model", "none:", "stored", "as", "JPEG", "XL,", "WebP", "or", "PNG"]
         parts = [int(line.split()[-2].replace(",", "")) for line in lines[5:]]
         assert sum(parts) == Path("a.png.mzp").stat().st_size
 

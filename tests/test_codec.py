@@ -128,10 +128,10 @@ def test_bilevel_arrays_come_back_as_such() -> None:
     "array",
     [
         np.zeros((0, 5), dtype=np.uint8),
-        np.zeros((5, 5, 5), dtype=np.uint8),
+        np.zeros((5, 5, 256), dtype=np.uint8),
         np.zeros((2, 2, 2, 2), dtype=np.uint8),
         np.zeros(5, dtype=np.uint8),
-        np.zeros((5, 5), dtype=np.uint16),
+        np.zeros((5, 5), dtype=np.uint32),
         np.zeros((5, 5), dtype=np.float32),
         np.zeros((5, 5), dtype=np.int8),
         np.zeros((5, 5, 3), dtype=bool),

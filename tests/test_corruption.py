@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import time
 import zlib
@@ -13,11 +14,14 @@ import pytest
 from conftest import photo, run_python, smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
 
 import mulanzip
-from mulanzip import api, memory
+from mulanzip import api, memory, registry
+from mulanzip.architecture import Config
 from mulanzip.container import (
     CHUNK_OVERHEAD,
+    CONTEXT,
     HEADER_SIZE,
     SEGMENT,
     Chunk,
@@ -28,6 +32,8 @@ from mulanzip.container import (
     unpack,
 )
 from mulanzip.errors import CorruptFileError, LimitError, ModelError, MulanzipError
+from mulanzip.exact.model import context_entries
+from mulanzip.files import compress_file
 from mulanzip.lattice import segments
 from mulanzip.picture import Picture
 
@@ -38,7 +44,27 @@ def palette_picture() -> Picture:
     return Picture(Mode.PALETTE, rng.integers(0, 4, (33, 31, 1), dtype=np.uint8), bytes(range(12)), kinds)
 
 
+def with_context() -> bytes:
+    context = np.zeros(context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
+    context[::30] = 2
+    return mulanzip.encode(smooth(9, 10), context=context, stored=False, threads=1)
+
+
+def with_original() -> bytes:
+    """All kinds of metadata, and what it takes to make the PNG file again."""
+    info, source, output = PngImagePlugin.PngInfo(), io.BytesIO(), io.BytesIO()
+    info.add_text("Title", "a title")
+    exif = Image.Exif()
+    exif[315] = "nobody"
+    Image.fromarray(smooth(15, 16)).save(source, "PNG", pnginfo=info, exif=exif, icc_profile=b"icc" * 9, dpi=(72, 72))
+    source.seek(0)
+    compress_file(source, output, effort=1, threads=1)
+    return output.getvalue()
+
+
 MAKERS: dict[str, Callable[[], bytes]] = {
+    "context": with_context,
+    "original": with_original,
     "tiny": lambda: mulanzip.encode(smooth(16, 16), stored=False, threads=1),
     "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="six", threads=1),
     "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
@@ -91,8 +117,11 @@ def test_the_files_are_intact_before() -> None:
     for name in MAKERS:
         data = file(name)
         assert repaired(data, data) == data
-        expected = Coding.MODEL if name in ("tiny", "gray", "medium") else Coding.STORED
+        expected = Coding.STORED if name in ("palette", "rgba", "bilevel") else Coding.MODEL
         assert unpack(data).header.coding is expected
+    assert file("context")[HEADER_SIZE:].startswith(CONTEXT)
+    kinds = {chunk.kind for chunk in unpack(file("original")).chunks}
+    assert kinds >= {b"exif", b"iccp", b"phys", b"pngc", b"orig"}
     np.testing.assert_array_equal(mulanzip.decode(file("tiny")), smooth(16, 16))
 
 
@@ -108,7 +137,7 @@ def test_a_flip_of_every_single_bit_is_noticed() -> None:
         refuse(flipped(data, bit))
 
 
-@pytest.mark.parametrize("name", ["medium", "palette", "rgba", "bilevel"])
+@pytest.mark.parametrize("name", ["medium", "palette", "rgba", "bilevel", "context", "original"])
 def test_sampled_truncations_and_flips_are_noticed(name: str) -> None:
     data = file(name)
     rng = np.random.default_rng(1)
@@ -118,7 +147,7 @@ def test_sampled_truncations_and_flips_are_noticed(name: str) -> None:
         refuse(flipped(data, bit))
 
 
-@pytest.mark.parametrize("name", ["tiny", "palette", "medium"])
+@pytest.mark.parametrize("name", ["tiny", "palette", "medium", "original"])
 def test_insertions_deletions_and_swaps_are_noticed(name: str) -> None:
     data = file(name)
     rng = np.random.default_rng(2)
@@ -166,7 +195,7 @@ def test_repaired_damage_of_every_header_bit_is_noticed() -> None:
     assert_repaired_damage_is_noticed("tiny", range(8 * (HEADER_SIZE + 8)))
 
 
-@pytest.mark.parametrize("name", ["tiny", "gray", "palette", "rgba", "bilevel"])
+@pytest.mark.parametrize("name", ["tiny", "gray", "palette", "rgba", "bilevel", "context", "original"])
 def test_repaired_damage_of_payloads_is_noticed(name: str) -> None:
     bits = np.random.default_rng(4).integers(8 * HEADER_SIZE, 8 * len(file(name)), 120)
     assert_repaired_damage_is_noticed(name, bits.tolist())

@@ -121,6 +121,11 @@ class TestPng:
                 assert payload is not None
                 assert png_original.rebuild(payload, picture) == source
 
+    @pytest.mark.parametrize("shape", [(3000, 1), (1, 3000), (2000, 1, 4)])
+    def test_rows_of_few_bytes(self, shape: tuple[int, ...]) -> None:
+        pixels = np.random.default_rng(0).integers(0, 65536, shape, dtype=np.uint16)
+        np.testing.assert_array_equal(read(png.encode(Picture.from_array(pixels))).to_array(), pixels)
+
     def test_interlaced(self) -> None:
         pixels = deep(21, 19)
         parts = png_rows.passes(pixels[..., None], True)

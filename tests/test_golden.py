@@ -42,3 +42,9 @@ def test_golden_stored_pictures_are_those_they_were_made_from(name: str) -> None
     found, wanted = api.decode_picture(FILES[name]), make.STORED[name]()
     np.testing.assert_array_equal(found.pixels, wanted.pixels)
     assert (found.mode, found.palette, found.metadata) == (wanted.mode, wanted.palette, wanted.metadata)
+
+
+def test_golden_archive_decodes_and_encodes_as_it_did() -> None:
+    data = make.ARCHIVE.read_bytes()
+    assert make.describe_archive(data) == PINNED["archive"]
+    assert make.encode_archive() == data

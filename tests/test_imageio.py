@@ -225,6 +225,10 @@ class TestPalette:
         assert_same(restored(picture, tmp_path), picture)
         assert stored.restore(stored.store(picture), Kind(Mode.PALETTE, 8), 9, 9)[1] == picture.palette
 
+    def test_colours_that_spell_the_name_of_a_chunk(self, tmp_path: Path) -> None:
+        picture = Picture(Mode.PALETTE, np.array([[[0], [1]]], dtype=np.uint8), b"\0\0IDAT")
+        assert_same(restored(picture, tmp_path), picture)
+
     @pytest.mark.parametrize("colours", [1, 2, 5, 16, 17, 255])
     @pytest.mark.parametrize("highest", [1, 3, 15, 16, 255])
     def test_indices_outside_it(self, colours: int, highest: int, tmp_path: Path) -> None:
@@ -322,6 +326,14 @@ class TestPngMetadata:
         assert picture.metadata == {}
         assert picture.lost == ("PNG prIV, hIST",)
 
+    def test_kinds_that_are_no_letters_are_left_out(self, tmp_path: Path) -> None:
+        path = tmp_path / "image.png"
+        data = png_file(1, 1, 8, 0, b"\0\x07")
+        path.write_bytes(data[:-12] + png_chunk(b"t\x7fXt", b"what?") + data[-12:])
+        picture, _ = read_picture(path)
+        assert not picture.metadata
+        assert len(picture.lost) == 1
+
     def test_profiles(self, tmp_path: Path) -> None:
         exif, xmp = b"II*\0\x08\0\0\0\0\0\0\0\0\0", b"<x:xmpmeta>\xff not UTF-8</x:xmpmeta>"
         packet = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp
@@ -393,6 +405,79 @@ class TestOtherMetadata:
             copy = restored(picture, tmp_path, copy_suffix)
             for kind in (metadata.EXIF, metadata.ICC, metadata.XMP):
                 assert copy.metadata.get(kind) == picture.metadata.get(kind)
+
+    @pytest.mark.parametrize(
+        ("comment", "chunk"),
+        [
+            (b"made here", (b"tEXt", b"Comment\0made here")),
+            (b"ended by zero\0", (b"tEXt", b"Comment\0ended by zero")),
+            (b"caf\xe9 \xff", (b"tEXt", b"Comment\0caf\xe9 \xff")),
+            ("né ici".encode(), (b"iTXt", b"Comment\0\0\0\0\0n\xc3\xa9 ici")),
+        ],
+    )
+    @pytest.mark.parametrize("suffix", [".jpg", ".gif"])
+    def test_comments_become_text(self, suffix: str, comment: bytes, chunk: png.Chunk, tmp_path: Path) -> None:
+        picture, _ = read_picture(saved(tmp_path, pillow_image("L"), "a" + suffix, comment=comment))
+        assert picture.lost == ()
+        assert png.unpack_chunks(picture.metadata[metadata.PNG_CHUNKS]) == [chunk]
+        assert_same(restored(picture, tmp_path), picture)
+        assert metadata.PNG_CHUNKS not in metadata.stripped(picture.metadata, ["text"])
+
+    def test_several_comments_of_a_jpeg(self, tmp_path: Path) -> None:
+        path = saved(tmp_path, pillow_image("L"), "a.jpg")
+        data = path.read_bytes()
+        path.write_bytes(data[:2] + b"\xff\xfe\0\x05one" + b"\xff\xfe\0\x05two" + b"\xff\xfe\0\x02" + data[2:])
+        chunks = png.unpack_chunks(read_picture(path)[0].metadata[metadata.PNG_CHUNKS])
+        assert chunks == [(b"tEXt", b"Comment\0one"), (b"tEXt", b"Comment\0two")]
+
+    def test_comments_that_are_no_text(self, tmp_path: Path) -> None:
+        picture, _ = read_picture(saved(tmp_path, pillow_image("L"), "a.jpg", comment=b"a\0b"))
+        assert (picture.lost, picture.metadata.get(metadata.PNG_CHUNKS)) == (("comment",), None)
+
+    @pytest.mark.parametrize("with_exif", [False, True])
+    @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp"])
+    def test_iptc_of_a_jpeg_is_kept_as_tiff_has_it(self, suffix: str, with_exif: bool, tmp_path: Path) -> None:
+        iptc, exif = b"\x1c\x02\x78\0\7caption", Image.Exif()
+        exif[315] = "an artist of some renown"
+        exif.get_ifd(34665)[36867] = "2020:01:02 03:04:05"
+        options = {"exif": exif} if with_exif else {}
+        path = saved(tmp_path, pillow_image("RGB"), "a.jpg", **options)
+        resources = b"8BIM\x04\x04\0\0\0\0\0\x0c" + iptc + b"8BIM\x04\x25\0\0\0\0\0\2ok"
+        data = path.read_bytes()
+        segment = b"Photoshop 3.0\0" + resources
+        path.write_bytes(data[:2] + b"\xff\xed" + (2 + len(segment)).to_bytes(2, "big") + segment + data[2:])
+        picture, _ = read_picture(path)
+        assert picture.lost == ()
+        block = picture.metadata[metadata.EXIF]
+        found = tiff_tags.read(io.BytesIO(block)).entries
+        assert (found[tiff_tags.IPTC].value, found[tiff_tags.PHOTOSHOP].value) == (iptc, resources)
+        copy = restored(picture, tmp_path, suffix)
+        again = tiff_tags.read(io.BytesIO(copy.metadata[metadata.EXIF])).entries
+        assert {t: again[t].value for t in found if t != 34665} == {t: found[t].value for t in found if t != 34665}
+        if with_exif:
+            loaded = Image.Exif()
+            loaded.load(block)
+            assert (loaded[315], loaded.get_ifd(34665)[36867]) == (exif[315], exif.get_ifd(34665)[36867])
+
+    def test_what_an_exif_block_has_stays_where_it_is(self) -> None:
+        for order, magic in (("<", b"II*\0"), (">", b"MM\0*")):
+            row = struct.pack(order + "HHII", 37500, 7, 9, 26)  # A maker's note, that may point to itself.
+            block = magic + struct.pack(order + "IH", 8, 1) + row + struct.pack(order + "I", 99) + b"a note..."
+            longer = tiff_tags.extended(block, {tiff_tags.IPTC: b"long enough", 7: b"odd"})
+            assert longer[8 : len(block)] == block[8:]
+            place = struct.unpack_from(order + "I", longer, 4)[0]
+            assert struct.unpack_from(order + "I", longer, place + 2 + 3 * 12) == (99,)
+            entries = tiff_tags.read(io.BytesIO(longer)).entries
+            assert [(tag, entries[tag].value) for tag in entries] == [
+                (7, b"odd"),
+                (tiff_tags.IPTC, b"long enough"),
+                (37500, b"a note..."),
+            ]
+
+    @pytest.mark.parametrize("block", [b"Exif", b"II*\0\xff\0\0\0", b"II+\0\x08\0\0\0\x10" + bytes(30)])
+    def test_iptc_beside_damaged_exif_is_lost(self, block: bytes) -> None:
+        with pytest.raises(ValueError):  # noqa: PT011
+            tiff_tags.extended(block, {tiff_tags.IPTC: b"caption"})
 
     @pytest.mark.parametrize("dpi", [(72, 72), (300, 150.5)])
     @pytest.mark.parametrize("suffix", [".tif", ".bmp", ".png"])

@@ -265,7 +265,7 @@ def test_where_nothing_is_left_nothing_is_written(tmp_path: Path, monkeypatch: p
     Path("a.mzp").write_bytes(TILES.read_bytes()[:1000])
     assert "nothing can be salvaged" in run("--salvage", "a.mzp", exit_code=4)
     Path("a.mzp").write_bytes(TILES.read_bytes())
-    assert "not damaged" in run("--salvage", "a.mzp", exit_code=1)
+    assert "nothing to do" in run("--salvage", "a.mzp", exit_code=3)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mzp"]
 
 
@@ -287,6 +287,23 @@ def test_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row["notes"][-1] == "62.3 % of the pixels are exact"
         assert row["error"] == f"the file is damaged: {name} holds what can be trusted"
     assert "do not go together" in run(*folder, "--skip-done", exit_code=2)
+
+
+def test_sound_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png.mzp").write_bytes(TILES.read_bytes())
+    Path("b.png.mzp").write_bytes(TILES.read_bytes()[:4000])
+    result = CliRunner().invoke(main, ["decompress", "--salvage", "-r", ".", "--json"])
+    assert result.exit_code == 4
+    assert "a.png.mzp: note: the file is not damaged; decompress it without --salvage" in result.stderr
+    assert "2 files: 1 salvaged, 1 sound" in result.stderr
+    rows = {row["source"]: row for row in map(json.loads, result.stdout.splitlines())}
+    assert (rows["a.png.mzp"]["status"], rows["a.png.mzp"]["output"], rows["a.png.mzp"]["exit_code"]) == (
+        "sound",
+        None,
+        0,
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png.mzp", "b.png.mzp", "b.salvaged.png"}
 
 
 def test_streams_and_limits() -> None:

@@ -22,6 +22,7 @@ from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
 from mulanzip.training import loop
+from mulanzip.training.augment import scanned
 from mulanzip.training.data import LEVELS, Patches, load_images
 from mulanzip.training.erasure import FLOAT_MODEL, ErasureRecipe, ErasureRun
 from mulanzip.training.loop import CHECKPOINT, LOCK, LOG, MODEL, Run
@@ -225,6 +226,28 @@ def test_patches_have_the_sizes_of_their_levels() -> None:
         assert batch.dtype == np.uint8
         assert batch.shape == (max(1, 512 // cells**2), 3, 2 * cells, 2 * cells)
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_as_many_patches_are_gray_as_asked_for(share: float) -> None:
+    patches = Patches(IMAGES, 512, np.random.default_rng(0), share)
+    for _ in range(20):
+        _, batch = patches.draw()
+        gray = (batch == batch[:, :1]).all((1, 2, 3))
+        assert gray.all() == bool(share)
+
+
+def test_scans_are_gray_on_a_ground_without_noise() -> None:
+    rng = np.random.default_rng(1)
+    grounds = []
+    for _ in range(20):
+        patch = scanned(photo(64, 60), rng)
+        assert patch.shape == (64, 60, 3)
+        assert patch.dtype == np.uint8
+        assert (patch == patch[..., :1]).all()
+        grounds.append((patch == 0).mean())
+    assert max(grounds) > 0.3
+    assert min(grounds) < 0.3
 
 
 def test_images_too_small_for_a_patch_are_refused() -> None:

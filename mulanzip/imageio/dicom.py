@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,8 +36,14 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
         import pydicom
     except ImportError:
         raise UnsupportedImageError('DICOM files need pydicom: pip install "mulanzip[dicom]"') from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of elements that are not quite as they should be, and are not kept.
+        return _read(pydicom.dcmread, file, limits)
+
+
+def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
     try:
-        dataset = pydicom.dcmread(file)
+        dataset = dcmread(file)
         kind = dataset.get("PhotometricInterpretation")
         size = (int(dataset.get("Rows", 0)), int(dataset.get("Columns", 0)))
         frames = int(dataset.get("NumberOfFrames", 1) or 1)

@@ -3,9 +3,11 @@
 Kinds:
 
 - ``iccp``: the ICC profile.
-- ``exif``: EXIF, beginning with its TIFF header; of TIFF files the descriptive tags in the same form.
+- ``exif``: EXIF, beginning with its TIFF header; of TIFF files the descriptive tags in the same form; of JPEG files
+  IPTC as well, as TIFF files have it.
 - ``xmpm``: the XMP packet.
-- ``pngc``: PNG chunks of text, colour and time as they are (:func:`mulanzip.imageio.png.pack_chunks`).
+- ``pngc``: PNG chunks of text, colour and time as they are (:func:`mulanzip.imageio.png.pack_chunks`); comments of
+  JPEG and GIF files as such text.
 - ``phys``: resolution, in dots per inch across and down, two little-endian doubles.
 - ``trns``: transparency as in a PNG chunk ``tRNS`` of 8 bits per sample: opacities of palette
   entries, or the transparent gray (2 bytes) or colour (6 bytes).  It is part of the picture, and never stripped.
@@ -22,7 +24,7 @@ from PIL import Image
 
 from mulanzip.container import Mode
 from mulanzip.errors import CorruptFileError
-from mulanzip.imageio import png
+from mulanzip.imageio import jpeg, png, tiff_tags
 
 ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"pngc", b"phys", b"trns")
 KINDS = (ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY)
@@ -44,9 +46,7 @@ def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], lis
     """
     info: dict[Any, Any] = image.info
     transparency = _pack_transparency(image)
-    lost = []
-    if image.format in ("JPEG", "GIF"):
-        lost = [name for key, name in {"comment": "comment", "photoshop": "IPTC"}.items() if info.get(key)]
+    lost: list[str] = []
     found = {
         ICC: bytes(info.get("icc_profile") or b""),
         XMP: _as_bytes(info.get("xmp")),
@@ -54,12 +54,34 @@ def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], lis
     }
     if image.format != "TIFF":
         found[EXIF] = bytes(info.get("exif") or b"").removeprefix(_EXIF_PREFIX)
+    if image.format == "JPEG":
+        extra = jpeg.extra(image)
+        lost += extra.lost + _add_comments(found, extra.comments) + _add_tags(found, extra.tags)
+    if image.format == "GIF" and info.get("comment"):
+        lost += _add_comments(found, [info["comment"]])
     if image.format == "PNG":
         chunks, transparency, dropped = png.read_chunks(file)
         found[PNG_CHUNKS] = png.pack_chunks(chunks)
         lost = [f"PNG {', '.join(dropped)}"] if dropped else []
     found[TRANSPARENCY] = transparency
     return {kind: payload for kind, payload in found.items() if payload}, lost
+
+
+def _add_comments(found: dict[bytes, bytes], comments: list[bytes]) -> list[str]:
+    """Keep comments as PNG text; the names of what is lost."""
+    chunks = [png.comment_chunk(comment) for comment in comments if comment.strip(b"\0")]
+    found[PNG_CHUNKS] = png.pack_chunks(chunk for chunk in chunks if chunk)
+    return ["comment"] if None in chunks else []
+
+
+def _add_tags(found: dict[bytes, bytes], tags: dict[int, bytes]) -> list[str]:
+    """Keep tags in the EXIF block; the names of what is lost."""
+    try:
+        if tags:
+            found[EXIF] = tiff_tags.extended(found[EXIF], tags)
+    except ValueError:
+        return ["IPTC, as the EXIF block that it would go to is damaged"]
+    return []
 
 
 def _as_bytes(value: str | bytes | None) -> bytes:

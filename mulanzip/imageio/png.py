@@ -119,7 +119,7 @@ def _is_after_palette(chunk: Chunk) -> bool:
 def _is_kept(kind: bytes, payload: bytes) -> bool:
     if kind == b"pHYs":
         return payload[-1:] != b"\1"
-    if kind == b"eXIf" or _is_xmp(kind, payload):
+    if kind == b"eXIf" or _is_xmp(kind, payload) or not kind.isalpha():
         return False
     ancillary, safe_to_copy = bool(kind[0] & 32), bool(kind[3] & 32)
     return kind in _KEPT or (ancillary and safe_to_copy)
@@ -151,7 +151,7 @@ def unpack_chunks(packed: bytes) -> list[Chunk]:
         length, kind = int.from_bytes(packed[position : position + 4], "big"), packed[position + 4 : start]
         position = start + length
         payload = packed[start:position]
-        if position > len(packed) or not kind.isalpha() or not _is_kept(kind, payload):
+        if position > len(packed) or not _is_kept(kind, payload):
             raise CorruptFileError("the PNG chunks are damaged")
         chunks.append((kind, payload))
     return chunks
@@ -163,6 +163,18 @@ def icc_chunk(profile: bytes) -> Chunk:
 
 def xmp_chunk(packet: bytes) -> Chunk:
     return b"iTXt", _XMP_KEYWORD + b"\0\0\0\0" + packet
+
+
+def comment_chunk(comment: bytes) -> Chunk | None:
+    """A comment of another format, as it is; None if it is no text: there are zeros in it, but for those at its end."""
+    comment = comment.rstrip(b"\0")
+    if b"\0" in comment:
+        return None
+    try:
+        is_utf8 = bool(comment.decode()) and not comment.isascii()
+    except UnicodeDecodeError:
+        is_utf8 = False
+    return (b"iTXt", b"Comment\0\0\0\0\0" + comment) if is_utf8 else (b"tEXt", b"Comment\0" + comment)
 
 
 def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
@@ -177,8 +189,10 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     if picture.mode is Mode.PALETTE:
         middle.insert(0, join(b"PLTE", picture.palette))
     data = encode_samples(picture.pixels) if picture.is_deep else _by_pillow(picture)
-    pixels = bytes(data[:4096]).index(b"IDAT") - 4
     header = len(SIGNATURE) + OVERHEAD + 13
+    pixels = header
+    while data[pixels + 4 : pixels + 8] != b"IDAT":  # Palettes may have these letters as well.
+        pixels += OVERHEAD + int.from_bytes(data[pixels : pixels + 4], "big")
     return b"".join((data[:header], *front, *middle, data[pixels:]))
 
 
@@ -186,7 +200,9 @@ def encode_samples(pixels: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9))
+    # By itself, it takes too little memory for rows of a few bytes: each has a filter byte, each 8 KiB a chunk.
+    rows = pixels.nbytes + len(pixels)
+    return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9, out=rows + rows // 64 + 4096))
 
 
 def _by_pillow(picture: Picture) -> bytes:

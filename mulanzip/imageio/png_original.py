@@ -20,6 +20,7 @@ from mulanzip.errors import CorruptFileError
 from mulanzip.imageio import metadata, png, png_rows
 from mulanzip.imageio.deflate import Engine, Settings, find
 from mulanzip.picture import Picture
+from mulanzip.records import Reader, Writer
 
 #: The chunk of the container that keeps what :func:`describe` returns.
 KIND = b"orig"
@@ -28,7 +29,7 @@ HASH_BYTES = 16
 _SHARE, _FLOOR = 0.01, 64
 #: Bytes of chunks and of what follows the end at most, inflated.
 _MAX_EXTRA = 1 << 20
-#: Chunks of pixels at most, and other chunks before and after them.
+#: Chunks of pixels at most.
 _MAX_CHUNKS = 1 << 20
 _COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GRAY_ALPHA: 4, Mode.RGBA: 6}
 #: Bits per sample of files whose samples are held in 8 bits, where these are not all.
@@ -349,69 +350,12 @@ def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:
     return _ICC, name + b"\0\0" + b"".join(settings.pieces(profile, len(profile)))[:right] + tail
 
 
-class _Writer:
-    """Numbers of 7 bits a byte, low ones first, the last byte below 128; and bytes after their number."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def raw(self, data: bytes) -> None:
-        self.data += data
-
-    def number(self, value: int) -> None:
-        while value > 127:
-            self.data.append(128 | value & 127)
-            value >>= 7
-        self.data.append(value)
-
-    def block(self, data: bytes) -> None:
-        self.number(len(data))
-        self.raw(data)
-
+class _Writer(Writer):
     def settings(self, found: Settings) -> None:
         self.raw(bytes([found.engine, found.level, found.window, found.memory, found.strategy]) + found.header)
 
 
-class _Reader:
-    """The inverse; raises ValueError or IndexError where there is not what there should be."""
-
-    def __init__(self, data: bytes):
-        self._data = data
-        self._position = 0
-
-    def raw(self, count: int) -> bytes:
-        start, self._position = self._position, self._position + count
-        if self._position > len(self._data):
-            raise ValueError
-        return self._data[start : self._position]
-
-    def byte(self) -> int:
-        return self.raw(1)[0]
-
-    def number(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-            if shift > 56:
-                raise ValueError
-
-    def count(self) -> int:
-        """A number of things that follow, each of a byte at least."""
-        value = self.number()
-        if value > min(len(self._data) - self._position, _MAX_CHUNKS):
-            raise ValueError
-        return value
-
-    def block(self) -> bytes:
-        return self.raw(self.number())
-
-    def rest(self) -> bytes:
-        return self.raw(len(self._data) - self._position)
-
+class _Reader(Reader):
     def settings(self) -> Settings:
         engine, level, window, memory_level, strategy = self.raw(5)
         return Settings(Engine(engine), level, window, memory_level, strategy, self.raw(2))

@@ -65,6 +65,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             raise UnreadableImageError("the file is empty")
         if start.startswith(container.SIGNATURE):
             raise UnreadableImageError("this is a .mzp file already; mulanzip decompress restores it")
+        if start.startswith(container.ARCHIVE_SIGNATURE):
+            raise UnreadableImageError("this is an archive of mulanzip; mulanzip unpack restores its images")
         file.seek(0)
         try:
             if pnm.is_ours(start):

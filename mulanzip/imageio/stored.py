@@ -83,6 +83,11 @@ def store(picture: Picture) -> bytes:
     return min(forms, key=len)
 
 
+def bytes_to_restore(kind: Kind, width: int, height: int) -> int:
+    """Memory that restoring takes: the array, a copy of it, and what JPEG XL works with, four bytes a sample."""
+    return width * height * kind.channels * (4 + 2 * kind.dtype.itemsize)
+
+
 def looks_drawn(picture: Picture) -> bool:
     """Whether many pixels equal a neighbour, as in screenshots and drawings, where WebP may beat the model.
 

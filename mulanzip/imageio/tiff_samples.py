@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +16,10 @@ from mulanzip.imageio import metadata
 from mulanzip.memory import Limits
 from mulanzip.picture import Picture, check_size
 
-_UNSPECIFIED, _PREMULTIPLIED, _ALPHA = 0, 1, 2
+# What it says of damaged files is said by our own errors.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_PREMULTIPLIED, _ALPHA = 1, 2
 _REDUCED, _MASK = 1, 4
 _NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour", PHOTOMETRIC.MINISWHITE: "gray with white at 0"}
 _ICC, _XMP = 34675, 700

@@ -18,10 +18,13 @@ _NESTED: dict[int, Any] = {_EXIF_IFD: {_INTEROPERABILITY_IFD: {}}, _GPS_IFD: {}}
 _POINTERS = (_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD)
 
 _TEXTS = {269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 40091, 40092, 40093, 40094, 40095}
-_ORIENTATION, _WHITE_POINT, _PRIMARIES, _IPTC = 274, 318, 319, 33723
+_ORIENTATION, _WHITE_POINT, _PRIMARIES = 274, 318, 319
+IPTC, PHOTOSHOP = 33723, 34377
 _PLACE_ON_EARTH = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
 #: Tags that describe the image however it is compressed.
-DESCRIPTIVE = frozenset((*_TEXTS, *_PLACE_ON_EARTH, _ORIENTATION, _WHITE_POINT, _PRIMARIES, _IPTC, _EXIF_IFD, _GPS_IFD))
+DESCRIPTIVE = frozenset(
+    (*_TEXTS, *_PLACE_ON_EARTH, _ORIENTATION, _WHITE_POINT, _PRIMARIES, IPTC, PHOTOSHOP, _EXIF_IFD, _GPS_IFD)
+)
 _LAYOUT = {254, 255, *range(256, 267), 273, *range(277, 282), 284, 286, 287, *range(288, 294), 297, 330}
 _COMPRESSION = {317, *range(320, 326), 332, 334, *range(336, 348), *range(512, 522), *range(529, 533), 559}
 _KEPT_ELSEWHERE = {282, 283, 296, XMP, 34675}
@@ -31,7 +34,7 @@ STRUCTURAL = frozenset(_LAYOUT | _COMPRESSION | _KEPT_ELSEWHERE)
 #: Bytes of one element by type; and of what has a byte order in it.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _UNITS = {**_SIZES, 5: 4, 10: 4}
-_BYTE, _LONG = 1, 4
+_BYTE, _LONG, _UNDEFINED = 1, 4, 7
 _BIG_TIFF = 43
 _MAX_BYTES = 1 << 26
 
@@ -133,12 +136,13 @@ def _swapped(entry: Entry) -> bytes:
     return b"".join(entry.value[i : i + unit][::-1] for i in range(0, len(entry.value), unit))
 
 
-def _in_order(directory: Directory, order: str) -> Directory:
+def in_order(directory: Directory, order: str) -> Directory:
+    """The same directory in another byte order."""
     if directory.order == order:
         return directory
     entries = {}
     for tag, entry in directory.entries.items():
-        value = _in_order(entry.value, order) if isinstance(entry.value, Directory) else _swapped(entry)
+        value = in_order(entry.value, order) if isinstance(entry.value, Directory) else _swapped(entry)
         entries[tag] = Entry(entry.kind, value)
     return Directory(order, entries)
 
@@ -166,6 +170,42 @@ def to_block(directory: Directory) -> bytes:
     return head + struct.pack(directory.order + "I", 8) + _pack(directory, 8)
 
 
+def extended(block: bytes, values: dict[int, bytes]) -> bytes:
+    """An EXIF block with more tags of bytes.  Nothing else moves: what is within may say where it is.
+
+    Args:
+        block: may be empty.
+
+    Raises:
+        ValueError: if the block is damaged.
+    """
+    entries = {tag: Entry(_UNDEFINED, value) for tag, value in values.items()}
+    if not block:
+        return to_block(Directory("<", entries))
+    order = read(io.BytesIO(block)).order
+    if _number(block[2:4], order) == _BIG_TIFF:
+        raise ValueError("EXIF of another form")
+    (first,) = struct.unpack_from(order + "I", block, 4)
+    (count,) = struct.unpack_from(order + "H", block, first)
+    end = first + 2 + 12 * count
+    rows = {_number(row[:2], order): row for row in _rows(block[first + 2 : end])}
+    following = block[end : end + 4].ljust(4, b"\0")
+    block += bytes(len(block) % 2)
+    total = len(rows.keys() | entries.keys())
+    # As if at the end of the longer table.
+    packed = _pack(Directory(order, entries), len(block) + 12 * (total - len(entries)))
+    size = 2 + 12 * len(entries)
+    rows |= {_number(row[:2], order): row for row in _rows(packed[2:size])}
+    place, number = struct.pack(order + "I", len(block)), struct.pack(order + "H", total)
+    table = b"".join(rows[tag] for tag in sorted(rows))
+    return b"".join((block[:4], place, block[8:], number, table, following, packed[size + 4 :]))
+
+
+def _rows(table: bytes) -> list[bytes]:
+    """The entries of a directory as they stand in a file."""
+    return [table[i : i + 12] for i in range(0, len(table), 12)]
+
+
 def added(tiff: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:
     """A TIFF file with the descriptive tags of an EXIF block, and an XMP packet.
 
@@ -175,7 +215,7 @@ def added(tiff: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:
     own = read(io.BytesIO(tiff))
     entries = dict(own.entries)
     if exif:
-        entries.update(_in_order(read(io.BytesIO(exif), DESCRIPTIVE), own.order).entries)
+        entries.update(in_order(read(io.BytesIO(exif), DESCRIPTIVE), own.order).entries)
     if xmp:
         entries[XMP] = Entry(_BYTE, xmp)
     tiff += bytes(len(tiff) % 2)

@@ -30,6 +30,23 @@ def augment(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 
 
+def scanned(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Like the scan of a body: gray, soft, with noise of some width, on a ground where nothing varies at all.
+
+    Args:
+        patch: uint8 ``(h, w, 3)``, of which the first colour counts.
+    """
+    height, width = patch.shape[:2]
+    x = np.repeat(patch[..., :1], 3, 2).astype(np.float32)
+    x = _grain(_enlarge(x, rng) * rng.uniform(0.2, 1) + rng.uniform(0, 50), rng)
+    x[...] = x[..., :1]
+    y, across = np.mgrid[:height, :width].astype(np.float32)
+    angle, place = rng.uniform(0, 2 * np.pi), rng.uniform(-0.7, 0.7)
+    edge = np.cos(angle) * (across / width - 0.5) + np.sin(angle) * (y / height - 0.5)
+    x[edge < place] = 0
+    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+
+
 def _resized(x: np.ndarray, size: tuple[int, int], kernel: Image.Resampling) -> np.ndarray:
     planes = [np.asarray(Image.fromarray(x[..., c]).resize(size, kernel)) for c in range(x.shape[2])]
     return np.stack(planes, -1)

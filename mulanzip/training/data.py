@@ -11,12 +11,14 @@ from PIL import Image
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.planes import to_coding_order
-from mulanzip.training.augment import augment
+from mulanzip.training.augment import augment, scanned
 
 #: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
 LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
-#: Share of patches turned gray, so that gray images find a network that expects them.
+#: Share of patches turned gray, so that gray images find a network that expects them; and of those, the share that
+#: is made to look like scans.
 GRAY_SHARE = 0.03
+SCANNED_SHARE = 0.5
 
 _SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
@@ -46,8 +48,11 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
 class Patches:
     """Endless batches of patches; all patches of a batch are of one level."""
 
-    def __init__(self, images: list[np.ndarray], batch_cells: int, rng: np.random.Generator):
+    def __init__(
+        self, images: list[np.ndarray], batch_cells: int, rng: np.random.Generator, gray_share: float = GRAY_SHARE
+    ):
         self.images = images
+        self.gray_share = gray_share
         self.batch_cells = batch_cells
         self.rng = rng
         self._choices = []
@@ -75,12 +80,15 @@ class Patches:
             image = self.images[index]
             top = rng.integers(image.shape[0] - side + 1)
             left = rng.integers(image.shape[1] - side + 1)
-            patch = augment(image[top : top + side, left : left + side], rng)[::stride, ::stride]
+            patch = image[top : top + side, left : left + side]
+            is_gray = rng.random() < self.gray_share
+            look = scanned if is_gray and rng.random() < SCANNED_SHARE else augment
+            patch = look(patch, rng)[::stride, ::stride]
             symmetry = rng.integers(8)
             patch = np.rot90(patch, symmetry & 3)
             if symmetry & 4:
                 patch = patch[:, ::-1]
             batch[k] = patch.transpose(2, 0, 1)
-            if rng.random() < GRAY_SHARE:
+            if is_gray:
                 batch[k] = batch[k, :1]
         return level, batch

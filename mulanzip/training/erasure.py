@@ -21,7 +21,7 @@ from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import GOLDEN_KEY
 from mulanzip.exact.selftest import golden_digest
 from mulanzip.network import Denoiser
-from mulanzip.training.data import Patches
+from mulanzip.training.data import GRAY_SHARE, Patches
 from mulanzip.training.loop import MODEL, Recipe, Run
 from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
@@ -42,6 +42,7 @@ class ErasureRecipe(Recipe):
     batch_cells: int = 8192
     #: From this share of the run on, the roundings of the integer network are in place.
     quantise_from: float = 0.7
+    gray_share: float = GRAY_SHARE
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
@@ -82,7 +83,8 @@ class ErasureRun(Run):
         model = Denoiser(config)
         if start is not None:
             _begin_with(model, start)
-        self.patches = Patches(images, recipe.batch_cells, np.random.default_rng(recipe.seed))
+        rng = np.random.default_rng(recipe.seed)
+        self.patches = Patches(images, recipe.batch_cells, rng, recipe.gray_share)
         matrices = [
             p
             for name, p in model.passes.named_parameters()

@@ -19,6 +19,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from conftest import photo  # noqa: E402
 
+import mulanzip  # noqa: E402
 from mulanzip import api, registry  # noqa: E402
 from mulanzip.architecture import Config  # noqa: E402
 from mulanzip.container import Mode  # noqa: E402
@@ -26,6 +27,7 @@ from mulanzip.exact.model import context_entries  # noqa: E402
 from mulanzip.picture import Picture  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
+ARCHIVE = FOLDER / "archive.bin"
 
 
 def stable_noise(label: str, *shape: int) -> np.ndarray:
@@ -118,6 +120,20 @@ def encode(name: str) -> bytes:
     return api.encode_picture(picture(), schedule=schedule, context=context, stored=False, threads=1)
 
 
+def encode_archive() -> bytes:
+    """The golden archive: two groups, with names that have folders."""
+    names = [f"{kind}/{i}.png" for i in range(3) for kind in ("colour", "gray")]
+    arrays = [waves(9 + i % 2, 12, 3 - i % 2 * 2).squeeze() for i in range(6)]
+    return mulanzip.pack_arrays(arrays, names, threads=1)
+
+
+def describe_archive(data: bytes) -> dict[str, str]:
+    """What is pinned of it."""
+    archive = mulanzip.Archive(data, threads=1)
+    found = {name: _digest(np.ascontiguousarray(image).tobytes()) for name, image in archive.items()}
+    return {"file": _digest(data), **found}
+
+
 def describe(data: bytes) -> dict[str, str]:
     """What is pinned of a file: its bytes, and the picture that it decodes to."""
     picture = api.decode_picture(data, threads=1)
@@ -143,7 +159,9 @@ def main() -> None:
         (FOLDER / f"{name}.mzp").write_bytes(data)
         found[name] = describe(data)
     model = registry.find(registry.DEFAULT_MODEL).model_id.hex()
-    HASHES.write_text(json.dumps({"model": model, "files": found}, indent=1) + "\n")
+    ARCHIVE.write_bytes(encode_archive())
+    pinned = {"model": model, "files": found, "archive": describe_archive(ARCHIVE.read_bytes())}
+    HASHES.write_text(json.dumps(pinned, indent=1) + "\n")
 
 
 if __name__ == "__main__":

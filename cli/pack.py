@@ -1,0 +1,65 @@
+"""``mulanzip pack``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mulanzip.cli import options
+from mulanzip.cli.report import Reporter, size
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The archive, set.mzp say."
+)
+@options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
+@click.option(
+    "--effort",
+    type=click.IntRange(1, 9),
+    default=5,
+    show_default=True,
+    help="Of large images: how long to adapt the model to each. Small ones share the model as it is.",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["default", "one", "three", "four", "six"]),
+    default="default",
+    show_default=True,
+    help="Steps that reveal the pixels: 'one' is faster and larger.",
+)
+@click.option("--verify/--no-verify", default=True, help="Decode everything before the archive is kept (default).")
+@options.strip
+@click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite an existing archive.")
+@click.option("--allow-metadata-loss", "allow_loss", is_flag=True, help="Metadata that cannot be kept is no failure.")
+@options.one_machine
+@options.quiet
+def pack(
+    sources: tuple[Path, ...], output: Path, quiet: bool, allow_loss: bool, max_pixels: int | None,
+    max_memory: int | None, **given: Any,
+) -> None:  # fmt: skip
+    """Compress all images below folders (or files) into one archive.
+
+    Small images of one size are coded together, so that they need no headers: for thousands of icons, patches or
+    thumbnails.  Names, order, dates, permissions, pixels and metadata come back with 'mulanzip unpack'.
+    """
+    from mulanzip.archive_files import pack as pack_files
+    from mulanzip.cli.batch import task_options
+
+    reporter = Reporter(quiet)
+    with reporter.progress(output.name) as progress, reporter.stopping(output):
+        result = pack_files(
+            sources,
+            output,
+            progress=progress,
+            report=reporter.fail,
+            lost=lambda path, names: reporter.lost(path, names, allow_loss),
+            **task_options(max_pixels, max_memory, **given),
+        )
+        share = 100 * result.size / max(1, result.source_size)
+        sizes = f"{size(result.source_size)} -> {size(result.size)} bytes ({share:.1f} %)"
+        reporter.say(f"{result.images} images -> {output}  {sizes}")
+    reporter.leave()

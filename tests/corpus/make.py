@@ -1,0 +1,362 @@
+"""Make the faulty files and their list anew: ``python tests/corpus/make.py``.
+
+Each has one thing wrong with it; all else, checksums included, is right.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+FOLDER = Path(__file__).parent / "faulty"
+sys.path.insert(0, str(FOLDER.parent.parent))
+
+from conftest import smooth  # noqa: E402
+
+from mulanzip import api, registry  # noqa: E402
+from mulanzip.architecture import Config  # noqa: E402
+from mulanzip.container import (  # noqa: E402
+    CONTEXT,
+    END,
+    HEADER_SIZE,
+    SCHEDULES_CHUNK,
+    SEGMENT,
+    STORED,
+    VALUES,
+    Chunk,
+    Container,
+    Mode,
+    unpack,
+)
+from mulanzip.context import encode as encode_context  # noqa: E402
+from mulanzip.exact.model import context_entries, load  # noqa: E402
+from mulanzip.files import compress_file  # noqa: E402
+from mulanzip.imageio import png, png_original  # noqa: E402
+from mulanzip.picture import Picture  # noqa: E402
+from mulanzip.plan import Plan  # noqa: E402
+from mulanzip.plan import encode as encode_plan  # noqa: E402
+
+MANIFEST = FOLDER / "README.md"
+_HEADING = """# Faulty files
+
+Made by `tests/corpus/make.py`. `tests/test_corpus.py` gives each to `mulanzip decompress` (`.mzp`), or
+`mulanzip compress`, and compares exit code and message.
+
+| file | what is wrong | exit code | message has |
+|---|---|---|---|
+"""
+
+
+class Faulty(NamedTuple):
+    """A file, what is wrong with it, and what the user is told."""
+
+    data: bytes
+    fault: str
+    exit_code: int
+    message: str
+
+
+def with_header(data: bytes, place: int, value: bytes) -> bytes:
+    """A file with some bytes of its header changed, and the right checksum."""
+    head = bytearray(data[: HEADER_SIZE - 4])
+    head[place : place + len(value)] = value
+    return bytes(head) + struct.pack("<I", zlib.crc32(head)) + data[HEADER_SIZE:]
+
+
+def with_chunks(data: bytes, *chunks: Chunk) -> bytes:
+    """A file with other chunks."""
+    return Container(unpack(data).header, chunks).pack()
+
+
+def _png(picture: Picture) -> bytes:
+    return png.encode(picture)
+
+
+def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, file_format, **options)
+    return file.getvalue()
+
+
+def _compressed(image: bytes) -> bytes:
+    file = io.BytesIO()
+    compress_file(io.BytesIO(image), file, effort=1, threads=1)
+    return file.getvalue()
+
+
+def compressed() -> dict[str, Faulty]:
+    """Faulty ``.mzp`` files."""
+    model = api.encode(smooth(7, 9), effort=1, stored=False, threads=1)
+    stored = api.encode_picture(Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9))))
+    (segment,) = unpack(model).chunks
+    (image,) = unpack(stored).chunks
+    config = Config(**registry.find(registry.DEFAULT_MODEL).config)
+    context = np.zeros(context_entries(config), dtype=np.int8)
+    context[0] = 1
+    adapted = api.encode(smooth(7, 9), context=context, stored=False, threads=1)
+    deep = api.encode(smooth(7, 9, 1).astype(np.uint16) * 9, effort=1, stored=False, threads=1)
+    deep_segments = unpack(deep).chunks[1:]
+    mixed = api.encode(smooth(7, 12), effort=1, schedule="adaptive", mu=1.0, stored=False, threads=1)
+    schedules, coded = unpack(mixed).chunks
+    tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
+    base, *rest = unpack(tiles).chunks
+    original = _compressed(_saved(Image.fromarray(smooth(9, 11, 1)), "PNG", compress_level=1))
+    kept = next(chunk for chunk in unpack(original).chunks if chunk.kind == png_original.KIND)
+    nothing = encode_context(np.zeros_like(context), load(registry.find(registry.DEFAULT_MODEL).path).prior)
+
+    def packed(kind: bytes, content: bytes) -> Chunk:
+        return Chunk(kind, zlib.compress(content))
+
+    def payload(content: bytes) -> bytes:
+        return with_chunks(model, Chunk(SEGMENT, content))
+
+    damaged = "segment 0 of 1 is damaged"
+    unknown = "features that this version of mulanzip does not know"
+    huge = struct.pack("<II", 2**32 - 1, 2**32 - 1)
+    bomb = _png(Picture(Mode.BILEVEL, np.zeros((9000, 9000, 1), dtype=np.uint8)))
+    return {
+        "empty": Faulty(b"", "nothing in it", 4, "signature is missing"),
+        "text": Faulty(b"Not Found\n", "a server's answer under this name", 4, "signature is missing"),
+        "other_format": Faulty(_png(Picture.from_array(smooth(3, 3))), "a PNG file", 4, "signature is missing"),
+        "text_mode": Faulty(model.replace(b"\r\n", b"\n"), "line ends were converted", 4, "signature is missing"),
+        "signature_only": Faulty(model[:8], "cut after the signature", 4, "truncated inside its header"),
+        "header_cut": Faulty(model[: HEADER_SIZE - 1], "cut in the header", 4, "truncated inside its header"),
+        "header_only": Faulty(model[:HEADER_SIZE], "cut after the header", 4, "its end mark is missing"),
+        "header_bit": Faulty(model[:20] + b"\x07" + model[21:], "header without its checksum", 4, "header is damaged"),
+        "version": Faulty(with_header(model, 8, b"\x63"), "of a later version", 4, "format version 99"),
+        "mode": Faulty(with_header(model, 9, b"\x63"), "unknown mode", 4, unknown),
+        "depth": Faulty(with_header(model, 10, b"\x07"), "depth that there is not", 4, unknown),
+        "coding": Faulty(with_header(model, 11, b"\x63"), "unknown coding", 4, unknown),
+        "no_width": Faulty(with_header(model, 12, bytes(4)), "no columns", 4, "no pixels"),
+        "no_height": Faulty(with_header(model, 16, bytes(4)), "no rows", 4, "no pixels"),
+        "too_large": Faulty(with_header(model, 12, huge), "larger than the format allows", 6, "limits of the format"),
+        "other_width": Faulty(with_header(model, 12, b"\x0a"), "pixels of another width", 4, damaged),
+        "other_size": Faulty(
+            with_header(model, 12, struct.pack("<IIB", 9000, 9000, 13)), "segments missing", 4, "SEGM"
+        ),
+        "levels": Faulty(with_header(model, 20, b"\x09"), "levels that its size has not", 4, "contradicts itself"),
+        "tile": Faulty(with_header(model, 21, b"\x07"), "another size of tiles", 4, "another geometry"),
+        "schedule": Faulty(with_header(model, 22, b"\x63"), "unknown schedule", 4, unknown),
+        "other_schedule": Faulty(with_header(model, 22, b"\x01"), "coded by another schedule", 4, damaged),
+        "reserved": Faulty(with_header(model, 23, b"\x01"), "reserved byte in use", 4, unknown),
+        "model": Faulty(with_header(model, 24, b"nobody's"), "a model that nobody has", 5, "which is not here"),
+        "stored_with_model": Faulty(with_header(stored, 24, b"\x01"), "stored, and has a model", 4, "names a model"),
+        "palette_by_model": Faulty(
+            with_header(model, 9, b"\x04"), "palette coded by the model", 4, "are not coded by the model"
+        ),
+        "pixel_hash": Faulty(with_header(model, 32, bytes(16)), "hash of other pixels", 4, "hash that the header"),
+        "chunk_checksum": Faulty(model[:70] + b"?" + model[71:], "a damaged segment", 4, "at byte 52 is damaged"),
+        "chunk_length": Faulty(
+            model[: HEADER_SIZE + 4] + struct.pack("<I", 2**31) + model[HEADER_SIZE + 8 :],
+            "a segment that ends beyond the file",
+            4,
+            "wrong length",
+        ),
+        "chunk_kind": Faulty(with_chunks(model, Chunk(b"NEWX", b""), segment), "unknown critical part", 4, "NEWX"),
+        "chunk_digit": Faulty(with_chunks(model, Chunk(b"new1", b""), segment), "kind that is no letters", 4, "new1"),
+        "no_end": Faulty(model[:-12], "cut before the end mark", 4, "its end mark is missing"),
+        "after_end": Faulty(model + b"\0", "goes on after its end", 4, "1 bytes follow the end"),
+        "end_full": Faulty(
+            model[:-12] + Chunk(END, b"?").pack(), "an end mark with content", 4, "the end mark is not empty"
+        ),
+        "no_segment": Faulty(with_chunks(model), "no segment", 4, "0 parts SEGM instead of 1"),
+        "segment_twice": Faulty(with_chunks(model, segment, segment), "a segment too many", 4, "2 parts SEGM"),
+        "segments_swapped": Faulty(
+            with_chunks(tiles, base, *reversed(rest)), "segments out of order", 4, "segment 1 of 3 is damaged"
+        ),
+        "segment_and_image": Faulty(with_chunks(model, segment, image), "stored as well", 4, "1 parts STOR"),
+        "no_image": Faulty(with_chunks(stored), "stored without an image", 4, "0 parts STOR instead of 1"),
+        "segment_empty": Faulty(payload(b""), "a segment without content", 4, damaged),
+        "segment_hash": Faulty(
+            payload(bytes(8) + segment.payload[8:]), "hash of other samples", 4, "do not have the hash"
+        ),
+        "segment_cut": Faulty(payload(segment.payload[:-4]), "coded data that ends too early", 4, damaged),
+        "segment_padded": Faulty(payload(segment.payload + b"\0"), "a zero byte after coded data", 4, "padding"),
+        "segment_long": Faulty(payload(segment.payload + b"\1\1\1\1"), "more coded data than pixels", 4, damaged),
+        "segment_zeros": Faulty(payload(segment.payload[:8]), "a hash without coded data", 4, damaged),
+        "values_missing": Faulty(with_chunks(deep, *deep_segments), "16 bits without their values", 4, "0 parts VALS"),
+        "values_short": Faulty(
+            with_chunks(deep, packed(VALUES, b"\4\0"), *deep_segments),
+            "half of the least value",
+            4,
+            "list of values in use",
+        ),
+        "values_swapped": Faulty(
+            with_chunks(deep, packed(VALUES, struct.pack("<BHHB", 4, 900, 3, 1)), *deep_segments),
+            "a least value above the largest",
+            4,
+            "list of values in use",
+        ),
+        "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
+        "schedules_too_many": Faulty(
+            with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),
+            "schedules of tiles and of all",
+            4,
+            "1 parts SCHD",
+        ),
+        "schedules_short": Faulty(
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded), "a share of four", 4, "schedules are damaged"
+        ),
+        "schedules_same": Faulty(
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_plan(Plan((0, 0)))), coded),
+            "the same for all",
+            4,
+            "schedules are",
+        ),
+        "schedules_long": Faulty(
+            with_chunks(mixed, replace(schedules, payload=schedules.payload + b"\1" * 9), coded),
+            "schedules that go on",
+            4,
+            "goes on after",
+        ),
+        "context_twice": Faulty(
+            with_chunks(adapted, *unpack(adapted).chunks[:1], *unpack(adapted).chunks), "two contexts", 4, "twice"
+        ),
+        "context_stored": Faulty(
+            with_chunks(stored, unpack(adapted).chunks[0], image), "stored, and has a context", 4, "has a context"
+        ),
+        "context_missing": Faulty(
+            with_chunks(adapted, unpack(adapted).chunks[1]), "the context was left out", 4, damaged
+        ),
+        "context_empty": Faulty(
+            with_chunks(model, Chunk(CONTEXT, nothing), segment), "a context of zeros", 4, "context is damaged"
+        ),
+        "context_long": Faulty(
+            with_chunks(model, Chunk(CONTEXT, b"\1" * 4000), segment), "a context that goes on", 4, "goes on after"
+        ),
+        "metadata_twice": Faulty(
+            with_chunks(stored, packed(b"exif", b"a"), packed(b"exif", b"b"), image), "EXIF twice", 4, "twice"
+        ),
+        "metadata_raw": Faulty(
+            with_chunks(stored, Chunk(b"iccp", b"raw"), image), "not deflated", 4, "iccp is damaged"
+        ),
+        "metadata_cut": Faulty(
+            with_chunks(stored, Chunk(b"xmpm", zlib.compress(b"xmp")[:-2]), image),
+            "deflated, cut",
+            4,
+            "xmpm is damaged",
+        ),
+        "metadata_long": Faulty(
+            with_chunks(stored, Chunk(b"exif", zlib.compress(b"exif") + b"?"), image), "goes on", 4, "exif is damaged"
+        ),
+        "resolution": Faulty(
+            with_chunks(stored, packed(b"phys", struct.pack("<2d", 72, float("nan"))), image),
+            "a resolution that is no number",
+            4,
+            "the resolution is damaged",
+        ),
+        "transparency": Faulty(
+            with_chunks(stored, packed(b"trns", bytes(257)), image), "257 opacities", 4, "the transparency is damaged"
+        ),
+        "png_chunk": Faulty(
+            with_chunks(stored, packed(b"pngc", b"\0\0\0\0PLTE"), image), "a palette as metadata", 4, "PNG chunks"
+        ),
+        "image_cut": Faulty(
+            with_chunks(stored, Chunk(STORED, image.payload[:60])), "a PNG that is cut", 4, "stored image"
+        ),
+        "image_text": Faulty(with_chunks(stored, Chunk(STORED, b"text")), "stored text", 4, "stored image is damaged"),
+        "image_size": Faulty(with_header(stored, 12, b"\x09"), "a PNG of another size", 4, "contradicts the header"),
+        "image_mode": Faulty(
+            with_header(stored, 9, b"\x00"), "a PNG with a palette for gray", 4, "contradicts the header"
+        ),
+        "image_bomb": Faulty(
+            with_chunks(stored, Chunk(STORED, bomb)), "a PNG of 81 megapixels for 30", 4, "contradicts the header"
+        ),
+        "image_other": Faulty(
+            with_chunks(stored, Chunk(STORED, _png(Picture(Mode.PALETTE, np.zeros((6, 5, 1), np.uint8), bytes(9))))),
+            "a PNG of other pixels",
+            4,
+            "hash that the header",
+        ),
+        "original": Faulty(
+            with_chunks(
+                original,
+                *(c for c in unpack(original).chunks if c.kind != png_original.KIND),
+                replace(kept, payload=kept.payload[:16] + zlib.compress(b"\x08\x00\xff", wbits=-15)),
+            ),
+            "what is kept of the PNG file ends too early",
+            4,
+            "original PNG file is damaged",
+        ),
+    }
+
+
+def images() -> dict[str, Faulty]:
+    """Faulty images, with their suffix."""
+    colour, gray = Image.fromarray(smooth(9, 11)), Image.fromarray(smooth(9, 11, 1))
+    whole, palette = _saved(colour, "PNG"), _saved(colour.quantize(5), "PNG")
+    tiff = _saved(colour, "TIFF")
+    at_palette = palette.index(b"PLTE") - 4
+    idat = whole.index(b"IDAT")
+
+    def ihdr(width: int, height: int) -> bytes:
+        return png.join(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+    damaged, no_image = "the image is damaged", "not an image that mulanzip reads"
+    return {
+        "empty.png": Faulty(b"", "nothing in it", 1, "the file is empty"),
+        "text.png": Faulty(b"no picture\n", "text under the name of an image", 1, no_image),
+        "page.jpg": Faulty(b"<!DOCTYPE html><p>Not Found", "a web page under the name of an image", 1, no_image),
+        "compressed.png": Faulty(
+            api.encode(smooth(3, 3), effort=1, threads=1), "a .mzp file of another name", 1, "is a .mzp file already"
+        ),
+        "signature.png": Faulty(whole[:8], "nothing but the signature", 1, damaged),
+        "cut.png": Faulty(whole[: len(whole) // 2], "cut in the pixels", 1, damaged),
+        "no_rows.png": Faulty(whole[:8] + ihdr(11, 0) + whole[33:], "no rows", 1, ""),
+        "promise.png": Faulty(
+            whole[:8] + ihdr(60000, 60000) + whole[33:], "a header that promises 3,600 megapixels", 1, "is too small"
+        ),
+        "checksum.png": Faulty(whole[: idat + 9] + b"?" + whole[idat + 10 :], "a damaged IDAT", 1, damaged),
+        "no_palette.png": Faulty(
+            palette[:at_palette] + palette[at_palette + 12 + 15 :], "indices without a palette", 1, damaged
+        ),
+        "cut.jpg": Faulty(_saved(colour, "JPEG")[:300], "cut in the tables", 1, damaged),
+        "cut.gif": Faulty(_saved(colour.quantize(5), "GIF")[:40], "cut in the palette or the pixels", 1, damaged),
+        "cut.tif": Faulty(tiff[: len(tiff) - 20], "cut in its tags", 1, damaged),
+        "loop.tif": Faulty(
+            b"II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\0\0\0\0", "tags within themselves", 1, damaged
+        ),
+        "huge.bmp": Faulty(
+            _saved(gray, "BMP")[:18] + struct.pack("<ii", 60000, 60000) + _saved(gray, "BMP")[26:],
+            "a header that promises 3,600 megapixels",
+            1,
+            "is too small",
+        ),
+        "huge.ppm": Faulty(b"P6 60000 60000 255\n", "a header that promises 3,600 megapixels", 1, "is too small"),
+        "negative.pgm": Faulty(b"P5 -3 3 255\n" + bytes(9), "less than no columns", 1, no_image),
+        "cmyk.jpg": Faulty(_saved(colour.convert("CMYK"), "JPEG"), "inks", 1, "CMYK colour is not supported"),
+        "float.tif": Faulty(
+            _saved(Image.fromarray(np.ones((3, 3), dtype=np.float32)), "TIFF"),
+            "no integers",
+            1,
+            "floating-point samples",
+        ),
+        "animated.gif": Faulty(
+            _saved(colour.quantize(5), "GIF", save_all=True, append_images=[gray]), "two frames", 1, "animated images"
+        ),
+        "pages.tif": Faulty(
+            _saved(colour, "TIFF", save_all=True, append_images=[gray]), "two pictures", 1, "several pictures"
+        ),
+    }
+
+
+def main() -> None:
+    for old in FOLDER.glob("*"):
+        old.unlink()
+    found = {**{f"{name}.mzp": faulty for name, faulty in compressed().items()}, **images()}
+    for name, faulty in found.items():
+        (FOLDER / name).write_bytes(faulty.data)
+    rows = [f"| `{n}` | {f.fault} | {f.exit_code} | {f.message} |\n" for n, f in sorted(found.items())]
+    MANIFEST.write_text(_HEADING + "".join(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Run the fuzz body over so many inputs, for so long, or until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+from fuzz import law, seeds
+from fuzz.mutation import mutated
+
+#: Bytes of address space that the inputs may take, beside what is there when all is loaded.
+_MEMORY = 1 << 30
+#: Inputs that are image files.
+_IMAGE_SHARE = 0.25
+
+
+def _bound_memory() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _MEMORY,) * 2)
+
+
+def _input(seed: str) -> bytes:
+    random = Random(seed)
+    pool = list((seeds.images() if random.random() < _IMAGE_SHARE else seeds.compressed()).values())
+    return mutated(random, random.choice(pool), pool)
+
+
+def _run(count: int | None, seconds: float | None, seed: str, folder: Path) -> int:
+    outcomes: Counter[str] = Counter()
+    violations = number = 0
+    slowest = 0.0
+    start = time.monotonic()
+    while (count is None or number < count) and (seconds is None or time.monotonic() - start < seconds):
+        data = _input(f"{seed}-{number}")
+        faulthandler.dump_traceback_later(30 * law.MAX_SECONDS, exit=True)
+        began = time.monotonic()
+        try:
+            outcomes[f"{'mzp' if data.startswith(law.SIGNATURE) else 'image'}: {law.check(data)}"] += 1
+        except BaseException as error:
+            path = folder / f"fuzz-{seed}-{number}.bin"
+            path.write_bytes(data)
+            print(f"{path}: {type(error).__name__}: {error}", flush=True)
+            if isinstance(error, KeyboardInterrupt):
+                break
+            violations += 1
+        slowest = max(slowest, time.monotonic() - began)
+        number += 1
+        if number % 10_000 == 0:
+            print(f"{number} inputs, {violations} violations, {time.monotonic() - start:.0f} s", flush=True)
+    faulthandler.cancel_dump_traceback_later()
+    for outcome, times in outcomes.most_common():
+        print(f"{times:8} {outcome}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{number} inputs of seed {seed} in {time.monotonic() - start:.0f} s, the slowest in {slowest:.2f} s")
+    print(f"peak memory {peak} MiB; {violations} violations")
+    return int(bool(violations))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser.add_argument("-n", type=int, metavar="COUNT", help="inputs")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seed", default="0")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where inputs go that break the law")
+    given = parser.parse_args()
+    for data in (*seeds.compressed().values(), *seeds.images().values()):
+        law.check(data)  # Everything is loaded then.
+    _bound_memory()
+    sys.exit(_run(given.n, given.seconds, given.seed, given.folder))
+
+
+if __name__ == "__main__":
+    main()

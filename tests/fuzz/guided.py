@@ -1,0 +1,39 @@
+"""The fuzz body under atheris, which finds its way by what code an input reaches: ``make fuzz``.
+
+Arguments: a folder for the inputs that reach more, then libFuzzer's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from random import Random
+
+import atheris
+
+with atheris.instrument_imports(include=["mulanzip"]):
+    from fuzz import law, seeds
+    from fuzz.mutation import mutated
+    from mulanzip.errors import MulanzipError
+
+
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """An input to try after this one."""
+    random = Random(seed)
+    pool = list(random.choice((seeds.compressed, seeds.images))().values())
+    try:
+        return mutated(random, data, pool)[:max_size]
+    except (MulanzipError, IndexError):  # It has no parts any more that could be changed.
+        return mutated(random, random.choice(pool), pool)[:max_size]
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    for i, data in enumerate((*seeds.compressed().values(), *seeds.images().values())):
+        (folder / f"seed-{i}").write_bytes(data)
+    atheris.Setup(sys.argv, lambda data: law.check(data) and None, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""What must hold for any bytes whatsoever: our own exceptions alone, the right picture or none, in bounds."""
+
+from __future__ import annotations
+
+import io
+import time
+import zlib
+from functools import cache
+
+import numpy as np
+
+from fuzz import seeds
+from mulanzip import api, bits_ledger, container, inspection
+from mulanzip.container import SIGNATURE, Coding, Header
+from mulanzip.errors import MulanzipError, UnreadableImageError, VerificationError
+from mulanzip.files import compress_file, decompress_file
+from mulanzip.imageio.metadata import RESOLUTION
+from mulanzip.imageio.reader import read_picture
+from mulanzip.memory import Limits
+from mulanzip.picture import Picture
+from mulanzip.salvage import salvage
+
+#: An input takes so many seconds of processor time at most.
+MAX_SECONDS = 20.0
+#: What compressed files, and images, may ask for.
+_LIMITS = Limits(memory=900 << 20)
+_IMAGE_LIMITS = Limits(memory=256 << 20)
+#: Larger images are read, and not compressed.
+_MAX_COMPRESSED = 1 << 12
+
+
+class Violation(AssertionError):
+    """The law was broken."""
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise Violation(what)
+
+
+@cache
+def _originals() -> dict[bytes, Picture]:
+    """What the seeds are, by the hash of their pixels."""
+    return {p.pixel_hash(): p for p in (api.decode_picture(d, threads=1) for d in seeds.compressed().values())}
+
+
+def check(data: bytes) -> str:
+    """Try everything on an input; the outcome in a word or two.
+
+    Raises:
+        Violation: if something is wrong with it; or whatever exception escaped.
+    """
+    start = time.process_time()
+    outcome = _check_compressed(data) if data.startswith(SIGNATURE) else _check_image(data)
+    seconds = time.process_time() - start
+    _require(seconds < MAX_SECONDS, f"it took {seconds:.1f} seconds")
+    return outcome
+
+
+def _check_compressed(data: bytes) -> str:
+    try:
+        picture = api.decode_picture(data, threads=1, limits=_LIMITS)
+    except MulanzipError as error:
+        _require(error.exit_code in (4, 5, 6), f"exit code {error.exit_code}: {error}")
+        _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
+        outcome = type(error).__name__
+    else:
+        outcome = _check_picture(data, picture)
+    _use_otherwise(data, zlib.crc32(data) % 8)
+    return outcome
+
+
+def _check_picture(data: bytes, picture: Picture) -> str:
+    promised = Header.unpack(data).pixel_hash
+    _require(picture.pixel_hash() == promised, "the pixels do not have the promised hash")
+    original = _originals().get(promised)
+    if original is None:
+        return "another picture, whole"
+    same = np.array_equal(picture.pixels, original.pixels) and picture.palette == original.palette
+    _require(same and picture.mode == original.mode, "a wrong picture under the right hash")
+    return "the original picture"
+
+
+def _use_otherwise(data: bytes, way: int) -> None:
+    """One more thing that can be done with a file."""
+    try:
+        match way:
+            case 0:
+                container.read_front(io.BytesIO(data))
+            case 1:
+                inspection.describe(container.unpack(data), len(data))
+            case 2:
+                _check_salvaged(data)
+            case 3:
+                api.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, threads=1, limits=_LIMITS)
+            case 4 if container.unpack(data).header.coding is Coding.MODEL:
+                bits_ledger.ledger(data, threads=1)
+            case 5 | 6 | 7:
+                suffix = (".png", ".png", ".tif")[way - 5]
+                decompress_file(io.BytesIO(data), io.BytesIO(), suffix=suffix, verify=True, threads=1, limits=_LIMITS)
+    except VerificationError:
+        raise
+    except MulanzipError:
+        pass
+
+
+def _check_salvaged(data: bytes) -> None:
+    salvaged = salvage(data, threads=1, limits=_LIMITS)
+    original = _originals().get(Header.unpack(data).pixel_hash)
+    if original is not None and original.pixels.shape == salvaged.picture.pixels.shape:
+        trusted = salvaged.trusted
+        same = np.array_equal(salvaged.picture.pixels[trusted], original.pixels[trusted])
+        _require(same, "salvaged pixels that are not the original's")
+
+
+def _check_image(data: bytes) -> str:
+    try:
+        picture, _ = read_picture(io.BytesIO(data), _IMAGE_LIMITS)
+        if picture.pixels.size > _MAX_COMPRESSED:
+            return "an image"
+        compressed, restored = io.BytesIO(), io.BytesIO()
+        compress_file(io.BytesIO(data), compressed, effort=1, threads=1)
+        compressed.seek(0)
+        decompress_file(compressed, restored, suffix=".png", threads=1)
+    except VerificationError:
+        raise
+    except MulanzipError as error:
+        _require(error.exit_code in (1, 6), f"exit code {error.exit_code}: {error}")
+        _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
+        return type(error).__name__
+    restored.seek(0)
+    try:
+        again, _ = read_picture(restored)
+    except UnreadableImageError as error:
+        raise Violation(f"the restored file cannot be read: {error}") from error
+    _require(again.pixel_hash() == picture.pixel_hash(), "the restored file has other pixels")
+    _require(_rounded(again) == _rounded(picture), "the restored file has other metadata")
+    return "restored"
+
+
+def _rounded(picture: Picture) -> dict[bytes, bytes]:
+    """Metadata without the resolution, which PNG has in whole pixels per metre."""
+    return {kind: payload for kind, payload in picture.metadata.items() if kind != RESOLUTION}

@@ -1,0 +1,170 @@
+"""Valid files -> broken ones: raw damage, and damage whose checksums, lengths and hashes are right."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+from mulanzip.container import (
+    CHUNK_OVERHEAD,
+    CRITICAL_KINDS,
+    HEADER_SIZE,
+    SIGNATURE,
+    STORED,
+    VALUES,
+    Chunk,
+    Header,
+    unpack,
+)
+from mulanzip.errors import MulanzipError
+from mulanzip.imageio import metadata, png, png_original
+from mulanzip.imageio import stored as stored_form
+from mulanzip.picture import Picture
+
+_NUMBERS = (0, 1, 2, 15, 16, 127, 128, 255, 256, 1 << 15, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
+
+
+def damaged(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """A few raw changes: bits, bytes, numbers; cut, inserted, repeated, and parts of other files."""
+    for _ in range(random.choice((1, 1, 1, 2, 4))):
+        size = len(data)
+        place = random.randint(0, size)
+        end = min(size, place + random.choice((1, 2, 4, 8, 30)))
+        match random.randrange(9):
+            case 0 | 1 if place < size:
+                data = data[:place] + bytes([data[place] ^ 1 << random.randrange(8)]) + data[place + 1 :]
+            case 2:
+                data = data[:place] + bytes([random.choice(_NUMBERS) & 255]) + data[place + 1 :]
+            case 3:
+                form = random.choice((">I", "<I", ">H", "<H"))
+                number = random.choice(_NUMBERS) & (0xFFFF if form[1] == "H" else 0xFFFFFFFF)
+                data = data[:place] + struct.pack(form, number) + data[place + struct.calcsize(form) :]
+            case 4:
+                data = data[:place]
+            case 5:
+                data = data[:place] + random.randbytes(end - place) + data[place:]
+            case 6:
+                data = data[:place] + data[end:]
+            case 7:
+                data = data[:end] + data[place:end] * random.choice((1, 2, 50)) + data[end:]
+            case _:
+                other = random.choice(others)
+                start = random.randint(0, len(other))
+                data = data[:place] + other[start : start + random.choice((4, 30, 1000))] + data[end:]
+    return data
+
+
+def damaged_image(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """An image file with raw damage; of half of the PNG files, the checksums are right."""
+    data = damaged(random, data, others)
+    return _png_repaired(data) if random.random() < 0.5 else data
+
+
+def _png_repaired(data: bytes) -> bytes:
+    """A PNG file with right checksums as far as its lengths lead."""
+    if not data.startswith(png.SIGNATURE):
+        return data
+    parts, position = [png.SIGNATURE], len(png.SIGNATURE)
+    while position + png.OVERHEAD <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        end = position + png.OVERHEAD + length
+        if end > len(data):
+            break
+        parts.append(png.join(data[position + 4 : position + 8], data[position + 8 : end - 4]))
+        position = end
+    return b"".join((*parts, data[position:]))
+
+
+def repaired(data: bytes) -> bytes:
+    """A ``.mzp`` file with right checksums as far as its lengths lead."""
+    result = bytearray(data)
+    end = HEADER_SIZE
+    start = 0
+    while end <= len(result):
+        result[end - 4 : end] = struct.pack("<I", zlib.crc32(result[start : end - 4]))
+        start = end
+        if start + CHUNK_OVERHEAD > len(result):
+            break
+        end = start + CHUNK_OVERHEAD + struct.unpack_from("<I", result, start + 4)[0]
+    return bytes(result)
+
+
+def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """A ``.mzp`` file, changed in its parts and put together again with right lengths, checksums and hashes."""
+    file = unpack(data)
+    header, chunks = bytearray(file.header.pack()), list(file.chunks)
+    for _ in range(random.choice((1, 1, 2, 3))):
+        index = random.randrange(len(chunks)) if chunks else 0
+        match random.randrange(8):
+            case 0:
+                place = random.randrange(8, HEADER_SIZE - 4)
+                header[place] = random.choice((header[place] ^ 1 << random.randrange(8), random.choice(_NUMBERS) & 255))
+            case 1:
+                place = random.choice((12, 16))
+                header[place : place + 4] = struct.pack("<I", random.choice((*_NUMBERS, random.randrange(600))))
+            case 2 if chunks:
+                chunks.pop(index)
+            case 3 if chunks:
+                chunks.insert(random.randint(0, len(chunks)), chunks[index])
+            case 4:
+                stranger = random.choice(unpack(random.choice(others)).chunks)
+                chunks[index : index + random.randrange(2)] = [stranger]
+            case 5 if chunks:
+                kind = random.choice((*metadata.KINDS, png_original.KIND, *CRITICAL_KINDS, b"xxxx"))
+                chunks[index] = replace(chunks[index], kind=kind)
+            case _ if chunks:
+                chunks[index] = _payload_changed(random, chunks[index], others)
+    if random.random() < 0.5:
+        header = bytearray(_true_hash(bytes(header), chunks))
+    header[-4:] = struct.pack("<I", zlib.crc32(header[:-4]))
+    return b"".join((header, *(chunk.pack() for chunk in chunks), Chunk(b"MEND", b"").pack()))
+
+
+def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> Chunk:
+    """Damage within a payload: also inside of what it has deflated, and inside a PNG file."""
+
+    def change(content: bytes) -> bytes:
+        return damaged(random, content, others)
+
+    unpacked: dict[bytes, Callable[[bytes], bytes]] = {
+        **dict.fromkeys((*metadata.KINDS, VALUES), lambda payload: zlib.compress(change(zlib.decompress(payload)))),
+        png_original.KIND: lambda payload: (
+            payload[: png_original.HASH_BYTES]
+            + zlib.compress(change(zlib.decompress(payload[png_original.HASH_BYTES :], -15)), wbits=-15)
+        ),
+        STORED: lambda payload: _png_repaired(change(payload)),
+    }
+    if random.random() < 0.8 and chunk.kind in unpacked:
+        try:
+            return replace(chunk, payload=unpacked[chunk.kind](chunk.payload))
+        except zlib.error:  # It was damaged before, or was renamed.
+            pass
+    return replace(chunk, payload=change(chunk.payload))
+
+
+def _true_hash(header: bytes, chunks: Sequence[Chunk]) -> bytes:
+    """The header with the hash of what the stored image holds, where it holds something."""
+    found = [chunk.payload for chunk in chunks if chunk.kind == STORED]
+    try:
+        claimed = Header.unpack(repaired(header))
+        if not found or claimed.width * claimed.height > 1 << 16:
+            return header
+        pixels, palette = stored_form.restore(found[0], claimed.kind, claimed.width, claimed.height)
+    except MulanzipError:
+        return header
+    return (
+        header[:32] + Picture(claimed.mode, pixels, palette, bits=max(9, claimed.kind.depth)).pixel_hash() + header[48:]
+    )
+
+
+def mutated(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """A ``.mzp`` or image file, broken; of ``.mzp`` files, half have checksums and lengths that are right."""
+    if not data.startswith(SIGNATURE):
+        return damaged_image(random, data, others)
+    kind = random.random()
+    if kind < 0.5:
+        return damaged(random, data, others)
+    return repaired(damaged(random, data, others)) if kind < 0.65 else rebuilt(random, data, others)

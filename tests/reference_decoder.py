@@ -1,0 +1,409 @@
+"""A decoder written from ``docs/format.md`` alone: slow, plain, one decision at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+A, H, V, D = range(4)
+PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
+ALL, EVEN, ODD = range(3)
+SCHEDULES = [
+    [[(D, ALL)], [(H, ALL), (V, ALL)]],
+    [[(D, ALL), (H, ALL), (V, ALL)]],
+    [[(D, ALL)], [(H, ALL)], [(V, ALL)]],
+    [[(D, EVEN)], [(D, ODD)], [(H, ALL)], [(V, ALL)]],
+    [[(D, EVEN)], [(D, ODD)], [(H, EVEN)], [(H, ODD)], [(V, EVEN)], [(V, ODD)]],
+]
+
+
+class Stack:
+    """Section "Coder"."""
+
+    def __init__(self, data: bytes):
+        if data.endswith(b"\0"):
+            raise ValueError("zero bytes at the end")
+        data += bytes(-len(data) % 4)
+        self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
+        self.state = 0
+        self._refill()
+
+    def _refill(self) -> None:
+        while self.state < 1 << 32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+
+    def _take(self, low: int, size: int) -> None:
+        self.state = (self.state >> 24) * size + (self.state & 0xFFFFFF) - low
+        if self.state < 1 << 32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+
+    def bit(self, probability: int) -> int:
+        zero = zero_mass(probability)
+        bit = int(self.state & 0xFFFFFF >= zero)
+        self._take(zero if bit else 0, (1 << 24) - zero if bit else zero)
+        return bit
+
+    def flat(self) -> int:
+        value = self.state >> 16 & 255
+        self._take(value << 16, 1 << 16)
+        return value
+
+    def finish(self) -> None:
+        if self.state or self.words:
+            raise ValueError("not empty")
+
+
+def zero_mass(probability: int) -> int:
+    """Out of 2^24, what a zero has when a one has ``probability`` out of 2^16."""
+    rest = (1 << 16) - min(max(probability, 1), (1 << 16) - 1)
+    return rest * ((1 << 24) - 2) // (1 << 16) + 1
+
+
+@dataclass
+class Model:
+    """Section "Model"."""
+
+    config: dict[str, int]
+    tensors: dict[str, np.ndarray]
+    biases: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> Model:
+        with safe_open(path, framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            model = cls(json.loads(file.metadata()["config"]), tensors)
+        model.biases = {name: tensors[f"{name}.bias"].astype(np.int64) for name in model.layers()}
+        return model
+
+    def layers(self) -> list[str]:
+        names = []
+        for i in range(2):
+            names += [f"pass.{i}.stem", *(f"pass.{i}.body.{j}" for j in range(2 * self.config["blocks"]))]
+        for head in ("D", "H", "V", "H0", "V0"):
+            for colour in range(3):
+                parts = ("hidden", "shapes", "means") if colour else ("shapes", "means")
+                names += [f"head.{head}.{colour}.{part}" for part in parts]
+        return names
+
+    def adapt(self, payload: bytes) -> None:
+        """Section "Context"."""
+        rows, mass = self.tensors["prior.row"], self.tensors["prior.mass"].astype(int)
+        below = [[0, *np.cumsum(mass[row]).tolist(), 1 << 16] for row in rows]
+        stack = Stack(payload)
+        symbols = [0] * len(rows)
+        for plane in range(7, -1, -1):
+            for i, edges in enumerate(below):
+                half = 1 << plane
+                low, middle, high = (edges[symbols[i] + step] for step in (0, half, 2 * half))
+                symbols[i] += stack.bit((high - middle << 16) // max(high - low, 1)) << plane
+        stack.finish()
+        start = 0
+        for name in self.layers():
+            shift = self.tensors[f"{name}.shift"].astype(np.int64)
+            steps = np.array(symbols[start : start + len(shift)]) - 127
+            step = np.maximum(0, shift + (1 if name.endswith("means") else -1))
+            self.biases[name] = self.biases[name] + (steps << step)
+            start += len(shift)
+
+    def layer(self, name: str, x: np.ndarray, level: int, residual: np.ndarray | int = 0) -> np.ndarray:
+        """Channels first; the result before clamping."""
+        weight, shift = self.tensors[f"{name}.weight"].astype(np.float64), self.tensors[f"{name}.shift"]
+        bias = self.biases[name][min(level, self.config["level_classes"] - 1)]
+        size = weight.shape[2]
+        pad = size // 2
+        padded = np.pad(x.astype(np.float64), ((0, 0), (pad, pad), (pad, pad)))
+        total = np.zeros((weight.shape[0], *x.shape[1:]))
+        for i in range(size):
+            for j in range(size):
+                part = padded[:, i : i + x.shape[1], j : j + x.shape[2]]
+                total += np.tensordot(weight[:, :, i, j], part, 1)
+        total += bias[:, None, None]
+        # All of these are exact; halves go to the even integer.
+        return np.rint(total * 2.0 ** -shift[:, None, None].astype(np.float64) + residual).astype(np.int64)
+
+    def activation(self, name: str, x: np.ndarray, level: int, residual: np.ndarray | int = 0) -> np.ndarray:
+        return self.layer(name, x, level, residual).clip(0, 255)
+
+    def features(self, index: int, planes: np.ndarray, level: int, first: np.ndarray | int) -> np.ndarray:
+        x = self.activation(f"pass.{index}.stem", planes, level, first)
+        for i in range(0, 2 * self.config["blocks"], 2):
+            inner = self.activation(f"pass.{index}.body.{i}", x, level)
+            x = self.activation(f"pass.{index}.body.{i + 1}", inner, level, x)
+        return x
+
+
+def moved(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The value of the cell so many rows below and columns to the right; 0 outside."""
+    h, w = x.shape[-2:]
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)])
+    return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
+
+
+def input_planes(cells: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Section "Denoiser": cells (phase, colour, h, w), known (phase, h, w)."""
+    around = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+    total = sum(moved(cells[A], i, j) for i, j in around)
+    count = sum(moved(np.ones(known.shape[1:], dtype=np.int64), i, j) for i, j in around)
+    mean = total * (-(-65536 // count)) >> 16
+    difference = ((cells - mean) * known[:, None]).reshape(12, *known.shape[1:])
+    return np.concatenate((difference.clip(0), (-difference).clip(0), mean >> 2, 32 * known))
+
+
+NEAR = {
+    H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
+    V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
+    D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
+}
+DIAGONAL = ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1))
+
+
+def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndarray:
+    def gather(neighbours: tuple[tuple[int, int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+        total = sum(moved(cells[p] * known[p], i, j) for p, i, j in neighbours)
+        return np.asarray(total), np.asarray(sum(moved(known[p].astype(np.int64), i, j) for p, i, j in neighbours))
+
+    total, count = gather(NEAR[phase])
+    if phase == D:
+        other, others = gather(DIAGONAL)
+        total, count = np.where(count > 0, total, other), np.where(count > 0, count, others)
+    return total * np.array([0, 32768, 16384, 10923, 8192])[count] >> 10
+
+
+class Mixture:
+    """Section "Likelihood", of one subpixel."""
+
+    def __init__(self, tensors: dict[str, np.ndarray], logits: list[int], scales: list[int], means: list[int]):
+        self.logistic = tensors["tables.logistic"]
+        self.weights = [int(tensors["tables.weight"][max(logits) - logit]) for logit in logits]
+        self.inverse = [int(tensors["tables.inverse_scale"][scale]) for scale in scales]
+        self.means = [min(max(mean, -64 * 32), 319 * 32) for mean in means]
+        self.total = 65536 * sum(self.weights) + 256 * 256
+        weighted = sum(w * m for w, m in zip(self.weights, self.means, strict=True))
+        self.centre = weighted // sum(self.weights) // 32
+
+    def cdf(self, edge: int) -> int:
+        if edge in (0, 256):
+            return self.total if edge else 0
+        found = 256 * edge
+        for weight, inverse, mean in zip(self.weights, self.inverse, self.means, strict=True):
+            index = 12288 * 256 + (32 * edge - mean - 16) * inverse >> 8
+            found += weight * int(self.logistic[min(max(index, 0), 24576)])
+        return found
+
+
+def ratio(part: int, whole: int) -> int:
+    return (part << 16) // max(whole, 1)
+
+
+def decode_values(stack: Stack, mixtures: list[Mixture]) -> list[int]:
+    """Section "Subpixels": all cells of a chunk, one colour."""
+    lows = [min(max(m.centre - 8, 0), 240) for m in mixtures]
+    windows = [(m.cdf(low), m.cdf(low + 16)) for m, low in zip(mixtures, lows, strict=True)]
+    inside = [stack.bit(ratio(top - bottom, m.total)) for m, (bottom, top) in zip(mixtures, windows, strict=True)]
+    values, bounds = list(lows), list(windows)
+    for plane in (3, 2, 1, 0):
+        for i, mixture in enumerate(mixtures):
+            bottom, top = bounds[i]
+            middle = mixture.cdf(values[i] + (1 << plane))
+            if stack.bit(ratio(top - middle, top - bottom) if inside[i] else 1):
+                values[i] += 1 << plane
+                bounds[i] = middle, top
+            else:
+                bounds[i] = bottom, middle
+    outside = [i for i in range(len(mixtures)) if not inside[i]]
+    for i in outside:
+        bottom, top = windows[i]
+        values[i], bounds[i] = 0, (0, mixtures[i].total - (top - bottom))
+    for plane in range(7, -1, -1):
+        for i in outside:
+            low, (window_bottom, window_top), (bottom, top) = lows[i], windows[i], bounds[i]
+            edge = values[i] + (1 << plane)
+            middle = window_bottom if low < edge < low + 16 else mixtures[i].cdf(edge)
+            middle -= window_top - window_bottom if edge >= low + 16 else 0
+            if stack.bit(ratio(top - middle, top - bottom)):
+                values[i] = edge
+                bounds[i] = middle, top
+            else:
+                bounds[i] = bottom, middle
+    return values
+
+
+def decode_tile(
+    stack: Stack, model: Model, level: np.ndarray, index: int, tile: tuple[int, int, int, int], schedule: int
+) -> None:
+    """Section "A tile": fill in ``level`` (h, w, colours), whose phase A is there."""
+    height, width, colours = level.shape
+    rows, columns = (height + 1) // 2, (width + 1) // 2
+    top, bottom, left, right = tile
+    y, x = max(0, top - 8), max(0, left - 8)
+    h, w = min(rows, bottom + 8) - y, min(columns, right + 8) - x
+    cells, known = np.zeros((4, 3, h, w), dtype=np.int64), np.zeros((4, h, w), dtype=bool)
+    cells[A] = level[2 * y : 2 * (y + h) : 2, 2 * x : 2 * (x + w) : 2].transpose(2, 0, 1)
+    known[A] = True
+    first: np.ndarray | None = None
+    for step in SCHEDULES[schedule]:
+        planes = input_planes(cells, known)
+        phases = {phase for phase, _ in step}
+        if first is None or D in phases:
+            first = model.features(0, planes, index, 0)
+        features = first if D in phases else model.features(1, planes, index, first)
+        before, known_before = cells.copy(), known.copy()
+        for phase, part in step:
+            head = "AHVD"[phase] + ("0" if D in phases and phase != D else "")
+            base = base_prediction(before, known_before, phase)
+            places = [
+                (i, j)
+                for i in range(top, bottom)
+                for j in range(left, right)
+                if 2 * i + PHASES[phase][0] < height
+                and 2 * j + PHASES[phase][1] < width
+                and (part == ALL or (i - top + j - left) % 2 == part - 1)
+            ]
+            for start in range(0, len(places), 8192):
+                chunk = places[start : start + 8192]
+                at = np.array([(i - y, j - x) for i, j in chunk]).T
+                code_chunk(
+                    stack,
+                    model,
+                    head,
+                    features[:, at[0], at[1]],
+                    base[:, at[0], at[1]],
+                    cells,
+                    (phase, at),
+                    index,
+                    colours,
+                )
+            for i, j in places:
+                known[phase, i - y, j - x] = True
+                level[2 * i + PHASES[phase][0], 2 * j + PHASES[phase][1]] = cells[phase, :colours, i - y, j - x]
+
+
+def code_chunk(
+    stack: Stack,
+    model: Model,
+    head: str,
+    features: np.ndarray,
+    base: np.ndarray,
+    cells: np.ndarray,
+    place: tuple[int, np.ndarray],
+    level: int,
+    colours: int,
+) -> None:
+    phase, (rows, columns) = place
+    offsets: list[np.ndarray] = []
+    for colour in range(colours):
+        name = f"head.{head}.{colour}"
+        inputs = features[:, None, :]
+        if colour:
+            told = []
+            for offset in offsets:
+                signs = (offset.clip(0), (-offset).clip(0))
+                told += [np.minimum(255, s >> 2) for s in signs] + [np.minimum(255, s >> 5) for s in signs]
+            hidden = model.activation(f"{name}.hidden", np.concatenate((inputs, np.stack(told)[:, None])), level)
+            inputs = np.concatenate((inputs, hidden))
+        shapes = model.activation(f"{name}.shapes", inputs, level)[:, 0]
+        means = model.layer(f"{name}.means", inputs, level)[:, 0]
+        count = model.config["mixtures"]
+        shift = np.full(len(rows), 128)
+        for coupling, offset in zip(means[count:], offsets, strict=True):
+            shift += coupling.clip(-1024, 1024) * offset
+        means = means[:count] + base[colour] + (shift >> 8)
+        mixtures = [
+            Mixture(model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist())
+            for i in range(len(rows))
+        ]
+        values = np.array(decode_values(stack, mixtures))
+        offsets.append(32 * values - base[colour])
+        cells[phase, colour, rows, columns] = values
+        if colours == 1:
+            cells[phase, :, rows, columns] = values[:, None]
+
+
+def decode_schedules(payload: bytes, tiles: int) -> list[int]:
+    """Section "Schedules"."""
+    stack, found = Stack(payload[4:]), [4] * tiles
+    for number, share in enumerate(payload[:4]):
+        for i in range(tiles):
+            if found[i] == 4 and stack.bit((2 * share + 1) * 128):
+                found[i] = number
+    stack.finish()
+    return found
+
+
+def cuts(cells: int) -> list[tuple[int, int]]:
+    parts = -(-cells // 256)
+    return [(cells * i // parts, cells * (i + 1) // parts) for i in range(parts)]
+
+
+def decode(data: bytes, path: Path) -> np.ndarray:
+    """Pixels (h, w, colours) of a file coded by a model, which is at ``path``."""
+    head = struct.unpack("<8sBBBBIIBBBB8s16sI", data[:52])
+    signature, version, mode, depth, coding, width, height, levels, tile, schedule, reserved, _, promised, checksum = (
+        head
+    )
+    assert (signature, version, depth, coding, tile, reserved) == (b"\x8aMLZ\r\n\x1a\n", 0, 8, 0, 8, 0)
+    assert checksum == zlib.crc32(data[:48])
+    colours = {0: 1, 2: 3}[mode]
+    chunks, position = [], 52
+    while position < len(data):
+        kind, length = struct.unpack_from("<4sI", data, position)
+        end = position + 8 + length
+        assert struct.unpack_from("<I", data, end)[0] == zlib.crc32(data[position:end])
+        chunks.append((kind, data[position + 8 : end]))
+        position = end + 4
+    assert chunks[-1] == (b"MEND", b"")
+
+    model = Model.load(path)
+    for kind, payload in chunks:
+        if kind == b"CTXT":
+            model.adapt(payload)
+    payloads = [payload for kind, payload in chunks if kind == b"SEGM"]
+    pixels = np.zeros((height, width, colours), dtype=np.uint8)
+    sizes = [(height, width)]
+    while sizes[-1][0] * sizes[-1][1] > 16:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    assert len(sizes) == levels
+
+    def view(index: int) -> np.ndarray:
+        return pixels[:: 1 << index, :: 1 << index]
+
+    def check(payload: bytes, stack: Stack, samples: np.ndarray) -> None:
+        stack.finish()
+        assert hashlib.blake2b(samples.tobytes(), digest_size=8).digest() == payload[:8]
+
+    tiles = [
+        (index, (*rows, *columns))
+        for index in range(levels - 2, -1, -1)
+        for rows in cuts((sizes[index][0] + 1) // 2)
+        for columns in cuts((sizes[index][1] + 1) // 2)
+    ]
+    schedules = [schedule] * len(tiles)
+    for kind, payload in chunks:
+        if kind == b"SCHD":
+            schedules = decode_schedules(payload, len(tiles))
+    base = Stack(payloads[0][8:])
+    coarsest = view(levels - 1)
+    coarsest[...] = np.array([base.flat() for _ in range(coarsest.size)]).reshape(coarsest.shape)
+    single = [number for number, (index, _) in enumerate(tiles) if sum(other == index for other, _ in tiles) == 1]
+    for number in single:
+        decode_tile(base, model, view(tiles[number][0]), *tiles[number], schedules[number])
+    check(payloads[0], base, view(tiles[single[-1]][0] if single else levels - 1))
+    others = [number for number in range(len(tiles)) if number not in single]
+    for payload, number in zip(payloads[1:], others, strict=True):
+        index, tile_ = tiles[number]
+        stack = Stack(payload[8:])
+        decode_tile(stack, model, view(index), index, tile_, schedules[number])
+        top, bottom, left, right = (2 * side for side in tile_)
+        check(payload, stack, view(index)[top:bottom, left:right])
+    result = pixels[..., [1, 0, 2]] if colours == 3 else pixels
+    state = hashlib.blake2b(struct.pack("<BII", mode, width, height), digest_size=16)
+    state.update(result.tobytes())
+    assert state.digest() == promised
+    return result

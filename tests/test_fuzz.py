@@ -1,0 +1,58 @@
+"""A share of what ``make fuzz`` does: of broken files, no exception but ours escapes, and no picture is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+from conftest import TESTS, run_python
+from fuzz import law, seeds
+from fuzz.mutation import mutated, rebuilt, repaired
+
+from mulanzip import api
+from mulanzip.container import unpack
+from mulanzip.errors import MulanzipError
+
+
+def test_mutated_files_break_no_law(tmp_path: Path) -> None:
+    done = run_python("-m", "fuzz", "--seconds", "2", "--seed", "suite", "--folder", tmp_path, cwd=TESTS)
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split(" inputs of seed")[0].split()[-1]) > 50
+    assert " 0 violations" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_mutations_are_damage_and_can_be_repeated() -> None:
+    pool = list(seeds.compressed().values())
+    once, again = ([mutated(Random(i), pool[i % len(pool)], pool) for i in range(300)] for _ in range(2))
+    assert once == again
+    assert sum(data not in pool for data in once) > 250
+
+
+def test_half_of_the_mutated_files_reach_the_code_behind_the_checks() -> None:
+    pool = list(seeds.compressed().values())
+    reasons = []
+    for i in range(200):
+        try:
+            unpack(rebuilt(Random(i), pool[i % len(pool)], pool))
+        except MulanzipError as error:
+            reasons.append(str(error))
+    assert not any("checksum" in reason or "truncated" in reason for reason in reasons)
+    for data in pool:
+        assert repaired(data) == data
+
+
+def test_a_wrong_picture_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = seeds.compressed()["rgb"]
+    assert law.check(data) == "the original picture"
+    other = api.decode_picture(seeds.compressed()["gray"])
+    monkeypatch.setattr(api, "decode_picture", lambda *_, **__: other)
+    with pytest.raises(law.Violation, match="promised hash"):
+        law.check(data)
+
+
+def test_another_exception_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "decode_picture", lambda *_, **__: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        law.check(seeds.compressed()["rgb"])
