@@ -23,10 +23,11 @@ Z = TypeVar("Z")
 
 @dataclass(frozen=True)
 class Codec(Generic[V]):
-    """Attributes:
+    """How values of one kind go onto a message and come off it.
 
-    push: puts a value on top of a message.
-    pop: takes it off.
+    Attributes:
+        push: puts a value on top of a message.
+        pop: takes it off.
     """
 
     push: Callable[[Message, V], None]

@@ -25,9 +25,10 @@ _END = b"\1"
 
 
 class Message:
-    """Attributes:
+    """A stack of decisions.
 
-    lowest: bits at the lowest level that the stack has had at the end of a pop; what lies below was never needed.
+    Attributes:
+        lowest: the least :attr:`bits` after a pop so far; what lies below was never needed.
     """
 
     def __init__(self, data: bytes = b""):

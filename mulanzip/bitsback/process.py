@@ -35,15 +35,16 @@ LATENT_LIMIT = 1 << 20
 
 @dataclass(frozen=True)
 class Process:
-    """Attributes, all int64, of ``n`` subpixels and T steps:
+    """Of ``n`` subpixels and T steps.  All arrays are int64, coefficients have 32 fractional bits.
 
-    first: ``(n,)``, bins of ``z_0`` per half level, with 32 fractional bits.
-    keep: ``(T, n)``, bins of ``z_t`` per bin of ``z_s``, alike.
-    spread: ``(T + 1, n)``, indices of the scales of ``q(z_0 | x)`` and all ``q(z_t | z_s)``.
-    top: ``(n,)``, of ``p(z_T)``.
-    level: ``(n,)``, levels per bin of ``z_0``, with 32 fractional bits.
-    sharpness: ``(n,)``, indices of the scales of ``p(x | z_0)``.
-    normal, logistic: tables of all latents, and of ``x``.
+    Attributes:
+        first: ``(n,)``, bins of ``z_0`` per half level.
+        keep: ``(T, n)``, bins of ``z_t`` per bin of ``z_s``.
+        spread: ``(T + 1, n)``, indices of the scales of ``q(z_0 | x)`` and all ``q(z_t | z_s)``.
+        top: ``(n,)``, indices of the scales of ``p(z_T)``.
+        level: ``(n,)``, levels per bin of ``z_0``.
+        sharpness: ``(n,)``, indices of the scales of ``p(x | z_0)``.
+        normal, logistic: tables for all latents, and for ``x``.
     """
 
     first: np.ndarray
