@@ -79,7 +79,7 @@ def test_content_comes_back(content: bytes) -> None:
 
 def test_what_is_left_is_told_from_content() -> None:
     message = Message(b"\1\2")
-    with pytest.raises(CorruptFileError, match="goes on"):
+    with pytest.raises(CorruptFileError, match="does not end"):
         message.content()
     with pytest.raises(CorruptFileError, match="padding"):
         Message(b"\1\0")

@@ -58,7 +58,7 @@ class Message:
         """
         data = self.to_bytes()
         if not data.endswith(_END):
-            raise CorruptFileError("coded data goes on after the last image")
+            raise CorruptFileError("coded data does not end where its images do")
         return data[: -len(_END)]
 
     def push(self, walk: Walk[V], value: V) -> None:
