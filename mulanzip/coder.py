@@ -51,6 +51,23 @@ def _exact(probability: np.ndarray) -> np.ndarray:
     return probability.astype(np.float32) * np.float32(1 / _ONE)
 
 
+def to_bytes(coder: constriction.stream.stack.AnsCoder) -> bytes:
+    """What a coder holds: little-endian words of 32 bits, without the zero bytes at the end."""
+    return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+def from_bytes(data: bytes) -> constriction.stream.stack.AnsCoder:
+    """The inverse of :func:`to_bytes`.
+
+    Raises:
+        CorruptFileError: if the bytes end with zeros.
+    """
+    if data.endswith(b"\0"):
+        raise CorruptFileError("coded data ends with padding")
+    words = np.frombuffer(data + bytes(-len(data) % 4), dtype="<u4").astype(np.uint32)
+    return constriction.stream.stack.AnsCoder(words)
+
+
 class BitEncoder:
     """Collects decisions, and codes them last to first, as a stack wants it."""
 
@@ -72,29 +89,26 @@ class BitEncoder:
         self._parts += other._parts
 
     def finish(self) -> bytes:
-        """The coded bytes: little-endian words of 32 bits, without the zero bytes at the end."""
+        """The coded bytes, see :func:`to_bytes`."""
         coder = constriction.stream.stack.AnsCoder()
+        self.pour(coder)
+        return to_bytes(coder)
+
+    def pour(self, coder: constriction.stream.stack.AnsCoder) -> None:
+        """Put the decisions on top of what ``coder`` holds."""
         while self._parts:
             symbols, probability = self._parts.pop()
             if probability is None:
                 coder.encode_reverse(symbols.astype(np.int32), _FLAT)
             else:
                 coder.encode_reverse(symbols.astype(np.int32), _BERNOULLI, _exact(probability))
-        return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
-class BitDecoder:
-    """Gives the decisions back.
+class BitReader:
+    """Takes decisions off the top of what a coder holds."""
 
-    Raises:
-        CorruptFileError: if the bytes cannot be the output of :class:`BitEncoder`.
-    """
-
-    def __init__(self, data: bytes):
-        if data.endswith(b"\0"):
-            raise CorruptFileError("coded data ends with padding")
-        words = np.frombuffer(data + bytes(-len(data) % 4), dtype="<u4").astype(np.uint32)
-        self._coder = constriction.stream.stack.AnsCoder(words)
+    def __init__(self, coder: constriction.stream.stack.AnsCoder):
+        self._coder = coder
 
     def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         decisions: np.ndarray = self._coder.decode(_BERNOULLI, _exact(_inside(probability)))
@@ -103,6 +117,17 @@ class BitDecoder:
     def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
         decoded: np.ndarray = self._coder.decode(_FLAT, count)
         return decoded
+
+
+class BitDecoder(BitReader):
+    """Gives the decisions of :class:`BitEncoder` back.
+
+    Raises:
+        CorruptFileError: if the bytes cannot be its output.
+    """
+
+    def __init__(self, data: bytes):
+        super().__init__(from_bytes(data))
 
     def finish(self) -> None:
         """Check that nothing is left.

@@ -22,6 +22,7 @@ import numpy as np
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
+from mulanzip.bisection import Bisection, ratio
 from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
@@ -237,60 +238,6 @@ def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Gra
     return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
 
 
-class _Search:
-    """Bisection of intervals of values, all subpixels at once: one decision each per bit plane."""
-
-    def __init__(self, coder: BitCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
-        self._coder = coder
-        self.low = low
-        self._mass_low = mass_low
-        self._mass_high = mass_high
-
-    def run(
-        self,
-        planes: int,
-        cdf: Callable[[np.ndarray], np.ndarray],
-        offsets: np.ndarray | None,
-        active: np.ndarray | None,
-    ) -> np.ndarray:
-        """Find values in ``low .. low + 2**planes - 1``: int32 ``(N,)``.
-
-        Args:
-            cdf: mass below given values.
-            offsets: ``values - low`` when encoding.
-            active: 0 where the value is known to be elsewhere; there the outcome means nothing.
-        """
-        for plane in range(planes - 1, -1, -1):
-            with timed("tables"):
-                middle = self.low + np.int32(1 << plane)
-                mass_middle = cdf(middle)
-                upper = self._mass_high - mass_middle
-                probability = _ratio(upper, self._mass_high - self._mass_low)
-                bits = None if offsets is None else offsets >> plane & 1
-                if active is not None:
-                    # A zero that is next to certain: no decision to speak of, and no gap in the array.
-                    probability *= active
-                    bits = None if bits is None else bits & active
-            with timed("coder"):
-                bits = self._coder.code(probability, bits)
-            with timed("tables"):
-                # Selections by arithmetic: np.where would branch at every element.
-                ones = bits.astype(np.int32)
-                self.low = self.low + (ones << plane)
-                self._mass_low = self._mass_low + (mass_middle - self._mass_low) * ones
-                self._mass_high = mass_middle + upper * ones
-        return self.low
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole`` in units of ``2**-PROBABILITY_BITS``, rounded down: int64.
-
-    Damaged files can lead to intervals without mass, where any answer will do.
-    """
-    ratio: np.ndarray = (part.astype(np.int64) << PROBABILITY_BITS) // np.maximum(whole, 1)
-    return ratio
-
-
 def _code_values(
     mixture: Mixture | FineMixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None, grain: Grain
 ) -> np.ndarray:
@@ -312,11 +259,11 @@ def _code_values(
         mass_high = mixture.cdf(high)
         mass_high += (mixture.total - mass_high) * (high >= grain.count)
         window = mass_high - mass_low
-        probability = _ratio(window, mixture.total)
+        probability = ratio(window, mixture.total)
         known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
     with timed("coder"):
         inside = coder.code(probability, known).astype(np.int32)
-    search = _Search(coder, low, mass_low, mass_high)
+    search = Bisection(coder, low, mass_low, mass_high)
     offsets = None if values is None else values - low
     found = search.run(planes, mixture.cdf, offsets, inside)
     outside = np.flatnonzero(inside == 0)
@@ -331,7 +278,7 @@ def _code_values(
         return np.where(edge <= low, mass, np.where(edge >= high, mass - window, mass_low))
 
     zeros = np.zeros(len(outside), dtype=np.int32)
-    search = _Search(coder, zeros, zeros, rest.total - window)
+    search = Bisection(coder, zeros, zeros, rest.total - window)
     found[outside] = search.run(grain.planes, cdf, None if values is None else values[outside], None)
     return found
 

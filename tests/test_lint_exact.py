@@ -12,6 +12,12 @@ from conftest import ROOT
 #: Modules of the exact path, each with what is left out of it: float by purpose, or never while coding.
 EXACT_PATH: dict[str, set[str]] = {
     "architecture": set(),
+    "bisection": set(),
+    "bitsback/codec": set(),
+    "bitsback/gaussian": set(),
+    "bitsback/linear": set(),
+    "bitsback/message": set(),
+    "bitsback/process": set(),
     "codec": set(),
     "coder": {"BitCounter"},
     "exact/backends": set(),

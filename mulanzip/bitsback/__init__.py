@@ -1,0 +1,1 @@
+"""Bits-back coding with the Gaussian process, exact in integers."""
