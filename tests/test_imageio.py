@@ -821,6 +821,16 @@ class TestStoredForm:
             with pytest.raises(CorruptFileError, match=r"contradicts|damaged"):
                 stored.restore(data, *wrong)
 
+    def test_two_values_are_kept_small_and_are_two(self) -> None:
+        kind = Kind(Mode.BILEVEL, 1)
+        pixels = (smooth(90, 100, 1) > 120).astype(np.uint8).reshape(90, 100, 1)
+        data = stored.store(Picture(Mode.BILEVEL, pixels))
+        np.testing.assert_array_equal(stored.restore(data, kind, 100, 90)[0], pixels)
+        assert len(data) < len(png.encode(Picture(Mode.BILEVEL, pixels)))
+        three = stored.store(Picture(Mode.GRAY, pixels * 2))
+        with pytest.raises(CorruptFileError, match=r"more than two values|contradicts"):
+            stored.restore(three, kind, 100, 90)
+
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
         with pytest.raises(CorruptFileError):

@@ -72,10 +72,10 @@ def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.
 
 def store(picture: Picture) -> bytes:
     """The smallest stored form of the pixels; metadata is not in it."""
-    if picture.mode in (Mode.PALETTE, Mode.BILEVEL):
+    if picture.mode is Mode.PALETTE:
         return png.encode(picture)
     flat = _flattened(picture)
-    by_pillow = picture.mode in _WEBP_MODES and not picture.is_deep
+    by_pillow = picture.mode is Mode.BILEVEL or (picture.mode in _WEBP_MODES and not picture.is_deep)
     forms = [png.encode(picture) if by_pillow else png.encode_samples(flat), _jpeg_xl(flat)]
     source = _webp_source(picture)
     if source is not None:
@@ -109,8 +109,11 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
     """
     mode = kind.mode
     try:
-        if data.startswith(_JPEG_XL) and mode not in (Mode.PALETTE, Mode.BILEVEL):
-            return _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height), b""
+        if data.startswith(_JPEG_XL) and mode is not Mode.PALETTE:
+            pixels = _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height)
+            if mode is Mode.BILEVEL and pixels.max() > 1:
+                raise CorruptFileError("the stored image has more than two values")
+            return pixels, b""
         if kind.is_deep or mode is Mode.BANDS:
             return _decoded(imagecodecs.png_decode, data, kind, width, height), b""
         with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
