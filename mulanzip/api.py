@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _MAX_METADATA = 1 << 28
 #: Samples of an image that is tried both ways, whatever it looks like.
 _SMALL = 1 << 14
+#: The stored form is tried where a quick one has less than so many times the model's bytes.
+_QUICK_MARGIN = 1.05
 _MODEL_MODES = (Mode.GRAY, Mode.RGB)
 
 
@@ -37,6 +39,11 @@ def _is_for_model(picture: Picture) -> bool:
 def _is_tried_both_ways(picture: Picture) -> bool:
     """Whether a stored form costs next to no time, or has a chance."""
     return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
+
+
+def _may_be_smaller_stored(picture: Picture, size: int) -> bool:
+    """Whether a stored form is worth trying, where the model makes so many bytes."""
+    return _is_tried_both_ways(picture) or stored_form.quick_size(picture) < _QUICK_MARGIN * size
 
 
 def encode(
@@ -147,7 +154,7 @@ def encode_picture(
     coded = None
     if _is_for_model(picture):
         coded = _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
-    if coded is None or (stored and _is_tried_both_ways(picture)):
+    if coded is None or (stored and _may_be_smaller_stored(picture, _size(coded[1]))):
         header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
         alternative = header, [Chunk(STORED, stored_form.store(picture))]
         if coded is None or _size(alternative[1]) < _size(coded[1]):

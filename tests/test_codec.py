@@ -22,8 +22,10 @@ from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT, Coding, Mode
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
+from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice import A, D, H, V, segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.picture import Picture
 from mulanzip.plan import Candidates, Plan
 from mulanzip.planes import from_coding_order, to_coding_order
 from mulanzip.prediction import Prediction
@@ -157,6 +159,16 @@ def test_the_smaller_of_model_and_stored_form_is_kept() -> None:
     np.testing.assert_array_equal(mulanzip.decode(with_both), stripes)
     picture = photo(64, 64)
     assert mulanzip.encode(picture, threads=1) == encode(picture)
+
+
+def test_a_stored_form_is_found_where_nothing_looks_drawn() -> None:
+    y, x = np.mgrid[:90, :120]
+    ramps = np.stack([(3 * x + 5 * y) % 256, (2 * x + 7 * y) % 256, (x + y) % 256], 2).astype(np.uint8)
+    assert not looks_drawn(Picture.from_array(ramps))
+    data = mulanzip.encode(ramps, effort=1, threads=1)
+    assert container.unpack(data).header.coding is Coding.STORED
+    assert len(data) < len(encode(ramps)) / 2
+    np.testing.assert_array_equal(mulanzip.decode(data), ramps)
 
 
 def test_the_header_says_what_was_coded() -> None:

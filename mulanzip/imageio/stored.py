@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import imagecodecs
@@ -25,11 +26,13 @@ _WEBP_CHANNELS = {Mode.GRAY: [0], Mode.GRAY_ALPHA: [0, 3], Mode.RGB: [0, 1, 2], 
 #: Of JPEG XL files, and of its codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
+_QUICK_EFFORT = 3
+_QUICK_SIDE = 256
 
 
-def _webp(image: Image.Image) -> bytes:
+def _webp(image: Image.Image, quality: int = 100, method: int = 6) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, exact=True, quality=100, method=6)
+    image.save(buffer, "WEBP", lossless=True, exact=True, quality=quality, method=method)
     return buffer.getvalue()
 
 
@@ -39,9 +42,9 @@ def _webp_source(picture: Picture) -> Image.Image | None:
     return to_pillow(picture).convert(_WEBP_MODES[picture.mode])
 
 
-def _jpeg_xl(pixels: np.ndarray) -> bytes:
+def _jpeg_xl(pixels: np.ndarray, effort: int = _EFFORT) -> bytes:
     """``(H, W)``, or ``(H, W, 2 to 4)``."""
-    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=1))
 
 
 def _flat_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
@@ -81,6 +84,17 @@ def store(picture: Picture) -> bytes:
     if source is not None:
         forms.append(_webp(source))
     return min(forms, key=len)
+
+
+def quick_size(picture: Picture) -> float:
+    """About what the stored form takes, or a little more: from the middle of the picture, with little effort."""
+    height, width = picture.pixels.shape[:2]
+    top, left = max(0, height - _QUICK_SIDE) // 2, max(0, width - _QUICK_SIDE) // 2
+    middle = replace(picture, pixels=picture.pixels[top : top + _QUICK_SIDE, left : left + _QUICK_SIDE])
+    source = _webp_source(middle)
+    forms = [] if source is None else [_webp(source, quality=0, method=0)]
+    size = min(map(len, [*forms, _jpeg_xl(_flattened(middle), _QUICK_EFFORT)]))
+    return size * picture.pixels.size / middle.pixels.size
 
 
 def bytes_to_restore(kind: Kind, width: int, height: int) -> int:
