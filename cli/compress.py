@@ -15,14 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.sources
-@options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
-@click.option(
-    "--effort",
-    type=click.IntRange(1, 9),
-    default=5,
-    show_default=True,
-    help="1 fast to 9 small: how long to adapt the model to each image.",
-)
+@options.coding_model
+@options.effort("1 fast to 9 small: how long to adapt the model to each image.")
 @click.option(
     "--context",
     type=click.Choice(["none", "fit"]),

@@ -41,6 +41,17 @@ def model(help_text: str, default: str | None = None) -> _Decorator:
     return click.option("-m", "--model", default=default, show_default=default is not None, help=help_text)
 
 
+#: Of the model that codes.
+coding_model = model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
+
+
+def effort(help_text: str) -> _Decorator:
+    return click.option("--effort", type=click.IntRange(1, 9), default=5, show_default=True, help=help_text)
+
+
+allow_loss = click.option(
+    "--allow-metadata-loss", "allow_loss", is_flag=True, help="Metadata that cannot be kept is no failure."
+)
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per file on standard output; text goes to stderr."
 )
@@ -105,9 +116,7 @@ converting = _all(
         default=False,
         help="Delete each source when its verified result is in place, or keep it (default).",
     ),
-    click.option(
-        "--allow-metadata-loss", "allow_loss", is_flag=True, help="Metadata that cannot be kept is no failure."
-    ),
+    allow_loss,
     checking,
 )
 

@@ -16,14 +16,8 @@ from mulanzip.cli.report import Reporter, size
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The archive, set.mzp say."
 )
-@options.model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
-@click.option(
-    "--effort",
-    type=click.IntRange(1, 9),
-    default=5,
-    show_default=True,
-    help="Of large images: how long to adapt the model to each. Small ones share the model as it is.",
-)
+@options.coding_model
+@options.effort("Of large images: how long to adapt the model to each. Small ones share the model as it is.")
 @click.option(
     "--schedule",
     type=click.Choice(["default", "one", "three", "four", "six"]),
@@ -34,7 +28,7 @@ from mulanzip.cli.report import Reporter, size
 @click.option("--verify/--no-verify", default=True, help="Decode everything before the archive is kept (default).")
 @options.strip
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite an existing archive.")
-@click.option("--allow-metadata-loss", "allow_loss", is_flag=True, help="Metadata that cannot be kept is no failure.")
+@options.allow_loss
 @options.one_machine
 @options.quiet
 def pack(

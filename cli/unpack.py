@@ -30,7 +30,7 @@ from mulanzip.cli.report import Reporter, size
 @options.model("A model file to try, for archives made with a model that is not shipped.")
 @options.image_format
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite existing files.")
-@click.option("--allow-metadata-loss", "allow_loss", is_flag=True, help="Metadata that cannot be kept is no failure.")
+@options.allow_loss
 @options.one_machine
 @options.quiet
 def unpack(

@@ -96,8 +96,8 @@ def test_where_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "expected"),
     [
         ("s3://bucket/a/b.png", "s3://bucket/a/b.png"),
-        ("file:///tmp/a.png", "file:/tmp/a.png"),
-        ("/tmp/a.png", "/tmp/a.png"),
+        ("file:///data/a.png", "file:/data/a.png"),
+        ("/data/a.png", "/data/a.png"),
         ("b.png", os.path.abspath("b.png")),
         ("memory://a", "memory://a"),
     ],
