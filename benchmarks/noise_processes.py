@@ -196,7 +196,7 @@ def main(
         given: dict[str, Any] = {
             "images": load_images(data),
             "validation": held_out,
-            "tiles": Tiles(held_out, side, np.random.default_rng(1)).draw(tiles),
+            "tiles": Tiles(held_out, side).draw(tiles, np.random.default_rng(1)),
             "draws": draws,
             "ode_tiles": ode_tiles,
         }

@@ -74,7 +74,7 @@ class OrderedDenoiser(nn.Module):
 
 def _train(model: OrderedDenoiser, images: list[np.ndarray], steps: int, seed: int) -> float:
     """Train; seconds per step."""
-    patches = Patches(images, _CELLS, np.random.default_rng(seed))
+    patches, rng = Patches(images, _CELLS), np.random.default_rng(seed)
     matrices = [p for n, p in model.passes.named_parameters() if ".body." in n and p.ndim == 2 and "weight" in n]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
     kind = torch.bfloat16 if has_fast_bfloat16() else torch.float32
@@ -88,7 +88,7 @@ def _train(model: OrderedDenoiser, images: list[np.ndarray], steps: int, seed: i
         for optimiser, peak in zip(optimisers, peaks, strict=True):
             rate = min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimiser.param_groups[0]["lr"] = peak * rate
-        level, batch = patches.draw()
+        level, batch = patches.draw(rng)
         (model.bits(cells_of(torch.from_numpy(batch)), level) / (0.75 * batch.size)).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:

@@ -29,7 +29,7 @@ def load(source: Path, count: int, side: int) -> np.ndarray:
     if source.suffix == ".npz":
         images: np.ndarray = np.load(source)["images"][:count]
         return images
-    tiles = Tiles(load_images([source]), side, np.random.default_rng(2)).draw(count)
+    tiles = Tiles(load_images([source]), side).draw(count, np.random.default_rng(2))
     return from_coding_order(tiles.permute(0, 2, 3, 1).numpy())
 
 

@@ -8,9 +8,9 @@ from mulanzip.lattice import PHASE_NAMES, D, H, V
 
 COLOURS = 3
 #: Phases that each pass of the network predicts.  A later pass starts from the features of the first.
-PASSES = ((D,), (H, V))
-#: Heads by name: the pass whose features they start from, and the phase that they predict.  Those of
-#: later phases on the first pass serve steps that reveal everything at once, with one pass.
+PASSES = ((H, V), (D,))
+#: Heads by name: the pass whose features they start from, and the phase that they predict.  The one of
+#: the later phase on the first pass serves steps that reveal everything at once, with one pass.
 HEADS = {PHASE_NAMES[phase]: (index, phase) for index, phases in enumerate(PASSES) for phase in phases} | {
     f"{PHASE_NAMES[phase]}0": (0, phase) for phases in PASSES[1:] for phase in phases
 }

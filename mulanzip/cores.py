@@ -10,12 +10,3 @@ def available() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def running() -> int:
-    """Threads on this machine that run or wait for a core, the caller's among them; 1 where nobody tells."""
-    try:
-        with open("/proc/loadavg") as file:
-            return int(file.read().split()[3].split("/")[0])
-    except (OSError, ValueError, IndexError):
-        return 1

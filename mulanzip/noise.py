@@ -42,11 +42,11 @@ def _halves(phase: int) -> Schedule:
 
 #: Schedules by name.  The position in this dict is the number stored in files: only append.
 SCHEDULES: dict[str, Schedule] = {
-    "default": ((Reveal(D),), (Reveal(H), Reveal(V))),
-    "one": ((Reveal(D), Reveal(H), Reveal(V)),),
-    "three": ((Reveal(D),), (Reveal(H),), (Reveal(V),)),
-    "four": (*_halves(D), (Reveal(H),), (Reveal(V),)),
-    "six": (*_halves(D), *_halves(H), *_halves(V)),
+    "default": ((Reveal(H), Reveal(V)), (Reveal(D),)),
+    "one": ((Reveal(H), Reveal(V), Reveal(D)),),
+    "three": ((Reveal(H),), (Reveal(V),), (Reveal(D),)),
+    "four": (*_halves(H), (Reveal(V),), (Reveal(D),)),
+    "six": (*_halves(H), *_halves(V), *_halves(D)),
 }
 SCHEDULE_NAMES = tuple(SCHEDULES)
 #: Stands in files for schedules that differ from tile to tile.

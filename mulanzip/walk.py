@@ -54,10 +54,10 @@ def walk_tile(
     decoding: bool,
     skipped: int = 0,
 ) -> int:
-    """Code phases D, H and V of a tile, given the coarser level.
+    """Code phases H, V and D of a tile, given the coarser level.
 
     The denoiser sees phase A of the tile and of a halo around it, and whatever the steps before
-    have revealed inside the tile: never D, H or V of other tiles, so tiles of a level are
+    have revealed inside the tile: never H, V or D of other tiles, so tiles of a level are
     independent of each other.
 
     Args:

@@ -16,11 +16,11 @@ A, H, V, D = range(4)
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
 ALL, EVEN, ODD = range(3)
 SCHEDULES = [
-    [[(D, ALL)], [(H, ALL), (V, ALL)]],
-    [[(D, ALL), (H, ALL), (V, ALL)]],
-    [[(D, ALL)], [(H, ALL)], [(V, ALL)]],
-    [[(D, EVEN)], [(D, ODD)], [(H, ALL)], [(V, ALL)]],
-    [[(D, EVEN)], [(D, ODD)], [(H, EVEN)], [(H, ODD)], [(V, EVEN)], [(V, ODD)]],
+    [[(H, ALL), (V, ALL)], [(D, ALL)]],
+    [[(H, ALL), (V, ALL), (D, ALL)]],
+    [[(H, ALL)], [(V, ALL)], [(D, ALL)]],
+    [[(H, EVEN)], [(H, ODD)], [(V, ALL)], [(D, ALL)]],
+    [[(H, EVEN)], [(H, ODD)], [(V, EVEN)], [(V, ODD)], [(D, EVEN)], [(D, ODD)]],
 ]
 
 
@@ -86,7 +86,7 @@ class Model:
         names = []
         for i in range(2):
             names += [f"pass.{i}.stem", *(f"pass.{i}.body.{j}" for j in range(2 * self.config["blocks"]))]
-        for head in ("D", "H", "V", "H0", "V0"):
+        for head in ("H", "V", "D", "D0"):
             for colour in range(3):
                 parts = ("hidden", "shapes", "means") if colour else ("shapes", "means")
                 names += [f"head.{head}.{colour}.{part}" for part in parts]
@@ -251,12 +251,13 @@ def decode_tile(
     for step in SCHEDULES[schedule]:
         planes = input_planes(cells, known)
         phases = {phase for phase, _ in step}
-        if first is None or D in phases:
+        in_pass_0 = H in phases or V in phases
+        if first is None or in_pass_0:
             first = model.features(0, planes, index, 0)
-        features = first if D in phases else model.features(1, planes, index, first)
+        features = first if in_pass_0 else model.features(1, planes, index, first)
         before, known_before = cells.copy(), known.copy()
         for phase, part in step:
-            head = "AHVD"[phase] + ("0" if D in phases and phase != D else "")
+            head = "AHVD"[phase] + ("0" if in_pass_0 and phase == D else "")
             base = base_prediction(before, known_before, phase)
             places = [
                 (i, j)

@@ -209,15 +209,15 @@ def test_grids_hold_all_images_in_rows() -> None:
 
 
 def test_tiles_are_pieces_of_pictures_made_smaller() -> None:
-    drawn = Tiles([photo(90, 100), np.full((300, 300, 3), 7, np.uint8)], 32, np.random.default_rng(0)).draw(40)
+    drawn = Tiles([photo(90, 100), np.full((300, 300, 3), 7, np.uint8)], 32).draw(40, np.random.default_rng(0))
     assert drawn.shape == (40, 3, 32, 32)
     assert drawn.dtype == torch.uint8
     assert (drawn.flatten(1).float().std(1) == 0).float().mean() > 0.3
     whole = photo(32, 32)
-    same = Tiles([whole], 32, np.random.default_rng(0)).draw(4).permute(0, 2, 3, 1).numpy()
+    same = Tiles([whole], 32).draw(4, np.random.default_rng(0)).permute(0, 2, 3, 1).numpy()
     assert all(np.array_equal(t, whole) or np.array_equal(t, whole[:, ::-1]) for t in same)
     with pytest.raises(UnsupportedImageError, match="smaller than 32x32"):
-        Tiles([photo(31, 100)], 32, np.random.default_rng(0))
+        Tiles([photo(31, 100)], 32)
     assert min(FACTORS) > 1
 
 

@@ -15,6 +15,8 @@ from mulanzip.training.augment import augment, scanned
 
 #: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
 LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
+#: Patches of a batch, at most: those of coarse levels are cut from as many pixels, and cost as much, as large ones.
+MOST_PATCHES = 64
 #: Share of patches turned gray, so that gray images find a network that expects them; and of those, the share that
 #: is made to look like scans.
 GRAY_SHARE = 0.03
@@ -48,13 +50,10 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
 class Patches:
     """Endless batches of patches; all patches of a batch are of one level."""
 
-    def __init__(
-        self, images: list[np.ndarray], batch_cells: int, rng: np.random.Generator, gray_share: float = GRAY_SHARE
-    ):
+    def __init__(self, images: list[np.ndarray], batch_cells: int, gray_share: float = GRAY_SHARE):
         self.images = images
         self.gray_share = gray_share
         self.batch_cells = batch_cells
-        self.rng = rng
         self._choices = []
         for level, (_, cells) in enumerate(LEVELS):
             side = 2 * cells << level
@@ -66,12 +65,11 @@ class Patches:
             raise UnsupportedImageError("all training images are smaller than 64x64 pixels")
         self._levels = share / share.sum()
 
-    def draw(self) -> tuple[int, np.ndarray]:
+    def draw(self, rng: np.random.Generator) -> tuple[int, np.ndarray]:
         """A level and uint8 patches ``(B, 3, 2 * cells, 2 * cells)``."""
-        rng = self.rng
         level = int(rng.choice(len(LEVELS), p=self._levels))
         cells = LEVELS[level][1]
-        count = max(1, self.batch_cells // cells**2)
+        count = min(max(1, self.batch_cells // cells**2), MOST_PATCHES)
         fits, probability = self._choices[level]
         stride = 1 << level
         side = 2 * cells * stride

@@ -22,7 +22,7 @@ from mulanzip.exact.runtime import GOLDEN_KEY
 from mulanzip.exact.selftest import golden_digest
 from mulanzip.network import Denoiser
 from mulanzip.training.data import GRAY_SHARE, Patches
-from mulanzip.training.loop import MODEL, Recipe, Run
+from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.prior import learn_prior
@@ -83,25 +83,24 @@ class ErasureRun(Run):
         model = Denoiser(config)
         if start is not None:
             _begin_with(model, start)
-        rng = np.random.default_rng(recipe.seed)
-        self.patches = Patches(images, recipe.batch_cells, rng, recipe.gray_share)
+        self.patches = Patches(images, recipe.batch_cells // PARTS, recipe.gray_share)
         matrices = [
             p
             for name, p in model.passes.named_parameters()
             if ".body." in name and p.ndim == 2 and name.endswith("weight")
         ]
-        super().__init__(folder, model, matrices, recipe, self.patches.rng)
+        super().__init__(folder, model, matrices, recipe)
 
-    def loss(self) -> tuple[Tensor, float]:
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         self.model.quantise(self.progress >= self.recipe.quantise_from)
-        level, batch = self.patches.draw()
+        level, batch = self.patches.draw(rng)
         cells = cells_of(torch.from_numpy(batch))
         level_class = self.model.config.level_class(level)
         bits: list[torch.Tensor] = []
         total_count = 0
         first = None
         for index in range(len(PASSES)):
-            known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], self.patches.rng))
+            known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], rng))
             with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
                 cost, count, features = step_bits(self.model, cells, known, index, level_class, first)
             if first is None:
@@ -116,7 +115,8 @@ class ErasureRun(Run):
     def validate(self) -> float:
         """Mean bits per subpixel of the averaged weights over the validation images."""
         self.average.quantise(self.progress >= self.recipe.quantise_from)
-        return float(np.mean([image_bits(self.average, v, self.autocast) / v.size for v in self.validation]))
+        bits = self.pool.map(lambda image: image_bits(self.average, image, self.autocast) / image.size, self.validation)
+        return float(np.mean(list(bits)))
 
     def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
         """The averaged weights as an integer model; both forms are also written to the folder.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mulanzip.gaussian.model import Config, GaussianModel, save
-from mulanzip.training.loop import MODEL, Recipe, Run
+from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.tiles import Tiles
 
 #: Tiles that judge a model in training, always the same ones with the same noise.
@@ -50,13 +50,13 @@ class GaussianRun(Run):
         """
         torch.manual_seed(recipe.seed)
         model = GaussianModel(config)
-        self.tiles = Tiles(images, config.side, np.random.default_rng(recipe.seed))
-        self.validation = Tiles(validation, config.side, np.random.default_rng(0)).draw(VALIDATION_TILES)
-        super().__init__(folder, model, model.denoiser.matrices(), recipe, self.tiles.rng)
+        self.tiles = Tiles(images, config.side)
+        self.validation = Tiles(validation, config.side).draw(VALIDATION_TILES, np.random.default_rng(0))
+        super().__init__(folder, model, model.denoiser.matrices(), recipe)
 
-    def loss(self) -> tuple[Tensor, float]:
-        images = self.tiles.draw(self.recipe.batch)
-        generator = torch.Generator().manual_seed(int(self.rng.integers(1 << 62)))
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+        images = self.tiles.draw(self.recipe.batch // PARTS, rng)
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             bound = self.model.bound(images, self.model.config.steps, generator)
         return bound.total.mean() / bound.subpixels, bound.bits_per_dim

@@ -9,6 +9,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from mulanzip import cores
 from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.training.muon import Muon
 from mulanzip.training.precision import has_fast_bfloat16
@@ -27,6 +27,9 @@ CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
+#: Parts of a batch whose gradients are found side by side, each on a thread of its own and from a random source of
+#: its own: threads that share every operator would wait for each other at each.
+PARTS = 2
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
 
@@ -51,8 +54,8 @@ class Run(ABC):
     """A training run in a folder: weights, EMA, optimisers, random state, log.
 
     Attributes:
+        pool: of as many threads as there are parts, for work that takes one core each.
         model, average: the network and its running average, both with their configuration in ``config``.
-        rng: where all that is random in a step must come from.
     """
 
     def __init__(
@@ -61,7 +64,6 @@ class Run(ABC):
         model: nn.Module,
         matrices: Iterable[nn.Parameter],
         recipe: Recipe,
-        rng: np.random.Generator,
     ):
         """Resume the run in ``folder``, or begin one with this ``model``.
 
@@ -82,7 +84,8 @@ class Run(ABC):
             raise MulanzipError(f"{folder}: another process is training in this folder") from None
         self.recipe = recipe
         self.autocast = has_fast_bfloat16()
-        self.rng = rng
+        self.rngs = np.random.default_rng(recipe.seed).spawn(PARTS)
+        self.pool = ThreadPoolExecutor(PARTS, initializer=torch.set_num_threads, initargs=(1,))
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         matrices = list(matrices)
@@ -104,8 +107,12 @@ class Run(ABC):
             self._load()
 
     @abstractmethod
-    def loss(self) -> tuple[Tensor, float]:
-        """What the next step minimises, and its bits per subpixel."""
+    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+        """What the next step minimises, on one of :data:`PARTS` of a batch, and its bits per subpixel.
+
+        Args:
+            rng: where all that is random must come from.  Parts run at the same time.
+        """
 
     @abstractmethod
     def validate(self) -> float:
@@ -123,10 +130,10 @@ class Run(ABC):
 
     def train(self, report: Callable[[Run, float], None], log_every: float = 60.0) -> None:
         """Train until the recipe's time is over; ``report(run, bpsp)`` after every step."""
+        torch.set_num_threads(1)  # What runs between the parts is short.
         last_log = self.seconds
         recent: list[float] = []
         while self.progress < 1:
-            self._share_cores()
             start = time.perf_counter()
             recent.append(self._step())
             elapsed = time.perf_counter() - start
@@ -139,26 +146,28 @@ class Run(ABC):
                 self.save()
                 recent = []
 
-    def _share_cores(self) -> None:
-        """One thread while others want a core: two that wait for each other would lose far more than half."""
-        others = cores.running() - torch.get_num_threads()
-        torch.set_num_threads(1 if others > 0 else cores.available())
-
     def _step(self) -> float:
         rate = min(1.0, (self.step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * self.progress))
         for optimiser, peak in zip(self.optimisers, self.rates, strict=True):
             optimiser.param_groups[0]["lr"] = max(peak * rate, peak * 0.002)
-        loss, bpsp = self.loss()
-        loss.backward()
+        parts = list(self.pool.map(self._gradient, self.rngs))
+        total = parts[0][0]
+        for gradients, _ in parts[1:]:
+            torch._foreach_add_(total, gradients)
+        for parameter, gradient in zip(self.model.parameters(), total, strict=True):
+            parameter.grad = gradient
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        list(self.pool.map(lambda optimiser: optimiser.step(), self.optimisers))
         decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         self.step += 1
-        return bpsp
+        return sum(bpsp for _, bpsp in parts) / PARTS
+
+    def _gradient(self, rng: np.random.Generator) -> tuple[tuple[Tensor, ...], float]:
+        loss, bpsp = self.loss(rng)
+        loss = loss / PARTS
+        return torch.autograd.grad(loss, list(self.model.parameters()), materialize_grads=True), bpsp
 
     def _log(self, entry: dict[str, Any]) -> None:
         line = {"seconds": round(self.seconds, 1), "step": self.step, **entry}
@@ -172,7 +181,7 @@ class Run(ABC):
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "random": self.rng.bit_generator.state,
+            "random": [rng.bit_generator.state for rng in self.rngs],
             "seconds": self.seconds,
             "step": self.step,
         }
@@ -193,5 +202,6 @@ class Run(ABC):
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.rng.bit_generator.state = state["random"]
+        for rng, saved in zip(self.rngs, state["random"], strict=True):
+            rng.bit_generator.state = saved
         self.seconds, self.step = state["seconds"], state["step"]

@@ -21,17 +21,17 @@ _ALL = Part.ALL
 _PATTERNS: tuple[tuple[_Known, ...], ...] = (
     (
         ((A, _ALL),),
-        ((A, _ALL), (D, Part.EVEN)),
-        ((A, _ALL), (D, _ALL)),
-        ((A, _ALL), (D, _ALL), (H, _ALL), (V, _ALL)),
+        ((A, _ALL), (H, Part.EVEN)),
+        ((A, _ALL), (H, _ALL)),
+        ((A, _ALL), (H, _ALL), (V, Part.EVEN)),
+        ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
     ),
     (
-        ((A, _ALL), (D, _ALL)),
+        ((A, _ALL), (H, _ALL), (V, _ALL)),
         ((A, _ALL),),
-        ((A, _ALL), (D, _ALL), (H, _ALL)),
-        ((A, _ALL), (D, _ALL), (H, Part.EVEN)),
-        ((A, _ALL), (D, _ALL), (H, _ALL), (V, Part.EVEN)),
-        ((A, _ALL), (D, _ALL), (H, _ALL), (V, _ALL)),
+        ((A, _ALL), (H, _ALL)),
+        ((A, _ALL), (H, _ALL), (V, _ALL), (D, Part.EVEN)),
+        ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
     ),
 )
 

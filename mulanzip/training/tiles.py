@@ -27,13 +27,12 @@ def _reduced(image: np.ndarray, side: int) -> Iterable[tuple[int, np.ndarray]]:
 class Tiles:
     """Endless batches of tiles; factors are equally frequent, pictures as their area asks."""
 
-    def __init__(self, images: Iterable[np.ndarray], side: int, rng: np.random.Generator):
+    def __init__(self, images: Iterable[np.ndarray], side: int):
         """Cut ``images`` into tiles of ``side``: uint8 ``(H, W, 3)``, colours in coding order.
 
         Raises:
             UnsupportedImageError: if all are smaller than a tile.
         """
-        self.rng = rng
         self.side = side
         self._pictures: dict[int, list[np.ndarray]] = {}
         for image in images:
@@ -48,9 +47,9 @@ class Tiles:
         for chances in self._chances.values():
             chances /= chances.sum()
 
-    def draw(self, count: int) -> Tensor:
+    def draw(self, count: int, rng: np.random.Generator) -> Tensor:
         """uint8 ``(count, 3, side, side)``, half of them mirrored."""
-        rng, side = self.rng, self.side
+        side = self.side
         batch = np.empty((count, 3, side, side), dtype=np.uint8)
         for k, factor in enumerate(rng.choice(list(self._pictures), count)):
             pictures = self._pictures[factor]
