@@ -9,8 +9,6 @@ header, model or first segment nothing can be salvaged.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -20,8 +18,9 @@ import numpy as np
 
 from mulanzip import api, container, registry
 from mulanzip.adaptation import for_file
+from mulanzip.broken_container import Part, candidates_of, parts_of
 from mulanzip.codec import decode_segment
-from mulanzip.container import SEGMENT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.container import STORED, Coding, Container, Header, Mode
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.files import STREAM, FileResult, restore_file
@@ -29,6 +28,7 @@ from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.lattice import Segment, Tile, segments, to_cells, write_cells
+from mulanzip.lost_areas import Loss, describe
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.picture import Picture
@@ -42,25 +42,6 @@ MARK = ".salvaged"
 
 class NotDamagedError(MulanzipError):
     """There is nothing to salvage: the file is as it should be."""
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A segment that could not be trusted.
-
-    Attributes:
-        segment: its number, from 0; total: how many there are.
-        top, bottom, left, right: the rectangle of the image that it covers, in pixels, ends excluded.
-        level: of the lattice; what is left of the rectangle are the pixels of the coarser levels.
-    """
-
-    segment: int
-    total: int
-    top: int
-    bottom: int
-    left: int
-    right: int
-    level: int
 
 
 @dataclass(frozen=True)
@@ -134,46 +115,11 @@ def salvage_file(
 
 
 def _describe(salvaged: Salvaged) -> list[str]:
-    notes = [_name(area) for area in _areas(salvaged.losses)]
+    notes = describe(salvaged.losses)
     notes += [f"{name} is lost" for name in salvaged.damaged_metadata]
     exact = int(salvaged.trusted.sum())
     # Rounded down: 100 % is all.
     return [*notes, f"{1000 * exact // salvaged.trusted.size / 10:.1f} % of the pixels are exact"]
-
-
-def _areas(losses: list[Loss]) -> list[list[Loss]]:
-    """Losses of one level that make up a rectangle, together: side by side first, then such rows below each other."""
-    rows: list[list[Loss]] = []
-    for loss in losses:
-        if (
-            rows
-            and (before := rows[-1][-1]).right == loss.left
-            and (before.level, before.top) == (loss.level, loss.top)
-        ):
-            rows[-1].append(loss)
-        else:
-            rows.append([loss])
-    areas: list[list[Loss]] = []
-    for row in rows:
-        for area in areas:
-            same_sides = (area[0].left, area[-1].right) == (row[0].left, row[-1].right)
-            if same_sides and area[0].level == row[0].level and area[-1].bottom == row[0].top:
-                area += row
-                break
-        else:
-            areas.append(row)
-    return areas
-
-
-def _name(area: list[Loss]) -> str:
-    """``segments 2 to 4 of 9 are lost: 1/2 of the resolution in columns 0 to 99, rows 100 to 199``"""
-    first, last = area[0], area[-1]
-    numbers = [loss.segment for loss in area]
-    is_range = len(numbers) > 2 and numbers[-1] - numbers[0] + 1 == len(numbers)
-    named = f"{numbers[0]} to {numbers[-1]}" if is_range else ", ".join(map(str, numbers))
-    subject = f"segment {named} of {first.total} is" if len(numbers) == 1 else f"segments {named} of {first.total} are"
-    sides = f"columns {first.left} to {last.right - 1}, rows {first.top} to {last.bottom - 1}"
-    return f"{subject} lost: 1/{2 << first.level} of the resolution in {sides}"
 
 
 def salvage(
@@ -198,7 +144,7 @@ def salvage(
     """
     header = Header.unpack(data)
     limits.check_pixels(header.height, header.width)
-    parts = list(_parts(data))
+    parts = list(parts_of(data))
     kept, damaged = _metadata(parts, header.mode, limits)
     if header.coding is Coding.STORED:
         pixels, palette = _restore_stored(header, parts, limits)
@@ -230,68 +176,7 @@ def _is_sound(data: bytes) -> bool:
     return True
 
 
-# The container.
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A stretch of the file: a chunk, or what cannot be read as one.
-
-    Attributes:
-        chunk: None where even the length is lost; its payload may be damaged where ``intact`` is False.
-    """
-
-    chunk: Chunk | None
-    intact: bool
-
-
-_KINDS = (*container.CRITICAL_KINDS, *metadata.KINDS)
-
-
-def _parts(data: bytes) -> Iterator[_Part]:
-    """The chunks of a file, whatever their checksums say, up to the end mark or the end of the file."""
-    position = container.HEADER_SIZE
-    while position < len(data):
-        part, end = _part_at(data, position)
-        yield part
-        if part.chunk is not None and part.chunk.kind == container.END:
-            return
-        position = end
-
-
-def _part_at(data: bytes, position: int) -> tuple[_Part, int]:
-    """The part that begins at ``position``, and where it ends."""
-    try:
-        end = container.chunk_end(data, position)
-    except CorruptFileError:
-        return _Part(None, intact=False), _next_intact(data, position + 1)
-    intact = container.is_intact(data, position, end)
-    if intact or _is_framed(data, position, end):
-        return _Part(container.chunk_between(data, position, end), intact), end
-    return _Part(None, intact=False), _next_intact(data, position + 1)
-
-
-def _is_framed(data: bytes, position: int, end: int) -> bool:
-    """Whether a damaged chunk's length seems right: the next chunk begins where it ends."""
-    return data[position : position + 4] in _KINDS and data[end : end + 4] in _KINDS
-
-
-_ANY_KIND = re.compile(b"|".join(_KINDS))
-
-
-def _next_intact(data: bytes, start: int) -> int:
-    """Where the next chunk with a right checksum begins; the end of the file if there is none."""
-    for match in _ANY_KIND.finditer(data, start):
-        try:
-            end = container.chunk_end(data, match.start())
-        except CorruptFileError:
-            continue
-        if container.is_intact(data, match.start(), end):
-            return match.start()
-    return len(data)
-
-
-def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[bytes, bytes], list[str]]:
+def _metadata(parts: list[Part], mode: Mode, limits: Limits) -> tuple[dict[bytes, bytes], list[str]]:
     """Metadata that are intact, and the names of those that are not."""
     kept: dict[bytes, bytes] = {}
     damaged = []
@@ -309,47 +194,12 @@ def _metadata(parts: list[_Part], mode: Mode, limits: Limits) -> tuple[dict[byte
     return kept, damaged
 
 
-def _restore_stored(header: Header, parts: list[_Part], limits: Limits) -> tuple[np.ndarray, bytes]:
+def _restore_stored(header: Header, parts: list[Part], limits: Limits) -> tuple[np.ndarray, bytes]:
     limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
             return stored_form.restore(part.chunk.payload, header.kind, header.width, header.height)
     raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
-
-
-def _candidates(parts: list[_Part], total: int) -> list[list[bytes]]:
-    """For each segment the payloads that may be its own: their hashes must tell.
-
-    Before the first stretch that is unreadable, and after the last one if the file has its end, segments
-    are counted instead of tried.
-    """
-    readable: list[bytes | None] = []
-    for part in parts:
-        if part.chunk is None:
-            readable.append(None)
-        elif part.chunk.kind == SEGMENT:
-            readable.append(part.chunk.payload)
-    has_end = bool(parts) and parts[-1].chunk is not None and parts[-1].chunk.kind == container.END
-    all_gaps = readable.count(None)
-    missing = max(0, total - len(readable) + all_gaps)
-    found: list[list[bytes]] = [[] for _ in range(total)]
-    count, gaps = 0, 0
-    for payload in readable:
-        if payload is None:
-            gaps += 1
-            continue
-        first, last = count, count + missing
-        if gaps == 0 and (all_gaps or not has_end):
-            last = first
-        elif gaps == all_gaps and all_gaps and has_end:
-            first = last
-        for candidates in found[first : last + 1]:
-            candidates.append(payload)
-        count += 1
-    return found
-
-
-# The pixels.
 
 
 def _plans(file: Container, groups: list[Group]) -> list[list[Plan]]:
@@ -361,13 +211,13 @@ def _plans(file: Container, groups: list[Group]) -> list[list[Plan]]:
 
 
 def _decode(
-    file: Container, parts: list[_Part], runtime: Runtime, progress: Progress | None
+    file: Container, parts: list[Part], runtime: Runtime, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
     """Pixels ``(H, W, channels)``, which of them to trust, and what is lost."""
     header = file.header
     geometry = segments(header.height, header.width)
     groups = groups_of(file, strict=False)
-    candidates = _candidates(parts, groups[-1].segments.stop)
+    candidates = candidates_of(parts, groups[-1].segments.stop)
     plans = _plans(file, groups)
     pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
     trusted = np.ones(pixels.shape[:2], dtype=bool)
