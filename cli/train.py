@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     "--steps",
     type=click.IntRange(0, 64),
     help="Steps from noise to image that the schedule is learned for; a model that is to compress needs few, 0 stands "
-    "for infinitely many.  [default: 16; gaussian only]",
+    "for infinitely many.  [default: 32; gaussian only]",
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
@@ -83,7 +83,7 @@ def train(
     elif start is not None or gray is not None:
         raise click.UsageError("--start and --gray go with --process erasure only")
     else:
-        _train_gaussian(data, output, validation, 16 if steps is None else steps, quiet, **given)
+        _train_gaussian(data, output, validation, 32 if steps is None else steps, quiet, **given)
 
 
 def _train_erasure(
