@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     help="Share of patches that are gray, half of them like scans; 0.5 or more for a model of medical images.  "
     "[default: 0.03; erasure only]",
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(0, 64),
+    help="Steps from noise to image that the schedule is learned for; a model that is to compress needs few, 0 stands "
+    "for infinitely many.  [default: 32; gaussian only]",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(
@@ -61,6 +67,7 @@ def train(
     process: str,
     start: Path | None,
     gray: float | None,
+    steps: int | None,
     quiet: bool,
     **given: Any,
 ) -> None:
@@ -70,11 +77,13 @@ def train(
     every interruption, OUTPUT/model.safetensors holds the model so far, which -m accepts.
     """
     if process == "erasure":
+        if steps is not None:
+            raise click.UsageError("--steps goes with --process gaussian only")
         _train_erasure(data, output, validation, start, gray, quiet, **given)
     elif start is not None or gray is not None:
         raise click.UsageError("--start and --gray go with --process erasure only")
     else:
-        _train_gaussian(data, output, validation, quiet, **given)
+        _train_gaussian(data, output, validation, 32 if steps is None else steps, quiet, **given)
 
 
 def _train_erasure(
@@ -115,6 +124,7 @@ def _train_gaussian(
     data: tuple[Path, ...],
     output: Path,
     validation: Path,
+    steps: int,
     quiet: bool,
     hours: float,
     channels: int,
@@ -125,7 +135,7 @@ def _train_gaussian(
     from mulanzip.training.data import load_images
     from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 
-    config = Config(channels=channels, blocks=1 if blocks is None else blocks)
+    config = Config(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
     recipe = GaussianRecipe(hours=hours, seed=seed)
     run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe)
     _go(run, quiet)

@@ -101,6 +101,18 @@ class Quantisable(nn.Module):
 
     quantised = False
 
+    def quantise(self, on: bool = True, weights: bool = True) -> None:
+        """Run with the roundings of the integer network from now on (or no longer).
+
+        Args:
+            weights: those of weights too; without, for weights that are round already.
+        """
+        for module in self.modules():
+            if isinstance(module, Conv):
+                module.quantised = on and weights
+            elif isinstance(module, Quantisable):
+                module.quantised = on
+
     def activate(self, x: Tensor) -> Tensor:
         y: Tensor = _Clamp.apply(x, self.quantised)
         return y
@@ -166,7 +178,7 @@ class Head(Quantisable):
         return _conv(self.out, colour).product([features, hidden], level_class)
 
 
-class Denoiser(nn.Module):
+class Denoiser(Quantisable):
     """Known values and masks -> parameters of a mixture of logistics per erased subpixel."""
 
     def __init__(self, config: Config):
@@ -180,18 +192,6 @@ class Denoiser(nn.Module):
         found = self.get_submodule(name)
         assert isinstance(found, Conv)
         return found
-
-    def quantise(self, on: bool = True, weights: bool = True) -> None:
-        """Run with the roundings of the integer network from now on (or no longer).
-
-        Args:
-            weights: those of weights too; without, for weights that are round already.
-        """
-        for module in self.modules():
-            if isinstance(module, Conv):
-                module.quantised = on and weights
-            elif isinstance(module, Quantisable):
-                module.quantised = on
 
     def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None = None) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.

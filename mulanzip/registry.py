@@ -17,7 +17,7 @@ ID_BYTES = 8
 DEFAULT_MODEL = "photo"
 MODEL_FILE = "model.safetensors"
 #: Format of model files whose noise is Gaussian; all others are of the erasure process.
-GAUSSIAN_FORMAT = "mulanzip-gaussian-1"
+GAUSSIAN_FORMAT = "mulanzip-gaussian-2"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Training of Gaussian noise: schedule, denoiser and contexts together, by the variational bound."""
+"""Training of Gaussian noise: schedule, denoiser and contexts together, by the variational bound.
+
+In the end with the roundings of the integer network.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ class GaussianRecipe(Recipe):
     """See :class:`mulanzip.training.loop.Recipe`."""
 
     batch: int = 32
+    #: From this share of the run on, the roundings of the integer network are in place.
+    quantise_from: float = 0.7
 
 
 class GaussianRun(Run):
@@ -55,6 +60,7 @@ class GaussianRun(Run):
         super().__init__(folder, model, model.denoiser.matrices(), recipe)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+        self.model.denoiser.quantise(self.progress >= self.recipe.quantise_from)
         images = self.tiles.draw(self.recipe.batch // PARTS, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
@@ -62,6 +68,7 @@ class GaussianRun(Run):
         return bound.total.mean() / bound.subpixels, bound.bits_per_dim
 
     def validate(self) -> float:
+        self.average.denoiser.quantise(self.progress >= self.recipe.quantise_from)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
 
