@@ -15,8 +15,8 @@ import numpy as np
 import mulanzip
 from mulanzip import gaussian
 from mulanzip.benchmark_codecs import parse_codec
-from mulanzip.gaussian.api import DEFAULT_MODEL
 from mulanzip.planes import from_coding_order
+from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
 from mulanzip.training.data import load_images
 from mulanzip.training.tiles import Tiles
 
@@ -35,7 +35,7 @@ def load(source: Path, count: int, side: int) -> np.ndarray:
 
 @click.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True)
+@click.option("-m", "--model", default=DEFAULT_GAUSSIAN_MODEL, show_default=True)
 @click.option("--count", default=1000, show_default=True, help="Images at most.")
 @click.option("--ode", default=256, show_default=True, help="Images for the ODE, at most.")
 @click.option("--samples", default=1, show_default=True, help="Importance-weighted samples of the ODE's likelihood.")

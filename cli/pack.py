@@ -25,6 +25,15 @@ from mulanzip.cli.report import Reporter, size
     show_default=True,
     help="Steps that reveal the pixels: 'one' is faster and larger.",
 )
+@click.option(
+    "--process",
+    type=click.Choice(["erasure", "gaussian", "auto"]),
+    default="erasure",
+    show_default=True,
+    help="Of small images: 'gaussian' codes RGB images of the size of its model in chains of latents, slowly; 'auto' "
+    "takes the smaller one for each group.",
+)
+@options.gaussian_model("Of --process gaussian: a name, or the path of a model file.", default="tiles32")
 @click.option("--verify/--no-verify", default=True, help="Decode everything before the archive is kept (default).")
 @options.strip
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite an existing archive.")
@@ -56,4 +65,13 @@ def pack(
         share = 100 * result.size / max(1, result.source_size)
         sizes = f"{size(result.source_size)} -> {size(result.size)} bytes ({share:.1f} %)"
         reporter.say(f"{result.images} images -> {output}  {sizes}")
+        chains = [chain for chain in result.chains if chain.seeds < chain.images]
+        if chains:
+            images, net, borrowed = (
+                sum(values) for values in zip(*((c.images - c.seeds, c.net, c.borrowed) for c in chains), strict=True)
+            )
+            reporter.say(
+                f"  {images} images in chains: {size(net)} bytes net; {size(borrowed // 8)} more were borrowed from "
+                f"the first {sum(chain.seeds for chain in chains)} images"
+            )
     reporter.leave()

@@ -28,6 +28,7 @@ from mulanzip.cli.report import Reporter, size
     help="This image alone, or those that match a pattern like 'cats/*.png'; may be given several times.",
 )
 @options.model("A model file to try, for archives made with a model that is not shipped.")
+@options.gaussian_model("A model file to try, for chains that need one that is not shipped.")
 @options.image_format
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite existing files.")
 @options.allow_loss

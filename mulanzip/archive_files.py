@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mulanzip import output_file
 from mulanzip.archive import Archive, named
@@ -24,6 +24,9 @@ from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.output_file import OutputExistsError
 from mulanzip.progress import Progress, part_of
+
+if TYPE_CHECKING:
+    from mulanzip.bitsback.tiles import Chain
 
 #: Told of a file, or image of an archive, that was left out, and why.
 Report = Callable[[Path, Exception], None]
@@ -42,11 +45,13 @@ class PackResult:
     Attributes:
         images: how many are in the archive.
         source_size: bytes of their files; size: of the archive.
+        chains: what became of groups, where the process is not ``erasure`` alone.
     """
 
     images: int
     source_size: int
     size: int
+    chains: tuple[Chain, ...] = ()
 
 
 def pack(
@@ -74,7 +79,8 @@ def pack(
         progress: told the share that is done.
         report: told of files that cannot be packed; the others are.  Without it, the first one is an error.
         lost: told of metadata that cannot be kept.
-        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, as for :func:`mulanzip.encode`.
+        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, as for :func:`mulanzip.encode`;
+            ``process``, ``gaussian_model``, as for :class:`mulanzip.archive_writer.ArchiveWriter`.
 
     Raises:
         MulanzipError, OSError: nothing is written then.
@@ -88,7 +94,7 @@ def pack(
 
     def check(path: Path) -> None:
         if verify:
-            decoding = {key: options[key] for key in ("model", "device", "threads") if key in options}
+            decoding = {key: options[key] for key in ("model", "gaussian_model", "device", "threads") if key in options}
             try:
                 Archive(path, limits=limits, **decoding).check(part_of(progress, 0.5, 1))
             except MulanzipError as error:
@@ -108,7 +114,7 @@ def pack(
             if not len(writer):
                 raise NoImageError("there is no image to pack: nothing was written")
         count = len(writer)
-    return PackResult(count, size, output.stat().st_size)
+    return PackResult(count, size, output.stat().st_size, tuple(writer.chains))
 
 
 def _add(writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: Loss | None) -> int:
@@ -148,6 +154,7 @@ def unpack(
     suffix: str | None = None,
     overwrite: bool = False,
     model: str | None = None,
+    gaussian_model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     limits: Limits = NO_LIMITS,
@@ -164,7 +171,7 @@ def unpack(
         only: names or patterns (:meth:`mulanzip.Archive.matching`); by default all.
         suffix: ``.png``, say: format of all files, appended to names that do not have it.
         overwrite: replace existing files.
-        model, device, threads, limits: as for :func:`mulanzip.decode`.
+        model, device, threads, limits: as for :func:`mulanzip.decode`; gaussian_model: another model to try.
         progress: told the share that is done.
         report: told of images that are damaged or cannot be written; the others are.  Without it, the first one is
             an error.
@@ -177,7 +184,7 @@ def unpack(
     target = _Targets(Path(folder), suffix, overwrite)
     done = size = 0
     options: dict[str, Any] = {"model": model, "device": device, "threads": threads, "limits": limits}
-    archive = Archive(source, **options)
+    archive = Archive(source, gaussian_model=gaussian_model, **options)
     names = archive.matching(only) if only else archive.names
     for opened in archive.parts(names, progress):
         if opened.error is not None:

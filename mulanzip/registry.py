@@ -15,6 +15,7 @@ from mulanzip.errors import ModelError
 #: Bytes of the SHA-256 that a file carries.
 ID_BYTES = 8
 DEFAULT_MODEL = "photo"
+DEFAULT_GAUSSIAN_MODEL = "tiles32"
 MODEL_FILE = "model.safetensors"
 #: Format of model files whose noise is Gaussian; all others are of the erasure process.
 GAUSSIAN_FORMAT = "mulanzip-gaussian-2"

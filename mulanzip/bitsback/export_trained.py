@@ -118,7 +118,7 @@ def _schedule(schedule: Schedule, steps: int, side: int) -> FixedSchedule | Adap
             _integers(first.weight.detach(), WEIGHT_BITS),
             _integers(first.bias.detach(), WEIGHT_BITS),
             _integers(last.weight.detach(), WEIGHT_BITS),
-            _integers(schedule.bias.detach(), LOG_BITS),
+            _integers(schedule.bias.detach(), WEIGHT_BITS),
             _integers(basis(side, side).flatten(1), BASIS_BITS),
         )
     with torch.no_grad():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mulanzip.bitsback.images import COLOURS
 from mulanzip.bitsback.network import IntegerDenoiser
 from mulanzip.bitsback.selftest import golden_digest
 from mulanzip.bitsback.trained import TrainedModel
@@ -31,6 +32,11 @@ class GaussianRuntime:
     model: TrainedModel
     denoiser: IntegerDenoiser
     info: ModelInfo
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the images that can be coded."""
+        return (self.model.side, self.model.side, COLOURS)
 
     @torch.no_grad()
     def contexts(self, images: np.ndarray) -> np.ndarray:

@@ -21,10 +21,10 @@ FLOOR = 10
 GAIN = 10
 #: Fractional bits of weights, and of hidden values.
 WEIGHT_BITS = 16
-#: Coefficients are kept within this, with :data:`LOG_BITS` fractional bits.
-_MOST = (32 << LOG_BITS) - 1
+#: Coefficients are kept within this, with as many.
+_MOST = (512 << WEIGHT_BITS) - 1
 #: ``log(e - 1)`` and 0.001, likewise.
-_SHIFT, _LEAST = 567_620, 1049
+_SHIFT, _LEAST = 35_476, 66
 BASIS_BITS = 14
 
 
@@ -102,7 +102,7 @@ class AdaptiveSchedule:
         count: T, as an array of one number.
         first: int64 ``(hidden, bits)``, first_bias ``(hidden,)``, last ``(outputs, hidden)``: weights with 16
             fractional bits.
-        last_bias: int64 ``(outputs,)``, with :data:`LOG_BITS`.
+        last_bias: int64 ``(outputs,)``, likewise.
         basis: int64 ``(outputs / 9, H * W)``, with 14.
     """
 
@@ -143,7 +143,7 @@ class AdaptiveSchedule:
         # Exact for Python's integers, whatever the arrays hold.
         inner = abs(self.first).sum(1) + abs(self.first_bias)
         outer = max(sum(int(a) * int(b) for a, b in zip(row, inner, strict=True)) for row in abs(self.last))
-        weight = (outer >> 2 * WEIGHT_BITS - LOG_BITS) + int(abs(self.last_bias).max()) + 1
+        weight = (outer >> WEIGHT_BITS) + int(abs(self.last_bias).max()) + 1
         whole = GAIN * weight * int(abs(self.basis).sum(0).max())
         if max(outer, whole) >= 1 << 62:
             raise ValueError("sums of the schedule could overflow")
@@ -152,10 +152,12 @@ class AdaptiveSchedule:
         """See :meth:`FixedSchedule.places`."""
         side = round(self.basis.shape[1] ** 0.5)
         hidden = np.maximum(contexts.astype(np.int64) @ self.first.T + self.first_bias, 0)
-        weights = (hidden @ self.last.T >> 2 * WEIGHT_BITS - LOG_BITS) + self.last_bias
+        weights = (hidden @ self.last.T >> WEIGHT_BITS) + self.last_bias
         raw = GAIN * weights.reshape(-1, len(self.basis)) @ self.basis >> BASIS_BITS
         a, b, d = raw.clip(-_MOST, _MOST).reshape(len(contexts), 3, 3, side, side).swapaxes(0, 1)
-        d = _LEAST + logs.softplus.take(logs.sigmoid_place(d + _SHIFT, LOG_BITS))
+        softplus = logs.softplus.take(logs.sigmoid_place(d + _SHIFT, WEIGHT_BITS)) >> LOG_BITS - WEIGHT_BITS
+        # Beyond the table's end it is what it is of.
+        d = _LEAST + np.maximum(softplus, d + _SHIFT)
         return _rising(a, b, d, self.steps)
 
 

@@ -33,12 +33,12 @@ def golden_digest(network: IntegerDenoiser, bits: int) -> str:
         for name, shape in (
             ("input", (_INPUTS, _SIDE, _SIDE)),
             ("noise", (SUBPIXELS + HATS, _SIDE, _SIDE)),
-            ("context", (bits,)),
+            ("context", (max(1, bits),)),
         )
     )
     # Mild inputs end in mild features; noise saturates some.
     for shown in (planes, planes // 16):
-        note(network.head(shown, levels, contexts < 64))
+        note(network.head(shown, levels, contexts[:, :bits] < 64))
     note(network.direct(planes[:, : 2 * SUBPIXELS]))
     backend = network.backend
     for name, prepared in network.prepared.items():

@@ -30,23 +30,24 @@ _BATCH = 512
 
 @dataclass(frozen=True)
 class Chain:
-    """A coded stack.
+    """A coded stack; gross, its length is that of ``data``.
 
     Attributes:
         data: its bytes.
-        seeds: images that the erasure process coded; their bytes: seed_size.
+        images: in it; seeds: of them, by the erasure process; seed_size: bytes of these.
         borrowed: bits of these that were borrowed; images in the chain gave them back.
     """
 
     data: bytes
+    images: int
     seeds: int
     seed_size: int
     borrowed: int
 
-
-def can_code(shape: tuple[int, ...], runtime: GaussianRuntime) -> bool:
-    """Whether images ``(..., H, W, C)`` are of the size that the model is for."""
-    return shape[-3:] == (runtime.model.side, runtime.model.side, 3)
+    @property
+    def net(self) -> int:
+        """Bytes that images in the chain take, without the seeds."""
+        return len(self.data) - self.seed_size
 
 
 def encode_tiles(
@@ -60,11 +61,11 @@ def encode_tiles(
         progress: told the share that is done.
     """
     seeds, seed = _seeds(planes, erasure, plan)
-    writer = Writer()
-    writer.number(seeds)
     rest = planes[seeds:]
     if not len(rest):
-        return Chain(bytes(writer.data) + seed, seeds, len(seed), 0)
+        return encode_seeds(planes, erasure, plan)
+    writer = Writer()
+    writer.number(seeds)
     writer.raw(gaussian.info.model_id)
     message = Message.holding(seed)
     start = message.bits
@@ -75,7 +76,16 @@ def encode_tiles(
             codec.push(message, (gaussian.contexts(images), images))
             if progress is not None:
                 progress(last / len(rest))
-    return Chain(bytes(writer.data) + message.to_bytes(), seeds, len(seed), start - message.lowest)
+    data = bytes(writer.data) + message.to_bytes()
+    return Chain(data, len(planes), seeds, len(seed), start - message.lowest)
+
+
+def encode_seeds(planes: np.ndarray, erasure: Runtime, plan: Plan) -> Chain:
+    """A stack in the same form, with all images coded by the erasure process."""
+    writer = Writer()
+    writer.number(len(planes))
+    seed = encode_stack(planes, erasure, plan)
+    return Chain(bytes(writer.data) + seed, len(planes), len(planes), len(seed), 0)
 
 
 def decode_tiles(
@@ -103,7 +113,7 @@ def decode_tiles(
     if model_id is None:
         return decode_stack(coded, shape, erasure, plan)
     gaussian = open_gaussian(registry.by_id(model_id, model, "gaussian"), device)
-    if not can_code(shape, gaussian):
+    if shape[1:] != gaussian.shape:
         raise CorruptFileError("the images do not have the size that their model is for")
     planes = np.empty(shape, dtype=np.uint8)
     rest = planes[seeds:]
