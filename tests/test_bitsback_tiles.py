@@ -20,7 +20,7 @@ from mulanzip.archive_writer import ArchiveWriter
 from mulanzip.bitsback.runtime import GaussianRuntime, open_gaussian
 from mulanzip.bitsback.tiles import _batches, decode_tiles, encode_seeds, encode_tiles
 from mulanzip.cli.main import main
-from mulanzip.errors import CorruptFileError, MulanzipError
+from mulanzip.errors import CorruptFileError, ModelError, MulanzipError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.picture import Picture
 from mulanzip.plan import Plan
@@ -151,7 +151,41 @@ def test_the_commands_pack_and_unpack(folder: Path, model: Path) -> None:
 def test_without_the_model_the_error_names_it(folder: Path, model: Path) -> None:
     run("pack", folder / "in", "-o", folder / "set.mzp", "--process", "gaussian", "--gaussian-model", model)
     failed = run("unpack", folder / "set.mzp", "-d", folder / "out")
-    assert "made with model" in failed.output
+    assert "made with model" in failed.stderr
     refused = run("pack", folder / "in", "-o", folder / "b.mzp", "--process", "gaussian", "--gaussian-model", "photo")
-    assert "erasure noise" in str(refused.exception)
+    assert "erasure noise" in refused.stderr
     assert not (folder / "b.mzp").exists()
+
+
+# Images of any size.
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (21, 30)])
+def test_images_are_chains_of_tiles(size: tuple[int, int], model: Path) -> None:
+    pixels = smooth(*size)
+    data = mulanzip.encode(pixels, model=str(model), stored=False)
+    np.testing.assert_array_equal(mulanzip.decode(data, model=str(model)), pixels)
+    np.testing.assert_array_equal(mulanzip.decode(data, model=str(model), scale=2), pixels[::2, ::2])
+    for broken in (data[:60] + bytes(20) + data[80:], data[:-30] + data[-29:]):
+        with pytest.raises(CorruptFileError):
+            mulanzip.decode(broken, model=str(model))
+    if size == (21, 30):  # Others are so small that the erasure process codes all tiles.
+        with pytest.raises(ModelError, match="made with model"):
+            mulanzip.decode(data)
+
+
+def test_other_images_are_refused_by_name(model: Path) -> None:
+    for pixels in (smooth(8, 8)[..., 0], smooth(8, 8).astype(np.uint16) << 4):
+        with pytest.raises(UnsupportedImageError, match="RGB images of 8 bits"):
+            mulanzip.encode(pixels, model=str(model))
+
+
+def test_the_commands_know_chains(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "a.png.mzp").write_bytes(mulanzip.encode(smooth(20, 30), model=str(model), stored=False))
+    said = run("info", tmp_path / "a.png.mzp").output
+    assert "chain of tiles" in said
+    assert run("decompress", "-m", model, "-j", "1", "-f", tmp_path / "a.png.mzp").exception is None
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), smooth(20, 30))
+    failed = run("decompress", "--salvage", "-m", model, "-f", tmp_path / "a.png.mzp")
+    assert "nothing can be salvaged of a chain" in failed.stderr
