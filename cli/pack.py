@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ from mulanzip.cli.report import Reporter, size
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite an existing archive.")
 @options.allow_loss
 @options.one_machine
+@options.as_json
 @options.quiet
 def pack(
-    sources: tuple[Path, ...], output: Path, quiet: bool, allow_loss: bool, max_pixels: int | None,
-    max_memory: int | None, **given: Any,
+    sources: tuple[Path, ...], output: Path, quiet: bool, as_json: bool, allow_loss: bool,
+    max_pixels: int | None, max_memory: int | None, **given: Any,
 ) -> None:  # fmt: skip
     """Compress all images below folders (or files) into one archive.
 
@@ -52,7 +54,7 @@ def pack(
     from mulanzip.archive_files import pack as pack_files
     from mulanzip.cli.batch import task_options
 
-    reporter = Reporter(quiet)
+    reporter = Reporter(quiet, as_json)
     with reporter.progress(output.name) as progress, reporter.stopping(output):
         result = pack_files(
             sources,
@@ -65,13 +67,10 @@ def pack(
         share = 100 * result.size / max(1, result.source_size)
         sizes = f"{size(result.source_size)} -> {size(result.size)} bytes ({share:.1f} %)"
         reporter.say(f"{result.images} images -> {output}  {sizes}")
-        chains = [chain for chain in result.chains if chain.seeds < chain.images]
-        if chains:
-            images, net, borrowed = (
-                sum(values) for values in zip(*((c.images - c.seeds, c.net, c.borrowed) for c in chains), strict=True)
-            )
+        if result.chained:
             reporter.say(
-                f"  {images} images in chains: {size(net)} bytes net; {size(borrowed // 8)} more were borrowed from "
-                f"the first {sum(chain.seeds for chain in chains)} images"
+                f"  {result.chained} images in chains: {size(result.net_size)} bytes net; {size(result.borrowed_size)} "
+                f"more were borrowed from {result.seeds} images before them"
             )
+        reporter.record({"output": str(output), **asdict(result)})
     reporter.leave()

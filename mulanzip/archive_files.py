@@ -8,7 +8,7 @@ import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mulanzip import output_file
 from mulanzip.archive import Archive, named
@@ -24,9 +24,6 @@ from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.output_file import OutputExistsError
 from mulanzip.progress import Progress, part_of
-
-if TYPE_CHECKING:
-    from mulanzip.bitsback.tiles import Chain
 
 #: Told of a file, or image of an archive, that was left out, and why.
 Report = Callable[[Path, Exception], None]
@@ -45,13 +42,17 @@ class PackResult:
     Attributes:
         images: how many are in the archive.
         source_size: bytes of their files; size: of the archive.
-        chains: what became of groups, where the process is not ``erasure`` alone.
+        chained: how many are in chains of latents; seeds: how many the erasure process coded for these to borrow from.
+        net_size: bytes of the chained ones; borrowed_size: bytes that were borrowed, all of them of the seeds.
     """
 
     images: int
     source_size: int
     size: int
-    chains: tuple[Chain, ...] = ()
+    chained: int = 0
+    seeds: int = 0
+    net_size: int = 0
+    borrowed_size: int = 0
 
 
 def pack(
@@ -114,7 +115,16 @@ def pack(
             if not len(writer):
                 raise NoImageError("there is no image to pack: nothing was written")
         count = len(writer)
-    return PackResult(count, size, output.stat().st_size, tuple(writer.chains))
+    chains = [chain for chain in writer.chains if chain.seeds < chain.images]
+    return PackResult(
+        count,
+        size,
+        output.stat().st_size,
+        chained=sum(chain.images - chain.seeds for chain in chains),
+        seeds=sum(chain.seeds for chain in chains),
+        net_size=sum(chain.net for chain in chains),
+        borrowed_size=sum(chain.borrowed for chain in chains) // 8,
+    )
 
 
 def _add(writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: Loss | None) -> int:

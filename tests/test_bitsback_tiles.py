@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -140,8 +141,14 @@ def test_the_commands_pack_and_unpack(folder: Path, model: Path) -> None:
     packed = run("pack", folder / "in", "-o", folder / "set.mzp", "--process", "gaussian", "--gaussian-model", model)
     assert packed.exception is None, packed.output
     assert "images in chains" in packed.output
-    restored = run("unpack", folder / "set.mzp", "-d", folder / "out", "--gaussian-model", model)
+    again = run(
+        *("pack", folder / "in", "-o", folder / "set.mzp", "-f", "--json", "--no-verify"),
+        *("--process", "auto", "--gaussian-model", model),
+    )
+    assert json.loads(again.stdout)["images"] == len(MIXED)
+    restored = run("unpack", folder / "set.mzp", "-d", folder / "out", "--gaussian-model", model, "--json")
     assert restored.exception is None, restored.output
+    assert json.loads(restored.stdout)["written"] == len(MIXED)
     for name, pixels in MIXED.items():
         with Image.open(folder / "out" / name) as image:
             np.testing.assert_array_equal(np.asarray(image), pixels)
