@@ -88,4 +88,4 @@ class Course:
         )
 
     def _coefficient(self, log: np.ndarray, bits: int) -> np.ndarray:
-        return self.logs.exp2(log, bits)
+        return self.logs.two_to(log, bits)

@@ -119,7 +119,7 @@ def _schedule(schedule: Schedule, steps: int, side: int) -> FixedSchedule | Adap
             _integers(first.bias.detach(), WEIGHT_BITS),
             _integers(last.weight.detach(), WEIGHT_BITS),
             _integers(schedule.bias.detach(), WEIGHT_BITS),
-            _integers(basis(side, side).flatten(1), BASIS_BITS),
+            _integers(basis(side, side), BASIS_BITS),
         )
     with torch.no_grad():
         gamma = (

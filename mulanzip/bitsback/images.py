@@ -36,7 +36,7 @@ class ImageModel:
         course, later = self.course, step + 1
         z = z.reshape(-1)
         shape = (len(self.contexts), COLOURS, self.side, self.side)
-        unit = course.logs.exp2(course.log_width[later], COEFFICIENT_BITS)
+        unit = course.logs.two_to(course.log_width[later], COEFFICIENT_BITS)
         place = course.place[later]
         mean, log_variance = self.denoiser(
             (z * unit >> COEFFICIENT_BITS - Z_BITS).reshape(shape),

@@ -84,7 +84,7 @@ class Logarithms:
             if table.min() < low or table.max() > high:
                 raise ValueError(f"the table {field.name} is out of range")
 
-    def exp2(self, log: np.ndarray, bits: int) -> np.ndarray:
+    def two_to(self, log: np.ndarray, bits: int) -> np.ndarray:
         """``2**log`` with so many fractional bits: int64; logarithms up to ``62 - bits``."""
         place = log >> _REST & (1 << _FRACTION) - 1
         below = self.power.take(place)
@@ -93,8 +93,8 @@ class Logarithms:
         found: np.ndarray = (mantissa << shift.clip(0, 32)) >> (-shift).clip(0, 63)
         return found
 
-    def log2(self, values: np.ndarray) -> np.ndarray:
-        """Of int64 values, those below 1 taken for 1."""
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Logarithms of int64 values, those below 1 taken for 1."""
         values = np.maximum(values, 1)
         whole = np.searchsorted(_WHOLE, values, side="right") - 1
         place = (values << 62 - whole) >> 62 - _FRACTION & (1 << _FRACTION) - 1

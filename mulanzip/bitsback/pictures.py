@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from mulanzip.bitsback.runtime import GaussianRuntime
@@ -56,7 +54,7 @@ def decode_picture(
         side = 0
     if not 0 < side <= _MOST_SIDE:
         raise CorruptFileError("the coded tiles are damaged")
-    rows, columns = (math.ceil(length / side) for length in size)
+    rows, columns = (-(-length // side) for length in size)
     shape = (rows * columns, side, side, 3)
     tiles = decode_tiles(reader.rest(), shape, erasure, _PLAN, model=model, device=device, progress=progress)
     whole = tiles.reshape(rows, columns, side, side, 3).swapaxes(1, 2).reshape(rows * side, columns * side, 3)

@@ -28,7 +28,7 @@ _GAIN_BITS = 28
 
 def own_place(course: Course, step: int, z: np.ndarray) -> np.ndarray:
     """Where ``z`` itself puts each value: ``z / alpha``."""
-    unit = course.logs.exp2(course.log_width[step] + LOG_PER_UNIT - course.log_alpha(step), COEFFICIENT_BITS)
+    unit = course.logs.two_to(course.log_width[step] + LOG_PER_UNIT - course.log_alpha(step), COEFFICIENT_BITS)
     found: np.ndarray = z * unit >> COEFFICIENT_BITS - PLACE_BITS
     return found.clip(-_MOST_PLACE, _MOST_PLACE)
 
@@ -63,20 +63,20 @@ def on_grid(course: Course, place: np.ndarray, log_variance: np.ndarray) -> tupl
     zero = (LEVELS - 1) << PLACE_BITS - 1
     nearest = ((place + zero + one // 2) >> PLACE_BITS).clip(0, LEVELS - 1)
     off = (place + zero - (nearest << PLACE_BITS)).clip(-_MOST_OFF, _MOST_OFF)
-    sharp = logs.exp2(_LOG_HALF_E - log_fine, PLACE_BITS).clip(max=1 << 26)
+    sharp = logs.two_to(_LOG_HALF_E - log_fine, PLACE_BITS).clip(max=1 << 26)
     total = np.full(place.shape, 1 << _WEIGHT_BITS, dtype=np.int64)
     first, second = np.zeros_like(total), np.zeros_like(total)
     for k in (k for k in range(-_NEAR, _NEAR + 1) if k):
         energy = (k * k * one - 2 * k * off) * sharp >> 2 * PLACE_BITS - LOG_BITS
-        weight = logs.exp2(-energy.clip(0, 40 << LOG_BITS), _WEIGHT_BITS)
+        weight = logs.two_to(-energy.clip(0, 40 << LOG_BITS), _WEIGHT_BITS)
         weight *= (nearest + k >= 0) & (nearest + k < LEVELS)
         total += weight
         first += k * weight
         second += k * k * weight
     first = (first << PLACE_BITS) // total
     variance = (second << _VARIANCE_BITS) // total - (first * first >> 2 * PLACE_BITS - _VARIANCE_BITS)
-    variance += logs.exp2(log_variance, _VARIANCE_BITS) - logs.exp2(log_fine, _VARIANCE_BITS)
-    return (nearest << PLACE_BITS) + first - zero, logs.log2(variance) - (_VARIANCE_BITS << LOG_BITS)
+    variance += logs.two_to(log_variance, _VARIANCE_BITS) - logs.two_to(log_fine, _VARIANCE_BITS)
+    return (nearest << PLACE_BITS) + first - zero, logs.of(variance) - (_VARIANCE_BITS << LOG_BITS)
 
 
 def reverse(
@@ -91,7 +91,7 @@ def reverse(
     alpha, sigma = course.log_alpha(step), course.log_sigma(step)
     kept = course.log_alpha(step + 1) - alpha + 2 * (sigma - course.log_sigma(step + 1))
     gain = alpha + 2 * new - width - LOG_PER_UNIT
-    mean = z * logs.exp2(kept + course.log_width[step + 1] - width, COEFFICIENT_BITS) >> COEFFICIENT_BITS - MEAN_BITS
-    mean += place * logs.exp2(gain, _GAIN_BITS) >> _GAIN_BITS + PLACE_BITS - MEAN_BITS
+    mean = z * logs.two_to(kept + course.log_width[step + 1] - width, COEFFICIENT_BITS) >> COEFFICIENT_BITS - MEAN_BITS
+    mean += place * logs.two_to(gain, _GAIN_BITS) >> _GAIN_BITS + PLACE_BITS - MEAN_BITS
     log_scale = logs.log_sum(2 * (sigma + new - width), 2 * gain + log_variance) >> 1
     return mean, scale_index(log_scale)

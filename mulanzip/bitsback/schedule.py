@@ -103,7 +103,7 @@ class AdaptiveSchedule:
         first: int64 ``(hidden, bits)``, first_bias ``(hidden,)``, last ``(outputs, hidden)``: weights with 16
             fractional bits.
         last_bias: int64 ``(outputs,)``, likewise.
-        basis: int64 ``(outputs / 9, H * W)``, with 14.
+        basis: int64 ``(outputs / 9, H, W)``, with 14.
     """
 
     count: np.ndarray
@@ -130,7 +130,7 @@ class AdaptiveSchedule:
             "first_bias": (hidden,),
             "last": (9 * waves, hidden),
             "last_bias": (9 * waves,),
-            "basis": (waves, side * side),
+            "basis": (waves, side, side),
         }
         for name, shape in shapes.items():
             part = getattr(self, name)
@@ -150,11 +150,10 @@ class AdaptiveSchedule:
 
     def places(self, contexts: np.ndarray, logs: Logarithms) -> np.ndarray:
         """See :meth:`FixedSchedule.places`."""
-        side = round(self.basis.shape[1] ** 0.5)
         hidden = np.maximum(contexts.astype(np.int64) @ self.first.T + self.first_bias, 0)
         weights = (hidden @ self.last.T >> WEIGHT_BITS) + self.last_bias
-        raw = GAIN * weights.reshape(-1, len(self.basis)) @ self.basis >> BASIS_BITS
-        a, b, d = raw.clip(-_MOST, _MOST).reshape(len(contexts), 3, 3, side, side).swapaxes(0, 1)
+        raw = GAIN * weights.reshape(-1, len(self.basis)) @ self.basis.reshape(len(self.basis), -1) >> BASIS_BITS
+        a, b, d = raw.clip(-_MOST, _MOST).reshape(len(contexts), 3, 3, *self.basis.shape[1:]).swapaxes(0, 1)
         softplus = logs.softplus.take(logs.sigmoid_place(d + _SHIFT, WEIGHT_BITS)) >> LOG_BITS - WEIGHT_BITS
         # Beyond the table's end it is what it is of.
         d = _LEAST + np.maximum(softplus, d + _SHIFT)
