@@ -23,7 +23,7 @@ from mulanzip.records import Reader, Writer
 from mulanzip.stacks import decode_stack, encode_stack
 
 #: Bits per subpixel that the first image can borrow, with some to spare.
-_BORROWED = 6
+_BORROWED = 7
 #: Images side by side, times steps: their noise takes 0.1 MiB each.
 _BATCH = 512
 
