@@ -14,8 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mulanzip import gaussian
-from mulanzip.gaussian.api import DEFAULT_MODEL
 from mulanzip.gaussian.model import GaussianModel
+from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
 
 
 def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def accuracy(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 @click.command()
-@click.option("-m", "--model", default=DEFAULT_MODEL, show_default=True)
+@click.option("-m", "--model", default=DEFAULT_GAUSSIAN_MODEL, show_default=True)
 def main(model: str) -> None:
     """Print how well linear classifiers tell digits apart."""
     trained = gaussian.open_model(model)

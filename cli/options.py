@@ -41,6 +41,10 @@ def model(help_text: str, default: str | None = None) -> _Decorator:
     return click.option("-m", "--model", default=default, show_default=default is not None, help=help_text)
 
 
+def gaussian_model(help_text: str, default: str | None = None) -> _Decorator:
+    return click.option("--gaussian-model", metavar="NAME", default=default, show_default=bool(default), help=help_text)
+
+
 #: Of the model that codes.
 coding_model = model("Name of a model (see 'mulanzip models'), or path of a model file.", default="photo")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ from mulanzip.cli.report import Reporter, size
     help="This image alone, or those that match a pattern like 'cats/*.png'; may be given several times.",
 )
 @options.model("A model file to try, for archives made with a model that is not shipped.")
+@options.gaussian_model("A model file to try, for chains that need one that is not shipped.")
 @options.image_format
 @click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite existing files.")
 @options.allow_loss
 @options.one_machine
+@options.as_json
 @options.quiet
 def unpack(
-    archive: Path, folder: Path, quiet: bool, allow_loss: bool, max_pixels: int | None, max_memory: int | None,
-    **given: Any,
+    archive: Path, folder: Path, quiet: bool, as_json: bool, allow_loss: bool,
+    max_pixels: int | None, max_memory: int | None, **given: Any,
 ) -> None:  # fmt: skip
     """Restore the images of an archive, with their names, dates and permissions.
 
@@ -45,7 +48,7 @@ def unpack(
     from mulanzip.archive_files import unpack as unpack_files
     from mulanzip.cli.batch import task_options
 
-    reporter = Reporter(quiet)
+    reporter = Reporter(quiet, as_json)
     with reporter.progress(archive.name) as progress, reporter.stopping(archive):
         result = unpack_files(
             archive,
@@ -57,4 +60,5 @@ def unpack(
         )
         of = f" of {result.wanted}" if result.written < result.wanted else ""
         reporter.say(f"{archive} -> {folder}  {result.written}{of} images, {size(result.size)} bytes")
+        reporter.record({"source": str(archive), "output": str(folder), **asdict(result)})
     reporter.leave()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
-from mulanzip.container import CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
 from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps
-from mulanzip.errors import CorruptFileError, VerificationError
+from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.lattice import level_grids
@@ -63,7 +63,8 @@ def encode(
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; one of Gaussian noise codes 8-bit RGB images as a chain
+            of tiles, slowly, and effort, context and schedule mean nothing to it.
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
             is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
@@ -180,12 +181,34 @@ def _encode_with_model(
 ) -> tuple[Header, list[Chunk]]:
     from mulanzip.group_codec import encode_groups
 
-    info = registry.find(model)
+    info = registry.find(model, None)
+    if info.kind == "gaussian":
+        return _encode_in_chain(picture, info, device, threads, limits, progress)
     height, width = picture.pixels.shape[:2]
     runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
     share = fit_share(steps, height, width)
     chunks, schedule = encode_groups(picture, runtime, choice, context, steps, share, progress)
     return _header(picture, Coding.MODEL, schedule, info.model_id), chunks
+
+
+def _encode_in_chain(
+    picture: Picture,
+    info: registry.ModelInfo,
+    device: str,
+    threads: int | None,
+    limits: Limits,
+    progress: Progress | None,
+) -> tuple[Header, list[Chunk]]:
+    """By a model of Gaussian noise."""
+    if picture.mode is not Mode.RGB or picture.is_deep:
+        raise UnsupportedImageError(f"{info.name} is a model of Gaussian noise, for RGB images of 8 bits alone")
+    from mulanzip.bitsback.pictures import encode_picture as encode_tiles
+    from mulanzip.bitsback.runtime import open_gaussian
+
+    seeds = registry.find(registry.DEFAULT_MODEL)
+    runtime = open_for_coding(seeds, device, threads, picture.pixels.nbytes, limits)
+    data = encode_tiles(picture.pixels, open_gaussian(info, device), runtime, progress)
+    return _header(picture, Coding.CHAIN, 0, seeds.model_id), [Chunk(CHAIN, data)]
 
 
 def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) -> Header:
@@ -239,6 +262,14 @@ def decode_picture(
     if header.coding is Coding.STORED:
         limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
+    elif header.coding is Coding.CHAIN:
+        from mulanzip.bitsback.pictures import decode_picture as decode_tiles
+
+        size = header.height * header.width * header.channels
+        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
+        sides = (header.height, header.width)
+        data = file.of_kind(CHAIN)[0]
+        pixels = decode_tiles(data, sides, runtime, model=model, device=device, progress=progress)
     else:
         from mulanzip.group_codec import decode_groups
 

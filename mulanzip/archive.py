@@ -70,7 +70,7 @@ class Archive(Mapping[str, np.ndarray]):
 
     Args:
         source: a path, all bytes, or a file open for reading.
-        model: a model to try beside the shipped ones.
+        model, gaussian_model: to try beside the shipped ones.
         device, threads: as for :func:`mulanzip.decode`; limits: what an image may take.
 
     Raises:
@@ -84,10 +84,12 @@ class Archive(Mapping[str, np.ndarray]):
         source: str | os.PathLike[str] | bytes | BinaryIO,
         *,
         model: str | None = None,
+        gaussian_model: str | None = None,
         device: str = "auto",
         threads: int | None = None,
         limits: Limits = NO_LIMITS,
     ):
+        self._gaussian_model = gaussian_model
         self._model, self._device, self._threads, self._limits = model, device, threads, limits
         self._runtime: Runtime | None = None
         self._kept: OrderedDict[int, list[Picture]] = OrderedDict()
@@ -238,7 +240,14 @@ class Archive(Mapping[str, np.ndarray]):
         assert shape is not None
         self._limits.check_pixels(shape.height, shape.width)
         sides = (part.count, shape.height, shape.width, shape.channels)
-        planes = decode_stack(payload, sides, self._running(), Plan((self.header.schedule,)))
+        plan = Plan((self.header.schedule,))
+        if self.header.has_chains(shape.mode):
+            from mulanzip.bitsback.tiles import decode_tiles
+
+            model = self._gaussian_model or self._model
+            planes = decode_tiles(payload, sides, self._running(), plan, model=model, device=self._device)
+        else:
+            planes = decode_stack(payload, sides, self._running(), plan)
         if stack_hash(planes) != part.digest:
             raise CorruptFileError("the samples do not have the hash that the directory promises")
         return [Picture(shape.mode, from_coding_order(p) if shape.channels == 3 else p) for p in planes]

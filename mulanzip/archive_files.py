@@ -42,11 +42,17 @@ class PackResult:
     Attributes:
         images: how many are in the archive.
         source_size: bytes of their files; size: of the archive.
+        chained: how many are in chains of latents; seeds: how many the erasure process coded for these to borrow from.
+        net_size: bytes of the chained ones; borrowed_size: bytes that were borrowed, all of them of the seeds.
     """
 
     images: int
     source_size: int
     size: int
+    chained: int = 0
+    seeds: int = 0
+    net_size: int = 0
+    borrowed_size: int = 0
 
 
 def pack(
@@ -74,7 +80,8 @@ def pack(
         progress: told the share that is done.
         report: told of files that cannot be packed; the others are.  Without it, the first one is an error.
         lost: told of metadata that cannot be kept.
-        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, as for :func:`mulanzip.encode`.
+        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, as for :func:`mulanzip.encode`;
+            ``process``, ``gaussian_model``, as for :class:`mulanzip.archive_writer.ArchiveWriter`.
 
     Raises:
         MulanzipError, OSError: nothing is written then.
@@ -88,7 +95,7 @@ def pack(
 
     def check(path: Path) -> None:
         if verify:
-            decoding = {key: options[key] for key in ("model", "device", "threads") if key in options}
+            decoding = {key: options[key] for key in ("model", "gaussian_model", "device", "threads") if key in options}
             try:
                 Archive(path, limits=limits, **decoding).check(part_of(progress, 0.5, 1))
             except MulanzipError as error:
@@ -108,7 +115,16 @@ def pack(
             if not len(writer):
                 raise NoImageError("there is no image to pack: nothing was written")
         count = len(writer)
-    return PackResult(count, size, output.stat().st_size)
+    chains = [chain for chain in writer.chains if chain.seeds < chain.images]
+    return PackResult(
+        count,
+        size,
+        output.stat().st_size,
+        chained=sum(chain.images - chain.seeds for chain in chains),
+        seeds=sum(chain.seeds for chain in chains),
+        net_size=sum(chain.net for chain in chains),
+        borrowed_size=sum(chain.borrowed for chain in chains) // 8,
+    )
 
 
 def _add(writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: Loss | None) -> int:
@@ -148,6 +164,7 @@ def unpack(
     suffix: str | None = None,
     overwrite: bool = False,
     model: str | None = None,
+    gaussian_model: str | None = None,
     device: str = "auto",
     threads: int | None = None,
     limits: Limits = NO_LIMITS,
@@ -164,7 +181,7 @@ def unpack(
         only: names or patterns (:meth:`mulanzip.Archive.matching`); by default all.
         suffix: ``.png``, say: format of all files, appended to names that do not have it.
         overwrite: replace existing files.
-        model, device, threads, limits: as for :func:`mulanzip.decode`.
+        model, device, threads, limits: as for :func:`mulanzip.decode`; gaussian_model: another model to try.
         progress: told the share that is done.
         report: told of images that are damaged or cannot be written; the others are.  Without it, the first one is
             an error.
@@ -177,7 +194,7 @@ def unpack(
     target = _Targets(Path(folder), suffix, overwrite)
     done = size = 0
     options: dict[str, Any] = {"model": model, "device": device, "threads": threads, "limits": limits}
-    archive = Archive(source, **options)
+    archive = Archive(source, gaussian_model=gaussian_model, **options)
     names = archive.matching(only) if only else archive.names
     for opened in archive.parts(names, progress):
         if opened.error is not None:

@@ -34,8 +34,8 @@ from mulanzip.noise import SCHEDULE_NAMES
 from mulanzip.records import MAX_COUNT, Reader, Writer
 
 VERSION = 0
-#: The process that codes groups: so far the erasure process alone.
-ERASURE = 0
+#: The process that codes groups: with Gaussian noise, those of RGB images are chains (:mod:`mulanzip.bitsback.tiles`).
+ERASURE, GAUSSIAN = range(2)
 
 _HEADER = struct.Struct("<8sBBBB8s")
 _CRC = struct.Struct("<I")
@@ -68,13 +68,15 @@ class Header:
     Attributes:
         model_id: first 8 bytes of the model's SHA-256.
         schedule: of all groups, index into :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        process: :data:`ERASURE`, or :data:`GAUSSIAN`.
     """
 
     model_id: bytes
     schedule: int
+    process: int = ERASURE
 
     def pack(self) -> bytes:
-        fields = _HEADER.pack(ARCHIVE_SIGNATURE, VERSION, ERASURE, self.schedule, 0, self.model_id)
+        fields = _HEADER.pack(ARCHIVE_SIGNATURE, VERSION, self.process, self.schedule, 0, self.model_id)
         return fields + _CRC.pack(zlib.crc32(fields))
 
     @classmethod
@@ -96,9 +98,13 @@ class Header:
         _, version, process, schedule, reserved, model_id = _HEADER.unpack(fields)
         if version != VERSION:
             raise UnsupportedVersionError(f"the archive has format version {version}; this mulanzip reads {VERSION}")
-        if process != ERASURE or schedule >= len(SCHEDULE_NAMES) or reserved:
+        if process not in (ERASURE, GAUSSIAN) or schedule >= len(SCHEDULE_NAMES) or reserved:
             raise UnsupportedVersionError("the archive uses features that this version of mulanzip does not know")
-        return cls(model_id, schedule)
+        return cls(model_id, schedule, process)
+
+    def has_chains(self, mode: Mode) -> bool:
+        """Whether groups of this mode are chains."""
+        return self.process == GAUSSIAN and mode is Mode.RGB
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -16,11 +16,9 @@ from mulanzip.archive_format import (
     DIRECTORY,
     END_OF_TIME,
     FILE,
-    GROUP,
     MAX_IMAGES,
     METADATA,
     Directory,
-    Header,
     Member,
     Part,
     Shape,
@@ -29,12 +27,12 @@ from mulanzip.archive_format import (
     pack_end,
     pack_metadata,
 )
+from mulanzip.archive_groups import CodedGroup, GroupCoder
 from mulanzip.container import Chunk, Coding
 from mulanzip.container import Header as FileHeader
 from mulanzip.density import code_length
 from mulanzip.effort import DEFAULT_EFFORT, is_fitted
 from mulanzip.errors import LimitError
-from mulanzip.exact.runtime import Runtime
 from mulanzip.imageio import png_original
 from mulanzip.imageio.stored import looks_drawn
 from mulanzip.memory import NO_LIMITS, Limits
@@ -43,12 +41,12 @@ from mulanzip.output_file import OutputExistsError
 from mulanzip.picture import Picture
 from mulanzip.plan import Plan
 from mulanzip.planes import planes_of
-from mulanzip.stacks import encode_stack, stack_hash
 
-#: Pixels of a group: so many that its marks do not count, so few that one image of it is soon decoded.
-_GROUP_PIXELS = 1 << 16
 #: Bytes of images and of metadata that wait for their groups to fill, at most.
 _WAITING = 1 << 25
+
+if TYPE_CHECKING:
+    from mulanzip.bitsback.tiles import Chain
 
 
 class ArchiveWriter:
@@ -58,6 +56,8 @@ class ArchiveWriter:
         file: open for writing.
         model: name of a shipped model, or path of a model file.
         schedule: of all groups, one of :data:`mulanzip.noise.SCHEDULE_NAMES`.
+        process: ``erasure``; ``gaussian``, which codes RGB images of the size that ``gaussian_model`` is for in chains;
+            or ``auto``: for each group the smaller one.
         effort, device, limits: as for :func:`mulanzip.encode`; effort is for images that are coded by themselves.
         threads: at most so many, all cores by default; the bytes are the same for any number.
 
@@ -74,6 +74,8 @@ class ArchiveWriter:
         model: str = registry.DEFAULT_MODEL,
         effort: int = DEFAULT_EFFORT,
         schedule: str = "default",
+        process: str = "erasure",
+        gaussian_model: str = registry.DEFAULT_GAUSSIAN_MODEL,
         device: str = "auto",
         threads: int | None = None,
         limits: Limits = NO_LIMITS,
@@ -81,12 +83,14 @@ class ArchiveWriter:
         if schedule not in SCHEDULE_NAMES:
             raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
         self._file = file
-        self._plan = Plan.uniform(schedule)
         self._effort = effort
         self._common: dict[str, Any] = {"model": model, "schedule": schedule, "device": device, "threads": threads}
         self._limits = limits
         info = registry.find(model)
-        self._runtime = api.open_for_coding(info, device, threads, _WAITING, limits)
+        runtime = api.open_for_coding(info, device, threads, _WAITING, limits)
+        self._coder = GroupCoder(process, runtime, Plan.uniform(schedule), gaussian_model, device)
+        #: What became of the chains so far.
+        self.chains: list[Chain] = []
         #: Whether what was added before is lost, after an error: then the archive is, too.
         self.failed = False
         self._members: dict[str, Member] = {}
@@ -98,9 +102,9 @@ class ArchiveWriter:
         self._threads = threads or cores.available()
         self._pool = ThreadPoolExecutor(self._threads)
         # Parts in the order in which they are written; those that are coded in other threads may be late.
-        self._queue: deque[Callable[[], tuple[Part, bytes]]] = deque()
+        self._queue: deque[Callable[[], CodedGroup]] = deque()
         self._position = 0
-        self._write(Header(info.model_id, self._plan.number).pack())
+        self._write(self._coder.header(info.model_id).pack())
 
     def add(
         self,
@@ -133,7 +137,7 @@ class ArchiveWriter:
         if data is not None:
             data = png_original.keep(data, source, picture) if source else data
             self._members[name] = Member(name, None, {}, modified, permissions)
-            self._put(lambda: (Part(FILE, len(data), 1, digest_of(data)), data))
+            self._put(lambda: CodedGroup(Part(FILE, len(data), 1, digest_of(data)), data))
             return
         shape = Shape(picture.mode, *picture.pixels.shape[:2])
         metadata = {kind: self._number(payload) for kind, payload in picture.metadata.items()}
@@ -141,7 +145,7 @@ class ArchiveWriter:
         group = self._waiting.setdefault(shape, [])
         group.append(planes_of(picture.pixels, slice(0, shape.channels)).copy())
         self._waiting_bytes += group[-1].nbytes
-        if len(group) >= max(1, _GROUP_PIXELS // (shape.height * shape.width)):
+        if len(group) >= self._coder.most(shape):
             self._flush(shape)
         while self._waiting_bytes > _WAITING:
             self._flush(max(self._waiting, key=lambda shape: sum(planes.nbytes for planes in self._waiting[shape])))
@@ -194,25 +198,27 @@ class ArchiveWriter:
         if self._new_payloads:
             count, data = len(self._new_payloads), pack_metadata(self._new_payloads)
             self._new_payloads = []
-            self._put(lambda: (Part(METADATA, len(data), count, digest_of(data)), data))
+            self._put(lambda: CodedGroup(Part(METADATA, len(data), count, digest_of(data)), data))
 
     def _flush(self, shape: Shape) -> None:
         """Code a group in another thread."""
         self._put_metadata()
         stack = np.stack(self._waiting.pop(shape))
         self._waiting_bytes -= stack.nbytes
-        self._put(self._pool.submit(_code_group, stack, shape, self._runtime, self._plan).result)
+        self._put(self._pool.submit(self._coder.encode, stack, shape).result)
 
-    def _put(self, part: Callable[[], tuple[Part, bytes]]) -> None:
+    def _put(self, part: Callable[[], CodedGroup]) -> None:
         self._queue.append(part)
         while len(self._queue) > 2 * self._threads:
             self._take()
 
     def _take(self) -> None:
         self.failed = True
-        part, payload = self._queue.popleft()()
-        self._parts.append(part)
-        self._write(Chunk(part.kind, payload).pack())
+        coded = self._queue.popleft()()
+        self._parts.append(coded.part)
+        if coded.chain is not None:
+            self.chains.append(coded.chain)
+        self._write(Chunk(coded.part.kind, coded.payload).pack())
         self.failed = False
 
     def _write(self, data: bytes) -> None:
@@ -231,7 +237,7 @@ def pack_arrays(
         arrays: of the kinds that :func:`mulanzip.encode` takes, of any sizes; or one array ``(N, H, W, ...)``.
         names: relative paths with ``/``, all different; ``0.png``, ``1.png`` and so on if not given.
         options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, ``limits``, as for
-            :func:`mulanzip.encode`.
+            :func:`mulanzip.encode`; ``process``, ``gaussian_model``, as for :class:`ArchiveWriter`.
 
     Returns:
         the bytes of an archive; :class:`mulanzip.Archive` reads them.
@@ -248,8 +254,3 @@ def pack_arrays(
         for array, name in zip(arrays, names, strict=True):
             writer.add(Picture.from_array(array), name)
     return buffer.getvalue()
-
-
-def _code_group(stack: np.ndarray, shape: Shape, runtime: Runtime, plan: Plan) -> tuple[Part, bytes]:
-    data = encode_stack(stack, runtime, plan)
-    return Part(GROUP, len(data), len(stack), stack_hash(stack), shape), data

@@ -62,7 +62,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     file = container.unpack(data)
     header = file.header
     if header.coding is not Coding.MODEL:
-        raise UnsupportedImageError("the image is stored as it is: it has no code length under a model")
+        raise UnsupportedImageError("the image is stored as it is, or a chain: it has no code length under a model")
     import numpy as np
 
     groups = groups_of(file)

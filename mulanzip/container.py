@@ -109,6 +109,8 @@ class Coding(IntEnum):
 
     MODEL = 0
     STORED = 1
+    #: Tiles in one chain of latents (:mod:`mulanzip.bitsback.pictures`); the model is that of the first tiles.
+    CHAIN = 2
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,8 @@ class Header:
             raise CorruptFileError("the header of a stored image names a model")
         if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
             raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
+        if header.coding is Coding.CHAIN and (header.kind != Kind(Mode.RGB, 8) or schedule):
+            raise UnsupportedVersionError("chains of latents are for RGB images of 8 bits in this version")
         # Number of levels and tile size follow from the rest.
         if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
             raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
@@ -241,11 +245,12 @@ class Chunk:
 
 SEGMENT = b"SEGM"
 STORED = b"STOR"
+CHAIN = b"CHAN"
 CONTEXT = b"CTXT"
 SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CONTEXT, SCHEDULES_CHUNK, VALUES, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, END)
 
 
 @dataclass(frozen=True)
@@ -347,18 +352,20 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     is_coded = header.coding is Coding.MODEL
     has_values, is_mixed = is_coded and header.kind.is_deep, header.schedule == MIXED
     most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
+    is_stored, is_chain = (header.coding is coding for coding in (Coding.STORED, Coding.CHAIN))
     expected = {
         # The values in use say which planes have no segments, as all their samples are the same.
         SEGMENT: range(0 if has_values else most, most + 1),
-        STORED: range(not is_coded, 1 + (not is_coded)),
+        STORED: range(is_stored, 1 + is_stored),
+        CHAIN: range(is_chain, 1 + is_chain),
         VALUES: range(has_values, 1 + has_values),
         SCHEDULES_CHUNK: range(is_mixed, 1 + is_mixed),
     }
     for kind, counts in expected.items():
         if kinds.count(kind) not in counts:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
-    if header.coding is Coding.STORED and CONTEXT in kinds:
-        raise CorruptFileError("a stored image has a context")
+    if not is_coded and CONTEXT in kinds:
+        raise CorruptFileError("an image that needs no context has one")
     others = [kind for kind in kinds if kind not in expected]
     if len(set(others)) != len(others):
         raise CorruptFileError("the file has a part twice that it may have once")

@@ -23,6 +23,7 @@ from mulanzip.plan import plan_in, tile_cells
 _PARTS = {
     SEGMENT: "segments",
     container.STORED: "stored image",
+    container.CHAIN: "chain of tiles",
     container.CONTEXT: "context",
     container.SCHEDULES_CHUNK: "schedules",
     container.VALUES: "values in use",
@@ -37,7 +38,7 @@ class FileInfo:
     Attributes:
         width, height: in pixels; channels: samples per pixel; depth: bits per sample, signed or not.
         size: bytes of the whole file; bpsp: bits per subpixel.
-        coding: ``MODEL`` or ``STORED``.
+        coding: ``MODEL``, ``STORED`` or ``CHAIN``.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
         schedules: share of the image's cells by schedule.
         evaluations: of the network, per cell.
@@ -89,6 +90,7 @@ def describe(file: Container, size: int) -> FileInfo:
     schedules: dict[str, float] = {}
     if header.coding is Coding.MODEL:
         schedules = _schedules(file)
+    if header.coding is not Coding.STORED:
         model = _model_name(header.model_id)
     return FileInfo(
         mode=header.mode,
@@ -102,7 +104,7 @@ def describe(file: Container, size: int) -> FileInfo:
         schedules=schedules,
         evaluations=sum(share * len(SCHEDULES[name]) for name, share in schedules.items()),
         model=model,
-        model_id=header.model_id.hex() if header.coding is Coding.MODEL else "",
+        model_id=header.model_id.hex() if header.coding is not Coding.STORED else "",
         segments=len(file.of_kind(SEGMENT)),
         parts=parts,
         restores_file=bool(file.of_kind(png_original.KIND)),

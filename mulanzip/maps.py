@@ -133,7 +133,9 @@ def schedule_picture(numbers: np.ndarray, bits: np.ndarray) -> np.ndarray:
 def _coded(data: bytes) -> Container:
     file = container.unpack(data)
     if file.header.coding is not Coding.MODEL:
-        raise UnsupportedImageError("the image is stored as it is: no model gives its pixels bits, or schedules")
+        raise UnsupportedImageError(
+            "the image is stored as it is, or a chain: no model gives its pixels bits, or schedules"
+        )
     return file
 
 

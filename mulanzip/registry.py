@@ -15,6 +15,7 @@ from mulanzip.errors import ModelError
 #: Bytes of the SHA-256 that a file carries.
 ID_BYTES = 8
 DEFAULT_MODEL = "photo"
+DEFAULT_GAUSSIAN_MODEL = "tiles32"
 MODEL_FILE = "model.safetensors"
 #: Format of model files whose noise is Gaussian; all others are of the erasure process.
 GAUSSIAN_FORMAT = "mulanzip-gaussian-2"
@@ -77,39 +78,40 @@ def shipped() -> tuple[ModelInfo, ...]:
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
-def find(name: str, kind: str = "erasure") -> ModelInfo:
-    """The model of that ``kind`` called ``name``, or the model file of that path.
+def find(name: str, kind: str | None = "erasure") -> ModelInfo:
+    """The model of that ``kind`` (None: of any) called ``name``, or the model file of that path.
 
     Raises:
         ModelError: if there is none, or it is of another kind.
     """
-    known = ", ".join(m.name for m in shipped() if m.kind == kind) or "none"
+    known = ", ".join(m.name for m in shipped() if kind in (None, m.kind)) or "none"
     found = next((model for model in shipped() if model.name == name), None)
     if found is None and Path(name).is_file():
         found = describe(Path(name))
     if found is None:
         raise ModelError(f"there is no model {name!r} (models here: {known}; a path to a model file works as well)")
-    if found.kind != kind:
+    if kind is not None and found.kind != kind:
         use = {"erasure": "compresses images", "gaussian": "has Gaussian noise, as this needs"}[kind]
         raise ModelError(f"{name} is a model of {found.kind} noise; use one that {use} (here: {known})")
     return found
 
 
-def by_id(model_id: bytes, extra: str | None = None) -> ModelInfo:
+def by_id(model_id: bytes, extra: str | None = None, kind: str = "erasure") -> ModelInfo:
     """The model that a file was made with.
 
     Args:
-        model_id: from the file's header.
+        model_id: from the file.
         extra: a name or path to try beside the shipped models.
+        kind: of the model; ``extra`` may be of the other one, where a file needs two.
 
     Raises:
         ModelError: if it is not there.
     """
     candidates = list(shipped())
     if extra is not None:
-        candidates.insert(0, find(extra))
+        candidates.insert(0, find(extra, None))
     for model in candidates:
-        if model.model_id == model_id:
+        if model.model_id == model_id and model.kind == kind:
             return model
     raise ModelError(
         f"the file was made with model {model_id.hex()}, which is not here; "

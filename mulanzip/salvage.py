@@ -146,6 +146,8 @@ def salvage(
     limits.check_pixels(header.height, header.width)
     parts = list(parts_of(data))
     kept, damaged = _metadata(parts, header.mode, limits)
+    if header.coding is Coding.CHAIN:
+        raise CorruptFileError("nothing can be salvaged of a chain of tiles: each needs those after it")
     if header.coding is Coding.STORED:
         pixels, palette = _restore_stored(header, parts, limits)
         losses: list[Loss] = []

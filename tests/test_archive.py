@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import mulanzip
-from mulanzip import archive_format, archive_writer
+from mulanzip import archive_format, archive_groups, archive_writer
 from mulanzip.archive_format import FILE, GROUP, METADATA, Directory, Header, Member, Part, Shape, check_name
 from mulanzip.archive_writer import ArchiveWriter
 from mulanzip.cli.main import main
@@ -171,7 +171,7 @@ class TestWriting:
         archive = mulanzip.Archive(buffer.getvalue(), threads=1)
         assert len(archive) == 2000
         np.testing.assert_array_equal(archive["0077"], pixels[17:, 3:][:4, :4])
-        assert archive_format.GROUP_PIXELS >= archive_writer._GROUP_PIXELS
+        assert archive_format.GROUP_PIXELS >= archive_groups._CHAIN_PIXELS > archive_groups._PIXELS
 
     def test_names_must_be_different_and_as_many_as_images(self) -> None:
         with pytest.raises(OutputExistsError, match="called a already"):
@@ -272,10 +272,10 @@ class TestDirectory:
     def test_other_versions_and_processes_are_named(self) -> None:
         def changed(at: int) -> bytes:
             fields = bytearray(Header(bytes(8), 0).pack()[:-4])
-            fields[at] = 1
+            fields[at] = 2
             return bytes(fields) + struct.pack("<I", zlib.crc32(fields))
 
-        for at, problem in {8: "version 1", 9: "features", 11: "features"}.items():
+        for at, problem in {8: "version 2", 9: "features", 11: "features"}.items():
             with pytest.raises(UnsupportedVersionError, match=problem):
                 Header.unpack(changed(at))
 
@@ -452,7 +452,7 @@ class TestFiles:
         assert sorted(os.listdir()) == before
 
     def test_what_does_not_decode_gets_no_name(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(archive_writer, "stack_hash", lambda _: bytes(16))
+        monkeypatch.setattr(archive_groups, "stack_hash", lambda _: bytes(16))
         assert "verification failed" in run("pack", "in", "-o", "set.mzp", exit_code=1).stderr
         assert not Path("set.mzp").exists()
 

@@ -20,7 +20,7 @@ from mulanzip.cli.main import main
 from mulanzip.errors import ModelError, UnsupportedImageError
 from mulanzip.gaussian.api import as_tensor, grid
 from mulanzip.gaussian.denoiser import Prediction
-from mulanzip.gaussian.model import PROCESSES, Config, GaussianModel, load, save
+from mulanzip.gaussian.model import PROCESSES, Config, GaussianModel, _digest, load, save
 from mulanzip.gaussian.process import GAMMA_MIN, alpha, diffused, sigma, to_unit, to_values
 from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 from mulanzip.training.loop import CHECKPOINT, LOCK, LOG, MODEL, Run
@@ -117,7 +117,8 @@ def test_damaged_and_strange_files_are_refused(model_file: Path, tmp_path: Path)
     broken = tmp_path / "broken.safetensors"
 
     def write(changes: dict[str, str]) -> None:
-        save_file(tensors, broken, {**info.metadata, **changes})
+        metadata = {**info.metadata, **changes}
+        save_file(tensors, broken, {**metadata, "sha256": _digest(metadata["config"], tensors)})
 
     write({"config": json.dumps({**info.config, "channels": 10**9})})
     with pytest.raises(ModelError, match="out of range: channels"):
@@ -133,7 +134,7 @@ def test_damaged_and_strange_files_are_refused(model_file: Path, tmp_path: Path)
         load(broken)
     name = next(iter(tensors))
     tensors[name] = tensors[name] + 1
-    write({})
+    save_file(tensors, broken, info.metadata)
     with pytest.raises(ModelError, match="damaged"):
         load(broken)
     broken.write_bytes(model_file.read_bytes()[:1000])
@@ -153,9 +154,10 @@ def test_configurations_out_of_range_are_refused(changes: dict[str, object]) -> 
 def test_a_model_that_cannot_code_is_refused_where_one_must(model_file: Path) -> None:
     assert registry.describe(model_file).kind == "gaussian"
     assert registry.find("photo").kind == "erasure"
-    for use in (mulanzip.encode, mulanzip.code_length):
-        with pytest.raises(ModelError, match="gaussian noise; use one that compresses images \\(here: photo"):
-            use(smooth(8, 8), model=str(model_file))
+    with pytest.raises(ModelError, match="gaussian noise; use one that compresses images \\(here: photo"):
+        mulanzip.code_length(smooth(8, 8), model=str(model_file))
+    with pytest.raises(ModelError, match="cannot compress: it was trained for infinitely many steps"):
+        mulanzip.encode(smooth(8, 8), model=str(model_file))
     with pytest.raises(ModelError, match="erasure noise; use one that has Gaussian noise"):
         gaussian.open_model("photo")
 

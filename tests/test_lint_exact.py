@@ -14,10 +14,20 @@ EXACT_PATH: dict[str, set[str]] = {
     "architecture": set(),
     "bisection": set(),
     "bitsback/codec": set(),
+    "bitsback/course": set(),
     "bitsback/gaussian": set(),
+    "bitsback/images": set(),
     "bitsback/linear": set(),
+    "bitsback/logarithms": {"Logarithms.build"},
     "bitsback/message": set(),
+    "bitsback/network": set(),
+    "bitsback/pictures": set(),
+    "bitsback/planes": set(),
+    "bitsback/prediction": set(),
     "bitsback/process": set(),
+    "bitsback/schedule": set(),
+    "bitsback/subsets": set(),
+    "bitsback/tiles": set(),
     "codec": set(),
     "coder": {"BitCounter"},
     "exact/backends": set(),
@@ -50,6 +60,8 @@ EXCEPTIONS = {
     ("inputs", "2 ** 15 / n"),
     # The share that is done, for progress bars.
     ("codec", "self._done / self._total"),
+    ("bitsback/tiles", "last / len(rest)"),
+    ("bitsback/tiles", "first / len(rest)"),
 }
 
 
@@ -112,9 +124,10 @@ def test_the_exact_path_uses_nothing_inexact(module: str) -> None:
 
 def test_what_is_left_out_is_still_there() -> None:
     for module, names in EXACT_PATH.items():
-        defined = {ast.unparse(node).split("\n")[0] for node in nodes(source(module), set())}
+        tree = nodes(source(module), set())
+        defined = {node.name for node in tree if isinstance(node, ast.ClassDef | ast.FunctionDef)}
         for name in names:
-            assert any(name.split(".")[-1] in line for line in defined)
+            assert name.split(".")[-1] in defined
 
 
 def test_the_linter_finds_what_it_looks_for() -> None:

@@ -55,6 +55,26 @@ def layer_rows(config: Config) -> dict[str, _Rows]:
     return found
 
 
+def rounded(kernel: Tensor, bias: Tensor, unit: Tensor, zero: int = 0) -> Layer:
+    """A convolution in integers.
+
+    Args:
+        kernel: ``(out, in, k, k)``; bias: ``(level_classes, out)``.
+        unit: float64 ``(out,)``, integer units of outputs per float unit, powers of two; zero: added to outputs.
+    """
+    kernel = kernel.detach().double()
+    scale = power_of_two_scale(kernel).double()
+    per_channel = scale.flatten()
+    # sum = y * scale * UNIT; output = y * unit = sum * 2**-shift.
+    shift = torch.log2(per_channel * UNIT / unit)
+    bias = bias.detach().double() * per_channel * UNIT + zero * torch.exp2(shift)
+    return Layer(
+        torch.round(kernel * scale).to(torch.int8).numpy(),
+        torch.round(bias).to(torch.int32).numpy(),
+        torch.round(shift).to(torch.int8).numpy(),
+    )
+
+
 def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Prior | None = None) -> IntegerModel:
     """Round a denoiser to integers and prove its bounds.
 
@@ -68,17 +88,7 @@ def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Pri
     layers = {}
     for name, at in layer_rows(config).items():
         conv = network.conv(at.conv)
-        kernel = conv.kernel().detach().double()[at.rows]
-        scale = power_of_two_scale(kernel).double()
-        per_channel = scale.flatten()
-        # sum = y * scale * UNIT; output = y * unit = sum * 2**-shift.
-        shift = torch.log2(per_channel * UNIT / at.unit)
-        bias = conv.bias.detach().double()[:, at.rows] * per_channel * UNIT + at.zero * torch.exp2(shift)
-        layers[name] = Layer(
-            torch.round(kernel * scale).to(torch.int8).numpy(),
-            torch.round(bias).to(torch.int32).numpy(),
-            torch.round(shift).to(torch.int8).numpy(),
-        )
+        layers[name] = rounded(conv.kernel()[at.rows], conv.bias[:, at.rows], at.unit, at.zero)
     prior = prior or Prior.build(np.full(context_entries(config), _RARE))
     model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
     prove(model)

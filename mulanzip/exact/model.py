@@ -135,11 +135,41 @@ def _check_sizes(config: Config) -> None:
             raise ModelError(f"configuration out of range: {name} is {size!r}")
 
 
-def prove(model: IntegerModel) -> None:
-    """Prove that no input and no context whatsoever makes a sum inexact.
+def prove_layer(
+    name: str, layer: Layer, shape: tuple[int, int, int, int], level_classes: int, slack: np.ndarray
+) -> None:
+    """Prove that no input whatsoever makes a sum of a layer inexact.
 
     For every output channel, with ``x`` up to 255 (or 255 of residual on top):
-    ``max(sum of positive w, sum of negative w) * 255 + |bias| + |context| + 255 * 2**shift < 2**24``.
+    ``max(sum of positive w, sum of negative w) * 255 + |bias| + slack + 255 * 2**shift < 2**24``.
+
+    Args:
+        shape: that the weights must have.
+        slack: int64 ``(out,)``, what else biases may change by.
+
+    Raises:
+        ModelError: if it breaks a bound, or has an unexpected shape.
+    """
+    w = layer.weight.astype(np.int64)
+    if layer.weight.dtype != np.int8 or w.shape != shape or abs(w).max() > WEIGHT_MAX:
+        raise ModelError(f"layer {name}: weights must be int8 {shape} within -{WEIGHT_MAX}..{WEIGHT_MAX}")
+    if layer.bias.dtype != np.int32 or layer.bias.shape != (level_classes, w.shape[0]):
+        raise ModelError(f"layer {name}: wrong shape or type of biases")
+    shift = layer.shift.astype(np.int64)
+    if layer.shift.dtype != np.int8 or shift.shape != (w.shape[0],) or abs(shift).max() > 16:
+        raise ModelError(f"layer {name}: wrong shape, type or range of shifts")
+    flat = w.reshape(w.shape[0], -1)
+    peak = np.maximum(flat.clip(min=0).sum(1), -flat.clip(max=0).sum(1)) * ACTIVATION_MAX
+    bound = peak + abs(layer.bias.astype(np.int64)).max(0) + slack
+    bound += ACTIVATION_MAX * 2 ** np.maximum(shift, 0)
+    # A negative shift scales up: the result must be exact as well.
+    bound <<= np.maximum(-shift, 0)
+    if bound.max() >= EXACT_LIMIT:
+        raise ModelError(f"layer {name}: sums can reach {bound.max()}, beyond the exact limit of {EXACT_LIMIT}")
+
+
+def prove(model: IntegerModel) -> None:
+    """Prove that no input and no context whatsoever makes a sum inexact, see :func:`prove_layer`.
 
     Raises:
         ModelError: naming the layer that breaks a bound, or has an unexpected shape.
@@ -151,22 +181,8 @@ def prove(model: IntegerModel) -> None:
     if list(layers) != list(expected):
         raise ModelError("the model has other layers than its configuration says")
     for name, layer in layers.items():
-        w = layer.weight.astype(np.int64)
-        if layer.weight.dtype != np.int8 or w.shape != expected[name] or abs(w).max() > WEIGHT_MAX:
-            raise ModelError(f"layer {name}: weights must be int8 {expected[name]} within -{WEIGHT_MAX}..{WEIGHT_MAX}")
-        if layer.bias.dtype != np.int32 or layer.bias.shape != (config.level_classes, w.shape[0]):
-            raise ModelError(f"layer {name}: wrong shape or type of biases")
-        shift = layer.shift.astype(np.int64)
-        if layer.shift.dtype != np.int8 or shift.shape != (w.shape[0],) or abs(shift).max() > 16:
-            raise ModelError(f"layer {name}: wrong shape, type or range of shifts")
-        flat = w.reshape(w.shape[0], -1)
-        peak = np.maximum(flat.clip(min=0).sum(1), -flat.clip(max=0).sum(1)) * ACTIVATION_MAX
-        bound = peak + abs(layer.bias.astype(np.int64)).max(0) + (LIMIT << _context_shift(name, layer).astype(np.int64))
-        bound += ACTIVATION_MAX * 2 ** np.maximum(shift, 0)
-        # A negative shift scales up: the result must be exact as well.
-        bound <<= np.maximum(-shift, 0)
-        if bound.max() >= EXACT_LIMIT:
-            raise ModelError(f"layer {name}: sums can reach {bound.max()}, beyond the exact limit of {EXACT_LIMIT}")
+        slack = LIMIT << _context_shift(name, layer).astype(np.int64)
+        prove_layer(name, layer, expected[name], config.level_classes, slack)
     try:
         model.tables.validate()
         model.prior.validate(context_entries(config))

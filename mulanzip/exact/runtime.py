@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from mulanzip.exact.selftest import golden_digest
 from mulanzip.grain import Grain
 from mulanzip.likelihood import Tables
 
+N = TypeVar("N")
 DEVICES = ("auto", "cpu", "cuda", "reference")
 #: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
@@ -76,7 +79,12 @@ class Runtime:
             torch.set_num_threads(before)
 
 
-def _candidates(device: str) -> list[type[Backend]]:
+def candidates(device: str) -> list[type[Backend]]:
+    """Backends to try on a device, the best one first.
+
+    Raises:
+        ModelError, ValueError: as :func:`open_runtime`.
+    """
     if device not in DEVICES:
         raise ValueError(f"unknown device {device!r}; use one of {', '.join(DEVICES)}")
     if device == "cuda" and not torch.cuda.is_available():
@@ -90,20 +98,30 @@ def _candidates(device: str) -> list[type[Backend]]:
 
 
 def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> IntegerNetwork:
-    """The model on the first of ``backends`` that passes the self-test; a warning for each that fails.
+    """The model on the first of ``backends`` that passes the self-test, see :func:`choose`."""
+    return choose(backends, partial(IntegerNetwork, model), golden_digest, model.metadata.get(GOLDEN_KEY))
+
+
+def choose(
+    backends: list[type[Backend]], build: Callable[[Backend], N], digest: Callable[[N], str], expected: str | None
+) -> N:
+    """A network on the first of ``backends`` on which it passes its self-test; a warning for each that fails.
+
+    Args:
+        build: puts the network on a backend.
+        digest: of the network's outputs on fixed inputs; ``expected``: what its author's had.
 
     Raises:
         ModelError: if none passes.
     """
-    expected = model.metadata.get(GOLDEN_KEY)
     for kind in backends:
         try:
-            network = IntegerNetwork(model, kind())
-            digest = golden_digest(network)
+            network = build(kind())
+            found = digest(network)
         except (RuntimeError, AttributeError, NotImplementedError) as error:
             problem = f"does not run here ({str(error).splitlines()[0]})"
         else:
-            if digest == expected:
+            if found == expected:
                 return network
             problem = "does not compute exactly on this machine"
         warnings.warn(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
@@ -131,8 +149,8 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
         except OSError as error:
             raise ModelError(f"cannot read model {path}: {error.strerror}") from None
         if key not in _networks:
-            candidates = _candidates(device)
+            backends = candidates(device)
             model = load(resolved)
-            _networks[key] = choose_network(model, candidates)
+            _networks[key] = choose_network(model, backends)
         network = _networks[key]
     return Runtime(network, threads or cores.available())

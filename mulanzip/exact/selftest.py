@@ -14,17 +14,17 @@ from mulanzip.exact.network import IntegerNetwork
 _HEIGHT, _WIDTH = 13, 19
 
 
-def _noise(label: str, *shape: int) -> Tensor:
+def noise(label: str, *shape: int) -> Tensor:
     """Bytes that are the same for ever: uint8 of ``shape``."""
     data = hashlib.shake_256(label.encode()).digest(int(np.prod(shape)))
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(shape)
 
 
-def _extremes(label: str, channels: int) -> list[Tensor]:
+def extremes(label: str, channels: int) -> list[Tensor]:
     """Inputs that drive sums to their limits: all 255, and blocks of 0 and 255."""
     constant = torch.full((1, channels, _HEIGHT, _WIDTH), 255, dtype=torch.uint8)
-    coins = torch.where(_noise(label, 1, channels, _HEIGHT, _WIDTH) < 128, 255, 0).to(torch.uint8)
-    planes = torch.where(_noise(label + " planes", 1, channels, 1, 1) < 128, 255, 0).to(torch.uint8)
+    coins = torch.where(noise(label, 1, channels, _HEIGHT, _WIDTH) < 128, 255, 0).to(torch.uint8)
+    planes = torch.where(noise(label + " planes", 1, channels, 1, 1) < 128, 255, 0).to(torch.uint8)
     return [constant, coins, planes.expand(-1, -1, _HEIGHT, _WIDTH)]
 
 
@@ -41,7 +41,7 @@ def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> li
         for name in (name for name, (at, _) in HEADS.items() if at == index):
             for colour in range(COLOURS):
                 offsets = (
-                    _noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w).expand(b, -1, -1, -1)
+                    noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w).expand(b, -1, -1, -1)
                     if colour
                     else None
                 )
@@ -60,13 +60,13 @@ def golden_digest(network: IntegerNetwork) -> str:
     level_classes = network.config.level_classes
     for level_class in range(level_classes):
         # Mild inputs end in mild features; noise saturates some.
-        planes = _noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH)
+        planes = noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH)
         for shown in (planes, planes // 16):
             for output in all_outputs(network, shown, level_class):
                 note(output)
     backend = network.backend
     for name, prepared in network.prepared.items():
-        for x in _extremes(name, network.inputs[name]):
+        for x in extremes(name, network.inputs[name]):
             x = x.to(backend.device).contiguous(memory_format=torch.channels_last)
             if name.endswith("means"):
                 note(backend.integers(prepared, x, 0))

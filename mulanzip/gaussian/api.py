@@ -16,12 +16,11 @@ from mulanzip.gaussian.model import GaussianModel, load
 from mulanzip.gaussian.variational import Bound
 from mulanzip.planes import from_coding_order, to_coding_order
 
-DEFAULT_MODEL = "tiles32"
 #: Images at once: more take memory, not less time.
 _BATCH = 64
 
 
-def open_model(name: str = DEFAULT_MODEL) -> GaussianModel:
+def open_model(name: str = registry.DEFAULT_GAUSSIAN_MODEL) -> GaussianModel:
     """A model of Gaussian noise by name or path.
 
     Raises:

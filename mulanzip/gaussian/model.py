@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -26,6 +28,8 @@ from mulanzip.gaussian.subsets import Subsets
 from mulanzip.gaussian.variational import Bound, Denoise, reverse
 from mulanzip.registry import GAUSSIAN_FORMAT
 
+#: Names of tensors that belong to the form in integers begin with this.
+EXACT = "exact."
 NOISES = ("linear", "scalar", "multivariate", "adaptive")
 _LIMITS = {
     "channels": range(1, 1025),
@@ -189,15 +193,25 @@ def _digest(config: str, tensors: dict[str, Tensor]) -> str:
     return state.hexdigest()
 
 
-def save(model: GaussianModel, path: str | os.PathLike[str], metadata: dict[str, str] | None = None) -> None:
-    """Write a model."""
+def save(
+    model: GaussianModel,
+    path: str | os.PathLike[str],
+    metadata: dict[str, str] | None = None,
+    exact: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write a model.
+
+    Args:
+        exact: its form in integers, see :class:`mulanzip.bitsback.trained.TrainedModel`.
+    """
     config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
+    tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in (exact or {}).items()}
     known = {"format": GAUSSIAN_FORMAT, "config": config, "sha256": _digest(config, tensors)}
     save_file(tensors, path, {**(metadata or {}), **known})
 
 
-def load(path: str | os.PathLike[str]) -> GaussianModel:
-    """Read a model, ready to be used.
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a model's file.
 
     Raises:
         ModelError: if the file is missing, damaged, or of another format.
@@ -211,11 +225,21 @@ def load(path: str | os.PathLike[str]) -> GaussianModel:
         raise ModelError(f"cannot read model {name}: {error}") from None
     if metadata.get("format") != GAUSSIAN_FORMAT:
         raise ModelError(f"{name} is not a model of format {GAUSSIAN_FORMAT}")
+    if _digest(metadata.get("config", ""), tensors) != metadata.get("sha256"):
+        raise ModelError(f"model {name} is damaged: its content does not match its hash")
+    return metadata, tensors
+
+
+def load(path: str | os.PathLike[str]) -> GaussianModel:
+    """Read a model, ready to be used.
+
+    Raises:
+        ModelError: if the file is missing, damaged, or of another format.
+    """
+    metadata, tensors = read(path)
     try:
         model = GaussianModel(Config(**json.loads(metadata["config"])))
-        model.load_state_dict(tensors)
+        model.load_state_dict({key: tensor for key, tensor in tensors.items() if not key.startswith(EXACT)})
     except (KeyError, TypeError, ValueError, RuntimeError):
-        raise ModelError(f"model {name} is incomplete or its configuration is broken") from None
-    if _digest(metadata["config"], tensors) != metadata.get("sha256"):
-        raise ModelError(f"model {name} is damaged: its content does not match its hash")
+        raise ModelError(f"model {Path(path).name} is incomplete or its configuration is broken") from None
     return model.requires_grad_(False)

@@ -90,7 +90,7 @@ class ScalarSchedule(Schedule):
         return Path(progress, scalar=True)
 
 
-def _basis(height: int, width: int) -> Tensor:
+def basis(height: int, width: int) -> Tensor:
     """What coefficients are made of: products of cosines, and the places in a repeated cell; ``(n, height, width)``."""
     along = [torch.cos(math.pi * torch.arange(WAVES)[:, None] * (torch.arange(n) + 0.5) / n) for n in (height, width)]
     waves = along[0][:, None, :, None] * along[1][None, :, None, :]
@@ -129,9 +129,9 @@ class PolynomialSchedule(Schedule):
                 raise ValueError("this schedule depends on a context")
             with torch.autocast(context.device.type, enabled=False):
                 weights = weights + self.network(context)
-        basis = _basis(*size).to(weights)
-        with torch.autocast(basis.device.type, enabled=False):
-            raw = GAIN * weights.view(-1, len(basis)) @ basis.flatten(1)
+        waves = basis(*size).to(weights)
+        with torch.autocast(waves.device.type, enabled=False):
+            raw = GAIN * weights.view(-1, len(waves)) @ waves.flatten(1)
         a, b, d = raw.view(-1, 3, COLOURS, *size).unbind(1)
         return a, b, 1e-3 + F.softplus(d + math.log(math.e - 1))
 

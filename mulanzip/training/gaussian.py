@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.gaussian.model import Config, GaussianModel, save
+from mulanzip.bitsback.export_trained import save_trained
+from mulanzip.gaussian.model import Config, GaussianModel
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.tiles import Tiles
 
@@ -73,4 +74,5 @@ class GaussianRun(Run):
             return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
 
     def export(self) -> None:
-        save(self.average, self.folder / MODEL, {"steps": str(self.step), "seconds": str(round(self.seconds))})
+        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
+        save_trained(self.average, self.folder / MODEL, metadata)
