@@ -1,8 +1,9 @@
-"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest."""
+"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest; a palette before its indices."""
 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,8 @@ _DRAWN_SHARE = 0.45
 _WEBP_MODES = {Mode.GRAY: "RGB", Mode.GRAY_ALPHA: "RGBA", Mode.RGB: "RGB", Mode.RGBA: "RGBA"}
 #: Which of WebP's channels make up the pixels: gray was stored as three equal colours.
 _WEBP_CHANNELS = {Mode.GRAY: [0], Mode.GRAY_ALPHA: [0, 3], Mode.RGB: [0, 1, 2], Mode.RGBA: [0, 1, 2, 3]}
+#: What a palette's indices are stored as.
+_INDICES = Kind(Mode.GRAY, 8)
 #: Of JPEG XL files, and of its codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
@@ -76,7 +79,7 @@ def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.
 def store(picture: Picture) -> bytes:
     """The smallest stored form of the pixels; metadata is not in it."""
     if picture.mode is Mode.PALETTE:
-        return png.encode(picture)
+        return zlib.compress(picture.palette, 9) + store(Picture(Mode.GRAY, picture.pixels))
     flat = _flattened(picture)
     by_pillow = picture.mode is Mode.BILEVEL or (picture.mode in _WEBP_MODES and not picture.is_deep)
     forms = [png.encode(picture) if by_pillow else png.encode_samples(flat), _jpeg_xl(flat)]
@@ -122,8 +125,11 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
         CorruptFileError: if it is damaged or contradicts the header.
     """
     mode = kind.mode
+    if mode is Mode.PALETTE:
+        palette, indices = _split_palette(data)
+        return restore(indices, _INDICES, width, height)[0], palette
     try:
-        if data.startswith(_JPEG_XL) and mode is not Mode.PALETTE:
+        if data.startswith(_JPEG_XL):
             pixels = _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height)
             if mode is Mode.BILEVEL and pixels.max() > 1:
                 raise CorruptFileError("the stored image has more than two values")
@@ -134,7 +140,6 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
             if image.size != (width, height) or not _may_hold(image, mode):
                 raise CorruptFileError("the stored image contradicts the header")
             image.load()
-            palette = bytes(image.getpalette("RGB") or b"") if mode is Mode.PALETTE else b""
             if image.format == "WEBP":
                 pixels = np.asarray(image.convert(_WEBP_MODES[mode]))[..., _WEBP_CHANNELS[mode]]
             else:
@@ -143,9 +148,19 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
         raise
     except Exception as error:  # Pillow and imagecodecs raise whatever comes.
         raise CorruptFileError(f"the stored image is damaged: {error}") from None
-    if mode is Mode.PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE):
+    return np.ascontiguousarray(pixels), b""
+
+
+def _split_palette(data: bytes) -> tuple[bytes, bytes]:
+    """The palette, and what follows it."""
+    inflater = zlib.decompressobj()
+    try:
+        palette = inflater.decompress(data, MAX_PALETTE + 1)
+    except zlib.error:
+        palette = b""
+    if not inflater.eof or len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE:
         raise CorruptFileError("the palette of the stored image is damaged")
-    return np.ascontiguousarray(pixels), palette
+    return palette, inflater.unused_data
 
 
 def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
