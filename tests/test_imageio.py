@@ -269,7 +269,7 @@ class TestPalette:
     @given(st.integers(1, 40), st.integers(1, 40), st.binary(min_size=1, max_size=256), st.integers(1, 256))
     def test_any_indices_and_colours_come_back(self, height: int, width: int, colours: bytes, count: int) -> None:
         """Also repeated colours, colours that nothing has, and indices of none."""
-        pixels = smooth(height, width, 1)[..., None] % count
+        pixels = smooth(height, width, 1).astype(int)[..., None] % count
         picture = Picture(Mode.PALETTE, pixels.astype(np.uint8), colours * 3)
         back, palette = stored.restore(stored.store(picture), picture.kind, width, height)
         np.testing.assert_array_equal(back, picture.pixels)
@@ -870,6 +870,20 @@ class TestStoredForm:
         three = stored.store(Picture(Mode.GRAY, pixels * 2))
         with pytest.raises(CorruptFileError, match=r"more than two values|contradicts"):
             stored.restore(three, kind, 100, 90)
+
+    def test_two_values_in_every_form(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kind = Kind(Mode.BILEVEL, 1)
+        pixels = np.kron(noise(4, 5, 1) > 99, np.ones((9, 8), dtype=bool)).astype(np.uint8)[..., None]
+        monkeypatch.setattr(stored, "_jpeg_xl", lambda pixels: bytes(1 << 20))
+        data = stored.store(Picture(Mode.BILEVEL, pixels))
+        assert data.startswith(b"RIFF")
+        np.testing.assert_array_equal(stored.restore(data, kind, 40, 36)[0], pixels)
+        with pytest.raises(CorruptFileError, match="more than two values"):
+            stored.restore(stored.store(Picture(Mode.GRAY, pixels * 3)), kind, 40, 36)
+        monkeypatch.setattr(stored, "_webp", lambda image: bytes(1 << 20))
+        data = stored.store(Picture(Mode.BILEVEL, pixels))
+        assert data.startswith(png.SIGNATURE)
+        np.testing.assert_array_equal(stored.restore(data, kind, 40, 36)[0], pixels)
 
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:
