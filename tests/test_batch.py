@@ -235,7 +235,7 @@ class TestStreams:
         assert run("compress", "in/b.png", "-o", "-").stdout_bytes == data
         assert run("compress", "-", "-o", "x.mzp", stdin=image).stdout.startswith("- -> x.mzp  ")
         assert Path("x.mzp").read_bytes() == data
-        for arguments in (["-"], ["-", "--format", "tif"], ["x.mzp", "-o", "-", "--format", "webp"]):
+        for arguments in (["-"], ["-", "--format", "tif"], ["x.mzp", "-o", "-", "--format", "bmp"]):
             Path("back").write_bytes(run("decompress", *arguments, stdin=data).stdout_bytes)
             np.testing.assert_array_equal(pixels("back"), pixels("in/b.png"))
         run("decompress", "-", "-o", "y.tif", stdin=data)
@@ -416,7 +416,7 @@ class TestLimits:
                 mulanzip.decode(data, limits=limits)
 
     def test_metadata_that_inflates(self, folder: Path) -> None:
-        picture = mulanzip.picture.Picture.from_array(smooth(9, 12, 4))  # type: ignore[attr-defined]
+        picture = mulanzip.picture.Picture.from_array(smooth(9, 12, 1) > 90)  # type: ignore[attr-defined]
         picture.metadata[b"iccp"] = bytes(1 << 20)
         data = mulanzip.api.encode_picture(picture)  # type: ignore[attr-defined]
         with pytest.raises(mulanzip.LimitError):
@@ -438,7 +438,7 @@ class TestLimits:
             assert [outcome.source_size for outcome in outcomes] == 3 * [share]
 
     def test_what_a_job_needs(self, folder: Path) -> None:
-        need = memory.coding_bytes(9 * 12 * 4, 2)
+        need = memory.coding_bytes(9 * 12, 2)
         assert batch.memory_needed(2, batch.Job(Path("in/b.png"))) == need
         assert batch.memory_needed(2, batch.Job(compress_file("in/b.png").output)) == need
         assert batch.memory_needed(2, batch.Job(Path("in/text.txt"))) == 0

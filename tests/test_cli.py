@@ -136,8 +136,7 @@ class TestOutputs:
         run("compress", "a.png")
         result = run("decompress", "a.png.mzp", "-o", "a.jpg", exit_code=1)
         assert result.stderr == (
-            "a.png.mzp: error: cannot write palette images without loss as a.jpg; "
-            "use one of .png, .tif, .tiff, .webp, .pam, .npy\n"
+            "a.png.mzp: error: cannot write palette images without loss as a.jpg; use one of .png, .tif, .tiff, .bmp\n"
         )
 
 
