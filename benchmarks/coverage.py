@@ -5,7 +5,8 @@
 compresses each file in a temporary folder, restores it under its default name, reads both, and prints a line for each:
 kind, bytes of the source, of its pixels (no metadata) as PNG, lossless WebP (8 bits) and JPEG XL (effort 7), of the
 ``.mzp`` file, the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
-Then the refused files with the reason, and sums, by folder too.  The exit code is 1 if a file came back differently,
+Then the refused files with the reason, the files whose pixels take most beyond the smallest of those three (and the
+palette, which they do not keep), and sums, by folder too.  The exit code is 1 if a file came back differently,
 or an exception that is not ours escaped.
 """
 
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from mulanzip.benchmark_codecs import JpegXl, WebP
-from mulanzip.container import Coding, Mode
+from mulanzip.container import CHUNK_OVERHEAD, Coding, Mode
 from mulanzip.errors import MulanzipError
 from mulanzip.files import compress_file, decompress_file
 from mulanzip.imageio import metadata, tiff_tags
@@ -45,6 +46,9 @@ _NAMES = {
 _FORMS = ("PNG", "WebP", "JPEG XL")
 #: Resolutions that a format rounds to whole pixels per metre, or to fractions.
 _DPI_TOLERANCE = 0.02
+#: Bytes that a file may take beyond the smallest of the other forms, and how many of those that take most are named.
+_ALLOWED = 200
+_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Kept:
         kind: of the pixels; size: "width x height".
         names: of the metadata that were kept; lost: of those that were not.
         sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 where a format cannot hold the pixels.
+        beyond: bytes of the ``.mzp`` file without metadata, more than the smallest of the others takes.
         form: ``model``, or ``stored``.
         same: pixels and metadata came back; identical: so did the file.
     """
@@ -64,6 +69,7 @@ class Kept:
     names: str
     lost: str
     sizes: tuple[int, int, int, int, int]
+    beyond: int
     form: str
     same: bool
     identical: bool
@@ -82,13 +88,17 @@ def look_at(path: Path, effort: int, folder: Path) -> Kept:
     back = decompress_file(packed.output, folder, overwrite=True, verify=True).output
     facts = info(packed.output)
     again = read_picture(back)[0]
+    others = _classic_sizes(picture)
+    about_file = [size for name, size in facts.parts.items() if name.startswith(("metadata", "original"))]
+    pixels_size = packed.output_size - sum(size + CHUNK_OVERHEAD for size in about_file)
     same_pixels = again.pixels.dtype == picture.pixels.dtype and np.array_equal(again.pixels, picture.pixels)
     return Kept(
         str(picture.kind),
         f"{facts.width}x{facts.height}",
         " ".join(name for kind, name in _NAMES.items() if kind in picture.metadata),
         ", ".join(packed.lost),
-        (path.stat().st_size, *_classic_sizes(picture), packed.output_size),
+        (path.stat().st_size, *others, packed.output_size),
+        pixels_size - min(size for size in others if size) - len(picture.palette),
         "stored" if facts.coding is Coding.STORED else "model",
         same_pixels and _same_metadata(picture, again),
         back.read_bytes() == path.read_bytes(),
@@ -174,6 +184,11 @@ def _sum_up(
     say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
     say(f"{sum(bool(row.lost) for row in rows)} lost metadata, which was said")
     say(f"{len(escaped)} tracebacks")
+    beyond = sorted(kept.items(), key=lambda item: -item[1].beyond)
+    many = sum(row.beyond > _ALLOWED for row in rows)
+    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); most do:")
+    for path, row in beyond[:_NAMED]:
+        say(f"{row.beyond:6} {path} ({row.kind}, {row.form})")
     folders = sorted({path.parent for path in kept})
     for folder in folders:
         rows_here = [row.sizes for path, row in kept.items() if path.parent == folder]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 
 from mulanzip import context
@@ -10,6 +13,7 @@ from mulanzip.coder import BitCounter
 from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, Container
 from mulanzip.effort import is_fitted
 from mulanzip.exact.runtime import Runtime
+from mulanzip.grain import Grain
 from mulanzip.lattice import Segment, segments
 from mulanzip.plan import Plan
 from mulanzip.progress import Progress
@@ -19,30 +23,36 @@ _JUDGED_PIXELS = 1 << 20
 
 
 def find_context(
-    planes: np.ndarray, runtime: Runtime, plan: Plan, steps: int, progress: Progress | None = None
+    groups: Sequence[tuple[np.ndarray, Grain]],
+    runtime: Runtime,
+    plan: Plan,
+    steps: int,
+    progress: Progress | None = None,
 ) -> np.ndarray | None:
     """Fit a context to an image, if that makes its file smaller.
 
     Args:
-        planes: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        groups: of planes: samples ``(H, W, C)`` in coding order of colours, C 1 or 3, and their grain.  It is fitted
+            to the first group, and judged on all.
         steps: of gradient descent.
         progress: told the share that is done.
 
     Returns:
         the context, int8 ``(entries,)``; or None.
     """
+    planes, grain = groups[0]
     if not steps or not is_fitted(*planes.shape[:2]):
         return None
     from mulanzip.fitting import Fitter
 
     prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=runtime.grain)
+        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=grain)
         if not found.any():
             return None
         coded = context.encode(found, prior)
         judged = _sample(segments(*planes.shape[:2]))
-        bits = [_bits(judged, planes, r, plan) for r in (runtime, runtime.adapted(found))]
+        bits = [_bits(judged, groups, r, plan) for r in (runtime, runtime.adapted(found))]
     return found if bits[1] + 8 * (len(coded) + CHUNK_OVERHEAD) < bits[0] else None
 
 
@@ -72,8 +82,8 @@ def _sample(parts: list[Segment]) -> list[Segment]:
     return parts[::-every]
 
 
-def _bits(parts: list[Segment], planes: np.ndarray, runtime: Runtime, plan: Plan) -> float:
+def _bits(parts: list[Segment], groups: Sequence[tuple[np.ndarray, Grain]], runtime: Runtime, plan: Plan) -> float:
     counter = BitCounter()
-    for part in parts:
-        walk_segment(part, planes, runtime, plan, counter, decoding=False)
+    for (planes, grain), part in product(groups, parts):
+        walk_segment(part, planes, runtime.at(grain), plan, counter, decoding=False)
     return counter.bits

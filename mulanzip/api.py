@@ -9,7 +9,7 @@ import numpy as np
 
 from mulanzip import container, cores, memory, preview, registry
 from mulanzip.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
-from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps
+from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps, is_fitted
 from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
@@ -28,22 +28,18 @@ _MAX_METADATA = 1 << 28
 #: Samples of an image that is tried both ways, whatever it looks like.
 _SMALL = 1 << 14
 #: The stored form is tried where a quick one has less than so many times the model's bytes.
-_QUICK_MARGIN = 1.05
-_MODEL_MODES = (Mode.GRAY, Mode.RGB)
+_QUICK_MARGIN = 1.08
+#: A context is not fitted where the model makes more than so many times the stored form without one.
+_OUT_OF_REACH = 1.5
+_WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)
 
-
-def _is_for_model(picture: Picture) -> bool:
-    return picture.mode in _MODEL_MODES or picture.is_deep or picture.mode is Mode.BANDS
+#: What a file has for its pixels.
+Form = tuple[Header, list[Chunk]]
 
 
 def _is_tried_both_ways(picture: Picture) -> bool:
     """Whether a stored form costs next to no time, or has a chance."""
     return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
-
-
-def _may_be_smaller_stored(picture: Picture, size: int) -> bool:
-    """Whether a stored form is worth trying, where the model makes so many bytes."""
-    return _is_tried_both_ways(picture) or stored_form.quick_size(picture) < _QUICK_MARGIN * size
 
 
 def encode(
@@ -74,8 +70,8 @@ def encode(
             network that it saves the decoder.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: at most so many, all cores by default; the bytes are the same for any number.
-        stored: keep the pixels as WebP or PNG where that is smaller than what the model gives; tried
-            for small images and those that look like drawings or screenshots.
+        stored: keep the pixels as JPEG XL, WebP or PNG where that is smaller than what the model gives; tried
+            for small images, and those that look like drawings or are smaller so in their middle.
 
     Returns:
         the bytes of a ``.mzp`` file.
@@ -152,20 +148,31 @@ def encode_picture(
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
-    coded = None
-    if _is_for_model(picture):
-        coded = _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
-    if coded is None or (stored and _may_be_smaller_stored(picture, _size(coded[1]))):
-        header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
-        alternative = header, [Chunk(STORED, stored_form.store(picture))]
-        if coded is None or _size(alternative[1]) < _size(coded[1]):
-            coded = alternative
-    header, chunks = coded
+
+    def coded(steps: int, choice: Candidates, progress: Progress | None) -> Form:
+        return _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
+
+    forms = []
+    is_for_model = picture.mode not in _WITHOUT_MODEL
+    is_tried = stored and _is_tried_both_ways(picture)
+    is_rough = is_for_model and is_tried and steps > 0 and is_fitted(*picture.pixels.shape[:2])
+    if is_for_model:
+        forms.append(coded(0, Candidates(choice.names[:1]), None) if is_rough else coded(steps, choice, progress))
+    if not forms or is_tried or (stored and stored_form.quick_size(picture) < _QUICK_MARGIN * _size(forms[0])):
+        forms.append(_stored(picture))
+    if is_rough and _size(forms[0]) < _OUT_OF_REACH * _size(forms[-1]):
+        forms[0] = coded(steps, choice, progress)
+    header, chunks = min(forms, key=_size)
     return Container(header, (*metadata, *chunks)).pack()
 
 
-def _size(chunks: list[Chunk]) -> int:
-    return sum(len(c.payload) + container.CHUNK_OVERHEAD for c in chunks)
+def _stored(picture: Picture) -> Form:
+    header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
+    return header, [Chunk(STORED, stored_form.store(picture))]
+
+
+def _size(form: Form) -> int:
+    return sum(len(c.payload) + container.CHUNK_OVERHEAD for c in form[1])
 
 
 def _encode_with_model(
@@ -178,7 +185,7 @@ def _encode_with_model(
     threads: int | None,
     limits: Limits,
     progress: Progress | None,
-) -> tuple[Header, list[Chunk]]:
+) -> Form:
     from mulanzip.group_codec import encode_groups
 
     info = registry.find(model, None)
@@ -198,7 +205,7 @@ def _encode_in_chain(
     threads: int | None,
     limits: Limits,
     progress: Progress | None,
-) -> tuple[Header, list[Chunk]]:
+) -> Form:
     """By a model of Gaussian noise."""
     if picture.mode is not Mode.RGB or picture.is_deep:
         raise UnsupportedImageError(f"{info.name} is a model of Gaussian noise, for RGB images of 8 bits alone")

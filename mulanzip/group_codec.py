@@ -34,7 +34,8 @@ def encode_groups(
 
     Args:
         candidates: schedules to choose from.
-        context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``.
+        context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``, and
+            judged on all.
         share: of the work that the fit is.
         progress: told the share that is done.
 
@@ -49,8 +50,7 @@ def encode_groups(
         (code.to_indices(part), code.grain) for part, code in zip(planes, codes, strict=True) if not code.is_constant
     ]
     if context is None and coded:
-        indices, grain = coded[0]
-        context = find_context(indices, runtime.at(grain), plan, steps, part_of(progress, 0, share))
+        context = find_context(coded, runtime, plan, steps, part_of(progress, 0, share))
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))
         runtime = runtime.adapted(context)

@@ -76,6 +76,11 @@ def deep(height: int, width: int, channels: int = 1, bits: int = 12, seed: int =
     return np.ascontiguousarray(pixels if channels > 1 else pixels[..., 0])
 
 
+def drawing(height: int, width: int, seed: int = 0) -> Image.Image:
+    """An image with a palette: the model is not needed for it."""
+    return Image.fromarray(smooth(height, width, 3, seed)).quantize(60)
+
+
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
     """Nothing to predict: shapes as for :func:`photo`."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)

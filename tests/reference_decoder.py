@@ -139,6 +139,64 @@ class Model:
         return x
 
 
+@dataclass
+class Samples:
+    """Section "Deep samples": what the indices of a group of planes stand for."""
+
+    values: np.ndarray
+    shift: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.values)
+
+    @property
+    def up(self) -> int:
+        return max(0, -self.shift)
+
+    @property
+    def down(self) -> int:
+        return max(0, self.shift)
+
+    @property
+    def planes(self) -> int:
+        """Bits of the largest index."""
+        return (self.count - 1).bit_length()
+
+    @property
+    def is_plain(self) -> bool:
+        return (self.count, self.shift) == (256, 0)
+
+    @property
+    def dtype(self) -> str:
+        return "<u1" if self.count <= 256 else "<u2"
+
+
+PLAIN = Samples(np.arange(256))
+
+
+def read_samples(payload: bytes, groups: int, signed: bool) -> list[Samples]:
+    """The payload of ``VALS``."""
+    content = zlib.decompress(payload)
+    found = []
+    for _ in range(groups):
+        shift, least, largest, every = struct.unpack_from("<BHHB", content)
+        content = content[6:]
+        values = np.arange(least, largest + 1)
+        if not every:
+            size = -(-len(values) // 8)
+            bits = np.unpackbits(np.frombuffer(content[:size], dtype=np.uint8)).astype(bool)
+            assert bits[0]
+            assert bits[len(values) - 1]
+            assert not bits[: len(values)].all()
+            assert not bits[len(values) :].any()
+            values, content = values[bits[: len(values)]], content[size:]
+        assert shift <= 12
+        found.append(Samples(values - (signed << 15), shift - 4))
+    assert not content
+    return found
+
+
 def moved(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """The value of the cell so many rows below and columns to the right; 0 outside."""
     h, w = x.shape[-2:]
@@ -146,14 +204,16 @@ def moved(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def input_planes(cells: np.ndarray, known: np.ndarray) -> np.ndarray:
+def input_planes(cells: np.ndarray, known: np.ndarray, samples: Samples) -> np.ndarray:
     """Section "Denoiser": cells (phase, colour, h, w), known (phase, h, w)."""
+    cells = cells << samples.up
     around = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
     total = sum(moved(cells[A], i, j) for i, j in around)
     count = sum(moved(np.ones(known.shape[1:], dtype=np.int64), i, j) for i, j in around)
     mean = total * (-(-65536 // count)) >> 16
     difference = ((cells - mean) * known[:, None]).reshape(12, *known.shape[1:])
-    return np.concatenate((difference.clip(0), (-difference).clip(0), mean >> 2, 32 * known))
+    above, below = (np.minimum(255, side.clip(0) >> samples.down) for side in (difference, -difference))
+    return np.concatenate((above, below, mean * 64 // (samples.count << samples.up), 32 * known))
 
 
 NEAR = {
@@ -164,7 +224,7 @@ NEAR = {
 DIAGONAL = ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1))
 
 
-def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndarray:
+def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int, shift: int) -> np.ndarray:
     def gather(neighbours: tuple[tuple[int, int, int], ...]) -> tuple[np.ndarray, np.ndarray]:
         total = sum(moved(cells[p] * known[p], i, j) for p, i, j in neighbours)
         return np.asarray(total), np.asarray(sum(moved(known[p].astype(np.int64), i, j) for p, i, j in neighbours))
@@ -173,28 +233,57 @@ def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndar
     if phase == D:
         other, others = gather(DIAGONAL)
         total, count = np.where(count > 0, total, other), np.where(count > 0, count, others)
-    return total * np.array([0, 32768, 16384, 10923, 8192])[count] >> 10
+    return total * np.array([0, 32768, 16384, 10923, 8192])[count] >> 10 + shift
+
+
+def flat_places(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndarray:
+    """The value of all surroundings, or -1 where they differ: (colour, h, w)."""
+    seen = [(A, i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [near for near in NEAR[phase] if near[0] != A]
+    low = np.full(cells.shape[1:], 1 << 20)
+    high = np.full(cells.shape[1:], -1)
+    for near, rows, columns in seen:
+        there = moved(known[near].astype(np.int64), rows, columns) > 0
+        value = moved(cells[near], rows, columns)
+        low, high = np.where(there, np.minimum(low, value), low), np.where(there, np.maximum(high, value), high)
+    return np.where(low == high, low, -1)
 
 
 class Mixture:
     """Section "Likelihood", of one subpixel."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], logits: list[int], scales: list[int], means: list[int]):
-        self.logistic = tensors["tables.logistic"]
+    def __init__(
+        self,
+        tensors: dict[str, np.ndarray],
+        logits: list[int],
+        scales: list[int],
+        means: list[int],
+        samples: Samples = PLAIN,
+    ):
+        self.logistic, self.samples = tensors["tables.logistic"], samples
         self.weights = [int(tensors["tables.weight"][max(logits) - logit]) for logit in logits]
         self.inverse = [int(tensors["tables.inverse_scale"][scale]) for scale in scales]
-        self.means = [min(max(mean, -64 * 32), 319 * 32) for mean in means]
-        self.total = 65536 * sum(self.weights) + 256 * 256
+        top = 32 * (samples.count - 1) << samples.up >> samples.down
+        self.means = [min(max(mean, -2048), top + 2048) << samples.down for mean in means]
         weighted = sum(w * m for w, m in zip(self.weights, self.means, strict=True))
-        self.centre = weighted // sum(self.weights) // 32
+        self.centre = weighted // sum(self.weights) >> 5 + samples.up
+        self.floor = 256 if samples.is_plain else (1 << 28) // samples.count
+        mass = 65536 * sum(self.weights)
+        self.total = (mass if samples.is_plain else mass << 12) + samples.count * self.floor
 
     def cdf(self, edge: int) -> int:
-        if edge in (0, 256):
-            return self.total if edge else 0
-        found = 256 * edge
+        samples = self.samples
+        if edge <= 0 or edge >= samples.count:
+            return self.total if edge > 0 else 0
+        found = self.floor * edge
         for weight, inverse, mean in zip(self.weights, self.inverse, self.means, strict=True):
-            index = 12288 * 256 + (32 * edge - mean - 16) * inverse >> 8
-            found += weight * int(self.logistic[min(max(index, 0), 24576)])
+            place = (12288 << 8 + samples.down) + ((32 * edge - 16 << samples.up) - mean) * inverse
+            if samples.is_plain:
+                found += weight * int(self.logistic[min(max(place >> 8, 0), 24576)])
+                continue
+            bits = 14 + samples.down
+            place = min(max(place, 0), (384 << bits) - 1)
+            low, high = (int(self.logistic[64 * ((place >> bits) + step)]) for step in (0, 1))
+            found += weight * ((low << 12) + (high - low) * (place >> bits - 12 & 4095))
         return found
 
 
@@ -202,13 +291,15 @@ def ratio(part: int, whole: int) -> int:
     return (part << 16) // max(whole, 1)
 
 
-def decode_values(stack: Stack, mixtures: list[Mixture]) -> list[int]:
+def decode_values(stack: Stack, mixtures: list[Mixture], samples: Samples) -> list[int]:
     """Section "Subpixels": all cells of a chunk, one colour."""
-    lows = [min(max(m.centre - 8, 0), 240) for m in mixtures]
-    windows = [(m.cdf(low), m.cdf(low + 16)) for m, low in zip(mixtures, lows, strict=True)]
+    planes = min(max(4 + samples.shift, 2), samples.planes)
+    size = 1 << planes
+    lows = [min(max(m.centre - size // 2, 0), (1 << samples.planes) - size) for m in mixtures]
+    windows = [(m.cdf(low), m.cdf(low + size)) for m, low in zip(mixtures, lows, strict=True)]
     inside = [stack.bit(ratio(top - bottom, m.total)) for m, (bottom, top) in zip(mixtures, windows, strict=True)]
     values, bounds = list(lows), list(windows)
-    for plane in (3, 2, 1, 0):
+    for plane in range(planes - 1, -1, -1):
         for i, mixture in enumerate(mixtures):
             bottom, top = bounds[i]
             middle = mixture.cdf(values[i] + (1 << plane))
@@ -221,12 +312,12 @@ def decode_values(stack: Stack, mixtures: list[Mixture]) -> list[int]:
     for i in outside:
         bottom, top = windows[i]
         values[i], bounds[i] = 0, (0, mixtures[i].total - (top - bottom))
-    for plane in range(7, -1, -1):
+    for plane in range(samples.planes - 1, -1, -1):
         for i in outside:
             low, (window_bottom, window_top), (bottom, top) = lows[i], windows[i], bounds[i]
             edge = values[i] + (1 << plane)
-            middle = window_bottom if low < edge < low + 16 else mixtures[i].cdf(edge)
-            middle -= window_top - window_bottom if edge >= low + 16 else 0
+            middle = window_bottom if low < edge < low + size else mixtures[i].cdf(edge)
+            middle -= window_top - window_bottom if edge >= low + size else 0
             if stack.bit(ratio(top - middle, top - bottom)):
                 values[i] = edge
                 bounds[i] = middle, top
@@ -236,7 +327,13 @@ def decode_values(stack: Stack, mixtures: list[Mixture]) -> list[int]:
 
 
 def decode_tile(
-    stack: Stack, model: Model, level: np.ndarray, index: int, tile: tuple[int, int, int, int], schedule: int
+    stack: Stack,
+    model: Model,
+    level: np.ndarray,
+    index: int,
+    tile: tuple[int, int, int, int],
+    schedule: int,
+    samples: Samples,
 ) -> None:
     """Section "A tile": fill in ``level`` (h, w, colours), whose phase A is there."""
     height, width, colours = level.shape
@@ -249,7 +346,7 @@ def decode_tile(
     known[A] = True
     first: np.ndarray | None = None
     for step in SCHEDULES[schedule]:
-        planes = input_planes(cells, known)
+        planes = input_planes(cells, known, samples)
         phases = {phase for phase, _ in step}
         in_pass_0 = H in phases or V in phases
         if first is None or in_pass_0:
@@ -258,7 +355,8 @@ def decode_tile(
         before, known_before = cells.copy(), known.copy()
         for phase, part in step:
             head = "AHVD"[phase] + ("0" if in_pass_0 and phase == D else "")
-            base = base_prediction(before, known_before, phase)
+            base = base_prediction(before, known_before, phase, samples.shift)
+            flat = None if samples.is_plain else flat_places(before, known_before, phase)
             places = [
                 (i, j)
                 for i in range(top, bottom)
@@ -276,10 +374,12 @@ def decode_tile(
                     head,
                     features[:, at[0], at[1]],
                     base[:, at[0], at[1]],
+                    None if flat is None else flat[:, at[0], at[1]],
                     cells,
                     (phase, at),
                     index,
                     colours,
+                    samples,
                 )
             for i, j in places:
                 known[phase, i - y, j - x] = True
@@ -292,39 +392,72 @@ def code_chunk(
     head: str,
     features: np.ndarray,
     base: np.ndarray,
+    flat: np.ndarray | None,
     cells: np.ndarray,
     place: tuple[int, np.ndarray],
     level: int,
     colours: int,
+    samples: Samples,
 ) -> None:
     phase, (rows, columns) = place
     offsets: list[np.ndarray] = []
     for colour in range(colours):
-        name = f"head.{head}.{colour}"
-        inputs = features[:, None, :]
-        if colour:
-            told = []
-            for offset in offsets:
-                signs = (offset.clip(0), (-offset).clip(0))
-                told += [np.minimum(255, s >> 2) for s in signs] + [np.minimum(255, s >> 5) for s in signs]
-            hidden = model.activation(f"{name}.hidden", np.concatenate((inputs, np.stack(told)[:, None])), level)
-            inputs = np.concatenate((inputs, hidden))
-        shapes = model.activation(f"{name}.shapes", inputs, level)[:, 0]
-        means = model.layer(f"{name}.means", inputs, level)[:, 0]
-        count = model.config["mixtures"]
-        shift = np.full(len(rows), 128)
-        for coupling, offset in zip(means[count:], offsets, strict=True):
-            shift += coupling.clip(-1024, 1024) * offset
-        means = means[:count] + base[colour] + (shift >> 8)
-        mixtures = [
-            Mixture(model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist())
-            for i in range(len(rows))
-        ]
-        values = np.array(decode_values(stack, mixtures))
-        offsets.append(32 * values - base[colour])
+        values = np.full(len(rows), -1) if flat is None else decode_flat(stack, flat[colour])
+        rest = np.flatnonzero(values < 0)
+        if len(rest):
+            before = [offset[rest] for offset in offsets]
+            values[rest] = decode_colour(
+                stack, model, f"head.{head}.{colour}", features[:, rest], base[colour, rest], before, level, samples
+            )
+        offsets.append((values << 5 + samples.up >> samples.down) - base[colour])
         cells[phase, colour, rows, columns] = values
         if colours == 1:
             cells[phase, :, rows, columns] = values[:, None]
+
+
+def decode_flat(stack: Stack, flat: np.ndarray) -> np.ndarray:
+    """The values of flat places that are like their surroundings; -1 for what is still to be decoded."""
+    found = np.full(len(flat), -1)
+    places = np.flatnonzero(flat >= 0)
+    rarity = stack.flat() if len(places) else 0
+    if rarity:
+        probability = ((16 - rarity % 8) << 12) >> rarity // 8
+        for place in places:
+            if not stack.bit(probability):
+                found[place] = flat[place]
+    return found
+
+
+def decode_colour(
+    stack: Stack,
+    model: Model,
+    name: str,
+    features: np.ndarray,
+    base: np.ndarray,
+    offsets: list[np.ndarray],
+    level: int,
+    samples: Samples,
+) -> list[int]:
+    inputs = features[:, None, :]
+    if offsets:
+        told = []
+        for offset in offsets:
+            signs = (offset.clip(0), (-offset).clip(0))
+            told += [np.minimum(255, s >> 2) for s in signs] + [np.minimum(255, s >> 5) for s in signs]
+        hidden = model.activation(f"{name}.hidden", np.concatenate((inputs, np.stack(told)[:, None])), level)
+        inputs = np.concatenate((inputs, hidden))
+    shapes = model.activation(f"{name}.shapes", inputs, level)[:, 0]
+    means = model.layer(f"{name}.means", inputs, level)[:, 0]
+    count = model.config["mixtures"]
+    shift = np.full(len(base), 128)
+    for coupling, offset in zip(means[count:], offsets, strict=True):
+        shift += coupling.clip(-1024, 1024) * offset
+    means = means[:count] + base + (shift >> 8)
+    mixtures = [
+        Mixture(model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples)
+        for i in range(len(base))
+    ]
+    return decode_values(stack, mixtures, samples)
 
 
 def decode_schedules(payload: bytes, tiles: int) -> list[int]:
@@ -343,15 +476,63 @@ def cuts(cells: int) -> list[tuple[int, int]]:
     return [(cells * i // parts, cells * (i + 1) // parts) for i in range(parts)]
 
 
+def decode_group(
+    payloads: list[bytes],
+    model: Model,
+    shape: tuple[int, int, int],
+    samples: Samples,
+    schedules: list[int],
+    tiles: list[tuple[int, tuple[int, int, int, int]]],
+) -> np.ndarray:
+    """Indices (h, w, colours) in the order of coding."""
+    pixels = np.zeros(shape, dtype=samples.dtype)
+
+    def view(index: int) -> np.ndarray:
+        return pixels[:: 1 << index, :: 1 << index]
+
+    def check(payload: bytes, stack: Stack, part: np.ndarray) -> None:
+        stack.finish()
+        assert hashlib.blake2b(part.tobytes(), digest_size=8).digest() == payload[:8]
+
+    base = Stack(payloads[0][8:])
+    coarsest = view(len(level_sizes(*shape[:2])) - 1)
+    flat = np.array([base.flat() for _ in range(coarsest.size)])
+    if samples.count > 256:
+        flat = flat << 8 | np.array([base.flat() for _ in range(coarsest.size)])
+    coarsest[...] = flat.reshape(coarsest.shape)
+    single = [number for number, (index, _) in enumerate(tiles) if sum(other == index for other, _ in tiles) == 1]
+    for number in single:
+        decode_tile(base, model, view(tiles[number][0]), *tiles[number], schedules[number], samples)
+    check(payloads[0], base, view(tiles[single[-1]][0]) if single else coarsest)
+    others = [number for number in range(len(tiles)) if number not in single]
+    for payload, number in zip(payloads[1:], others, strict=True):
+        index, tile = tiles[number]
+        stack = Stack(payload[8:])
+        decode_tile(stack, model, view(index), index, tile, schedules[number], samples)
+        top, bottom, left, right = (2 * side for side in tile)
+        check(payload, stack, view(index)[top:bottom, left:right])
+    assert pixels.max() < samples.count
+    return pixels
+
+
+def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Section "Geometry"."""
+    sizes = [(height, width)]
+    while sizes[-1][0] * sizes[-1][1] > 16:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    return sizes
+
+
 def decode(data: bytes, path: Path) -> np.ndarray:
-    """Pixels (h, w, colours) of a file coded by a model, which is at ``path``."""
+    """Pixels (h, w, channels) of a file coded by a model, which is at ``path``."""
     head = struct.unpack("<8sBBBBIIBBBB8s16sI", data[:52])
-    signature, version, mode, depth, coding, width, height, levels, tile, schedule, reserved, _, promised, checksum = (
-        head
-    )
-    assert (signature, version, depth, coding, tile, reserved) == (b"\x8aMLZ\r\n\x1a\n", 0, 8, 0, 8, 0)
+    signature, version, mode, depth, coding, width, height, levels, tile, schedule, bands, _, promised, checksum = head
+    assert (signature, version, coding, tile) == (b"\x8aMLZ\r\n\x1a\n", 0, 0, 8)
     assert checksum == zlib.crc32(data[:48])
-    colours = {0: 1, 2: 3}[mode]
+    signed, depth = depth >= 128, depth % 128
+    colours = [[1, 0, 2]] if mode in (2, 3) else []
+    channels = {0: 1, 1: 2, 2: 3, 3: 4, 6: bands}[mode]
+    groups = colours + [[i] for i in range(3 * len(colours), channels)]
     chunks, position = [], 52
     while position < len(data):
         kind, length = struct.unpack_from("<4sI", data, position)
@@ -365,46 +546,39 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"CTXT":
             model.adapt(payload)
-    payloads = [payload for kind, payload in chunks if kind == b"SEGM"]
-    pixels = np.zeros((height, width, colours), dtype=np.uint8)
-    sizes = [(height, width)]
-    while sizes[-1][0] * sizes[-1][1] > 16:
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    sizes = level_sizes(height, width)
     assert len(sizes) == levels
-
-    def view(index: int) -> np.ndarray:
-        return pixels[:: 1 << index, :: 1 << index]
-
-    def check(payload: bytes, stack: Stack, samples: np.ndarray) -> None:
-        stack.finish()
-        assert hashlib.blake2b(samples.tobytes(), digest_size=8).digest() == payload[:8]
-
     tiles = [
         (index, (*rows, *columns))
         for index in range(levels - 2, -1, -1)
         for rows in cuts((sizes[index][0] + 1) // 2)
         for columns in cuts((sizes[index][1] + 1) // 2)
     ]
-    schedules = [schedule] * len(tiles)
+    codes = [PLAIN] * len(groups)
+    for kind, payload in chunks:
+        if kind == b"VALS":
+            codes = read_samples(payload, len(groups), signed)
+    coded = sum(samples.count > 1 for samples in codes)
+    schedules = [schedule] * len(tiles) * coded
     for kind, payload in chunks:
         if kind == b"SCHD":
-            schedules = decode_schedules(payload, len(tiles))
-    base = Stack(payloads[0][8:])
-    coarsest = view(levels - 1)
-    coarsest[...] = np.array([base.flat() for _ in range(coarsest.size)]).reshape(coarsest.shape)
-    single = [number for number, (index, _) in enumerate(tiles) if sum(other == index for other, _ in tiles) == 1]
-    for number in single:
-        decode_tile(base, model, view(tiles[number][0]), *tiles[number], schedules[number])
-    check(payloads[0], base, view(tiles[single[-1]][0] if single else levels - 1))
-    others = [number for number in range(len(tiles)) if number not in single]
-    for payload, number in zip(payloads[1:], others, strict=True):
-        index, tile_ = tiles[number]
-        stack = Stack(payload[8:])
-        decode_tile(stack, model, view(index), index, tile_, schedules[number])
-        top, bottom, left, right = (2 * side for side in tile_)
-        check(payload, stack, view(index)[top:bottom, left:right])
-    result = pixels[..., [1, 0, 2]] if colours == 3 else pixels
+            schedules = decode_schedules(payload, len(tiles) * coded)
+    payloads = [payload for kind, payload in chunks if kind == b"SEGM"]
+    each = len(payloads) // max(1, coded)
+    result = np.zeros((height, width, channels), dtype="<u1" if depth == 8 else "<i2" if signed else "<u2")
+    for members, samples in zip(groups, codes, strict=True):
+        if samples.count == 1:
+            result[..., members] = samples.values[0]
+            continue
+        indices = decode_group(
+            payloads[:each], model, (height, width, len(members)), samples, schedules[: len(tiles)], tiles
+        )
+        result[..., members] = samples.values[indices]
+        payloads, schedules = payloads[each:], schedules[len(tiles) :]
+    assert not payloads
     state = hashlib.blake2b(struct.pack("<BII", mode, width, height), digest_size=16)
+    if depth > 8 or bands:
+        state.update(bytes([bands, result.itemsize, signed]))
     state.update(result.tobytes())
     assert state.digest() == promised
     return result

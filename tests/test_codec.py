@@ -22,6 +22,8 @@ from mulanzip.coder import BitCounter
 from mulanzip.container import SEGMENT, Coding, Mode
 from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
+from mulanzip.fitting import Fitter
+from mulanzip.imageio import stored
 from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice import A, D, H, V, segments
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
@@ -159,6 +161,50 @@ def test_the_smaller_of_model_and_stored_form_is_kept() -> None:
     np.testing.assert_array_equal(mulanzip.decode(with_both), stripes)
     picture = photo(64, 64)
     assert mulanzip.encode(picture, threads=1) == encode(picture)
+
+
+def with_mask(pixels: np.ndarray) -> np.ndarray:
+    """A photograph that is transparent outside of a disc, and keeps its colours there."""
+    height, width = pixels.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    disc = (2 * y - height) ** 2 * width**2 + (2 * x - width) ** 2 * height**2 < height**2 * width**2
+    return np.dstack((pixels, np.where(disc, 255, 0).astype(np.uint8)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_photographs_with_alpha_are_coded_by_the_model(channels: int) -> None:
+    image = with_mask(photo(110, 120, channels))
+    data = mulanzip.encode(image, effort=1, threads=1)
+    assert container.unpack(data).header.coding is Coding.MODEL
+    assert len(data) < len(stored.store(Picture.from_array(image)))
+    # What is fully transparent comes back as well.
+    np.testing.assert_array_equal(mulanzip.decode(data, threads=1), image)
+
+
+@settings(max_examples=20)
+@given(images(30, 30), st.integers(0, 2**32 - 1), st.sampled_from(["mask", "noise", "opaque", "clear"]))
+def test_images_with_alpha_come_back_exactly(image: np.ndarray, seed: int, kind: str) -> None:
+    rng = np.random.default_rng(seed)
+    alpha = rng.integers(0, 256, image.shape[:2], dtype=np.uint8)
+    if kind != "noise":
+        alpha = {"mask": np.where(alpha < 128, 0, 255), "opaque": alpha | 255, "clear": alpha & 0}[kind]
+    both = np.dstack((image, alpha.astype(np.uint8)))
+    for stored_too in (False, True):
+        data = mulanzip.encode(both, effort=1, threads=1, stored=stored_too)
+        assert stored_too or container.unpack(data).header.coding is Coding.MODEL
+        np.testing.assert_array_equal(mulanzip.decode(data, threads=1), both)
+
+
+def test_no_context_is_fitted_where_the_stored_form_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Fitter, "fit", fit)
+    squares = np.kron(noise(10, 10, 4), np.ones((16, 16, 1), dtype=np.uint8))
+    data = mulanzip.encode(squares, effort=3, threads=1)
+    assert container.unpack(data).header.coding is Coding.STORED
+    with pytest.raises(AssertionError):
+        mulanzip.encode(photo(128, 128), effort=3, threads=1)
 
 
 def test_a_stored_form_is_found_where_nothing_looks_drawn() -> None:
@@ -341,9 +387,9 @@ def test_too_little_memory_is_a_limit_and_not_a_crash(monkeypatch: pytest.Monkey
         encode(image)
     with pytest.raises(LimitError, match="MiB"):
         mulanzip.decode(data)
-    stored = mulanzip.encode(np.zeros((2000, 2000, 4), dtype=np.uint8))
+    kept = mulanzip.encode(np.zeros((2000, 2000), dtype=bool))
     with pytest.raises(LimitError, match="MiB"):
-        mulanzip.decode(stored)
+        mulanzip.decode(kept)
 
 
 def test_where_the_system_tells_nothing_memory_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:

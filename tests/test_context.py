@@ -25,6 +25,7 @@ from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.runtime import Runtime
 from mulanzip.exact.selftest import all_outputs
 from mulanzip.fitting import Fitter
+from mulanzip.grain import EIGHT_BIT
 from mulanzip.network import Conv
 from mulanzip.plan import Plan
 from mulanzip.planes import to_coding_order
@@ -194,10 +195,20 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
 
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     for image in (photo(63, 400), photo(100, 100)):
-        assert find_context(to_coding_order(image), runtime, Plan.uniform("default"), 2) is None
+        assert find_context([(to_coding_order(image), EIGHT_BIT)], runtime, Plan.uniform("default"), 2) is None
     flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_context(flat, runtime, Plan.uniform("default"), 3) is None
-    assert find_context(to_coding_order(photo(192, 192)), runtime, Plan.uniform("default"), 0) is None
+    assert find_context([(flat, EIGHT_BIT)], runtime, Plan.uniform("default"), 3) is None
+    assert find_context([(to_coding_order(photo(192, 192)), EIGHT_BIT)], runtime, Plan.uniform("default"), 0) is None
+
+
+def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not pay for the first of them may pay for all together."""
+    groups = [(to_coding_order(photo(128, 128)), EIGHT_BIT)]
+    found = Fitter(runtime.model).fit(groups[0][0], 12, 1)
+    monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
+    plan = Plan.uniform("default")
+    assert find_context(groups, runtime, plan, 12) is None
+    assert find_context(groups * 9, runtime, plan, 12) is found
 
 
 @pytest.mark.parametrize("channels", [1, 3])

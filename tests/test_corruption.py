@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import photo, run_python, smooth
+from conftest import noise, photo, run_python, smooth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
@@ -69,7 +69,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="six", threads=1),
     "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
     "palette": lambda: api.encode_picture(palette_picture()),
-    "rgba": lambda: mulanzip.encode(smooth(30, 31, 4)),
+    "rgba": lambda: mulanzip.encode(np.repeat(noise(1, 31, 4), 30, 0), threads=1),
     "bilevel": lambda: mulanzip.encode(smooth(30, 31, 1) > 90),
 }
 _made: dict[str, bytes] = {}

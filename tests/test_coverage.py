@@ -45,6 +45,7 @@ def test_every_file_is_accounted_for(folder: Path) -> None:
     assert "6 files: 3 compressed, 3 refused" in text
     assert "3 of 3 came back exactly" in text
     assert "0 tracebacks" in text
+    assert "0 take more than 200 bytes beyond the smallest of PNG, WebP, JPEG XL" in text
 
 
 def test_changes_and_tracebacks_are_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import photo, smooth
+from conftest import drawing, photo, smooth
 from PIL import Image
 
 import mulanzip
@@ -37,7 +37,7 @@ DATE = 1_000_000_000
 def source(tmp_path: Path) -> Path:
     """An image that needs no model."""
     path = tmp_path / "photo.png"
-    Image.fromarray(smooth(9, 12, 4)).save(path)
+    drawing(9, 12).save(path)
     return path
 
 
@@ -70,10 +70,10 @@ class TestRoundTrip:
             assert image.mode == mode
             np.testing.assert_array_equal(np.asarray(image), pixels)
 
-    @pytest.mark.parametrize("mode", ["1", "LA", "RGBA", "P"])
+    @pytest.mark.parametrize("mode", ["1", "P"])
     def test_images_of_other_modes_are_stored(self, mode: str, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
-        Image.fromarray(smooth(40, 50, 3 if mode == "P" else 4)).convert(mode).save(path)
+        Image.fromarray(smooth(40, 50)).convert(mode).save(path)
         result = compress_file(path)
         assert mulanzip.info(result.output).coding is Coding.STORED
         copy = decompress_file(result.output, tmp_path / "copy.png").output
@@ -169,7 +169,7 @@ class TestExistingOutputs:
         mulanzip.info(output)
         source.write_bytes(b"old")
         decompress_file(output, overwrite=True)
-        assert read_picture(source)[0].mode is Mode.RGBA
+        assert read_picture(source)[0].mode is Mode.PALETTE
 
     @pytest.mark.parametrize("link", ["none", "hard", "symbolic"])
     def test_the_input_itself_is_never_overwritten(self, link: str, source: Path) -> None:

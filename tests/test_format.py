@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import reference_decoder
 from conftest import ROOT, TESTS, smooth
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reference_decoder import Mixture, Stack, ratio, zero_mass
 
 import mulanzip
@@ -17,16 +19,19 @@ from mulanzip import container, registry
 from mulanzip.coder import BitEncoder
 from mulanzip.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header, Mode
 from mulanzip.exact.model import load
+from mulanzip.grain import SHIFTS, Grain
 from mulanzip.imageio import metadata, png_original
-from mulanzip.likelihood import WINDOW, Tables
+from mulanzip.likelihood import WINDOW, FineMixture, Tables
 from mulanzip.likelihood import Mixture as OurMixture
 from mulanzip.noise import MIXED, SCHEDULES
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 MODEL = registry.find(registry.DEFAULT_MODEL).path
+TENSORS = reference_decoder.Model.load(MODEL).tensors
 GOLDEN = TESTS / "golden"
-#: Small ones of all schedules, one with a context, one of several tiles.
+#: Small ones of all schedules, one with a context, one of several tiles, deep ones, and groups of planes.
 CODED = ["noise", "one_column", "one_row", "photo_one", "photo_three", "photo_context", "tiles"]
+CODED += ["deep_gray", "deep_signed", "deep_rgba", "deep_noise", "bands"]
 
 
 def block(name: str) -> list[str]:
@@ -77,8 +82,7 @@ def test_the_vector_of_the_likelihood() -> None:
     logits, scales, means = [128, 120, 90, 100], [100, 128, 90, 160], [3200, 3400, 3000, 2000]
     for numbers in (logits, scales, means):
         assert " ".join(map(str, numbers)) in TEXT
-    tensors = reference_decoder.Model.load(MODEL).tensors
-    mixture = Mixture(tensors, logits, scales, means)
+    mixture = Mixture(TENSORS, logits, scales, means)
     ours, centre = OurMixture.build(
         load(MODEL).tables,
         np.array(logits, dtype=np.uint8)[:, None],
@@ -118,6 +122,36 @@ def test_that_decoder_reads_schedules_of_tiles() -> None:
     data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
     assert Header.unpack(data).schedule == MIXED
     np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 1 << 16), st.sampled_from(SHIFTS), st.integers(0, 2**32 - 1))
+def test_that_decoder_has_our_likelihood_of_deep_samples(count: int, shift: int, seed: int) -> None:
+    rng, grain = np.random.default_rng(seed), Grain(count, shift)
+    logits, scales = rng.integers(0, 256, (2, 3, 8), dtype=np.uint8)
+    means = rng.integers(-9000, 9000 + (32 * count << grain.up >> grain.down), (3, 8)).astype(np.int32)
+    ours, centre = FineMixture.build(load(MODEL).tables, logits, scales, means, grain)
+    edges = rng.integers(0, count + 2, 8).astype(np.int32)
+    samples = reference_decoder.Samples(np.arange(count), shift)
+    for i, edge in enumerate(edges.tolist()):
+        parts = (part[:, i].tolist() for part in (logits, scales, means))
+        theirs = Mixture(TENSORS, *parts, samples)  # type: ignore[arg-type]
+        assert samples.is_plain or theirs.total == ours.total[i]
+        assert theirs.centre == centre[i]
+        assert samples.is_plain or theirs.cdf(edge) == ours.cdf(edges)[i]
+
+
+def test_that_decoder_reads_schedules_of_several_groups() -> None:
+    image = smooth(9, 13, 4)
+    data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
+    assert Header.unpack(data).schedule == MIXED
+    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
+
+
+def test_that_decoder_reads_lists_of_values() -> None:
+    image = np.array([-900, -3, 70, 5000], dtype=np.int16)[smooth(7, 6, 1) // 60 % 4]
+    data = mulanzip.encode(np.dstack((image, np.full_like(image, -7))), effort=1, stored=False, threads=1)
+    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), mulanzip.decode(data, threads=1))
 
 
 def test_that_decoder_uses_nothing_of_ours() -> None:

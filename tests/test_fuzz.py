@@ -8,9 +8,11 @@ from random import Random
 import pytest
 from conftest import TESTS, run_python
 from fuzz import law, seeds
-from fuzz.mutation import mutated, rebuilt, repaired
+from fuzz.mutation import mutated, rebuilt, rebuilt_archive, repaired
 
-from mulanzip import api
+from mulanzip import api, archive_files
+from mulanzip.archive import Archive
+from mulanzip.archive_format import Member
 from mulanzip.container import unpack
 from mulanzip.errors import MulanzipError
 
@@ -41,6 +43,47 @@ def test_half_of_the_mutated_files_reach_the_code_behind_the_checks() -> None:
     assert not any("checksum" in reason or "truncated" in reason for reason in reasons)
     for data in pool:
         assert repaired(data) == data
+
+
+def test_broken_archives_have_right_checksums_and_reach_their_parts() -> None:
+    pool, files = list(seeds.archives().values()), list(seeds.compressed().values())
+    outcomes = []
+    for i in range(120):
+        data = rebuilt_archive(Random(i), pool[i % len(pool)], files)
+        try:
+            outcomes.append(f"{len(Archive(data, threads=1))} images")
+        except MulanzipError as error:
+            outcomes.append(str(error))
+    assert not any("checksum" in outcome or "truncated" in outcome for outcome in outcomes)
+    assert 30 < sum("images" in outcome for outcome in outcomes) < 110
+    for data in pool:
+        assert repaired(data) == data
+        assert law.check(data) == "an archive, whole"
+
+
+def test_names_that_lead_elsewhere_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_files, "_Targets", lambda folder, *_: Elsewhere(folder))
+    with pytest.raises(law.Violation, match="files beside the folder"):
+        law._check_unpacked(seeds.archives()["colour"])
+
+
+class Elsewhere:
+    """Puts images beside the folder."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def of(self, member: Member, _: object) -> Path:
+        return self._folder.parent / member.name
+
+
+def test_a_wrong_picture_of_an_archive_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = seeds.archives()["colour"]
+    law.check(data)
+    other = api.decode_picture(seeds.compressed()["rgb"])
+    monkeypatch.setattr(Archive, "picture", lambda *_: other)
+    with pytest.raises(law.Violation, match="hash of an original's part"):
+        law.check(data)
 
 
 def test_a_wrong_picture_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import PIL
 import pytest
 from conftest import noise, smooth
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
@@ -265,11 +265,51 @@ class TestPalette:
         np.testing.assert_array_equal(picture.to_array(), [[[3, 2, 1, 4], [7, 6, 5, 8]]])
         assert_same(restored(picture, tmp_path), picture)
 
-    @pytest.mark.parametrize("palette", [b"", b"ab", bytes(MAX_PALETTE + 3)])
+    @settings(max_examples=25)
+    @given(st.integers(1, 40), st.integers(1, 40), st.binary(min_size=1, max_size=256), st.integers(1, 256))
+    def test_any_indices_and_colours_come_back(self, height: int, width: int, colours: bytes, count: int) -> None:
+        """Also repeated colours, colours that nothing has, and indices of none."""
+        pixels = smooth(height, width, 1).astype(int)[..., None] % count
+        picture = Picture(Mode.PALETTE, pixels.astype(np.uint8), colours * 3)
+        back, palette = stored.restore(stored.store(picture), picture.kind, width, height)
+        np.testing.assert_array_equal(back, picture.pixels)
+        assert palette == picture.palette
+
+    def test_a_drawing_takes_less_than_png_makes_of_it(self) -> None:
+        pixels = np.kron(noise(30, 40, 1) % 200, np.ones((4, 4), dtype=np.uint8))[..., None]
+        picture = Picture(Mode.PALETTE, pixels, noise(1, 200).tobytes())
+        assert len(stored.store(picture)) < 0.9 * len(png.encode(picture))
+
+    @pytest.mark.parametrize("palette", [b"", b"ab", b"abcd", bytes(MAX_PALETTE + 1), bytes(MAX_PALETTE + 3)])
     def test_damaged_palettes_in_the_stored_form(self, palette: bytes) -> None:
-        data = png_file(1, 1, 8, 3, b"\0\0", (b"PLTE", palette))
-        with pytest.raises(CorruptFileError):
-            stored.restore(data, Kind(Mode.PALETTE, 8), 1, 1)
+        data = zlib.compress(palette) + stored.store(Picture(Mode.GRAY, noise(3, 4, 1)[..., None]))
+        with pytest.raises(CorruptFileError, match="palette of the stored image"):
+            stored.restore(data, Kind(Mode.PALETTE, 8), 4, 3)
+
+    def test_damaged_stored_forms(self) -> None:
+        picture = Picture(Mode.PALETTE, noise(12, 13, 1)[..., None] % 9, noise(1, 9).tobytes())
+        data = stored.store(picture)
+        palette = zlib.compress(picture.palette, 9)
+        assert data.startswith(palette)
+        deep = png.encode_samples(np.zeros((12, 13), dtype=np.uint16))
+        bilevel = png.encode(Picture(Mode.BILEVEL, np.zeros((12, 13, 1), dtype=np.uint8)))
+        wrong = [b"", palette[:-1], palette, data[:-9], png.encode(picture), palette + png.encode(picture)]
+        wrong += [palette * 2, palette + deep, palette + bilevel, palette + data, data[len(palette) :]]
+        for damaged in wrong:
+            with pytest.raises(CorruptFileError, match="stored image"):
+                stored.restore(damaged, picture.kind, 13, 12)
+        for size in ((12, 12), (13, 13), (12, 13), (1, 1), (1300, 1200)):
+            with pytest.raises(CorruptFileError, match="stored image"):
+                stored.restore(data, picture.kind, *size)
+
+    def test_a_palette_without_end_is_not_inflated(self) -> None:
+        bomb = zlib.compress(bytes(1 << 26))
+        tracemalloc.start()
+        with pytest.raises(CorruptFileError, match="palette of the stored image"):
+            stored.restore(bomb, Kind(Mode.PALETTE, 8), 4, 3)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1 << 20
 
 
 class TestPngMetadata:
@@ -830,6 +870,20 @@ class TestStoredForm:
         three = stored.store(Picture(Mode.GRAY, pixels * 2))
         with pytest.raises(CorruptFileError, match=r"more than two values|contradicts"):
             stored.restore(three, kind, 100, 90)
+
+    def test_two_values_in_every_form(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        kind = Kind(Mode.BILEVEL, 1)
+        pixels = np.kron(noise(4, 5, 1) > 99, np.ones((9, 8), dtype=bool)).astype(np.uint8)[..., None]
+        monkeypatch.setattr(stored, "_jpeg_xl", lambda pixels: bytes(1 << 20))
+        data = stored.store(Picture(Mode.BILEVEL, pixels))
+        assert data.startswith(b"RIFF")
+        np.testing.assert_array_equal(stored.restore(data, kind, 40, 36)[0], pixels)
+        with pytest.raises(CorruptFileError, match="more than two values"):
+            stored.restore(stored.store(Picture(Mode.GRAY, pixels * 3)), kind, 40, 36)
+        monkeypatch.setattr(stored, "_webp", lambda image: bytes(1 << 20))
+        data = stored.store(Picture(Mode.BILEVEL, pixels))
+        assert data.startswith(png.SIGNATURE)
+        np.testing.assert_array_equal(stored.restore(data, kind, 40, 36)[0], pixels)
 
     @given(st.binary(max_size=200))
     def test_any_bytes(self, data: bytes) -> None:

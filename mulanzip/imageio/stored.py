@@ -1,8 +1,9 @@
-"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest."""
+"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest; a palette before its indices."""
 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -20,13 +21,20 @@ from mulanzip.picture import MAX_PALETTE, Picture
 _WEBP_SIDE = 16383
 _DRAWN_SHARE = 0.45
 #: Modes for which WebP, which knows RGB and RGBA only, is tried beside the others, as long as they have 8 bits.
-_WEBP_MODES = {Mode.GRAY: "RGB", Mode.GRAY_ALPHA: "RGBA", Mode.RGB: "RGB", Mode.RGBA: "RGBA"}
+_WEBP_MODES = {Mode.BILEVEL: "RGB", Mode.GRAY: "RGB", Mode.GRAY_ALPHA: "RGBA", Mode.RGB: "RGB", Mode.RGBA: "RGBA"}
 #: Which of WebP's channels make up the pixels: gray was stored as three equal colours.
-_WEBP_CHANNELS = {Mode.GRAY: [0], Mode.GRAY_ALPHA: [0, 3], Mode.RGB: [0, 1, 2], Mode.RGBA: [0, 1, 2, 3]}
+_WEBP_CHANNELS = {
+    Mode.BILEVEL: [0],
+    Mode.GRAY: [0],
+    Mode.GRAY_ALPHA: [0, 3],
+    Mode.RGB: [0, 1, 2],
+    Mode.RGBA: [0, 1, 2, 3],
+}
+#: What a palette's indices are stored as.
+_INDICES = Kind(Mode.GRAY, 8)
 #: Of JPEG XL files, and of its codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
-_QUICK_EFFORT = 3
 _QUICK_SIDE = 256
 
 
@@ -39,12 +47,13 @@ def _webp(image: Image.Image, quality: int = 100, method: int = 6) -> bytes:
 def _webp_source(picture: Picture) -> Image.Image | None:
     if picture.mode not in _WEBP_MODES or picture.is_deep or max(picture.pixels.shape[:2]) > _WEBP_SIDE:
         return None
-    return to_pillow(picture).convert(_WEBP_MODES[picture.mode])
+    mode = Mode.GRAY if picture.mode is Mode.BILEVEL else picture.mode
+    return to_pillow(replace(picture, mode=mode)).convert(_WEBP_MODES[mode])
 
 
-def _jpeg_xl(pixels: np.ndarray, effort: int = _EFFORT) -> bytes:
+def _jpeg_xl(pixels: np.ndarray) -> bytes:
     """``(H, W)``, or ``(H, W, 2 to 4)``."""
-    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=1))
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
 
 
 def _flat_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
@@ -76,9 +85,9 @@ def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.
 def store(picture: Picture) -> bytes:
     """The smallest stored form of the pixels; metadata is not in it."""
     if picture.mode is Mode.PALETTE:
-        return png.encode(picture)
+        return zlib.compress(picture.palette, 9) + store(Picture(Mode.GRAY, picture.pixels))
     flat = _flattened(picture)
-    by_pillow = picture.mode is Mode.BILEVEL or (picture.mode in _WEBP_MODES and not picture.is_deep)
+    by_pillow = picture.mode in _WEBP_MODES and not picture.is_deep
     forms = [png.encode(picture) if by_pillow else png.encode_samples(flat), _jpeg_xl(flat)]
     source = _webp_source(picture)
     if source is not None:
@@ -87,13 +96,13 @@ def store(picture: Picture) -> bytes:
 
 
 def quick_size(picture: Picture) -> float:
-    """About what the stored form takes, or a little more: from the middle of the picture, with little effort."""
+    """About what the stored form takes, or a little more: from the middle of the picture, WebP with little effort."""
     height, width = picture.pixels.shape[:2]
     top, left = max(0, height - _QUICK_SIDE) // 2, max(0, width - _QUICK_SIDE) // 2
     middle = replace(picture, pixels=picture.pixels[top : top + _QUICK_SIDE, left : left + _QUICK_SIDE])
     source = _webp_source(middle)
     forms = [] if source is None else [_webp(source, quality=0, method=0)]
-    size = min(map(len, [*forms, _jpeg_xl(_flattened(middle), _QUICK_EFFORT)]))
+    size = min(map(len, [*forms, _jpeg_xl(_flattened(middle))]))
     return size * picture.pixels.size / middle.pixels.size
 
 
@@ -122,30 +131,35 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
         CorruptFileError: if it is damaged or contradicts the header.
     """
     mode = kind.mode
+    if mode is Mode.PALETTE:
+        palette, indices = _split_palette(data)
+        return restore(indices, _INDICES, width, height)[0], palette
     try:
-        if data.startswith(_JPEG_XL) and mode is not Mode.PALETTE:
+        if data.startswith(_JPEG_XL):
             pixels = _decoded(partial(imagecodecs.jpegxl_decode, numthreads=1), data, kind, width, height)
-            if mode is Mode.BILEVEL and pixels.max() > 1:
-                raise CorruptFileError("the stored image has more than two values")
-            return pixels, b""
-        if kind.is_deep or mode is Mode.BANDS:
-            return _decoded(imagecodecs.png_decode, data, kind, width, height), b""
-        with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
-            if image.size != (width, height) or not _may_hold(image, mode):
-                raise CorruptFileError("the stored image contradicts the header")
-            image.load()
-            palette = bytes(image.getpalette("RGB") or b"") if mode is Mode.PALETTE else b""
-            if image.format == "WEBP":
-                pixels = np.asarray(image.convert(_WEBP_MODES[mode]))[..., _WEBP_CHANNELS[mode]]
-            else:
-                pixels = np.asarray(image, dtype=np.uint8).reshape(height, width, -1)
+        elif kind.is_deep or mode is Mode.BANDS:
+            pixels = _decoded(imagecodecs.png_decode, data, kind, width, height)
+        else:
+            pixels = _by_pillow(data, mode, width, height)
     except (CorruptFileError, MemoryError):
         raise
     except Exception as error:  # Pillow and imagecodecs raise whatever comes.
         raise CorruptFileError(f"the stored image is damaged: {error}") from None
-    if mode is Mode.PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE):
+    if mode is Mode.BILEVEL and pixels.max() > 1:
+        raise CorruptFileError("the stored image has more than two values")
+    return pixels, b""
+
+
+def _split_palette(data: bytes) -> tuple[bytes, bytes]:
+    """The palette, and what follows it."""
+    inflater = zlib.decompressobj()
+    try:
+        palette = inflater.decompress(data, MAX_PALETTE + 1)
+    except zlib.error:
+        palette = b""
+    if not inflater.eof or len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE:
         raise CorruptFileError("the palette of the stored image is damaged")
-    return np.ascontiguousarray(pixels), palette
+    return palette, inflater.unused_data
 
 
 def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
@@ -155,6 +169,17 @@ def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: 
         return _unflattened(decode(data, out=stored), kind, width, height)
     except ValueError as error:
         raise CorruptFileError(f"the stored image contradicts the header, or is damaged: {error}") from None
+
+
+def _by_pillow(data: bytes, mode: Mode, width: int, height: int) -> np.ndarray:
+    """PNG of up to 8 bits, and WebP."""
+    with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
+        if image.size != (width, height) or not _may_hold(image, mode):
+            raise CorruptFileError("the stored image contradicts the header")
+        image.load()
+        if image.format == "WEBP":
+            return np.ascontiguousarray(np.asarray(image.convert(_WEBP_MODES[mode]))[..., _WEBP_CHANNELS[mode]])
+        return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).reshape(height, width, -1))
 
 
 def _may_hold(image: Image.Image, mode: Mode) -> bool:

@@ -118,9 +118,15 @@ def compressed() -> dict[str, Faulty]:
     def payload(content: bytes) -> bytes:
         return with_chunks(model, Chunk(SEGMENT, content))
 
+    def stored_as(content: bytes) -> bytes:
+        return with_chunks(stored, Chunk(STORED, content))
+
     damaged = "segment 0 of 1 is damaged"
     unknown = "features that this version of mulanzip does not know"
     huge = struct.pack("<II", 2**32 - 1, 2**32 - 1)
+    palette = zlib.compress(bytes(range(9)), 9)
+    gray = _png(Picture(Mode.GRAY, np.zeros((6, 5, 1), dtype=np.uint8)))
+    bilevel = _png(Picture(Mode.BILEVEL, np.zeros((6, 5, 1), dtype=np.uint8)))
     bomb = _png(Picture(Mode.BILEVEL, np.zeros((9000, 9000, 1), dtype=np.uint8)))
     return {
         "empty": Faulty(b"", "nothing in it", 4, "signature is missing"),
@@ -259,23 +265,19 @@ def compressed() -> dict[str, Faulty]:
         "png_chunk": Faulty(
             with_chunks(stored, packed(b"pngc", b"\0\0\0\0PLTE"), image), "a palette as metadata", 4, "PNG chunks"
         ),
-        "image_cut": Faulty(
-            with_chunks(stored, Chunk(STORED, image.payload[:60])), "a PNG that is cut", 4, "stored image"
+        "image_cut": Faulty(stored_as(image.payload[:-5]), "an image that is cut", 4, "stored image"),
+        "image_text": Faulty(stored_as(palette + b"text"), "stored text", 4, "stored image is damaged"),
+        "image_size": Faulty(
+            with_header(stored, 12, b"\x09"), "a stored image of another size", 4, "contradicts the header"
         ),
-        "image_text": Faulty(with_chunks(stored, Chunk(STORED, b"text")), "stored text", 4, "stored image is damaged"),
-        "image_size": Faulty(with_header(stored, 12, b"\x09"), "a PNG of another size", 4, "contradicts the header"),
-        "image_mode": Faulty(
-            with_header(stored, 9, b"\x00"), "a PNG with a palette for gray", 4, "contradicts the header"
+        "image_mode": Faulty(stored_as(palette + bilevel), "a bilevel PNG for a palette", 4, "contradicts the header"),
+        "image_bomb": Faulty(stored_as(palette + bomb), "a PNG of 81 megapixels for 30", 4, "contradicts the header"),
+        "image_other": Faulty(stored_as(palette + gray), "a PNG of other pixels", 4, "hash that the header"),
+        "palette_empty": Faulty(stored_as(zlib.compress(b"") + gray), "no colours", 4, "palette of the stored image"),
+        "palette_long": Faulty(
+            stored_as(zlib.compress(bytes(771)) + gray), "257 colours", 4, "palette of the stored image"
         ),
-        "image_bomb": Faulty(
-            with_chunks(stored, Chunk(STORED, bomb)), "a PNG of 81 megapixels for 30", 4, "contradicts the header"
-        ),
-        "image_other": Faulty(
-            with_chunks(stored, Chunk(STORED, _png(Picture(Mode.PALETTE, np.zeros((6, 5, 1), np.uint8), bytes(9))))),
-            "a PNG of other pixels",
-            4,
-            "hash that the header",
-        ),
+        "palette_missing": Faulty(stored_as(gray), "a PNG without a palette", 4, "palette of the stored image"),
         "original": Faulty(
             with_chunks(
                 original,

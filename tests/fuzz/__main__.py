@@ -13,11 +13,12 @@ from random import Random
 
 from fuzz import law, seeds
 from fuzz.mutation import mutated
+from mulanzip.container import ARCHIVE_SIGNATURE, SIGNATURE
 
 #: Bytes of address space that the inputs may take, beside what is there when all is loaded.
 _MEMORY = 1 << 30
-#: Inputs that are image files.
-_IMAGE_SHARE = 0.25
+#: Kinds of inputs: the valid ones, and which share of the broken ones they have.
+_KINDS = {"files": (seeds.compressed, 0.6), "images": (seeds.images, 0.25), "archives": (seeds.archives, 0.15)}
 
 
 def _bound_memory() -> None:
@@ -25,23 +26,31 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _MEMORY,) * 2)
 
 
-def _input(seed: str) -> bytes:
+def _input(seed: str, kinds: list[str]) -> bytes:
     random = Random(seed)
-    pool = list((seeds.images() if random.random() < _IMAGE_SHARE else seeds.compressed()).values())
-    return mutated(random, random.choice(pool), pool)
+    kind = random.choices(kinds, [_KINDS[kind][1] for kind in kinds])[0]
+    data = random.choice(list(_KINDS[kind][0]().values()))
+    # Archives have files in them, and nothing else has parts of archives.
+    return mutated(random, data, list((seeds.compressed if kind == "archives" else _KINDS[kind][0])().values()))
 
 
-def _run(count: int | None, seconds: float | None, seed: str, folder: Path) -> int:
+def _kind_of(data: bytes) -> str:
+    if data.startswith(ARCHIVE_SIGNATURE):
+        return "archive"
+    return "mzp" if data.startswith(SIGNATURE) else "image"
+
+
+def _run(count: int | None, seconds: float | None, seed: str, kinds: list[str], folder: Path) -> int:
     outcomes: Counter[str] = Counter()
     violations = number = 0
     slowest = 0.0
     start = time.monotonic()
     while (count is None or number < count) and (seconds is None or time.monotonic() - start < seconds):
-        data = _input(f"{seed}-{number}")
+        data = _input(f"{seed}-{number}", kinds)
         faulthandler.dump_traceback_later(30 * law.MAX_SECONDS, exit=True)
         began = time.monotonic()
         try:
-            outcomes[f"{'mzp' if data.startswith(law.SIGNATURE) else 'image'}: {law.check(data)}"] += 1
+            outcomes[f"{_kind_of(data)}: {law.check(data)}"] += 1
         except BaseException as error:
             path = folder / f"fuzz-{seed}-{number}.bin"
             path.write_bytes(data)
@@ -67,12 +76,13 @@ def main() -> None:
     parser.add_argument("-n", type=int, metavar="COUNT", help="inputs")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--only", choices=_KINDS, action="append", help="kinds of inputs; all by default")
     parser.add_argument("--folder", type=Path, default=Path(), help="where inputs go that break the law")
     given = parser.parse_args()
-    for data in (*seeds.compressed().values(), *seeds.images().values()):
+    for data in (*seeds.compressed().values(), *seeds.images().values(), *seeds.archives().values()):
         law.check(data)  # Everything is loaded then.
     _bound_memory()
-    sys.exit(_run(given.n, given.seconds, given.seed, given.folder))
+    sys.exit(_run(given.n, given.seconds, given.seed, given.only or list(_KINDS), given.folder))
 
 
 if __name__ == "__main__":

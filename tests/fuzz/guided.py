@@ -13,23 +13,23 @@ import atheris
 
 with atheris.instrument_imports(include=["mulanzip"]):
     from fuzz import law, seeds
-    from fuzz.mutation import mutated
+    from fuzz.mutation import damaged, mutated
     from mulanzip.errors import MulanzipError
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     """An input to try after this one."""
     random = Random(seed)
-    pool = list(random.choice((seeds.compressed, seeds.images))().values())
+    pool = list(random.choice((seeds.compressed, seeds.images, seeds.archives))().values())
     try:
         return mutated(random, data, pool)[:max_size]
     except (MulanzipError, IndexError):  # It has no parts any more that could be changed.
-        return mutated(random, random.choice(pool), pool)[:max_size]
+        return damaged(random, random.choice(pool), pool)[:max_size]
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    for i, data in enumerate((*seeds.compressed().values(), *seeds.images().values())):
+    for i, data in enumerate((*seeds.compressed().values(), *seeds.images().values(), *seeds.archives().values())):
         (folder / f"seed-{i}").write_bytes(data)
     atheris.Setup(sys.argv, lambda data: law.check(data) and None, custom_mutator=mutate)
     atheris.Fuzz()

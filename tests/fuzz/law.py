@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import time
 import zlib
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from fuzz import seeds
-from mulanzip import api, bits_ledger, container, inspection
-from mulanzip.container import SIGNATURE, Coding, Header
+from mulanzip import api, archive_files, bits_ledger, container, inspection
+from mulanzip.archive import Archive
+from mulanzip.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
 from mulanzip.errors import MulanzipError, UnreadableImageError, VerificationError
 from mulanzip.files import compress_file, decompress_file
 from mulanzip.imageio.metadata import RESOLUTION
@@ -51,7 +54,10 @@ def check(data: bytes) -> str:
         Violation: if something is wrong with it; or whatever exception escaped.
     """
     start = time.process_time()
-    outcome = _check_compressed(data) if data.startswith(SIGNATURE) else _check_image(data)
+    if data.startswith(ARCHIVE_SIGNATURE):
+        outcome = _check_archive(data)
+    else:
+        outcome = _check_compressed(data) if data.startswith(SIGNATURE) else _check_image(data)
     seconds = time.process_time() - start
     _require(seconds < MAX_SECONDS, f"it took {seconds:.1f} seconds")
     return outcome
@@ -61,13 +67,18 @@ def _check_compressed(data: bytes) -> str:
     try:
         picture = api.decode_picture(data, threads=1, limits=_LIMITS)
     except MulanzipError as error:
-        _require(error.exit_code in (4, 5, 6), f"exit code {error.exit_code}: {error}")
-        _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
-        outcome = type(error).__name__
+        outcome = _check_error(error)
     else:
         outcome = _check_picture(data, picture)
     _use_otherwise(data, zlib.crc32(data) % 8)
     return outcome
+
+
+def _check_error(error: MulanzipError, exit_codes: tuple[int, ...] = (4, 5, 6)) -> str:
+    """Of compressed files by default."""
+    _require(error.exit_code in exit_codes, f"exit code {error.exit_code}: {error}")
+    _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
+    return type(error).__name__
 
 
 def _check_picture(data: bytes, picture: Picture) -> str:
@@ -113,6 +124,56 @@ def _check_salvaged(data: bytes) -> None:
         _require(same, "salvaged pixels that are not the original's")
 
 
+@cache
+def _packed() -> dict[tuple[bytes, int], np.ndarray]:
+    """The pixels of archives among the seeds, by the hash of their part and the place in it."""
+    found = {}
+    for archive in (Archive(data, threads=1) for data in seeds.archives().values()):
+        for member, part, place in archive.directory.places():
+            found[archive.directory.parts[part].digest, place] = archive.picture(member.name).pixels
+    return found
+
+
+def _check_archive(data: bytes) -> str:
+    try:
+        archive = Archive(data, threads=1, limits=_LIMITS)
+    except MulanzipError as error:
+        return _check_error(error)
+    reasons = set()
+    for member, part, place in archive.directory.places():
+        try:
+            pixels = archive.picture(member.name).pixels
+        except MulanzipError as error:
+            reasons.add(_check_error(error))
+        else:
+            original = _packed().get((archive.directory.parts[part].digest, place))
+            same = original is None or np.array_equal(pixels, original)
+            _require(same, "a wrong picture under the hash of an original's part")
+    outcome = f"an archive, {', '.join(sorted(reasons)) or 'whole'}"
+    if zlib.crc32(data) % 2:
+        return outcome
+    try:
+        archive.check()
+    except MulanzipError as error:
+        _check_error(error)
+    else:
+        _require(not reasons, "a damaged archive passed the check")
+    _check_unpacked(data)
+    return outcome
+
+
+def _check_unpacked(data: bytes) -> None:
+    """Nothing is written but below the folder that is named."""
+    with tempfile.TemporaryDirectory() as top:
+        folder = Path(top, "in", "here")
+        try:
+            archive_files.unpack(io.BytesIO(data), folder, threads=1, limits=_LIMITS, report=lambda *_: None)
+        except MulanzipError as error:
+            _check_error(error, (1, 4, 5, 6))
+        outside = [path for path in Path(top).rglob("*") if folder not in (path, *path.parents)]
+        _require(outside in ([], [folder.parent]), f"files beside the folder: {outside}")
+
+
 def _check_image(data: bytes) -> str:
     try:
         picture, _ = read_picture(io.BytesIO(data), _IMAGE_LIMITS)
@@ -125,9 +186,7 @@ def _check_image(data: bytes) -> str:
     except VerificationError:
         raise
     except MulanzipError as error:
-        _require(error.exit_code in (1, 6), f"exit code {error.exit_code}: {error}")
-        _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
-        return type(error).__name__
+        return _check_error(error, (1, 6))
     restored.seek(0)
     try:
         again, _ = read_picture(restored)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
+from mulanzip import archive_format
+from mulanzip.archive_format import Directory, Member, Part
 from mulanzip.container import (
+    ARCHIVE_SIGNATURE,
     CHUNK_OVERHEAD,
     CRITICAL_KINDS,
     HEADER_SIZE,
@@ -17,6 +21,7 @@ from mulanzip.container import (
     VALUES,
     Chunk,
     Header,
+    Mode,
     unpack,
 )
 from mulanzip.errors import MulanzipError
@@ -79,9 +84,9 @@ def _png_repaired(data: bytes) -> bytes:
 
 
 def repaired(data: bytes) -> bytes:
-    """A ``.mzp`` file with right checksums as far as its lengths lead."""
+    """A ``.mzp`` file or archive with right checksums as far as its lengths lead."""
     result = bytearray(data)
-    end = HEADER_SIZE
+    end = archive_format.HEADER_SIZE if data.startswith(ARCHIVE_SIGNATURE) else HEADER_SIZE
     start = 0
     while end <= len(result):
         result[end - 4 : end] = struct.pack("<I", zlib.crc32(result[start : end - 4]))
@@ -160,11 +165,115 @@ def _true_hash(header: bytes, chunks: Sequence[Chunk]) -> bytes:
     )
 
 
+#: What must not be the name of an image.
+_NAMES = ("", "/a", "a/", "../a", "a/../../b", "./a", "a//b", "C:a", "a\\b", "a\0b", "a" * 300, "ü/\u202e", "a\nb")
+
+
+def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
+    """An archive, changed in its parts and its directory, with right lengths, checksums and mostly hashes."""
+    file = io.BytesIO(data)
+    header, directory = archive_format.read_front(file)
+    parts, members = list(directory.parts), list(directory.members)
+    starts = directory.starts()
+    payloads = [archive_format.read_chunk(file, s, p.kind, p.length) for s, p in zip(starts, parts, strict=False)]
+    for _ in range(random.choice((1, 1, 2, 3))):
+        number = random.randrange(len(parts)) if parts else 0
+        match random.randrange(7):
+            case 0 | 1 if parts:
+                parts[number], payloads[number] = _part_changed(random, parts[number], payloads[number], others)
+            case 2 if parts:
+                parts[number] = _fact_changed(random, parts[number], parts)
+            case 3 if members:
+                place = random.randrange(len(members))
+                members[place] = _member_changed(random, members[place], members)
+            case 4 if parts:
+                other = random.randrange(len(parts))
+                parts[number], parts[other] = parts[other], parts[number]
+                payloads[number], payloads[other] = payloads[other], payloads[number]
+            case 5 if parts:
+                if random.random() < 0.5:
+                    del parts[number], payloads[number]
+                else:
+                    parts.append(parts[number])
+                    payloads.append(payloads[number])
+            case _ if members:
+                place = random.randrange(len(members))
+                members[place : place + 1] = [members[place]] * random.choice((0, 2))
+    try:
+        packed = Directory(tuple(parts), tuple(members)).pack()
+    except (ValueError, KeyError, IndexError):  # Nothing that could be written down.
+        packed = directory.pack()
+    if random.random() < 0.2:
+        content = damaged(random, zlib.decompress(packed[archive_format.DIGEST_BYTES :]), others)
+        packed = archive_format.digest_of(content) + zlib.compress(content)
+    head = header.pack()
+    if random.random() < 0.1:
+        place = random.randrange(8, len(head) - 4)
+        head = repaired(head[:place] + bytes([random.choice(_NUMBERS) & 255]) + head[place + 1 :])
+    chunks = [Chunk(part.kind, payload).pack() for part, payload in zip(parts, payloads, strict=True)]
+    body = b"".join((head, *chunks))
+    return body + Chunk(archive_format.DIRECTORY, packed).pack() + archive_format.pack_end(len(body))
+
+
+def _part_changed(random: Random, part: Part, payload: bytes, others: Sequence[bytes]) -> tuple[Part, bytes]:
+    """A part with another payload, of which the directory knows length and hash."""
+    if part.kind == archive_format.FILE:
+        try:
+            payload = mutated(random, payload, others)
+        except MulanzipError:  # It was damaged before.
+            payload = damaged(random, payload, others)
+    elif part.kind == archive_format.METADATA and random.random() < 0.8:
+        try:
+            payload = zlib.compress(damaged(random, zlib.decompress(payload), others))
+        except zlib.error:
+            payload = damaged(random, payload, others)
+    else:
+        payload = damaged(random, payload, others)
+    digest = part.digest if part.kind == archive_format.GROUP else archive_format.digest_of(payload)
+    return replace(part, length=len(payload), digest=digest), payload
+
+
+def _fact_changed(random: Random, part: Part, parts: Sequence[Part]) -> Part:
+    """What the directory says of a part, changed."""
+    other = random.choice(parts)
+    changes: tuple[dict[str, object], ...] = (
+        {"count": random.choice((*_NUMBERS, part.count + 1, max(1, part.count - 1)))},
+        {"length": random.choice((*_NUMBERS, part.length + 1))},
+        {"digest": random.choice((random.randbytes(16), other.digest))},
+        {"kind": other.kind, "shape": other.shape},
+    )
+    if part.shape is not None:
+        side = random.choice(("height", "width"))
+        shape = replace(part.shape, **{side: random.choice((1, 2, 8, 255, 512, 513))})
+        changes += ({"shape": shape}, {"shape": replace(shape, mode=random.choice(list(Mode)))})
+    return replace(part, **random.choice(changes))  # type: ignore[arg-type]
+
+
+def _member_changed(random: Random, member: Member, members: Sequence[Member]) -> Member:
+    """What the directory says of an image, changed."""
+    other = random.choice(members)
+    match random.randrange(5):
+        case 0:
+            return replace(member, name=random.choice((*_NAMES, other.name)))
+        case 1:
+            return replace(member, shape=other.shape)
+        case 2:
+            kinds = random.sample(metadata.KINDS, random.randrange(3))
+            return replace(member, metadata={kind: random.choice((0, 1, 2, 1 << 20)) for kind in kinds})
+        case 3:
+            return replace(member, modified=random.choice((None, 0, -1, 1, (1 << 62) - 1, 1 << 62)))
+        case _:
+            return replace(member, permissions=random.choice((None, 0, 0o777, 0o7777, 0o10000, -1)))
+
+
 def mutated(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """A ``.mzp`` or image file, broken; of ``.mzp`` files, half have checksums and lengths that are right."""
-    if not data.startswith(SIGNATURE):
+    """A ``.mzp`` file, archive or image, broken; of the first two, half have checksums and lengths that are right."""
+    is_archive = data.startswith(ARCHIVE_SIGNATURE)
+    if not (is_archive or data.startswith(SIGNATURE)):
         return damaged_image(random, data, others)
     kind = random.random()
     if kind < 0.5:
         return damaged(random, data, others)
-    return repaired(damaged(random, data, others)) if kind < 0.65 else rebuilt(random, data, others)
+    if kind < 0.65:
+        return repaired(damaged(random, data, others))
+    return (rebuilt_archive if is_archive else rebuilt)(random, data, others)

@@ -12,8 +12,10 @@ from PIL import Image, PngImagePlugin
 
 from mulanzip import api, registry
 from mulanzip.architecture import Config
+from mulanzip.archive_writer import ArchiveWriter
 from mulanzip.exact.model import context_entries
 from mulanzip.files import compress_file
+from mulanzip.imageio import metadata
 from mulanzip.picture import Picture
 
 
@@ -128,4 +130,32 @@ def compressed() -> dict[str, bytes]:
         "stored gray and alpha": _encoded(smooth(1, 40, 2).repeat(40, 0), stored=True),
         "stored bilevel": _encoded(smooth(16, 15, 1) > 90),
         **{f"from {name}": _compressed(data) for name, data in images().items()},
+    }
+
+
+def _packed(pictures: dict[str, Picture], sources: dict[str, bytes] | None = None, **options: Any) -> bytes:
+    file = io.BytesIO()
+    with ArchiveWriter(file, effort=1, threads=1, **options) as writer:
+        for number, (name, picture) in enumerate(pictures.items()):
+            source = (sources or {}).get(name, b"")
+            writer.add(picture, name, source=source, modified=10**18 + number, permissions=0o640 if number else None)
+    return file.getvalue()
+
+
+@cache
+def archives() -> dict[str, bytes]:
+    """Archives by name."""
+    kinds = {metadata.ICC: b"no real profile", metadata.XMP: b"<x/>"}
+    colour = {f"colour/{i}.png": Picture.from_array(smooth(5, 6, 3, i)) for i in range(3)}
+    gray = {f"gray/{i}.png": Picture.from_array(smooth(4, 7, 1, i)) for i in range(2)}
+    described = {f"{i}.png": Picture(p.mode, p.pixels, b"", kinds) for i, p in enumerate(colour.values())}
+    own = {"deep.png": Picture.from_array(smooth(3, 4, 1).astype(np.uint16) * 99)}
+    own |= {"icon.png": Picture.from_array(smooth(5, 5, 4)), "two.png": Picture.from_array(smooth(6, 6, 1) > 90)}
+    png = images()["png bilevel"]
+    return {
+        "colour": _packed(colour),
+        "colour and gray": _packed({**colour, **gray}, schedule="one"),
+        "metadata": _packed({**described, **gray}),
+        "files": _packed(own),
+        "all": _packed({**own, **described, "b.png": own["two.png"]}, {"b.png": png}),
     }

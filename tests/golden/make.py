@@ -55,7 +55,7 @@ def _palette() -> Picture:
 
 def _rgba() -> Picture:
     kinds = {b"iccp": b"no real profile", b"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}
-    return Picture(Mode.RGBA, waves(15, 14, 4), b"", kinds)
+    return Picture(Mode.RGBA, np.repeat(stable_noise("rows", 1, 14, 4), 15, 0), b"", kinds)
 
 
 def deep_waves(height: int, width: int, channels: int) -> np.ndarray:
@@ -103,7 +103,7 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
 STORED: dict[str, Callable[[], Picture]] = {
     "palette": _palette,
     "rgba": _rgba,
-    "gray_alpha": lambda: Picture.from_array(waves(11, 13, 2)),
+    "gray_alpha": lambda: Picture.from_array(np.repeat(stable_noise("columns", 11, 1, 2), 13, 1)),
     "bilevel": lambda: Picture.from_array(waves(17, 18, 1)[..., 0] > 90),
     "stored_deep": lambda: Picture.from_array(np.repeat(deep_waves(1, 40, 3), 40, 0)),
     "stored_bands": lambda: Picture.from_array(np.repeat(deep_waves(1, 40, 5), 40, 0).astype(np.int16) - 99),
