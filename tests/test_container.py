@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mulanzip import container
 from mulanzip.container import (
+    CHAIN,
     CHUNK_OVERHEAD,
     END,
     HEADER_SIZE,
@@ -55,17 +56,17 @@ ancillary = st.builds(
 def headers(draw: st.DrawFn) -> Header:
     coding = draw(st.sampled_from(Coding))
     is_model = coding is Coding.MODEL
-    modes = tuple(set(Mode) - {Mode.PALETTE, Mode.BILEVEL}) if is_model else tuple(Mode)
-    mode = draw(st.sampled_from(modes))
+    modes = {Coding.MODEL: tuple(set(Mode) - {Mode.PALETTE, Mode.BILEVEL}), Coding.CHAIN: (Mode.RGB,)}
+    mode = draw(st.sampled_from(modes.get(coding, tuple(Mode))))
     depths = {Mode.PALETTE: st.just(8), Mode.BILEVEL: st.just(1)}
-    depth = draw(depths.get(mode, st.integers(8, 16)))
+    depth = 8 if coding is Coding.CHAIN else draw(depths.get(mode, st.integers(8, 16)))
     return Header(
         mode,
         coding,
         draw(sides),
         draw(sides),
         draw(st.sampled_from((*range(len(SCHEDULE_NAMES)), MIXED))) if is_model else 0,
-        draw(st.binary(min_size=8, max_size=8)) if is_model else bytes(8),
+        bytes(8) if coding is Coding.STORED else draw(st.binary(min_size=8, max_size=8)),
         draw(st.binary(min_size=16, max_size=16)),
         depth,
         draw(st.booleans()) if depth > 8 and mode in SIGNED_MODES else False,
@@ -95,7 +96,7 @@ def test_unpacking_a_header_inverts_packing(header: Header) -> None:
 
 @given(headers(), st.lists(ancillary, max_size=4, unique_by=lambda c: c.kind), st.data())
 def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], data: st.DataObject) -> None:
-    needed = [Chunk(STORED, b"pixels")]
+    needed = [Chunk(CHAIN if header.coding is Coding.CHAIN else STORED, b"pixels")]
     if header.coding is Coding.MODEL:
         count = header.kind.groups * len(segments(header.height, header.width))
         needed = [Chunk(SEGMENT, bytes([i % 256])) for i in range(min(count, 99) if header.depth > 8 else count)]
