@@ -12,9 +12,9 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import BinaryIO
 
+from mulanzip.archive_columns import pack_names, pack_optional, read_names, read_optional
 from mulanzip.container import (
     ARCHIVE_SIGNATURE,
     CHUNK_OVERHEAD,
@@ -230,7 +230,7 @@ class Directory:
             writer.number(part.count)
             writer.raw(part.digest)
         writer.number(len(self.members))
-        _pack_names(writer, [member.name.encode() for member in self.members])
+        pack_names(writer, [member.name.encode() for member in self.members])
         for member in self.members:
             writer.number(tags[member.shape])
         for member in self.members:
@@ -238,8 +238,8 @@ class Directory:
             for kind, number in member.metadata.items():
                 writer.number(KINDS.index(kind))
                 writer.number(number)
-        _pack_optional(writer, [member.modified for member in self.members])
-        _pack_optional(writer, [member.permissions for member in self.members])
+        pack_optional(writer, [member.modified for member in self.members])
+        pack_optional(writer, [member.permissions for member in self.members])
         content = bytes(writer.data)
         return digest_of(content) + zlib.compress(content, 9)
 
@@ -275,7 +275,7 @@ class Directory:
                 raise ValueError
             parts.append(Part(kind, length, count, reader.raw(DIGEST_BYTES), shape))
         total = reader.count()
-        names = [name.decode() for name in _read_names(reader, total)]
+        names = [name.decode() for name in read_names(reader, total, _MAX_DIRECTORY)]
         found: list[Shape | None] = []
         for _ in range(total):
             tag = reader.number()
@@ -283,7 +283,7 @@ class Directory:
                 raise ValueError
             found.append(None if tag == _FILE_TAG else shapes[tag - _SHAPE_TAG])
         metadata = [{KINDS[reader.number()]: reader.number() for _ in range(reader.count())} for _ in range(total)]
-        modified, permissions = _read_optional(reader, total), _read_optional(reader, total)
+        modified, permissions = read_optional(reader, total), read_optional(reader, total)
         if reader.rest():
             raise ValueError
         return cls(tuple(parts), tuple(map(Member, names, found, metadata, modified, permissions)))
@@ -321,57 +321,6 @@ class Directory:
 def digest_of(content: bytes) -> bytes:
     """BLAKE2b-128."""
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
-
-
-def _pack_names(writer: Writer, names: Sequence[bytes]) -> None:
-    """What a name begins with like the one before, then the rests: as columns, which zlib likes."""
-    shared = [_shared(before, name) for before, name in pairwise([b"", *names])]
-    rests = [name[start:] for name, start in zip(names, shared, strict=True)]
-    for number in (*shared, *map(len, rests)):
-        writer.number(number)
-    writer.raw(b"".join(rests))
-
-
-def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes both begin with."""
-    pairs = zip(one, other, strict=False)
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-def _read_names(reader: Reader, total: int) -> list[bytes]:
-    shared = [reader.number() for _ in range(total)]
-    lengths = [reader.number() for _ in range(total)]
-    names, before, held = [], b"", 0
-    for start, length in zip(shared, lengths, strict=True):
-        before = before[:start] + reader.raw(length)
-        held += len(before)
-        if held > _MAX_DIRECTORY:
-            raise ValueError
-        names.append(before)
-    return names
-
-
-def _pack_optional(writer: Writer, values: Sequence[int | None]) -> None:
-    """Numbers or None: one more than the difference from the number before, without sign, and the sign."""
-    before = 0
-    for value in values:
-        if value is None:
-            writer.number(0)
-            continue
-        difference = value - before
-        writer.number(1 + (2 * difference if difference >= 0 else -2 * difference - 1))
-        before = value
-
-
-def _read_optional(reader: Reader, total: int) -> list[int | None]:
-    found: list[int | None] = []
-    before = 0
-    for _ in range(total):
-        number = reader.number()
-        if number:
-            before += (number - 1) // 2 if number % 2 else -(number // 2)
-        found.append(before if number else None)
-    return found
 
 
 def inflate(data: bytes, most: int, limits: Limits) -> bytes:
