@@ -233,15 +233,15 @@ def nothing(run: Run, bpsp: float) -> None:
 
 
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
-    run = start(tmp_path, 60)
+    run = start(tmp_path, 90)
     before = run.validate()
     run.train(nothing, log_every=1000)
     run.export()
     run.close()
-    assert run.validate() < before - 0.2
+    assert run.validate() < before - 0.3
     assert {p.name for p in tmp_path.iterdir()} == {CHECKPOINT, LOCK, LOG, MODEL}
     entry = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
-    assert entry["step"] == 60
+    assert entry["step"] == 90
     model = gaussian.open_model(str(tmp_path / MODEL))
     assert gaussian.bound(model, tiles(16)).bits_per_dim < 8
 
