@@ -40,7 +40,7 @@ class Fitter:
 
     def __init__(self, model: IntegerModel):
         self.network = to_float(model)
-        self.network.requires_grad_(False).quantise(weights=False)
+        self.network.requires_grad_(False).quantise()
         self._bits = torch.from_numpy(model.prior.bits()).float()
         self._autocast = has_fast_bfloat16()
         self._places = []

@@ -6,6 +6,7 @@ Everything here is made to be exported to integers (:mod:`mulanzip.exact`): acti
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,11 +22,6 @@ def power_of_two_scale(weight: Tensor) -> Tensor:
     peak = weight.detach().abs().flatten(1).amax(1).clamp(min=2.0**-8)
     exponent = torch.floor(torch.log2(WEIGHT_MAX / peak.double()))
     return torch.exp2(exponent).float().view(-1, *[1] * (weight.dim() - 1))
-
-
-def _rounded(x: Tensor, unit: Tensor | float) -> Tensor:
-    """``x`` on the grid of ``1 / unit``; the gradient passes straight through."""
-    return x + (torch.round(x.detach() * unit) / unit - x.detach())
 
 
 class _Clamp(torch.autograd.Function):
@@ -52,7 +48,7 @@ class _Clamp(torch.autograd.Function):
 
 
 class Conv(nn.Module):
-    """Convolution with a bias per level class; optionally with the weights it will have as integers."""
+    """Convolution with a bias per level class."""
 
     weight: nn.Parameter
     bias: nn.Parameter
@@ -64,24 +60,23 @@ class Conv(nn.Module):
         self.weight = nn.Parameter(torch.zeros(outputs, inputs * size * size))
         self.bias = nn.Parameter(torch.zeros(level_classes, outputs))
         self.size = size
-        self.quantised = False
         #: Added to the bias of every level class, ``(outputs,)``: what a context changes.
         self.offset: Tensor | None = None
+        #: Told the inputs of every use, ``(columns of weight, n)``.
+        self.watch: Callable[[Tensor], object] | None = None
         nn.init.normal_(self.weight, std=(2 / (inputs * size * size)) ** 0.5 if std is None else std)
 
     def kernel(self) -> Tensor:
         return self.weight.view(self.weight.shape[0], -1, self.size, self.size)
-
-    def _used(self) -> Tensor:
-        """The weights, rounded if that is on."""
-        return _rounded(self.weight, power_of_two_scale(self.weight)) if self.quantised else self.weight
 
     def _bias(self, level_class: int) -> Tensor:
         bias = self.bias[level_class]
         return bias if self.offset is None else bias + self.offset
 
     def forward(self, x: Tensor, level_class: int) -> Tensor:
-        weight = self._used().view_as(self.kernel()).contiguous(memory_format=torch.channels_last)
+        if self.watch is not None:
+            self.watch(F.unfold(x.float(), self.size, padding=self.size // 2).transpose(0, 1).flatten(1))
+        weight = self.kernel().contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self._bias(level_class), padding=self.size // 2)
 
     def product(self, parts: list[Tensor], level_class: int) -> Tensor:
@@ -89,9 +84,10 @@ class Conv(nn.Module):
 
         As matrix products, without joining the parts: several times faster at few channels.
         """
-        weight = self._used()
+        if self.watch is not None:
+            self.watch(torch.cat(parts))
         total = self._bias(level_class)[:, None]
-        for part, columns in zip(parts, weight.split([len(p) for p in parts], 1), strict=True):
+        for part, columns in zip(parts, self.weight.split([len(p) for p in parts], 1), strict=True):
             total = torch.addmm(total, columns, part)
         return total
 
@@ -101,16 +97,10 @@ class Quantisable(nn.Module):
 
     quantised = False
 
-    def quantise(self, on: bool = True, weights: bool = True) -> None:
-        """Run with the roundings of the integer network from now on (or no longer).
-
-        Args:
-            weights: those of weights too; without, for weights that are round already.
-        """
+    def quantise(self, on: bool = True) -> None:
+        """Round activations as the integer network does from now on (or no longer)."""
         for module in self.modules():
-            if isinstance(module, Conv):
-                module.quantised = on and weights
-            elif isinstance(module, Quantisable):
+            if isinstance(module, Quantisable):
                 module.quantised = on
 
     def activate(self, x: Tensor) -> Tensor:

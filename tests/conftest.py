@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 if TYPE_CHECKING:
+    import torch
+
     from mulanzip.exact.model import IntegerModel
     from mulanzip.exact.runtime import Runtime
 
@@ -159,6 +161,17 @@ def tiny_model(seed: int = 0, weights: str = "random", **config: int) -> Integer
     model = export(network)
     model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
     return model
+
+
+def put_on_grid(network: torch.nn.Module) -> None:
+    """Round the weights of all convolutions to their nearest integers, in place."""
+    from mulanzip.network import Conv, power_of_two_scale
+
+    for module in network.modules():
+        if isinstance(module, Conv):
+            weight = module.weight.data
+            scale = power_of_two_scale(weight)
+            module.weight.data = (weight * scale).round() / scale
 
 
 def run_python(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conftest import photo
+from conftest import photo, put_on_grid
 
 from mulanzip.bitsback.export_trained import save_trained
 from mulanzip.gaussian.model import PROCESSES, GaussianModel
@@ -21,6 +21,7 @@ def toy(process: str = "mulan", steps: int | None = 4, seed: int = 0, strength: 
     model = GaussianModel(replace(PROCESSES[process], channels=8, side=SIDE, steps=steps))
     for parameter in model.parameters():
         parameter.data += strength * torch.randn(parameter.shape)
+    put_on_grid(model)  # So that its form in integers has the same weights.
     return model.requires_grad_(False)
 
 

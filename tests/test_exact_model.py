@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run_python, smooth, tiny_model
+from conftest import put_on_grid, run_python, smooth, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -189,6 +189,7 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
         for name, parameter in network.named_parameters():
             if name.endswith("weight"):
                 parameter.copy_(torch.randn_like(parameter) * parameter.shape[1] ** -0.5)
+    put_on_grid(network)
     network.quantise()
     integers = IntegerNetwork(export(network), ReferenceBackend())
     planes = torch.from_numpy(smooth(24, 22, INPUT_PLANES) // 2).permute(2, 0, 1)[None]

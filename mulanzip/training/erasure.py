@@ -1,7 +1,8 @@
-"""Training of the erasure process: mixtures for masked pixels, in the end with the roundings of the integer network."""
+"""Training of the erasure process: mixtures for masked pixels, in the end with rounded activations."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.prior import learn_prior
+from mulanzip.training.rounding import round_weights
 
 FLOAT_MODEL = "float.safetensors"
 #: Training images whose contexts make up the prior, and steps of descent for each.
@@ -33,6 +35,8 @@ PRIOR_IMAGES = 24
 _PRIOR_STEPS = 80
 #: One patch in so many trains the heads of steps that reveal everything at once.
 _EARLY_SHARE = 4
+#: Batches of patches that tell what layers see, when their weights are rounded.
+_ROUNDING_BATCHES = 24
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,18 @@ class ErasureRecipe(Recipe):
     """See :class:`mulanzip.training.loop.Recipe`."""
 
     batch_cells: int = 8192
-    #: From this share of the run on, the roundings of the integer network are in place.
-    quantise_from: float = 0.7
+    #: From this share of the run on, activations are rounded as in the integer network.
+    quantise_from: float = 0.9
     gray_share: float = GRAY_SHARE
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Cells ``(B, 4, 3, h, w)`` of a level, and what each pass knows of them, bool ``(B, 4, h, w)``."""
+
+    level_class: int
+    cells: Tensor
+    known: list[Tensor]
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
@@ -93,24 +106,31 @@ class ErasureRun(Run):
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         self.model.quantise(self.progress >= self.recipe.quantise_from)
-        level, batch = self.patches.draw(rng)
-        cells = cells_of(torch.from_numpy(batch))
-        level_class = self.model.config.level_class(level)
-        bits: list[torch.Tensor] = []
-        total_count = 0
-        first = None
+        batch = self._draw(rng)
+        bits, early, count = self._bits(self.model, batch)
+        return (bits + early) / (batch.cells.numel() * 0.75), float(bits.detach()) / max(1, count)
+
+    def _draw(self, rng: np.random.Generator) -> _Batch:
+        level, patches = self.patches.draw(rng)
+        cells = cells_of(torch.from_numpy(patches))
+        known = [torch.from_numpy(draw_known(i, len(cells), cells.shape[-1], rng)) for i in range(len(PASSES))]
+        return _Batch(self.model.config.level_class(level), cells, known)
+
+    def _bits(self, model: Denoiser, batch: _Batch) -> tuple[Tensor, Tensor, int]:
+        """Bits of all passes, those of the heads for one pass on a part of the patches, and how many subpixels."""
+        level_class, cells, known = batch.level_class, batch.cells, batch.known
+        some = slice(-(-len(cells) // _EARLY_SHARE))
+        bits: list[Tensor] = []
+        total_count, first = 0, None
         for index in range(len(PASSES)):
-            known = torch.from_numpy(draw_known(index, len(batch), cells.shape[-1], rng))
             with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-                cost, count, features = step_bits(self.model, cells, known, index, level_class, first)
-            if first is None:
-                first = features
-                some = slice(-(-len(batch) // _EARLY_SHARE))
-                early = early_bits(self.model, cells[some], known[some], level_class, features[some])
+                cost, count, features = step_bits(model, cells, known[index], index, level_class, first)
+                if first is None:
+                    first = features
+                    early = early_bits(model, cells[some], known[0][some], level_class, features[some])
             bits.append(cost)
             total_count += count
-        total = torch.stack(bits).sum()
-        return (total + early) / (batch.size * 0.75), float(total.detach()) / max(1, total_count)
+        return torch.stack(bits).sum(), early, total_count
 
     def validate(self) -> float:
         """Mean bits per subpixel of the averaged weights over the validation images."""
@@ -121,16 +141,23 @@ class ErasureRun(Run):
     def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
         """The averaged weights as an integer model; both forms are also written to the folder.
 
+        Weights are rounded for what layers see of training images.
+
         Args:
             report: told how many contexts of training images have been fitted, :data:`PRIOR_IMAGES` in the end, to
                 learn their prior; without it, the prior is a guess.
         """
         metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
-        model = export(self.average, metadata)
+        rounded = copy.deepcopy(self.average)
+        rounded.quantise()
+        rng = np.random.default_rng(self.recipe.seed)
+        seen = [self._draw(rng) for _ in range(_ROUNDING_BATCHES)]
+        round_weights(rounded, lambda: [self._bits(rounded, batch) for batch in seen])
+        model = export(rounded, metadata)
         if report is not None:
             images, seed = self.patches.images, self.recipe.seed
             prior = learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report)
-            model = export(self.average, metadata, prior)
+            model = export(rounded, metadata, prior)
         model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
         save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)

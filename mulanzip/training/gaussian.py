@@ -1,10 +1,11 @@
 """Training of Gaussian noise: schedule, denoiser and contexts together, by the variational bound.
 
-In the end with the roundings of the integer network.
+In the end with rounded activations, as in the integer network.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass
 
@@ -15,10 +16,13 @@ from torch import Tensor
 from mulanzip.bitsback.export_trained import save_trained
 from mulanzip.gaussian.model import Config, GaussianModel
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
+from mulanzip.training.rounding import round_weights
 from mulanzip.training.tiles import Tiles
 
 #: Tiles that judge a model in training, always the same ones with the same noise.
 VALIDATION_TILES = 256
+#: Tiles that tell what layers see, when their weights are rounded.
+_ROUNDING_TILES = 256
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,8 @@ class GaussianRecipe(Recipe):
     """See :class:`mulanzip.training.loop.Recipe`."""
 
     batch: int = 32
-    #: From this share of the run on, the roundings of the integer network are in place.
-    quantise_from: float = 0.7
+    #: From this share of the run on, activations are rounded as in the integer network.
+    quantise_from: float = 0.9
 
 
 class GaussianRun(Run):
@@ -74,5 +78,9 @@ class GaussianRun(Run):
             return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
 
     def export(self) -> None:
-        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
-        save_trained(self.average, self.folder / MODEL, metadata)
+        """Weights are rounded for what layers see of training tiles."""
+        rounded = copy.deepcopy(self.average)
+        rounded.denoiser.quantise()
+        tiles = self.tiles.draw(_ROUNDING_TILES, np.random.default_rng(self.recipe.seed))
+        round_weights(rounded.denoiser, lambda: rounded.evaluate(tiles, rounded.config.steps))
+        save_trained(rounded, self.folder / MODEL, {"steps": str(self.step), "seconds": str(round(self.seconds))})
