@@ -39,10 +39,12 @@ class Recipe:
     """How long and how fast to train.  Progress is counted in seconds of training, pauses excluded.
 
     Attributes:
+        rate: of learning, relative; a run that begins with good weights loses much of them at 1.
         steps: instead of hours, where runs are compared.
     """
 
     hours: float = 2.0
+    rate: float = 1.0
     matrix_rate: float = 0.007
     other_rate: float = 0.002
     ema: float = 0.999
@@ -94,11 +96,11 @@ class Run(ABC):
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
                 matrices,
-                lr=recipe.matrix_rate,
+                lr=recipe.rate * recipe.matrix_rate,
                 weight_decay=0.1,
                 dtype=torch.bfloat16 if self.autocast else torch.float32,
             ),
-            torch.optim.Adam(others, lr=recipe.other_rate, betas=(0.9, 0.99)),
+            torch.optim.Adam(others, lr=recipe.rate * recipe.other_rate, betas=(0.9, 0.99)),
         ]
         self.rates = [o.param_groups[0]["lr"] for o in self.optimisers]
         self.seconds = 0.0
