@@ -29,31 +29,36 @@ def find_context(
     steps: int,
     progress: Progress | None = None,
 ) -> np.ndarray | None:
-    """Fit a context to an image, if that makes its file smaller.
+    """Choose a look for an image and fit a context to it, as far as that makes its file smaller.
 
     Args:
         groups: of planes: samples ``(H, W, C)`` in coding order of colours, C 1 or 3, and their grain.  It is fitted
             to the first group, and judged on all.
-        steps: of gradient descent.
+        steps: of gradient descent; without any, the look is all.
         progress: told the share that is done.
 
     Returns:
         the context, int8 ``(entries,)``; or None.
     """
     planes, grain = groups[0]
-    if not steps or not is_fitted(*planes.shape[:2]):
+    if not is_fitted(*planes.shape[:2]):
         return None
     from mulanzip.fitting import Fitter
 
     prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=grain)
-        if not found.any():
-            return None
-        coded = context.encode(found, prior)
+        fitter = Fitter(runtime.model)
+        look = prior.look(fitter.best_look(planes, grain))
+        choices = [look]
+        if steps:
+            choices.append(fitter.fit(planes, steps, runtime.threads, progress, grain=grain, start=look))
         judged = _sample(segments(*planes.shape[:2]))
-        bits = [_bits(judged, groups, r, plan) for r in (runtime, runtime.adapted(found))]
-    return found if bits[1] + 8 * (len(coded) + CHUNK_OVERHEAD) < bits[0] else None
+        bits = [_bits(judged, groups, runtime, plan)]
+        choices = [choice for choice in choices if choice.any()]
+        for choice in choices:
+            coded = 8 * (len(context.encode(choice, prior)) + CHUNK_OVERHEAD)
+            bits.append(coded + _bits(judged, groups, runtime.adapted(choice), plan))
+    return [None, *choices][int(np.argmin(bits))]
 
 
 def context_in(file: Container, prior: context.Prior) -> np.ndarray | None:

@@ -142,22 +142,22 @@ def encode_picture(
     progress: Progress | None = None,
 ) -> bytes:
     """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
-    steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
     given = context if isinstance(context, np.ndarray) else None
+    steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
     choice = candidates(effort, schedule, mu)
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
 
-    def coded(steps: int, choice: Candidates, progress: Progress | None) -> Form:
+    def coded(steps: int | None, choice: Candidates, progress: Progress | None) -> Form:
         return _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
 
     forms = []
     is_for_model = picture.mode not in _WITHOUT_MODEL
     is_tried = stored and _is_tried_both_ways(picture)
-    is_rough = is_for_model and is_tried and steps > 0 and is_fitted(*picture.pixels.shape[:2])
+    is_rough = is_for_model and is_tried and bool(steps) and is_fitted(*picture.pixels.shape[:2])
     if is_for_model:
-        forms.append(coded(0, Candidates(choice.names[:1]), None) if is_rough else coded(steps, choice, progress))
+        forms.append(coded(None, Candidates(choice.names[:1]), None) if is_rough else coded(steps, choice, progress))
     if not forms or is_tried or (stored and stored_form.quick_size(picture) < _QUICK_MARGIN * _size(forms[0])):
         forms.append(_stored(picture))
     if is_rough and _size(forms[0]) < _OUT_OF_REACH * _size(forms[-1]):
@@ -179,7 +179,7 @@ def _encode_with_model(
     picture: Picture,
     model: str,
     context: np.ndarray | None,
-    steps: int,
+    steps: int | None,
     choice: Candidates,
     device: str,
     threads: int | None,
@@ -193,7 +193,7 @@ def _encode_with_model(
         return _encode_in_chain(picture, info, device, threads, limits, progress)
     height, width = picture.pixels.shape[:2]
     runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
-    share = fit_share(steps, height, width)
+    share = fit_share(steps or 0, height, width)
     chunks, schedule = encode_groups(picture, runtime, choice, context, steps, share, progress)
     return _header(picture, Coding.MODEL, schedule, info.model_id), chunks
 

@@ -40,6 +40,8 @@ class Config:
     level_classes: int = 5
     #: Width of the layer that a colour's parameters get from the colours before it.
     hidden: int = 32
+    #: Kinds of pictures that the network learns a context for.
+    looks: int = 7
 
     @property
     def shape_outputs(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mulanzip import container, context, registry
+from mulanzip import container, registry
 from mulanzip.adaptation import context_in
 from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
@@ -74,7 +74,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     plans = plans_of(file, groups)
     entries = []
     if found is not None:
-        theory = float(prior.bits()[np.arange(prior.entries), found.astype(int) + context.LIMIT].sum())
+        theory = prior.code_length(found)
         coded = 8.0 * len(file.of_kind(CONTEXT)[0])
         entries.append(Entry("context", theory, coded, coded))
     for number, group in enumerate(groups):

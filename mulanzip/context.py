@@ -2,7 +2,10 @@
 
 MULAN conditions noise and denoiser on a latent ``c`` inferred from the image.  Here ``c`` is a vector of small
 integers, one per output channel of every layer of the integer network: steps that are added to the channel's bias.
-It costs the decoder nothing but its bytes, and zero is the network as it was trained.
+It costs the decoder nothing but its bytes, and zero is the network without a context.
+
+Its prior has few *looks*, contexts for kinds of pictures that were learned with the network, and deviations from them.
+A look by itself costs one byte.
 """
 
 from __future__ import annotations
@@ -27,16 +30,18 @@ class Prior:
     """How likely the values of each entry are.  Part of the model file, and of its hash.
 
     Attributes:
-        row: uint8 ``(n,)``, which row of ``mass`` an entry uses.
+        row: uint8 ``(n,)``, which row of ``mass`` the deviation of an entry uses.
         mass: int32 ``(rows, 2 * LIMIT + 1)``, at least 1 each, probabilities in ``2**-16``.
+        looks: int8 ``(looks, n)``, ``-LIMIT..LIMIT``.
     """
 
     row: np.ndarray
     mass: np.ndarray
+    looks: np.ndarray
 
     @classmethod
-    def build(cls, sizes: np.ndarray) -> Prior:
-        """A prior for entries of the given mean sizes, float ``(n,)``; floats are allowed here and only here.
+    def build(cls, sizes: np.ndarray, looks: np.ndarray | None = None) -> Prior:
+        """A prior for deviations of the given mean sizes, float ``(n,)``; floats are allowed here and only here.
 
         Rows are two-sided geometric distributions with a little mass everywhere.
         """
@@ -50,13 +55,15 @@ class Prior:
             mass[LIMIT] += _TOTAL - mass.sum()
             rows.append(mass)
         nearest = np.abs(np.log(np.maximum(sizes, _SIZES[0]))[:, None] - np.log(_SIZES)).argmin(1)
-        return cls(nearest.astype(np.uint8), np.stack(rows))
+        return cls(
+            nearest.astype(np.uint8), np.stack(rows), np.zeros((0, len(sizes)), np.int8) if looks is None else looks
+        )
 
     @property
     def entries(self) -> int:
         return len(self.row)
 
-    def validate(self, entries: int) -> None:
+    def validate(self, entries: int, looks: int) -> None:
         """Check what coding relies on.
 
         Raises:
@@ -70,10 +77,33 @@ class Prior:
             raise ValueError("the context's prior refers to a row that it does not have")
         if self.mass.min() < 1 or (self.mass.sum(1, dtype=np.int64) != _TOTAL).any():
             raise ValueError("the context's prior is no distribution")
+        if self.looks.shape != (looks, entries) or self.looks.dtype != np.int8 or self.looks.min(initial=0) < -LIMIT:
+            raise ValueError("the looks of the context's prior have the wrong size, type or range")
 
     def bits(self) -> np.ndarray:
-        """Code length of every value of every entry: float64 ``(n, 2 * LIMIT + 1)``."""
+        """Code length of every deviation of every entry: float64 ``(n, 2 * LIMIT + 1)``."""
         return -np.log2(self.mass / _TOTAL)[self.row]
+
+    def code_length(self, context: np.ndarray) -> float:
+        """Bits of a context, int8 ``(n,)``."""
+        bits = self.bits()
+        choices = [
+            bits[np.arange(self.entries), rest + LIMIT].sum() if rest.any() else 0 for _, rest in self.ways(context)
+        ]
+        return 8 + float(min(choices))
+
+    def ways(self, context: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """How a context can be said: number of a look from 1 on, or 0 for none, and deviations, int64 ``(n,)``."""
+        found = []
+        for number in range(len(self.looks) + 1):
+            rest = context.astype(np.int64) - self.look(number)
+            if np.abs(rest).max(initial=0) <= LIMIT:
+                found.append((number, rest))
+        return found
+
+    def look(self, number: int) -> np.ndarray:
+        """int8 ``(n,)``: look ``number`` from 1 on; zeros for 0."""
+        return self.looks[number - 1] if number else np.zeros(self.entries, dtype=np.int8)
 
 
 def _code(coder: BitCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarray:
@@ -99,8 +129,14 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
     """
     if context.shape != prior.row.shape or context.dtype != np.int8 or context.min(initial=0) < -LIMIT:
         raise ValueError(f"a context for this model is int8 ({prior.entries},) within -{LIMIT}..{LIMIT}")
+    return min((bytes([number]) + _deviations(rest, prior) for number, rest in prior.ways(context)), key=len)
+
+
+def _deviations(rest: np.ndarray, prior: Prior) -> bytes:
+    if not rest.any():
+        return b""
     encoder = BitEncoder()
-    _code(encoder, prior, context.astype(np.int64) + LIMIT)
+    _code(encoder, prior, rest + LIMIT)
     return encoder.finish()
 
 
@@ -110,9 +146,16 @@ def decode(data: bytes, prior: Prior) -> np.ndarray:
     Raises:
         CorruptFileError: if the bytes are no context under this prior, or that of all zeros, which is never sent.
     """
-    decoder = BitDecoder(data)
-    symbols = _code(decoder, prior, None)
-    decoder.finish()
-    if symbols.max(initial=0) > 2 * LIMIT or (symbols == LIMIT).all():
+    if not data or data[0] > len(prior.looks):
         raise CorruptFileError("the context is damaged")
-    return (symbols - LIMIT).astype(np.int8)
+    context = prior.look(data[0]).astype(np.int64)
+    if len(data) > 1:
+        decoder = BitDecoder(data[1:])
+        symbols = _code(decoder, prior, None)
+        decoder.finish()
+        if symbols.max(initial=0) > 2 * LIMIT or (symbols == LIMIT).all():
+            raise CorruptFileError("the context is damaged")
+        context += symbols - LIMIT
+    if not context.any() or np.abs(context).max() > LIMIT:
+        raise CorruptFileError("the context is damaged")
+    return context.astype(np.int8)

@@ -29,8 +29,8 @@ CROP_SIDE = 64
 _MIN_PIXELS = 1 << 14
 
 
-def fit_steps(effort: int, context: str | None) -> int:
-    """Steps of gradient descent that a context is fitted with; 0 for no context.
+def fit_steps(effort: int, context: str | None) -> int | None:
+    """Steps of gradient descent that a context is fitted with; 0 for a look as it is, None for no context.
 
     Args:
         effort: 1 to 9.
@@ -44,7 +44,7 @@ def fit_steps(effort: int, context: str | None) -> int:
     if context not in (None, *CONTEXTS):
         raise ValueError(f"unknown context {context!r}; use one of {', '.join(CONTEXTS)}")
     if context == "none":
-        return 0
+        return None
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
 
 

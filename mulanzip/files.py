@@ -133,7 +133,7 @@ def compress_file(
         return replace(result, status="planned")
     picture, notes = read()
     height, width = picture.pixels.shape[:2]
-    encoding = 1 / (2 - fit_share(fit_steps(effort, context), height, width)) if verify else 1.0
+    encoding = 1 / (2 - fit_share(fit_steps(effort, context) or 0, height, width)) if verify else 1.0
     data = api.encode_picture(
         picture,
         model=model,

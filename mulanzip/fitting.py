@@ -17,8 +17,8 @@ from torch import Tensor
 from mulanzip.architecture import COLOURS
 from mulanzip.context import LIMIT
 from mulanzip.effort import CROP_SIDE
-from mulanzip.exact.export import layer_rows, to_float
-from mulanzip.exact.model import IntegerModel, context_step
+from mulanzip.exact.export import context_gains, layer_rows, to_float
+from mulanzip.exact.model import IntegerModel
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.network import Conv
 from mulanzip.progress import Progress
@@ -33,6 +33,8 @@ _LEVELS = 2
 #: Of Adam, in steps of the context.
 _RATE = 1.0
 _SEED = 0
+#: A look is chosen by so many crops.
+_LOOK_CROPS = 6
 
 
 class Fitter:
@@ -41,16 +43,17 @@ class Fitter:
     def __init__(self, model: IntegerModel):
         self.network = to_float(model)
         self.network.requires_grad_(False).quantise()
+        self._prior = model.prior
         self._bits = torch.from_numpy(model.prior.bits()).float()
         self._autocast = has_fast_bfloat16()
+        gains = context_gains(model.config)
+        self.entries = len(gains)
         self._places = []
         start = 0
-        for name, at in layer_rows(model.config).items():
-            stop = start + len(at.unit)
-            gain = (2.0 ** context_step(name) / at.unit).float()
-            self._places.append((self.network.conv(at.conv), slice(start, stop), gain))
-            start = stop
-        self.entries = start
+        for at in layer_rows(model.config).values():
+            part = slice(start, start + len(at.unit))
+            self._places.append((self.network.conv(at.conv), part, gains[part]))
+            start = part.stop
 
     def apply(self, context: Tensor) -> list[Tensor]:
         """Put a context, in steps, into the network: offsets of its convolutions, leaves of the graphs to come."""
@@ -71,6 +74,7 @@ class Fitter:
         progress: Progress | None = None,
         subpixels: int | None = None,
         grain: Grain = EIGHT_BIT,
+        start: np.ndarray | None = None,
     ) -> np.ndarray:
         """Fit a context to an image.
 
@@ -82,11 +86,13 @@ class Fitter:
             progress: told the share that is done.
             subpixels: how many the context will serve, by default those of ``planes``: the more, the less its own
                 bits count.
+            start: context to begin with, a look of the model's; by default zeros.  What differs from it costs bits.
 
         Returns:
             int8 ``(entries,)``; the same for the same arguments on the same machine.
         """
         rng = np.random.default_rng(_SEED)
+        base = torch.zeros(self.entries) if start is None else torch.from_numpy(start).float()
         values = torch.zeros(self.entries, requires_grad=True)
         optimiser = torch.optim.Adam([values], lr=_RATE, betas=(0.9, 0.99))
         colours = planes.shape[2]
@@ -94,8 +100,8 @@ class Fitter:
         with ThreadPoolExecutor(min(threads, _JOBS), initializer=torch.set_num_threads, initargs=(1,)) as pool:
             for step in range(steps):
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
-                offsets = self.apply(values.detach().round())
-                jobs = [_crops(planes, rng) for _ in range(_JOBS)]
+                offsets = self.apply(base + values.detach().round())
+                jobs = [_crops(planes, rng, _CROPS) for _ in range(_JOBS)]
                 gradients = list(pool.map(partial(self._gradient, offsets, colours=colours, grain=grain), jobs))
                 self._rate(values).backward()
                 assert values.grad is not None
@@ -105,21 +111,40 @@ class Fitter:
                 optimiser.step()
                 optimiser.zero_grad()
                 with torch.no_grad():
-                    values.clamp_(-LIMIT, LIMIT)
+                    values.clamp_(-LIMIT - base.clamp(max=0), LIMIT - base.clamp(min=0))
                 if progress is not None:
                     progress((step + 1) / steps)
-        found: np.ndarray = values.detach().round().to(torch.int8).numpy()
+        found: np.ndarray = (base + values.detach().round()).to(torch.int8).numpy()
         return found
+
+    @torch.no_grad()
+    def best_look(self, planes: np.ndarray, grain: Grain = EIGHT_BIT) -> int:
+        """Number of the look that suits an image best, from 1 on, or 0 for none; judged on some crops of it.
+
+        Args:
+            planes, grain: as for :meth:`fit`.
+        """
+        crops = _crops(planes, np.random.default_rng(_SEED), _LOOK_CROPS)
+        bits = []
+        for number in range(len(self._prior.looks) + 1):
+            self.apply(torch.from_numpy(self._prior.look(number)).float())
+            bits.append(float(self._mean_bits(crops, planes.shape[2], grain)))
+        return int(np.argmin(bits))
 
     def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int, grain: Grain) -> tuple[Tensor, ...]:
         """Of the bits per subpixel of some crops, with respect to the offsets."""
+        bits = self._mean_bits(crops, colours, grain)
+        return torch.autograd.grad(bits, offsets, materialize_grads=True)
+
+    def _mean_bits(self, crops: Tensor, colours: int, grain: Grain) -> Tensor:
+        """Bits per subpixel of some crops."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
                 pixels = crops[..., :: 1 << level, :: 1 << level]
                 bits, count = level_bits(self.network, pixels, level, colours, grain)
                 total, subpixels = total + bits, subpixels + count
-        return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
+        return total / subpixels
 
     def _to_context(self, gradients: list[Tensor]) -> Tensor:
         """Gradients of the offsets -> gradient of the context."""
@@ -140,11 +165,11 @@ class Fitter:
         return (bits[:, 0] * (1 - share) + bits[:, 1] * share).sum()
 
 
-def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Random squares: ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
+def _crops(planes: np.ndarray, rng: np.random.Generator, count: int) -> Tensor:
+    """Random squares: ``(count, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
     crops = []
-    for _ in range(_CROPS):
+    for _ in range(count):
         top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
         crops.append(planes[top : top + CROP_SIDE, left : left + CROP_SIDE])
     batch = np.stack(crops).transpose(0, 3, 1, 2)

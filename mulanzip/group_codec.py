@@ -26,7 +26,7 @@ def encode_groups(
     runtime: Runtime,
     candidates: Candidates,
     context: np.ndarray | None,
-    steps: int,
+    steps: int | None,
     share: float,
     progress: Progress | None,
 ) -> tuple[list[Chunk], int]:
@@ -35,7 +35,7 @@ def encode_groups(
     Args:
         candidates: schedules to choose from.
         context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``, and
-            judged on all.
+            judged on all.  None for neither.
         share: of the work that the fit is.
         progress: told the share that is done.
 
@@ -49,7 +49,7 @@ def encode_groups(
     coded = [
         (code.to_indices(part), code.grain) for part, code in zip(planes, codes, strict=True) if not code.is_constant
     ]
-    if context is None and coded:
+    if context is None and steps is not None and coded:
         context = find_context(coded, runtime, plan, steps, part_of(progress, 0, share))
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))

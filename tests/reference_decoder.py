@@ -95,19 +95,24 @@ class Model:
     def adapt(self, payload: bytes) -> None:
         """Section "Context"."""
         rows, mass = self.tensors["prior.row"], self.tensors["prior.mass"].astype(int)
-        below = [[0, *np.cumsum(mass[row]).tolist(), 1 << 16] for row in rows]
-        stack = Stack(payload)
-        symbols = [0] * len(rows)
-        for plane in range(7, -1, -1):
-            for i, edges in enumerate(below):
-                half = 1 << plane
-                low, middle, high = (edges[symbols[i] + step] for step in (0, half, 2 * half))
-                symbols[i] += stack.bit((high - middle << 16) // max(high - low, 1)) << plane
-        stack.finish()
+        context = np.zeros(len(rows), dtype=np.int64)
+        if payload[0]:
+            context += self.tensors["prior.looks"][payload[0] - 1]
+        if len(payload) > 1:
+            below = [[0, *np.cumsum(mass[row]).tolist(), 1 << 16] for row in rows]
+            stack = Stack(payload[1:])
+            symbols = [0] * len(rows)
+            for plane in range(7, -1, -1):
+                for i, edges in enumerate(below):
+                    half = 1 << plane
+                    low, middle, high = (edges[symbols[i] + step] for step in (0, half, 2 * half))
+                    symbols[i] += stack.bit((high - middle << 16) // max(high - low, 1)) << plane
+            stack.finish()
+            context += np.array(symbols) - 127
         start = 0
         for name in self.layers():
             shift = self.tensors[f"{name}.shift"].astype(np.int64)
-            steps = np.array(symbols[start : start + len(shift)]) - 127
+            steps = context[start : start + len(shift)]
             step = np.maximum(0, shift + (1 if name.endswith("means") else -1))
             self.biases[name] = self.biases[name] + (steps << step)
             start += len(shift)

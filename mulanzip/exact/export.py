@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mulanzip.architecture import UNIT, Config
-from mulanzip.context import Prior
-from mulanzip.exact.model import IntegerModel, Layer, context_entries, layer_shapes, prove
+from mulanzip.context import LIMIT, Prior
+from mulanzip.exact.model import IntegerModel, Layer, context_entries, context_step, layer_shapes, prove
 from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, Tables
 from mulanzip.network import Denoiser, power_of_two_scale
 
@@ -55,6 +55,22 @@ def layer_rows(config: Config) -> dict[str, _Rows]:
     return found
 
 
+def context_gains(config: Config) -> Tensor:
+    """What a step of each entry of a context adds to a float output: float32 ``(entries,)``."""
+    return torch.cat([(2.0 ** context_step(name) / at.unit).float() for name, at in layer_rows(config).items()])
+
+
+def _looks(network: Denoiser) -> np.ndarray:
+    """Looks as contexts: int8 ``(looks, entries)``."""
+    rows = layer_rows(network.config).values()
+    looks = [torch.cat([network.look_of(at.conv, i)[at.rows] for at in rows]) for i in range(network.config.looks)]
+    if not looks:
+        return np.zeros((0, context_entries(network.config)), dtype=np.int8)
+    steps = torch.stack(looks).detach() / context_gains(network.config)
+    found: np.ndarray = steps.round().clamp(-LIMIT, LIMIT).to(torch.int8).numpy()
+    return found
+
+
 def rounded(kernel: Tensor, bias: Tensor, unit: Tensor, zero: int = 0) -> Layer:
     """A convolution in integers.
 
@@ -89,14 +105,14 @@ def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Pri
     for name, at in layer_rows(config).items():
         conv = network.conv(at.conv)
         layers[name] = rounded(conv.kernel()[at.rows], conv.bias[:, at.rows], at.unit, at.zero)
-    prior = prior or Prior.build(np.full(context_entries(config), _RARE))
+    prior = replace(prior or Prior.build(np.full(context_entries(config), _RARE)), looks=_looks(network))
     model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
     prove(model)
     return model
 
 
 def to_float(model: IntegerModel) -> Denoiser:
-    """The float denoiser whose export ``model`` is, with the weights that it was rounded to."""
+    """The float denoiser whose export ``model`` is, with the weights that it was rounded to; without its looks."""
     network = Denoiser(model.config)
     with torch.no_grad():
         for name, at in layer_rows(model.config).items():

@@ -17,7 +17,7 @@ from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 from mulanzip.likelihood import Tables
 
-FORMAT = "mulanzip-integer-5"
+FORMAT = "mulanzip-integer-6"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
@@ -91,7 +91,7 @@ class IntegerModel:
         found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
         for name in ("logistic", "weight", "inverse_scale"):
             found[f"tables.{name}"] = getattr(self.tables, name)
-        return found | {"prior.row": self.prior.row, "prior.mass": self.prior.mass}
+        return found | {f"prior.{name}": getattr(self.prior, name) for name in ("row", "mass", "looks")}
 
     def adapted(self, context: np.ndarray) -> IntegerModel:
         """The model for an image of this context: int8 ``(context_entries,)``, as :mod:`mulanzip.context` has it."""
@@ -129,6 +129,7 @@ def _check_sizes(config: Config) -> None:
         "mixtures": range(1, 8),
         "level_classes": range(1, 33),
         "hidden": range(1, 1025),
+        "looks": range(65),
     }
     for name, size in config.as_dict().items():
         if type(size) is not int or size not in limits[name]:
@@ -185,7 +186,7 @@ def prove(model: IntegerModel) -> None:
         prove_layer(name, layer, expected[name], config.level_classes, slack)
     try:
         model.tables.validate()
-        model.prior.validate(context_entries(config))
+        model.prior.validate(context_entries(config), config.looks)
     except ValueError as error:
         raise ModelError(str(error)) from None
 
@@ -224,7 +225,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
             config,
             {name: layer(name) for name in layer_shapes(config)},
             Tables(*(tensors.pop(f"tables.{key}") for key in ("logistic", "weight", "inverse_scale"))),
-            Prior(tensors.pop("prior.row"), tensors.pop("prior.mass")),
+            Prior(*(tensors.pop(f"prior.{key}") for key in ("row", "mass", "looks"))),
             metadata,
         )
     except (KeyError, TypeError, ValueError) as error:

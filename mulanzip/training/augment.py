@@ -12,25 +12,34 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-#: Share of patches that are left alone; each step below comes with its share of the others.
-PLAIN_SHARE = 0.6
+#: What patches may look like: as they are; or as the step that each look is named after leaves them.
+LOOKS = ("plain", "soft", "grain", "sensor", "compressed", "disc", "scanned")
+#: How often, of the patches that are not made to look like scans of bodies.
+LOOK_SHARES = (0.6, 0.05, 0.08, 0.09, 0.08, 0.1)
 
 _LUMA = np.array([[0.587], [0.299], [0.114]], dtype=np.float32)
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
 
 
-def augment(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Maybe change the look of a patch: uint8 ``(h, w, 3)`` -> the same shape and type."""
-    if rng.random() < PLAIN_SHARE:
+def augment(patch: np.ndarray, look: int, rng: np.random.Generator) -> np.ndarray:
+    """Give a patch a look: uint8 ``(h, w, 3)`` -> the same shape and type.
+
+    Args:
+        look: index in :data:`LOOKS`.  Steps of the looks before it may come first.
+    """
+    name = LOOKS[look]
+    if name == "plain":
         return patch
+    if name == "scanned":
+        return _scanned(patch, rng)
     x = patch.astype(np.float32)
-    for step, share in _STEPS:
-        if rng.random() < share:
+    for step, of, share in _STEPS:
+        if of == name or ((of is None or LOOKS.index(of) < look) and rng.random() < share):
             x = step(x, rng)
     return np.clip(np.rint(x), 0, 255).astype(np.uint8)
 
 
-def scanned(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _scanned(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Like the scan of a body: gray, soft, with noise of some width, on a ground where nothing varies at all.
 
     Args:
@@ -117,32 +126,41 @@ def _sharpen(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return x + rng.uniform(0.2, 1.2) * (x - _blurred(x, rng.uniform(0.3, 1)))
 
 
-def _soften_colour(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness and colour in 8 bits each, colours at half the resolution: photographic discs, video, JPEG files."""
+def _disc(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A photographic disc: brightness beyond white, so that its steps and those of colours are larger on the screen."""
+    gain = rng.uniform(0.8, 1)
+    x = _soft_colours(x, 1.3584 * gain, (2.2179 * gain, 1.8215 * gain), (True, True), rng)
+    return 255 * (np.clip(x, 0, 255) / 255) ** rng.uniform(0.8, 1.2)  # To the screen's curve.
+
+
+def _compress(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A JPEG file of good quality, or video of so good a quality that only its colours show."""
+    if rng.random() < 0.5:
+        return _soft_colours(x, 1, (1.772, 1.402), (False, rng.random() < 0.5), rng)
+    return _jpeg(x, rng)
+
+
+def _soft_colours(
+    x: np.ndarray, luma_step: float, steps: tuple[float, float], sited: tuple[bool, bool], rng: np.random.Generator
+) -> np.ndarray:
+    """Brightness and colour in integers each, colours at half the resolution.
+
+    Args:
+        steps: of blue and red minus luma; sited: whether colours are taken on pixels, down and across, or between two.
+    """
     luma = x @ _LUMA
-    blue_red = x[..., [2, 1]] - luma
-    gain, steps = 1.0, np.array((1.772, 1.402), dtype=np.float32)
-    is_disc = rng.random() < 0.6
-    if is_disc:
-        # Discs hold brightness beyond white, so that its steps and those of colours are larger on the screen.
-        gain = rng.uniform(1.08, 1.36)
-        steps = np.array((2.2179, 1.8215), dtype=np.float32) * np.float32(gain / 1.3584)
-    # Where colours are taken: on pixels, or between two of them; down and across.
-    sited = (True, True) if is_disc else (False, rng.random() < 0.5)
-    halved = blue_red
+    sizes = np.array(steps, dtype=np.float32)
+    halved = x[..., [2, 1]] - luma
     for axis, on_samples in enumerate(sited):
         halved = _halved(halved, axis, on_samples)
-    halved = np.rint(halved / steps)
+    halved = np.rint(halved / sizes)
     for axis, on_samples in enumerate(sited):
-        halved = _doubled(halved, axis, on_samples, blue_red.shape[axis])
+        halved = _doubled(halved, axis, on_samples, x.shape[axis])
     if rng.random() < 0.5:
         halved = np.rint(halved)
-    blue, red = np.split(halved * steps, 2, -1)
-    luma = np.rint(luma / gain) * np.float32(gain)
-    x = np.concatenate((luma - (_LUMA[2] * blue + _LUMA[1] * red) / _LUMA[0], luma + red, luma + blue), -1)
-    if is_disc:  # To the screen's curve.
-        x = 255 * (np.clip(x, 0, 255) / 255) ** rng.uniform(0.8, 1.2)
-    return x
+    blue, red = np.split(halved * sizes, 2, -1)
+    luma = np.rint(luma / luma_step) * np.float32(luma_step)
+    return np.concatenate((luma - (_LUMA[2] * blue + _LUMA[1] * red) / _LUMA[0], luma + red, luma + blue), -1)
 
 
 def _halved(x: np.ndarray, axis: int, on_samples: bool) -> np.ndarray:
@@ -176,12 +194,13 @@ def _jpeg(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(Image.open(file), dtype=np.float32)[..., [1, 0, 2]]
 
 
+#: In order: a step, the look that it makes, and how often it comes before others.
 _STEPS = (
-    (_enlarge, 0.35),
-    (_sensor, 0.3),
-    (_grain, 0.3),
-    (_sharpen, 0.2),
-    (_soften_colour, 0.5),
-    (_jpeg, 0.1),
-    (_overexpose, 0.12),
+    (_enlarge, "soft", 0.35),
+    (_sensor, "sensor", 0.3),
+    (_grain, "grain", 0.3),
+    (_sharpen, None, 0.2),
+    (_compress, "compressed", 0.1),
+    (_disc, "disc", 0.0),
+    (_overexpose, None, 0.12),
 )

@@ -11,16 +11,15 @@ from PIL import Image
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.planes import to_coding_order
-from mulanzip.training.augment import augment, scanned
+from mulanzip.training.augment import LOOK_SHARES, LOOKS, augment
 
 #: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
 LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
 #: Patches of a batch, at most: those of coarse levels are cut from as many pixels, and cost as much, as large ones.
 MOST_PATCHES = 64
-#: Share of patches turned gray, so that gray images find a network that expects them; and of those, the share that
-#: is made to look like scans.
+#: Share of patches turned gray, so that gray images find a network that expects them.  Half of them are made to look
+#: like scans of bodies.
 GRAY_SHARE = 0.03
-SCANNED_SHARE = 0.5
 
 _SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
@@ -48,7 +47,7 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
 
 
 class Patches:
-    """Endless batches of patches; all patches of a batch are of one level."""
+    """Endless batches of patches; all patches of a batch are of one level and look."""
 
     def __init__(self, images: list[np.ndarray], batch_cells: int, gray_share: float = GRAY_SHARE):
         self.images = images
@@ -65,14 +64,16 @@ class Patches:
             raise UnsupportedImageError("all training images are smaller than 64x64 pixels")
         self._levels = share / share.sum()
 
-    def draw(self, rng: np.random.Generator) -> tuple[int, np.ndarray]:
-        """A level and uint8 patches ``(B, 3, 2 * cells, 2 * cells)``."""
+    def draw(self, rng: np.random.Generator) -> tuple[int, int, np.ndarray]:
+        """A level, a look of :data:`~mulanzip.training.augment.LOOKS`, uint8 patches ``(B, 3, 2 cells, 2 cells)``."""
         level = int(rng.choice(len(LEVELS), p=self._levels))
         cells = LEVELS[level][1]
         count = min(max(1, self.batch_cells // cells**2), MOST_PATCHES)
         fits, probability = self._choices[level]
         stride = 1 << level
         side = 2 * cells * stride
+        scans = self.gray_share / 2
+        look = int(rng.choice(len(LOOKS), p=[(1 - scans) * share for share in LOOK_SHARES] + [scans]))
         batch = np.empty((count, 3, 2 * cells, 2 * cells), dtype=np.uint8)
         for k, index in enumerate(rng.choice(fits, count, p=probability)):
             image = self.images[index]
@@ -83,11 +84,9 @@ class Patches:
             patch = np.rot90(patch, symmetry & 3)
             if symmetry & 4:
                 patch = patch[:, ::-1]
-            # Looks go with the lattice: colours that are stored at half the resolution are so from the first pixel on.
-            is_gray = rng.random() < self.gray_share
-            look = scanned if is_gray and rng.random() < SCANNED_SHARE else augment
-            patch = look(patch, rng)[::stride, ::stride]
+            # Looks go with the lattice: colours at half the resolution are stored from the first pixel on.
+            patch = augment(patch, look, rng)[::stride, ::stride]
             batch[k] = patch.transpose(2, 0, 1)
-            if is_gray:
+            if rng.random() < scans:
                 batch[k] = batch[k, :1]
-        return level, batch
+        return level, look, batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ PRIOR_IMAGES = 24
 _PRIOR_STEPS = 80
 #: One patch in so many trains the heads of steps that reveal everything at once.
 _EARLY_SHARE = 4
+#: Share of batches for which the network is told what they look like.
+_LOOK_SHARE = 0.5
 #: Batches of patches that tell what layers see, when their weights are rounded.
 _ROUNDING_BATCHES = 24
 
@@ -51,9 +54,10 @@ class ErasureRecipe(Recipe):
 
 @dataclass(frozen=True)
 class _Batch:
-    """Cells ``(B, 4, 3, h, w)`` of a level, and what each pass knows of them, bool ``(B, 4, h, w)``."""
+    """Cells ``(B, 4, 3, h, w)`` of a level, what passes know of them, bool ``(B, 4, h, w)``, and the look to wear."""
 
     level_class: int
+    look: int | None
     cells: Tensor
     known: list[Tensor]
 
@@ -102,22 +106,33 @@ class ErasureRun(Run):
             for name, p in model.passes.named_parameters()
             if ".body." in name and p.ndim == 2 and name.endswith("weight")
         ]
+        self._local = threading.local()
         super().__init__(folder, model, matrices, recipe)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
-        self.model.quantise(self.progress >= self.recipe.quantise_from)
+        model = self._own_model()
+        model.quantise(self.progress >= self.recipe.quantise_from)
         batch = self._draw(rng)
-        bits, early, count = self._bits(self.model, batch)
+        bits, early, count = self._bits(model, batch)
         return (bits + early) / (batch.cells.numel() * 0.75), float(bits.detach()) / max(1, count)
 
     def _draw(self, rng: np.random.Generator) -> _Batch:
-        level, patches = self.patches.draw(rng)
+        level, look, patches = self.patches.draw(rng)
         cells = cells_of(torch.from_numpy(patches))
         known = [torch.from_numpy(draw_known(i, len(cells), cells.shape[-1], rng)) for i in range(len(PASSES))]
-        return _Batch(self.model.config.level_class(level), cells, known)
+        worn = look if rng.random() < _LOOK_SHARE else None
+        return _Batch(self.model.config.level_class(level), worn, cells, known)
+
+    def _own_model(self) -> Denoiser:
+        """The model for this thread, which can wear a look of its own: the same parameters."""
+        if not hasattr(self._local, "model"):
+            self._local.model = copy.deepcopy(self.model, {id(p): p for p in self.model.parameters()})
+        found: Denoiser = self._local.model
+        return found
 
     def _bits(self, model: Denoiser, batch: _Batch) -> tuple[Tensor, Tensor, int]:
         """Bits of all passes, those of the heads for one pass on a part of the patches, and how many subpixels."""
+        model.wear(batch.look)
         level_class, cells, known = batch.level_class, batch.cells, batch.known
         some = slice(-(-len(cells) // _EARLY_SHARE))
         bits: list[Tensor] = []
@@ -133,10 +148,15 @@ class ErasureRun(Run):
         return torch.stack(bits).sum(), early, total_count
 
     def validate(self) -> float:
-        """Mean bits per subpixel of the averaged weights over the validation images."""
+        """Mean bits per subpixel of the averaged weights over the validation images, each in the look that suits it."""
         self.average.quantise(self.progress >= self.recipe.quantise_from)
-        bits = self.pool.map(lambda image: image_bits(self.average, image, self.autocast) / image.size, self.validation)
-        return float(np.mean(list(bits)))
+        best = np.full(len(self.validation), np.inf)
+        for look in (None, *range(self.average.config.looks)):
+            self.average.wear(look)
+            bits = self.pool.map(lambda x: image_bits(self.average, x, self.autocast) / x.size, self.validation)
+            best = np.minimum(best, list(bits))
+        self.average.wear(None)
+        return float(best.mean())
 
     def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
         """The averaged weights as an integer model; both forms are also written to the folder.

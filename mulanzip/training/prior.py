@@ -44,8 +44,10 @@ def learn_prior(
     fitter = Fitter(model)
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
-        total += np.abs(fitter.fit(images[index], steps, cores.available(), subpixels=3 * _PIXELS).astype(float))
+        look = model.prior.look(fitter.best_look(images[index]))
+        found = fitter.fit(images[index], steps, cores.available(), subpixels=3 * _PIXELS, start=look)
+        total += np.abs(found.astype(float) - look)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]
     by_layer = np.repeat([part.mean() for part in np.split(total, np.cumsum(layers)[:-1])], layers) / len(chosen)
-    return Prior.build((total + _LAYER_WEIGHT * by_layer) / (len(chosen) + _LAYER_WEIGHT))
+    return Prior.build((total + _LAYER_WEIGHT * by_layer) / (len(chosen) + _LAYER_WEIGHT), model.prior.looks)
