@@ -251,7 +251,7 @@ def nothing(run: Run, bpsp: float) -> None:
 
 
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
-    run = start(tmp_path, 90)
+    run = start(tmp_path, 150)
     before = run.validate()
     run.train(nothing, log_every=1000)
     run.export()
@@ -259,7 +259,7 @@ def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     assert run.validate() < before - 0.3
     assert {p.name for p in tmp_path.iterdir()} == {CHECKPOINT, LOCK, LOG, MODEL}
     entry = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
-    assert entry["step"] == 90
+    assert entry["step"] == 150
     model = gaussian.open_model(str(tmp_path / MODEL))
     assert gaussian.bound(model, tiles(16)).bits_per_dim < 8
 
