@@ -40,6 +40,13 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size); erasure only.",
 )
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Learning rates, relative; less than 1 keeps more of what --start begins with.",
+)
 @click.option("--channels", type=click.IntRange(1, 1024), default=64, show_default=True, help="Width of the network.")
 @click.option(
     "--blocks",
@@ -94,6 +101,7 @@ def _train_erasure(
     gray: float | None,
     quiet: bool,
     hours: float,
+    rate: float,
     channels: int,
     blocks: int | None,
     seed: int,
@@ -109,7 +117,7 @@ def _train_erasure(
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
     config = Config(channels=channels, blocks=5 if blocks is None else blocks)
-    recipe = ErasureRecipe(hours=hours, seed=seed)
+    recipe = ErasureRecipe(hours=hours, rate=rate, seed=seed)
     if gray is not None:
         recipe = replace(recipe, gray_share=gray)
     run = ErasureRun(output, load_images(data), crops, config, recipe, start)
@@ -127,6 +135,7 @@ def _train_gaussian(
     steps: int,
     quiet: bool,
     hours: float,
+    rate: float,
     channels: int,
     blocks: int | None,
     seed: int,
@@ -136,7 +145,7 @@ def _train_gaussian(
     from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 
     config = Config(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
-    recipe = GaussianRecipe(hours=hours, seed=seed)
+    recipe = GaussianRecipe(hours=hours, rate=rate, seed=seed)
     run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe)
     _go(run, quiet)
     run.close()

@@ -79,13 +79,14 @@ class Patches:
             top = rng.integers(image.shape[0] - side + 1)
             left = rng.integers(image.shape[1] - side + 1)
             patch = image[top : top + side, left : left + side]
-            is_gray = rng.random() < self.gray_share
-            look = scanned if is_gray and rng.random() < SCANNED_SHARE else augment
-            patch = look(patch, rng)[::stride, ::stride]
             symmetry = rng.integers(8)
             patch = np.rot90(patch, symmetry & 3)
             if symmetry & 4:
                 patch = patch[:, ::-1]
+            # Looks go with the lattice: colours that are stored at half the resolution are so from the first pixel on.
+            is_gray = rng.random() < self.gray_share
+            look = scanned if is_gray and rng.random() < SCANNED_SHARE else augment
+            patch = look(patch, rng)[::stride, ::stride]
             batch[k] = patch.transpose(2, 0, 1)
             if is_gray:
                 batch[k] = batch[k, :1]

@@ -39,10 +39,12 @@ class Recipe:
     """How long and how fast to train.  Progress is counted in seconds of training, pauses excluded.
 
     Attributes:
+        rate: of learning, relative; a run that begins with good weights loses much of them at 1.
         steps: instead of hours, where runs are compared.
     """
 
     hours: float = 2.0
+    rate: float = 1.0
     matrix_rate: float = 0.007
     other_rate: float = 0.002
     ema: float = 0.999
@@ -91,18 +93,20 @@ class Run(ABC):
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         matrices = list(matrices)
-        special: list[dict[str, Any]] = [{"params": list(part.parameters()), "lr": rate} for part, rate in rates]
+        special: list[dict[str, Any]] = [
+            {"params": list(part.parameters()), "lr": recipe.rate * rate} for part, rate in rates
+        ]
         taken = {id(p) for p in matrices}.union(id(p) for group in special for p in group["params"])
         others: dict[str, Any] = {"params": [p for p in model.parameters() if id(p) not in taken]}
         # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
                 matrices,
-                lr=recipe.matrix_rate,
+                lr=recipe.rate * recipe.matrix_rate,
                 weight_decay=0.1,
                 dtype=torch.bfloat16 if self.autocast else torch.float32,
             ),
-            torch.optim.Adam([others, *special], lr=recipe.other_rate, betas=(0.9, 0.99)),
+            torch.optim.Adam([others, *special], lr=recipe.rate * recipe.other_rate, betas=(0.9, 0.99)),
         ]
         self.rates = [group["lr"] for o in self.optimisers for group in o.param_groups]
         self.seconds = 0.0
