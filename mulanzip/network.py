@@ -25,26 +25,22 @@ def power_of_two_scale(weight: Tensor) -> Tensor:
 
 
 class _Clamp(torch.autograd.Function):
-    """Clamp to the range of activations, on their grid if asked; a little gradient passes at both ends.
-
-    Without that little, whole blocks die and never come back; with all of it at the upper end, training diverges.
-    """
-
-    LEAK = 0.05
+    """Clamp to the range of activations, on their grid if asked; ``leak`` of the gradient passes at both ends."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, on_grid: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, on_grid: bool, leak: float) -> Tensor:
         y = x.clamp(0, 255 / UNIT)
         if on_grid:
             y = y.mul_(UNIT).round_().div_(UNIT)
         ctx.save_for_backward(y)
+        ctx.leak = leak
         return y
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
         (y,) = ctx.saved_tensors
         inside = torch.ops.aten.hardtanh_backward(grad_outputs[0], y, 0, 255 / UNIT)
-        return torch.lerp(inside, grad_outputs[0], _Clamp.LEAK), None
+        return torch.lerp(inside, grad_outputs[0], ctx.leak) if ctx.leak else inside, None, None
 
 
 class Conv(nn.Module):
@@ -93,9 +89,15 @@ class Conv(nn.Module):
 
 
 class Quantisable(nn.Module):
-    """Activations that can be put on the integers' grid."""
+    """Activations that can be put on the integers' grid.
+
+    Attributes:
+        leak: share of the gradient that passes where activations are cut off.  Without a little, whole blocks die at
+            Adam's rates and never come back; with all of it at the upper end, training diverges.
+    """
 
     quantised = False
+    leak = 0.05
 
     def quantise(self, on: bool = True) -> None:
         """Round activations as the integer network does from now on (or no longer)."""
@@ -104,7 +106,7 @@ class Quantisable(nn.Module):
                 module.quantised = on
 
     def activate(self, x: Tensor) -> Tensor:
-        y: Tensor = _Clamp.apply(x, self.quantised)
+        y: Tensor = _Clamp.apply(x, self.quantised, self.leak)
         return y
 
 

@@ -87,7 +87,13 @@ def split(signed: Tensor) -> Tensor:
     return torch.cat((signed, -signed), 1).clamp(min=0)
 
 
-class _Block(Quantisable):
+class _Unbiased(Quantisable):
+    """Gradients are what they are: schedules get theirs through the network, and leaks add up to wrong directions."""
+
+    leak = 0.0
+
+
+class _Block(_Unbiased):
     """Two 3x3 convolutions around a clamp; noise and context add activations of their own between them."""
 
     def __init__(self, channels: int, bits: int):
@@ -104,7 +110,7 @@ class _Block(Quantisable):
         return self.activate(x + self.second(self.activate(self.first(x, 0) + start), 0))
 
 
-class Denoiser(Quantisable):
+class Denoiser(_Unbiased):
     """Cells of 2x2 pixels; blocks at that scale around blocks at half of it."""
 
     def __init__(self, channels: int, blocks: int, bits: int):
@@ -121,9 +127,8 @@ class Denoiser(Quantisable):
         self.direct = Conv(2 * _SUBPIXELS, _SUBPIXELS, 3, 1, std=0.0)
 
     def matrices(self) -> list[nn.Parameter]:
-        """Weights of the 3x3 convolutions of all blocks, of one shape."""
-        found = [m for m in self.modules() if isinstance(m, _Block)]
-        return [conv.weight for block in found for conv in (block.first, block.second)]
+        """Weights of all convolutions."""
+        return [m.weight for m in self.modules() if isinstance(m, Conv)]
 
     def forward(self, z: Tensor, gamma: Tensor, context: Tensor | None = None) -> Prediction:
         """Predict ``u`` from the noisy image.

@@ -30,6 +30,8 @@ class GaussianRecipe(Recipe):
     """See :class:`mulanzip.training.loop.Recipe`."""
 
     batch: int = 32
+    #: Of the encoder: at the network's rate logits reach their limits, the same for all images, and stay there.
+    encoder_rate: float = 0.0002
     #: From this share of the run on, activations are rounded as in the integer network.
     quantise_from: float = 0.9
 
@@ -62,7 +64,8 @@ class GaussianRun(Run):
         model = GaussianModel(config)
         self.tiles = Tiles(images, config.side)
         self.validation = Tiles(validation, config.side).draw(VALIDATION_TILES, np.random.default_rng(0))
-        super().__init__(folder, model, model.denoiser.matrices(), recipe)
+        rates = [(model.encoder, recipe.encoder_rate)] if model.encoder is not None else []
+        super().__init__(folder, model, model.denoiser.matrices(), recipe, rates)
 
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         self.model.denoiser.quantise(self.progress >= self.recipe.quantise_from)

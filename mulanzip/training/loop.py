@@ -66,11 +66,13 @@ class Run(ABC):
         model: nn.Module,
         matrices: Iterable[nn.Parameter],
         recipe: Recipe,
+        rates: Iterable[tuple[nn.Module, float]] = (),
     ):
         """Resume the run in ``folder``, or begin one with this ``model``.
 
         Args:
-            matrices: parameters of one shape for orthogonalised updates; Adam takes the others.
+            matrices: parameters for orthogonalised updates; Adam takes the others.
+            rates: of parts of the model that Adam takes at another rate than the recipe's.
 
         Raises:
             ModelError: if ``folder`` holds a run of another network.
@@ -91,7 +93,11 @@ class Run(ABC):
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         matrices = list(matrices)
-        others = [p for p in model.parameters() if all(p is not m for m in matrices)]
+        special: list[dict[str, Any]] = [
+            {"params": list(part.parameters()), "lr": recipe.rate * rate} for part, rate in rates
+        ]
+        taken = {id(p) for p in matrices}.union(id(p) for group in special for p in group["params"])
+        others: dict[str, Any] = {"params": [p for p in model.parameters() if id(p) not in taken]}
         # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
@@ -100,9 +106,9 @@ class Run(ABC):
                 weight_decay=0.1,
                 dtype=torch.bfloat16 if self.autocast else torch.float32,
             ),
-            torch.optim.Adam(others, lr=recipe.rate * recipe.other_rate, betas=(0.9, 0.99)),
+            torch.optim.Adam([others, *special], lr=recipe.rate * recipe.other_rate, betas=(0.9, 0.99)),
         ]
-        self.rates = [o.param_groups[0]["lr"] for o in self.optimisers]
+        self.rates = [group["lr"] for o in self.optimisers for group in o.param_groups]
         self.seconds = 0.0
         self.step = 0
         if (self.folder / CHECKPOINT).exists():
@@ -150,8 +156,9 @@ class Run(ABC):
 
     def _step(self) -> float:
         rate = min(1.0, (self.step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * self.progress))
-        for optimiser, peak in zip(self.optimisers, self.rates, strict=True):
-            optimiser.param_groups[0]["lr"] = max(peak * rate, peak * 0.002)
+        groups = [group for o in self.optimisers for group in o.param_groups]
+        for group, peak in zip(groups, self.rates, strict=True):
+            group["lr"] = max(peak * rate, peak * 0.002)
         parts = list(self.pool.map(self._gradient, self.rngs))
         total = parts[0][0]
         for gradients, _ in parts[1:]:

@@ -17,7 +17,9 @@ _ITERATIONS = 5
 
 
 def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)`` with rows <= columns, by way of ``dtype``."""
+    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)``, by way of ``dtype``."""
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonalise(matrices.mT, dtype).mT
     a, b, c = _COEFFICIENTS
     x = (matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)).to(dtype)
     for _ in range(_ITERATIONS):
@@ -30,7 +32,7 @@ class Muon(torch.optim.Optimizer):
     """Steps along the orthogonalised Nesterov momentum; the weight decay is decoupled.
 
     Args:
-        matrices: parameters ``(rows, columns)`` of one shape, rows <= columns.
+        matrices: parameters ``(rows, columns)``; those of one shape are done at once.
         dtype: of the products; bfloat16 will do where the processor is fast at it.
     """
 
@@ -42,7 +44,11 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         dtype: torch.dtype = torch.float32,
     ):
-        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        shapes: dict[torch.Size, list[Tensor]] = {}
+        for matrix in matrices:
+            shapes.setdefault(matrix.shape, []).append(matrix)
+        groups = [{"params": alike} for alike in shapes.values()]
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
         self._dtype = dtype
 
     @torch.no_grad()
@@ -58,4 +64,5 @@ class Muon(torch.optim.Optimizer):
             buffer.lerp_(gradients, 1 - group["momentum"])
             updates = orthogonalise(gradients.lerp_(buffer, group["momentum"]), self._dtype)
             torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(matrices, list(updates.unbind()), alpha=-group["lr"])
+            rows, columns = matrices[0].shape
+            torch._foreach_add_(matrices, list(updates.unbind()), alpha=-group["lr"] * max(1, rows / columns) ** 0.5)
