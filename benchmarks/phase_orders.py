@@ -88,7 +88,7 @@ def _train(model: OrderedDenoiser, images: list[np.ndarray], steps: int, seed: i
         for optimiser, peak in zip(optimisers, peaks, strict=True):
             rate = min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * step / steps))
             optimiser.param_groups[0]["lr"] = peak * rate
-        level, batch = patches.draw(rng)
+        level, _, batch = patches.draw(rng)
         (model.bits(cells_of(torch.from_numpy(batch)), level) / (0.75 * batch.size)).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimiser in optimisers:

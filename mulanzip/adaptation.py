@@ -15,6 +15,7 @@ from mulanzip.effort import is_fitted
 from mulanzip.exact.runtime import Runtime
 from mulanzip.grain import Grain
 from mulanzip.lattice import Segment, segments
+from mulanzip.look_choice import best_look
 from mulanzip.plan import Plan
 from mulanzip.progress import Progress
 
@@ -43,18 +44,17 @@ def find_context(
     planes, grain = groups[0]
     if not is_fitted(*planes.shape[:2]):
         return None
+    prior = runtime.model.prior
+    look = prior.look(best_look(planes, runtime.at(grain), plan))
+    if not steps:
+        return look if look.any() else None
     from mulanzip.fitting import Fitter
 
-    prior = runtime.model.prior
     with runtime.intra_threads(runtime.threads):
-        fitter = Fitter(runtime.model)
-        look = prior.look(fitter.best_look(planes, grain))
-        choices = [look]
-        if steps:
-            choices.append(fitter.fit(planes, steps, runtime.threads, progress, grain=grain, start=look))
+        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=grain, start=look)
         judged = _sample(segments(*planes.shape[:2]))
         bits = [_bits(judged, groups, runtime, plan)]
-        choices = [choice for choice in choices if choice.any()]
+        choices = [choice for choice in (look, found) if choice.any()]
         for choice in choices:
             coded = 8 * (len(context.encode(choice, prior)) + CHUNK_OVERHEAD)
             bits.append(coded + _bits(judged, groups, runtime.adapted(choice), plan))

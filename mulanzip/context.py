@@ -129,15 +129,15 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
     """
     if context.shape != prior.row.shape or context.dtype != np.int8 or context.min(initial=0) < -LIMIT:
         raise ValueError(f"a context for this model is int8 ({prior.entries},) within -{LIMIT}..{LIMIT}")
-    return min((bytes([number]) + _deviations(rest, prior) for number, rest in prior.ways(context)), key=len)
+    return min((_coded(number, rest, prior) for number, rest in prior.ways(context)), key=len)
 
 
-def _deviations(rest: np.ndarray, prior: Prior) -> bytes:
+def _coded(number: int, rest: np.ndarray, prior: Prior) -> bytes:
     if not rest.any():
-        return b""
+        return bytes([2 * number])
     encoder = BitEncoder()
     _code(encoder, prior, rest + LIMIT)
-    return encoder.finish()
+    return bytes([2 * number + 1]) + encoder.finish()
 
 
 def decode(data: bytes, prior: Prior) -> np.ndarray:
@@ -146,16 +146,18 @@ def decode(data: bytes, prior: Prior) -> np.ndarray:
     Raises:
         CorruptFileError: if the bytes are no context under this prior, or that of all zeros, which is never sent.
     """
-    if not data or data[0] > len(prior.looks):
+    if not data or data[0] >> 1 > len(prior.looks):
         raise CorruptFileError("the context is damaged")
-    context = prior.look(data[0]).astype(np.int64)
-    if len(data) > 1:
+    context = prior.look(data[0] >> 1).astype(np.int64)
+    if data[0] & 1:
         decoder = BitDecoder(data[1:])
         symbols = _code(decoder, prior, None)
         decoder.finish()
         if symbols.max(initial=0) > 2 * LIMIT or (symbols == LIMIT).all():
             raise CorruptFileError("the context is damaged")
         context += symbols - LIMIT
+    elif len(data) > 1:
+        raise CorruptFileError("the context is damaged")
     if not context.any() or np.abs(context).max() > LIMIT:
         raise CorruptFileError("the context is damaged")
     return context.astype(np.int8)

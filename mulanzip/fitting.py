@@ -33,8 +33,6 @@ _LEVELS = 2
 #: Of Adam, in steps of the context.
 _RATE = 1.0
 _SEED = 0
-#: A look is chosen by so many crops.
-_LOOK_CROPS = 6
 
 
 class Fitter:
@@ -43,7 +41,6 @@ class Fitter:
     def __init__(self, model: IntegerModel):
         self.network = to_float(model)
         self.network.requires_grad_(False).quantise()
-        self._prior = model.prior
         self._bits = torch.from_numpy(model.prior.bits()).float()
         self._autocast = has_fast_bfloat16()
         gains = context_gains(model.config)
@@ -101,7 +98,7 @@ class Fitter:
             for step in range(steps):
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(base + values.detach().round())
-                jobs = [_crops(planes, rng, _CROPS) for _ in range(_JOBS)]
+                jobs = [_crops(planes, rng) for _ in range(_JOBS)]
                 gradients = list(pool.map(partial(self._gradient, offsets, colours=colours, grain=grain), jobs))
                 self._rate(values).backward()
                 assert values.grad is not None
@@ -117,34 +114,15 @@ class Fitter:
         found: np.ndarray = (base + values.detach().round()).to(torch.int8).numpy()
         return found
 
-    @torch.no_grad()
-    def best_look(self, planes: np.ndarray, grain: Grain = EIGHT_BIT) -> int:
-        """Number of the look that suits an image best, from 1 on, or 0 for none; judged on some crops of it.
-
-        Args:
-            planes, grain: as for :meth:`fit`.
-        """
-        crops = _crops(planes, np.random.default_rng(_SEED), _LOOK_CROPS)
-        bits = []
-        for number in range(len(self._prior.looks) + 1):
-            self.apply(torch.from_numpy(self._prior.look(number)).float())
-            bits.append(float(self._mean_bits(crops, planes.shape[2], grain)))
-        return int(np.argmin(bits))
-
     def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int, grain: Grain) -> tuple[Tensor, ...]:
         """Of the bits per subpixel of some crops, with respect to the offsets."""
-        bits = self._mean_bits(crops, colours, grain)
-        return torch.autograd.grad(bits, offsets, materialize_grads=True)
-
-    def _mean_bits(self, crops: Tensor, colours: int, grain: Grain) -> Tensor:
-        """Bits per subpixel of some crops."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
                 pixels = crops[..., :: 1 << level, :: 1 << level]
                 bits, count = level_bits(self.network, pixels, level, colours, grain)
                 total, subpixels = total + bits, subpixels + count
-        return total / subpixels
+        return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 
     def _to_context(self, gradients: list[Tensor]) -> Tensor:
         """Gradients of the offsets -> gradient of the context."""
@@ -165,11 +143,11 @@ class Fitter:
         return (bits[:, 0] * (1 - share) + bits[:, 1] * share).sum()
 
 
-def _crops(planes: np.ndarray, rng: np.random.Generator, count: int) -> Tensor:
-    """Random squares: ``(count, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
+def _crops(planes: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Random squares: ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
     crops = []
-    for _ in range(count):
+    for _ in range(_CROPS):
         top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in planes.shape[:2])
         crops.append(planes[top : top + CROP_SIDE, left : left + CROP_SIDE])
     batch = np.stack(crops).transpose(0, 3, 1, 2)

@@ -96,9 +96,9 @@ class Model:
         """Section "Context"."""
         rows, mass = self.tensors["prior.row"], self.tensors["prior.mass"].astype(int)
         context = np.zeros(len(rows), dtype=np.int64)
-        if payload[0]:
-            context += self.tensors["prior.looks"][payload[0] - 1]
-        if len(payload) > 1:
+        if payload[0] >> 1:
+            context += self.tensors["prior.looks"][(payload[0] >> 1) - 1]
+        if payload[0] & 1:
             below = [[0, *np.cumsum(mass[row]).tolist(), 1 << 16] for row in rows]
             stack = Stack(payload[1:])
             symbols = [0] * len(rows)

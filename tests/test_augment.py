@@ -8,19 +8,25 @@ from conftest import photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mulanzip.training import augment
-from mulanzip.training.augment import _doubled, _halved, _soften_colour
+from mulanzip.training.augment import LOOK_SHARES, LOOKS, _doubled, _halved, augment
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 999), st.integers(8, 40), st.integers(8, 40))
-def test_looks_keep_shape_and_type_and_depend_on_the_random_source_alone(seed: int, height: int, width: int) -> None:
+@given(st.integers(0, 999), st.integers(8, 40), st.integers(8, 40), st.sampled_from(range(len(LOOKS))))
+def test_looks_keep_shape_and_type_and_depend_on_the_random_source_alone(
+    seed: int, height: int, width: int, look: int
+) -> None:
     patch = photo(height, width)
-    for look in (augment.augment, augment.scanned):
-        one, other = (look(patch.copy(), np.random.default_rng(seed)) for _ in range(2))
-        assert one.shape == patch.shape
-        assert one.dtype == np.uint8
-        np.testing.assert_array_equal(one, other)
+    one, other = (augment(patch.copy(), look, np.random.default_rng(seed)) for _ in range(2))
+    assert one.shape == patch.shape
+    assert one.dtype == np.uint8
+    np.testing.assert_array_equal(one, other)
+    assert np.array_equal(one, patch) == (LOOKS[look] == "plain")
+
+
+def test_every_look_but_that_of_gray_scans_has_its_share() -> None:
+    assert len(LOOK_SHARES) == len(LOOKS) - 1
+    assert sum(LOOK_SHARES) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -45,15 +51,14 @@ def test_colours_on_pixels_are_those_pixels_and_their_means_between_them() -> No
     np.testing.assert_array_equal(found[1::2], (half[1:] + half[:-1]) / 2)
 
 
-def test_soft_colours_are_smoother_than_they_were_and_brightness_is_not() -> None:
-    rough = np.random.default_rng(0).integers(60, 190, (64, 64, 3)).astype(np.float32)
-    weights = np.array([0.587, 0.299, 0.114], dtype=np.float32)
-
-    def roughness(x: np.ndarray) -> float:
-        return float(np.diff(x, axis=1).std())
-
-    for seed in range(20):
-        soft = _soften_colour(rough, np.random.default_rng(seed))
-        assert soft.dtype == np.float32
-        assert roughness(soft[..., 1] - soft[..., 0]) < 0.5 * roughness(rough[..., 1] - rough[..., 0])
-        assert roughness(soft @ weights) == pytest.approx(roughness(rough @ weights), rel=0.35)
+def test_a_disc_has_colours_of_half_the_resolution_from_the_first_pixel_on() -> None:
+    """Between the pixels that have samples, differences of colours are means: rough at those, smooth between."""
+    look = LOOKS.index("disc")
+    bends = []
+    for seed in range(12):
+        disc = augment(photo(128, 128), look, np.random.default_rng(seed)).astype(float)
+        colour = (disc[..., 1] - disc[..., 0])[::2]
+        bend = np.square(colour[:, 2:] - 2 * colour[:, 1:-1] + colour[:, :-2])
+        bends.append((bend[:, 1::2].mean(), bend[:, ::2].mean()))
+    on_samples, between = np.mean(bends, 0)
+    assert on_samples > 1.5 * between

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mulanzip
-from mulanzip import container
+from mulanzip import adaptation, container
 from mulanzip.adaptation import find_context
 from mulanzip.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.context import LIMIT, Prior, decode, encode
@@ -26,6 +28,7 @@ from mulanzip.exact.runtime import Runtime
 from mulanzip.exact.selftest import all_outputs
 from mulanzip.fitting import Fitter
 from mulanzip.grain import EIGHT_BIT
+from mulanzip.look_choice import best_look
 from mulanzip.network import Conv
 from mulanzip.plan import Plan
 from mulanzip.planes import to_coding_order
@@ -33,8 +36,9 @@ from mulanzip.planes import to_coding_order
 seeds = st.integers(0, 2**32 - 1)
 
 
-def some_prior(seed: int, entries: int) -> Prior:
-    return Prior.build(np.random.default_rng(seed).exponential(1.0, entries))
+def some_prior(seed: int, entries: int, looks: int = 3) -> Prior:
+    rng = np.random.default_rng(seed)
+    return Prior.build(rng.exponential(1.0, entries), rng.integers(-9, 10, (looks, entries)).astype(np.int8))
 
 
 # The code.
@@ -54,16 +58,45 @@ def test_a_context_costs_what_the_prior_says(seed: int) -> None:
     rng = np.random.default_rng(seed)
     context = np.clip(np.rint(rng.laplace(0, 1 + rng.random(), 500)), -LIMIT, LIMIT).astype(np.int8)
     context[0] = 1
-    bits = prior.bits()[np.arange(500), context.astype(int) + LIMIT].sum()
+    bits = 8 + prior.bits()[np.arange(500), context.astype(int) + LIMIT].sum()
     assert 8 * len(encode(context, prior)) == pytest.approx(bits, rel=0.002, abs=40)
+    assert prior.code_length(context) == pytest.approx(bits)
+
+
+@given(seeds, st.integers(0, 2))
+def test_a_look_costs_a_byte_and_what_is_near_it_little(seed: int, number: int) -> None:
+    prior = some_prior(seed, 300)
+    look = prior.looks[number]
+    assert encode(look, prior) == bytes([2 * number + 2])
+    assert np.array_equal(decode(encode(look, prior), prior), look)
+    assert prior.code_length(look) == 8
+    near = look.copy()
+    near[5] += 1
+    coded = encode(near, prior)
+    assert coded[0] == 2 * number + 3
+    assert np.array_equal(decode(coded, prior), near)
+    assert 8 * len(coded) == pytest.approx(prior.code_length(near), rel=0.002, abs=40)
+
+
+def test_looks_that_are_not_there_and_contexts_out_of_range_are_refused() -> None:
+    prior = some_prior(1, 300)
+    for data in (bytes([8]), bytes([2, 0]), bytes([0])):
+        with pytest.raises(CorruptFileError):
+            decode(data, prior)
+    largest = Prior(prior.row, prior.mass, np.full_like(prior.looks, LIMIT))
+    beyond = bytes([3]) + encode(np.ones(300, dtype=np.int8), prior)[1:]
+    with pytest.raises(CorruptFileError):
+        decode(beyond, largest)
 
 
 def test_no_change_is_nearly_free_and_never_sent() -> None:
     prior = Prior.build(np.full(1700, 0.05))
-    nothing = encode(np.zeros(1700, dtype=np.int8), prior)
-    assert len(nothing) < 50
-    with pytest.raises(CorruptFileError):
-        decode(nothing, prior)
+    little = np.zeros(1700, dtype=np.int8)
+    little[3] = 1
+    assert len(encode(little, prior)) < 50
+    for nothing in (b"", encode(np.zeros(1700, dtype=np.int8), prior)):
+        with pytest.raises(CorruptFileError):
+            decode(nothing, prior)
 
 
 @pytest.mark.parametrize("context", [np.zeros(7, dtype=np.int8), np.zeros(8), np.full(8, -128, dtype=np.int8)])
@@ -79,12 +112,13 @@ def test_foreign_bytes_are_a_context_or_an_error(data: bytes, seed: int) -> None
         context = decode(data, prior)
     except CorruptFileError:
         return
-    assert encode(context, prior) == data
+    assert len(encode(context, prior)) <= len(data)
+    assert np.array_equal(decode(encode(context, prior), prior), context)
 
 
 def test_priors_are_distributions_and_wider_for_larger_entries() -> None:
     prior = Prior.build(np.array([0.01, 0.3, 3.0, 1000.0]))
-    prior.validate(4)
+    prior.validate(4, 0)
     assert (np.diff(prior.row.astype(int)) > 0).all()
     zero, far = prior.bits()[:, LIMIT], prior.bits()[:, 0]
     assert (np.diff(zero) > 0).all()
@@ -92,10 +126,10 @@ def test_priors_are_distributions_and_wider_for_larger_entries() -> None:
     assert np.allclose(prior.mass, prior.mass[:, ::-1])
 
 
-@pytest.mark.parametrize("broken", ["row", "entries", "mass", "sum", "type"])
+@pytest.mark.parametrize("broken", ["row", "entries", "mass", "sum", "type", "look", "looks"])
 def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
     model = tiny_model()
-    row, mass = model.prior.row.copy(), model.prior.mass.copy()
+    row, mass, looks = (getattr(model.prior, name).copy() for name in ("row", "mass", "looks"))
     if broken == "row":
         row[3] = len(mass)
     elif broken == "entries":
@@ -105,10 +139,14 @@ def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
         mass[0, 0] = 0
     elif broken == "sum":
         mass[1, 5] += 1
+    elif broken == "look":
+        looks[2, 7] = -128
+    elif broken == "looks":
+        looks = looks[1:]
     else:
         mass = mass.astype(np.int64)
     with pytest.raises(ModelError, match="prior"):
-        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass)))
+        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass, looks)))
 
 
 # The network.
@@ -198,14 +236,18 @@ def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
         assert find_context([(to_coding_order(image), EIGHT_BIT)], runtime, Plan.uniform("default"), 2) is None
     flat = np.full((128, 128, 3), 90, dtype=np.uint8)
     assert find_context([(flat, EIGHT_BIT)], runtime, Plan.uniform("default"), 3) is None
-    assert find_context([(to_coding_order(photo(192, 192)), EIGHT_BIT)], runtime, Plan.uniform("default"), 0) is None
 
 
 def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not pay for the first of them may pay for all together."""
     groups = [(to_coding_order(photo(128, 128)), EIGHT_BIT)]
-    found = Fitter(runtime.model).fit(groups[0][0], 12, 1)
+    found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
+    monkeypatch.setattr(adaptation, "best_look", lambda *_: 0)
+    coded = 8.0 * len(encode(found, runtime.model.prior))
+    monkeypatch.setattr(
+        adaptation, "_bits", lambda _, groups, used, plan: coded / 2 * len(groups) if used is runtime else 0.0
+    )
     plan = Plan.uniform("default")
     assert find_context(groups, runtime, plan, 12) is None
     assert find_context(groups * 9, runtime, plan, 12) is found
@@ -281,14 +323,36 @@ def test_contexts_stand_once_and_only_beside_coded_segments() -> None:
     assert len(file.of_kind(SEGMENT)) == 1
 
 
+# Looks.
+
+
+def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
+    """A model one of whose looks is a context that suits an image, and two that suit none."""
+    model = tiny_model(looks=3)
+    image = to_coding_order(photo(128, 160))
+    entries = context_entries(model.config)
+    suited = Fitter(model).fit(image, 40, 1)
+    looks = np.stack([np.full(entries, 9), suited, np.full(entries, -9)]).astype(np.int8)
+    model = replace(model, prior=replace(model.prior, looks=looks))
+    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
+    plan = Plan.uniform("default")
+    assert best_look(image, runtime, plan) == 2
+    chosen = find_context([(image, EIGHT_BIT)], runtime, plan, 0)
+    assert chosen is not None
+    assert np.array_equal(chosen, suited)
+    assert encode(chosen, model.prior) == bytes([4])
+    unsuited = replace(model, prior=replace(model.prior, looks=looks[[0, 2, 2]]))
+    assert best_look(image, Runtime(IntegerNetwork(unsuited, ReferenceBackend()), 1), plan) == 0
+
+
 # Effort.
 
 
 def test_more_effort_is_more_steps() -> None:
     steps = [fit_steps(effort, None) for effort in EFFORTS]
     assert steps[0] == 0
-    assert (np.diff(steps) > 0).all()
-    assert all(fit_steps(effort, "none") == 0 for effort in EFFORTS)
+    assert all(a < b for a, b in pairwise(steps))
+    assert all(fit_steps(effort, "none") is None for effort in EFFORTS)
     assert 0 < fit_steps(1, "fit") <= fit_steps(2, "fit") == steps[1]
     assert fit_share(0, 1000, 1000) == 0
     assert fit_share(250, 63, 10_000) == fit_share(250, 127, 128) == 0

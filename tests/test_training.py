@@ -21,7 +21,7 @@ from mulanzip.exact.model import load
 from mulanzip.lattice import A
 from mulanzip.network import Denoiser, power_of_two_scale
 from mulanzip.training import loop
-from mulanzip.training.augment import scanned
+from mulanzip.training.augment import LOOKS, augment
 from mulanzip.training.data import LEVELS, MOST_PATCHES, Patches, load_images
 from mulanzip.training.erasure import FLOAT_MODEL, ErasureRecipe, ErasureRun
 from mulanzip.training.loop import CHECKPOINT, LOCK, LOG, MODEL, Run
@@ -86,7 +86,7 @@ def test_the_training_loss_is_the_size_of_the_file(finished: tuple[ErasureRun, f
     run.average.quantise()
     in_theory = image_bits(run.average, np.ascontiguousarray(image), autocast=False)
     rgb = np.ascontiguousarray(image[..., [1, 0, 2]])
-    data = mulanzip.encode(rgb, model=str(run.folder / MODEL), effort=1, stored=False, threads=1)
+    data = mulanzip.encode(rgb, model=str(run.folder / MODEL), context="none", stored=False, threads=1)
     # The file has 81 bytes of frame and hashes, and the flat coarsest level.
     assert 8 * (len(data) - 81) - 16 * 24 == pytest.approx(in_theory, rel=0.01)
 
@@ -174,7 +174,7 @@ def test_the_prior_of_contexts_is_learned_from_images() -> None:
     done: list[int] = []
     prior = learn_prior(model, IMAGES, 3, 2, 0, done.append)
     assert done == [1, 2]
-    prior.validate(model.prior.entries)
+    prior.validate(model.prior.entries, model.config.looks)
     assert len(set(prior.row.tolist())) > 1
     assert np.array_equal(prior.row, learn_prior(model, IMAGES, 3, 2, 0).row)
     assert learn_prior(model, [smooth(9, 9)], 3, 2, 0) is model.prior
@@ -217,30 +217,35 @@ def test_images_are_loaded_in_order_and_with_green_first(tmp_path: Path) -> None
 
 def test_patches_have_the_sizes_of_their_levels() -> None:
     patches, rng = Patches(IMAGES, 512), np.random.default_rng(0)
-    seen = set()
+    seen, looks = set(), set()
     for _ in range(60):
-        level, batch = patches.draw(rng)
+        level, look, batch = patches.draw(rng)
         seen.add(level)
+        looks.add(look)
         cells = LEVELS[level][1]
         assert batch.dtype == np.uint8
         assert batch.shape == (min(max(1, 512 // cells**2), MOST_PATCHES), 3, 2 * cells, 2 * cells)
     assert len(seen) > 1
+    assert 2 < len(looks) <= Config().looks == len(LOOKS)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_as_many_patches_are_gray_as_asked_for(share: float) -> None:
     patches, rng = Patches(IMAGES, 512, share), np.random.default_rng(0)
-    for _ in range(20):
-        _, batch = patches.draw(rng)
-        gray = (batch == batch[:, :1]).all((1, 2, 3))
-        assert gray.all() == bool(share)
+    gray = []
+    for _ in range(40):
+        _, look, batch = patches.draw(rng)
+        is_gray = (batch == batch[:, :1]).all((1, 2, 3))
+        assert is_gray.all() or LOOKS[look] != "scanned"
+        gray.append(is_gray.mean())
+    assert np.mean(gray) == pytest.approx(0.75 * share, abs=0.15)
 
 
 def test_scans_are_gray_on_a_ground_without_noise() -> None:
     rng = np.random.default_rng(1)
     grounds = []
     for _ in range(20):
-        patch = scanned(photo(64, 60), rng)
+        patch = augment(photo(64, 60), LOOKS.index("scanned"), rng)
         assert patch.shape == (64, 60, 3)
         assert patch.dtype == np.uint8
         assert (patch == patch[..., :1]).all()

@@ -129,20 +129,18 @@ def _sharpen(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _disc(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A photographic disc: brightness beyond white, so that its steps and those of colours are larger on the screen."""
     gain = rng.uniform(0.8, 1)
-    x = _soft_colours(x, 1.3584 * gain, (2.2179 * gain, 1.8215 * gain), (True, True), rng)
+    x = _soft_colours(x, 1.3584 * gain, (2.2179 * gain, 1.8215 * gain), (True, True))
     return 255 * (np.clip(x, 0, 255) / 255) ** rng.uniform(0.8, 1.2)  # To the screen's curve.
 
 
 def _compress(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A JPEG file of good quality, or video of so good a quality that only its colours show."""
     if rng.random() < 0.5:
-        return _soft_colours(x, 1, (1.772, 1.402), (False, rng.random() < 0.5), rng)
+        return _soft_colours(x, 1, (1.772, 1.402), (False, rng.random() < 0.5))
     return _jpeg(x, rng)
 
 
-def _soft_colours(
-    x: np.ndarray, luma_step: float, steps: tuple[float, float], sited: tuple[bool, bool], rng: np.random.Generator
-) -> np.ndarray:
+def _soft_colours(x: np.ndarray, luma_step: float, steps: tuple[float, float], sited: tuple[bool, bool]) -> np.ndarray:
     """Brightness and colour in integers each, colours at half the resolution.
 
     Args:
@@ -156,8 +154,7 @@ def _soft_colours(
     halved = np.rint(halved / sizes)
     for axis, on_samples in enumerate(sited):
         halved = _doubled(halved, axis, on_samples, x.shape[axis])
-    if rng.random() < 0.5:
-        halved = np.rint(halved)
+    halved = np.floor(halved + 0.5)  # As decoders do, halves up: a bias that shows.
     blue, red = np.split(halved * sizes, 2, -1)
     luma = np.rint(luma / luma_step) * np.float32(luma_step)
     return np.concatenate((luma - (_LUMA[2] * blue + _LUMA[1] * red) / _LUMA[0], luma + red, luma + blue), -1)

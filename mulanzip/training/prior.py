@@ -9,8 +9,13 @@ import numpy as np
 from mulanzip import cores
 from mulanzip.context import Prior
 from mulanzip.effort import CROP_SIDE
+from mulanzip.exact.backends import ReferenceBackend
 from mulanzip.exact.model import IntegerModel, layer_shapes
+from mulanzip.exact.network import IntegerNetwork
+from mulanzip.exact.runtime import Runtime
 from mulanzip.fitting import Fitter
+from mulanzip.look_choice import best_look
+from mulanzip.plan import Plan
 
 #: An image's worth of pixels that a context serves: training pictures are crops.
 _PIXELS = 1 << 19
@@ -42,9 +47,10 @@ def learn_prior(
     if not len(chosen):
         return model.prior
     fitter = Fitter(model)
+    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), cores.available())
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
-        look = model.prior.look(fitter.best_look(images[index]))
+        look = model.prior.look(best_look(images[index], runtime, Plan.uniform("default")))
         found = fitter.fit(images[index], steps, cores.available(), subpixels=3 * _PIXELS, start=look)
         total += np.abs(found.astype(float) - look)
         report(done)
