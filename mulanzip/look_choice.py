@@ -5,8 +5,6 @@ The same on every machine, as it is made of integers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from mulanzip.codec import walk_segment
@@ -29,26 +27,27 @@ def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
             :data:`mulanzip.effort.CROP_SIDE` or more.
         plan: uniform.
     """
-    crops = list(_crops(planes))
-    share = sum(crop.size for crop in crops) / planes.size
-    bits = []
-    for number in range(len(runtime.model.prior.looks) + 1):
-        look = runtime.model.prior.look(number)
-        adapted = runtime.adapted(look) if number else runtime
+    crops = _crops(planes)
+    (segment,) = segments(*crops.shape[:2])
+    share = crops.size / planes.size
+
+    def cost(number: int) -> float:
+        adapted = runtime.adapted(runtime.model.prior.look(number)) if number else runtime
         counter = BitCounter()
-        for crop in crops:
-            for segment in segments(*crop.shape[:2]):
-                walk_segment(segment, crop, adapted, plan, counter, decoding=False)
-        bits.append(counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0))
-    return int(np.argmin(bits))
+        walk_segment(segment, crops, adapted, plan, counter, decoding=False)
+        return counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
+
+    return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.looks) + 1)]))
 
 
-def _crops(planes: np.ndarray) -> Iterator[np.ndarray]:
-    """Evenly from all of an image, corners on the lattices of its finest levels."""
+def _crops(planes: np.ndarray) -> np.ndarray:
+    """Squares from all of an image side by side, corners on the lattices of its finest levels.
+
+    As one image, which takes a fraction of their time: what is wrong at seams is wrong in all looks.
+    """
     tops, lefts = (
         np.linspace(0, side - CROP_SIDE, count).astype(int) // 4 * 4
         for side, count in zip(planes.shape[:2], _GRID, strict=True)
     )
-    for top in tops:
-        for left in lefts:
-            yield np.ascontiguousarray(planes[top : top + CROP_SIDE, left : left + CROP_SIDE])
+    rows = [np.hstack([planes[y : y + CROP_SIDE, x : x + CROP_SIDE] for x in lefts]) for y in tops]
+    return np.vstack(rows)
