@@ -41,7 +41,7 @@ class Config:
     #: Width of the layer that a colour's parameters get from the colours before it.
     hidden: int = 32
     #: Kinds of pictures that the network learns a context for.
-    looks: int = 7
+    looks: int = 10
 
     @property
     def shape_outputs(self) -> int:

@@ -51,14 +51,15 @@ def test_colours_on_pixels_are_those_pixels_and_their_means_between_them() -> No
     np.testing.assert_array_equal(found[1::2], (half[1:] + half[:-1]) / 2)
 
 
-def test_a_disc_has_colours_of_half_the_resolution_from_the_first_pixel_on() -> None:
+@pytest.mark.parametrize("look", ["disc", "disc-x", "disc-y", "disc-xy"])
+def test_a_disc_has_colours_of_half_the_resolution_where_its_look_says(look: str) -> None:
     """Between the pixels that have samples, differences of colours are means: rough at those, smooth between."""
-    look = LOOKS.index("disc")
+    across, down = int("x" in look.split("-")[-1]), int("y" in look)
     bends = []
     for seed in range(12):
-        disc = augment(photo(128, 128), look, np.random.default_rng(seed)).astype(float)
-        colour = (disc[..., 1] - disc[..., 0])[::2]
-        bend = np.square(colour[:, 2:] - 2 * colour[:, 1:-1] + colour[:, :-2])
-        bends.append((bend[:, 1::2].mean(), bend[:, ::2].mean()))
+        disc = augment(photo(128, 128), LOOKS.index(look), np.random.default_rng(seed)).astype(float)
+        colour = (disc[..., 1] - disc[..., 0])[down::2]
+        bend = np.square(colour[:, 2:] - 2 * colour[:, 1:-1] + colour[:, :-2])  # Around columns 1, 2, 3 and so on.
+        bends.append((bend[:, 1 - across :: 2].mean(), bend[:, across::2].mean()))
     on_samples, between = np.mean(bends, 0)
     assert on_samples > 1.5 * between

@@ -12,10 +12,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-#: What patches may look like: as they are; or as the step that each look is named after leaves them.
-LOOKS = ("plain", "soft", "grain", "sensor", "compressed", "disc", "scanned")
+#: What patches may look like: as they are; or as the step that each look is named after leaves them.  Of discs that
+#: were turned or cropped, the first samples of colours are not on the first column, or row, or neither.
+LOOKS = ("plain", "soft", "grain", "sensor", "compressed", "disc", "disc-x", "disc-y", "disc-xy", "scanned")
 #: How often, of the patches that are not made to look like scans of bodies.
-LOOK_SHARES = (0.6, 0.05, 0.08, 0.09, 0.08, 0.1)
+LOOK_SHARES = (0.6, 0.05, 0.08, 0.09, 0.08, 0.04, 0.02, 0.02, 0.02)
 
 _LUMA = np.array([[0.587], [0.299], [0.114]], dtype=np.float32)
 _KERNELS = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
@@ -27,16 +28,17 @@ def augment(patch: np.ndarray, look: int, rng: np.random.Generator) -> np.ndarra
     Args:
         look: index in :data:`LOOKS`.  Steps of the looks before it may come first.
     """
-    name = LOOKS[look]
+    name, _, odd = LOOKS[look].partition("-")
     if name == "plain":
         return patch
     if name == "scanned":
         return _scanned(patch, rng)
-    x = patch.astype(np.float32)
+    down, across = int("y" in odd), int("x" in odd)
+    x = np.pad(patch, ((down, 0), (across, 0), (0, 0)), mode="edge").astype(np.float32)
     for step, of, share in _STEPS:
         if of == name or ((of is None or LOOKS.index(of) < look) and rng.random() < share):
             x = step(x, rng)
-    return np.clip(np.rint(x), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(x[down:, across:]), 0, 255).astype(np.uint8)
 
 
 def _scanned(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
