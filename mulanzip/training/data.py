@@ -87,6 +87,7 @@ class Patches:
             # Looks go with the lattice: colours at half the resolution are stored from the first pixel on.
             patch = augment(patch, look, rng)[::stride, ::stride]
             batch[k] = patch.transpose(2, 0, 1)
-            if rng.random() < scans:
+            # Of those that are no scans, so many that the share of both is what was asked for.
+            if rng.random() * (1 - scans) < scans:
                 batch[k] = batch[k, :1]
         return level, look, batch
