@@ -13,6 +13,7 @@ from mulanzip.coder import BitCounter
 from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, Container
 from mulanzip.effort import is_fitted
 from mulanzip.exact.runtime import Runtime
+from mulanzip.gamut import gamut_in
 from mulanzip.grain import Grain
 from mulanzip.lattice import Segment, segments
 from mulanzip.look_choice import best_look
@@ -72,12 +73,12 @@ def context_in(file: Container, prior: context.Prior) -> np.ndarray | None:
 
 
 def for_file(runtime: Runtime, file: Container) -> Runtime:
-    """What a file is to be decoded with: the model, adapted by the context if there is one.
+    """What a file is to be decoded with: the model, adapted by the context and within the gamut, if there are such.
 
     Raises:
-        CorruptFileError: if the context is damaged.
+        CorruptFileError: if one of them is damaged.
     """
-    return runtime.adapted(context_in(file, runtime.model.prior))
+    return runtime.adapted(context_in(file, runtime.model.prior)).within(gamut_in(file))
 
 
 def _sample(parts: list[Segment]) -> list[Segment]:

@@ -249,8 +249,9 @@ CHAIN = b"CHAN"
 CONTEXT = b"CTXT"
 SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
+GAMUT = b"GAMT"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, END)
 
 
 @dataclass(frozen=True)
@@ -366,6 +367,8 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
     if not is_coded and CONTEXT in kinds:
         raise CorruptFileError("an image that needs no context has one")
+    if GAMUT in kinds and not (is_coded and header.mode in (Mode.RGB, Mode.RGBA) and header.depth == 8):
+        raise CorruptFileError("an image that has no colours of 8 bits names its gamut")
     others = [kind for kind in kinds if kind not in expected]
     if len(set(others)) != len(others):
         raise CorruptFileError("the file has a part twice that it may have once")

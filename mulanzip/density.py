@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip import registry
+from mulanzip import gamut, registry
 from mulanzip.codec import walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.errors import UnsupportedImageError
@@ -45,6 +45,7 @@ def code_length(
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
+    runtime = runtime.within(gamut.find(pixels))
     counter = BitCounter()
     with runtime.intra_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mulanzip import context as contexts
+from mulanzip import gamut as gamuts
 from mulanzip.adaptation import find_context, for_file
 from mulanzip.codec import decode_segments, encode_segments
-from mulanzip.container import CONTEXT, SCHEDULES_CHUNK, SEGMENT, VALUES, Chunk, Container
+from mulanzip.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, VALUES, Chunk, Container
 from mulanzip.exact.runtime import Runtime
 from mulanzip.groups import groups_of, plans_of
 from mulanzip.lattice import level_grids
@@ -49,6 +50,9 @@ def encode_groups(
     coded = [
         (code.to_indices(part), code.grain) for part, code in zip(planes, codes, strict=True) if not code.is_constant
     ]
+    if gamut := gamuts.find(planes[0]):
+        chunks.append(Chunk(GAMUT, gamuts.encode(gamut)))
+        runtime = runtime.within(gamut)
     if context is None and steps is not None and coded:
         context = find_context(coded, runtime, plan, steps, part_of(progress, 0, share))
     if context is not None and context.any():

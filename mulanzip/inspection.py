@@ -27,6 +27,7 @@ _PARTS = {
     container.CONTEXT: "context",
     container.SCHEDULES_CHUNK: "schedules",
     container.VALUES: "values in use",
+    container.GAMUT: "gamut",
     png_original.KIND: "original file",
 }
 

@@ -15,8 +15,8 @@ both tails folded into 0 and 255.  All of it is 64-bit integer arithmetic, monot
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -24,8 +24,10 @@ from torch import Tensor
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.bisection import Bisection, ratio
 from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
+from mulanzip.gamut import Gamut
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
+from mulanzip.sieve import Halvings, Sieve
 from mulanzip.timings import timed
 
 MEAN_GAIN = 16
@@ -223,9 +225,6 @@ class FineMixture:
         return np.where(edge < self._grain.count, below * (edge > 0), self.total)
 
 
-_Cdf = Callable[[np.ndarray], np.ndarray]
-
-
 def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Grain) -> np.ndarray:
     """Code ``count`` samples that are equally likely: ``(count,)``; high bytes first where they have two.
 
@@ -238,14 +237,26 @@ def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Gra
     return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
 
 
+def _window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
+    """Low ends of windows around means."""
+    low: np.ndarray = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
+    return low
+
+
 def _code_values(
-    mixture: Mixture | FineMixture, centre: np.ndarray, coder: BitCoder, values: np.ndarray | None, grain: Grain
+    mixture: Mixture | FineMixture,
+    centre: np.ndarray,
+    coder: BitCoder,
+    values: np.ndarray | None,
+    grain: Grain,
+    halvings: Halvings | None,
 ) -> np.ndarray:
     """Code subpixels: is the value in the window around the mean?  Then bisect the window, or the rest.
 
     Args:
         mixture, centre: from :meth:`Mixture.build`.
         values: int32 ``(N,)`` when encoding, None when decoding.
+        halvings: of plain samples, where there are rare values; it counts in the window alone.
 
     Returns:
         int32 ``(N,)``, the values.
@@ -253,7 +264,7 @@ def _code_values(
     planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
     size = 1 << planes
     with timed("tables"):
-        low = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
+        low = _window(centre, size, grain)
         high = low + np.int32(size)
         mass_low = mixture.cdf(low) * (low > 0)
         mass_high = mixture.cdf(high)
@@ -263,9 +274,14 @@ def _code_values(
         known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
     with timed("coder"):
         inside = coder.code(probability, known).astype(np.int32)
-    search = Bisection(coder, low, mass_low, mass_high)
     offsets = None if values is None else values - low
-    found = search.run(planes, mixture.cdf, offsets, inside)
+    if halvings is None:
+        found = Bisection(coder, low, mass_low, mass_high).run(planes, mixture.cdf, offsets, inside)
+    else:
+        assert isinstance(mixture, Mixture)
+        with timed("tables"):
+            sieve = Sieve(mixture, low, size, halvings)
+        found = Bisection(coder, low, np.zeros_like(low), sieve.total).run(planes, sieve.cdf, offsets, inside)
     outside = np.flatnonzero(inside == 0)
     if not len(outside):
         return found
@@ -330,12 +346,20 @@ def _rarity(misses: int, count: int) -> int:
 class MixtureCoder:
     """Codes the subpixels of a phase: first colour, second given the first, third given both."""
 
-    def __init__(self, tables: Tables, coder: BitCoder, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
-        """``colours`` is 3, or 1 for gray: then only the first colour is coded."""
+    def __init__(
+        self,
+        tables: Tables,
+        coder: BitCoder,
+        colours: int = COLOURS,
+        grain: Grain = EIGHT_BIT,
+        gamut: Gamut | None = None,
+    ):
+        """``colours`` is 3, or 1 for gray: then only the first colour is coded, and there is no gamut."""
         self._tables = tables
         self._coder = coder
         self._colours = colours
         self._grain = grain
+        self._gamut = gamut if colours == COLOURS else None
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """Code the ``n`` cells of ``prediction``, :data:`CHUNK` at a time.
@@ -354,8 +378,14 @@ class MixtureCoder:
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
-    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        return _code_values(mixture, centre, self._coder, values, self._grain)
+    def _code(
+        self,
+        mixture: Mixture | FineMixture,
+        centre: np.ndarray,
+        values: np.ndarray | None,
+        halvings: Halvings | None,
+    ) -> np.ndarray:
+        return _code_values(mixture, centre, self._coder, values, self._grain, halvings)
 
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
@@ -363,7 +393,8 @@ class MixtureCoder:
         for colour in range(self._colours):
             known = None if truth is None else truth[:, colour].astype(np.int32)
             if prediction.flat is None:
-                coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known)
+                halvings = self._halvings(values, colour)
+                coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known, halvings)
             else:
                 coded = prediction.flat[colour, part].copy()
                 rest = self._code_flat(coded, known)
@@ -374,6 +405,12 @@ class MixtureCoder:
                     coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
             offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+
+    def _halvings(self, values: np.ndarray, colour: int) -> Halvings | None:
+        """Of values of a colour, given those before."""
+        if self._gamut is None or colour < COLOURS - 1:
+            return None
+        return partial(self._gamut.halvings, values[:, :colour].T.astype(np.int32))
 
     def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
         return _code_flat_places(self._coder, coded, known)
@@ -386,6 +423,7 @@ class MixtureCoder:
         before: np.ndarray,
         colour: int,
         known: np.ndarray | None,
+        halvings: Halvings | None = None,
     ) -> np.ndarray:
         """Code ``n`` subpixels of a colour by their mixtures: int32 ``(n,)``."""
         with timed("network"):
@@ -396,7 +434,7 @@ class MixtureCoder:
             # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
             shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
             mixture, centre = self._mixture(shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
-        return self._code(mixture, centre, known)
+        return self._code(mixture, centre, known, halvings)
 
     def _mixture(
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
@@ -409,9 +447,9 @@ class MixtureCoder:
 class CodeLengths(MixtureCoder):
     """Codes nothing, and says what each cell would take."""
 
-    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
+    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT, gamut: Gamut | None = None):
         self._counter = BitCounter()
-        super().__init__(tables, self._counter, colours, grain)
+        super().__init__(tables, self._counter, colours, grain, gamut)
         #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
         self.phases: list[np.ndarray] = []
         self._colour_bits: list[np.ndarray] = []
@@ -434,11 +472,29 @@ class CodeLengths(MixtureCoder):
         self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
         return self._rest
 
-    def _code(self, mixture: Mixture | FineMixture, centre: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    def _code(
+        self,
+        mixture: Mixture | FineMixture,
+        centre: np.ndarray,
+        values: np.ndarray | None,
+        halvings: Halvings | None,
+    ) -> np.ndarray:
         assert values is not None
-        below = mixture.cdf(values) * (values > 0)
-        above = np.where(values < self._grain.count - 1, mixture.cdf(values + 1), mixture.total)
-        bits = np.log2(mixture.total / np.maximum(above - below, 1))
+
+        def mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+            above = np.where(high < self._grain.count, mixture.cdf(high), mixture.total)
+            return np.maximum(above - mixture.cdf(low) * (low > 0), 1)
+
+        bits = np.log2(mixture.total / mass(values, values + 1))
+        if halvings is not None:
+            assert isinstance(mixture, Mixture)
+            low = _window(centre, WINDOW, self._grain)
+            inside = np.flatnonzero((values >= low) & (values < low + WINDOW))
+            sieve = Sieve(mixture, low, WINDOW, halvings)
+            at = np.clip(values, low, low + WINDOW - 1)
+            left = np.maximum(sieve.cdf(at + 1) - sieve.cdf(at), 1)
+            known = np.log2(mixture.total / mass(low, low + WINDOW)) + np.log2(np.maximum(sieve.total, 1) / left)
+            bits[inside] = known[inside]
         if self._rest is None:
             self._colour_bits.append(bits)
         else:

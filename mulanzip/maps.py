@@ -141,7 +141,7 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain)
+    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain, runtime.gamut)
     walk_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]

@@ -78,6 +78,18 @@ def deep(height: int, width: int, channels: int = 1, bits: int = 12, seed: int =
     return np.ascontiguousarray(pixels if channels > 1 else pixels[..., 0])
 
 
+def jpeg_colours(planes: np.ndarray) -> np.ndarray:
+    """RGB as decoders of JPEG files make it of brightness, and of blue and red taken as small differences from it.
+
+    Args:
+        planes: uint8 ``(height, width, 3)``.
+    """
+    luma, blue, red = (planes[..., i].astype(np.int64) for i in range(3))
+    blue, red = (plane // 4 - 25 for plane in (blue, red))
+    shifts = (91881 * red + 32768 >> 16, -22554 * blue - 46802 * red + 32768 >> 16, 116130 * blue + 32768 >> 16)
+    return np.stack([(luma + shift).clip(0, 255) for shift in shifts], 2).astype(np.uint8)
+
+
 def drawing(height: int, width: int, seed: int = 0) -> Image.Image:
     """An image with a palette: the model is not needed for it."""
     return Image.fromarray(smooth(height, width, 3, seed)).quantize(60)

@@ -73,6 +73,8 @@ class Model:
     config: dict[str, int]
     tensors: dict[str, np.ndarray]
     biases: dict[str, np.ndarray] = field(default_factory=dict)
+    rarity: int = 0
+    colours: set[tuple[int, int, int]] = field(default_factory=set)
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -296,18 +298,49 @@ def ratio(part: int, whole: int) -> int:
     return (part << 16) // max(whole, 1)
 
 
-def decode_values(stack: Stack, mixtures: list[Mixture], samples: Samples) -> list[int]:
-    """Section "Subpixels": all cells of a chunk, one colour."""
+def jpeg_colours() -> set[tuple[int, int, int]]:
+    """Section "Gamut": green, red, blue."""
+    found = set()
+    for cr in range(-128, 128):
+        for cb in range(-128, 128):
+            red = 91881 * cr + 32768 >> 16
+            green = -22554 * cb - 46802 * cr + 32768 >> 16
+            blue = 116130 * cb + 32768 >> 16
+            found |= {(clamped(y + green), clamped(y + red), clamped(y + blue)) for y in range(256)}
+    return found
+
+
+def clamped(value: int) -> int:
+    return min(max(value, 0), 255)
+
+
+def sieved(mixture: Mixture, low: int, size: int, before: tuple[int, int], model: Model) -> list[int]:
+    """Section "Gamut": masses below the edges of a window, of common colours."""
+    found = [0]
+    for value in range(low, low + size):
+        mass = mixture.cdf(value + 1) - mixture.cdf(value)
+        found.append(found[-1] + (mass if (*before, value) in model.colours else mass >> model.rarity))
+    return found
+
+
+def decode_values(
+    stack: Stack, mixtures: list[Mixture], samples: Samples, model: Model, before: list[tuple[int, int]]
+) -> list[int]:
+    """Section "Subpixels": all cells of a chunk, one colour; before: the colours before where there is a gamut."""
     planes = min(max(4 + samples.shift, 2), samples.planes)
     size = 1 << planes
     lows = [min(max(m.centre - size // 2, 0), (1 << samples.planes) - size) for m in mixtures]
     windows = [(m.cdf(low), m.cdf(low + size)) for m, low in zip(mixtures, lows, strict=True)]
     inside = [stack.bit(ratio(top - bottom, m.total)) for m, (bottom, top) in zip(mixtures, windows, strict=True)]
     values, bounds = list(lows), list(windows)
+    masses = [sieved(m, low, size, b, model) for m, low, b in zip(mixtures, lows, before, strict=False)]
+    if masses:
+        bounds = [(0, mass[-1]) for mass in masses]
     for plane in range(planes - 1, -1, -1):
         for i, mixture in enumerate(mixtures):
             bottom, top = bounds[i]
-            middle = mixture.cdf(values[i] + (1 << plane))
+            edge = values[i] + (1 << plane)
+            middle = masses[i][edge - lows[i]] if masses else mixture.cdf(edge)
             if stack.bit(ratio(top - middle, top - bottom) if inside[i] else 1):
                 values[i] += 1 << plane
                 bounds[i] = middle, top
@@ -411,8 +444,17 @@ def code_chunk(
         rest = np.flatnonzero(values < 0)
         if len(rest):
             before = [offset[rest] for offset in offsets]
+            known = cells[phase, :2, rows, columns].tolist() if model.rarity and colour == 2 else []
             values[rest] = decode_colour(
-                stack, model, f"head.{head}.{colour}", features[:, rest], base[colour, rest], before, level, samples
+                stack,
+                model,
+                f"head.{head}.{colour}",
+                features[:, rest],
+                base[colour, rest],
+                before,
+                level,
+                samples,
+                [(green, red) for green, red in known],
             )
         offsets.append((values << 5 + samples.up >> samples.down) - base[colour])
         cells[phase, colour, rows, columns] = values
@@ -442,6 +484,7 @@ def decode_colour(
     offsets: list[np.ndarray],
     level: int,
     samples: Samples,
+    known: list[tuple[int, int]],
 ) -> list[int]:
     inputs = features[:, None, :]
     if offsets:
@@ -462,7 +505,7 @@ def decode_colour(
         Mixture(model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples)
         for i in range(len(base))
     ]
-    return decode_values(stack, mixtures, samples)
+    return decode_values(stack, mixtures, samples, model, known)
 
 
 def decode_schedules(payload: bytes, tiles: int) -> list[int]:
@@ -551,6 +594,12 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"CTXT":
             model.adapt(payload)
+        if kind == b"GAMT":
+            (model.rarity,) = payload
+            assert 1 <= model.rarity <= 31
+            assert mode in (2, 3)
+            assert depth == 8
+            model.colours = jpeg_colours()
     sizes = level_sizes(height, width)
     assert len(sizes) == levels
     tiles = [

@@ -26,6 +26,7 @@ from mulanzip.architecture import Config  # noqa: E402
 from mulanzip.container import (  # noqa: E402
     CONTEXT,
     END,
+    GAMUT,
     HEADER_SIZE,
     SCHEDULES_CHUNK,
     SEGMENT,
@@ -201,6 +202,10 @@ def compressed() -> dict[str, Faulty]:
             4,
             "list of values in use",
         ),
+        "gamut_unknown": Faulty(
+            with_chunks(model, Chunk(GAMUT, b"\0"), segment), "a gamut of no rarity", 4, "gamut is damaged"
+        ),
+        "gamut_gray": Faulty(with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut of gray", 4, "its gamut"),
         "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
         "schedules_too_many": Faulty(
             with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),

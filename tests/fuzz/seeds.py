@@ -117,6 +117,7 @@ def compressed() -> dict[str, bytes]:
         "stored deep": _encoded(smooth(1, 40, 1).repeat(40, 0).astype(np.uint16) * 257, stored=True),
         "stored bands": _encoded(smooth(1, 30, 5).repeat(30, 0), stored=True),
         "rgb context": _encoded(smooth(6, 6), context=_context()),
+        "rgb gamut": _encoded(np.asarray(Image.open(io.BytesIO(_saved(Image.fromarray(smooth(64, 64)), "JPEG"))))),
         "rgb pixel": _encoded(smooth(1, 1)),
         "rgb row": _encoded(smooth(1, 23)),
         "rgb flat": _encoded(smooth(3, 5)),

@@ -17,7 +17,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from conftest import photo  # noqa: E402
+from conftest import jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import api, registry  # noqa: E402
@@ -77,6 +77,13 @@ def _opaque() -> np.ndarray:
     return pixels
 
 
+def _jpeg(others: int) -> np.ndarray:
+    """Colours of JPEG files, but for some pixels of the first row."""
+    found = jpeg_colours(waves(66, 70, 3))
+    found[0, :others] ^= 1
+    return found
+
+
 #: Coded by the model: picture, and schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
@@ -86,6 +93,8 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo_three": (lambda: Picture.from_array(photo(31, 30)), "three"),
     "photo_four": (lambda: Picture.from_array(photo(29, 32)), "four"),
     "photo_six": (lambda: Picture.from_array(photo(28, 29)), "six"),
+    "jpeg": (lambda: Picture.from_array(_jpeg(0)), "default"),
+    "jpeg_others": (lambda: Picture.from_array(_jpeg(40)), "one"),
     "noise": (lambda: Picture.from_array(stable_noise("noise", 13, 19, 3)), "default"),
     "black": (lambda: Picture.from_array(np.zeros((50, 60, 3), dtype=np.uint8)), "default"),
     "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),

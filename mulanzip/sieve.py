@@ -1,0 +1,45 @@
+"""Masses of the few values around a mean, where some values are rarer than a smooth distribution says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+#: Values (int32 ``(N,)``) -> how often their mass is halved, uint8 ``(N,)``.
+Halvings = Callable[[np.ndarray], np.ndarray]
+
+
+class Distribution(Protocol):
+    """See :class:`mulanzip.likelihood.Mixture`."""
+
+    total: np.ndarray
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray: ...
+
+
+class Sieve:
+    """The values of windows ``low .. low + size - 1``, with masses of their own.
+
+    Attributes:
+        total: int32 ``(N,)``, the mass of the whole window.
+    """
+
+    def __init__(self, mixture: Distribution, low: np.ndarray, size: int, halvings: Halvings):
+        below = mixture.cdf(low) * (low > 0)
+        cumulative = [np.zeros_like(below)]
+        for step in range(size):
+            value = low + np.int32(step)
+            above = mixture.cdf(value + 1)
+            above += (mixture.total - above) * (value == 255)
+            cumulative.append(cumulative[-1] + (above - below >> halvings(value)))
+            below = above
+        self._low = low
+        self._cumulative = np.concatenate(cumulative)
+        self.total: np.ndarray = cumulative[-1]
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass of the window's values below ``edge`` (int32 ``(N,)``): int32 ``(N,)``."""
+        index = (edge - self._low) * np.int32(len(edge)) + np.arange(len(edge), dtype=np.int32)
+        return self._cumulative.take(index)
