@@ -253,7 +253,7 @@ def nothing(run: Run, bpsp: float) -> None:
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     run = start(tmp_path, 150)
     before = run.validate()
-    run.train(nothing, log_every=1000)
+    run.train(nothing, save_every=1000)
     run.export()
     run.close()
     assert run.validate() < before - 0.3

@@ -50,7 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[ErasureRun, floa
     """A finished run, and what it reached before its first step."""
     run = start(tmp_path_factory.mktemp("run"), 0, steps=STEPS)
     before = run.validate()
-    run.train(nothing, log_every=0.1)
+    run.train(nothing, save_every=0.1)
     run.export()
     run.close()
     return run, before

@@ -32,6 +32,8 @@ MODEL = "model.safetensors"
 PARTS = 2
 #: A step that takes longer, in seconds, was stopped in between, and so was the clock.
 PAUSE = 30.0
+#: Training goes on for so many times as long as the last validation took, at least.
+_VALIDATION_PAUSE = 15
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,15 @@ class Run(ABC):
             return min(1.0, self.step / self.recipe.steps)
         return min(1.0, self.seconds / (3600 * self.recipe.hours))
 
-    def train(self, report: Callable[[Run, float], None], log_every: float = 60.0) -> None:
-        """Train until the recipe's time is over; ``report(run, bpsp)`` after every step."""
+    def train(self, report: Callable[[Run, float], None], save_every: float = 60.0) -> None:
+        """Train until the recipe's time is over; ``report(run, bpsp)`` after every step.
+
+        Args:
+            save_every: seconds from one checkpoint to the next; validation may be less frequent.
+        """
         torch.set_num_threads(1)  # What runs between the parts is short.
-        last_log = self.seconds
+        last_save = last_log = self.seconds
+        pause = save_every
         recent: list[float] = []
         while self.progress < 1:
             start = time.perf_counter()
@@ -148,11 +155,15 @@ class Run(ABC):
             if elapsed < PAUSE:
                 self.seconds += elapsed
             report(self, recent[-1])
-            if self.seconds - last_log >= log_every or self.progress >= 1:
+            if self.seconds - last_log >= pause or self.progress >= 1:
                 last_log = self.seconds
+                start = time.perf_counter()
                 self._log({"train": float(np.mean(recent)), "validation": self.validate()})
-                self.save()
+                pause = max(save_every, _VALIDATION_PAUSE * (time.perf_counter() - start))
                 recent = []
+            if self.seconds - last_save >= save_every or self.progress >= 1:
+                last_save = self.seconds
+                self.save()
 
     def _step(self) -> float:
         rate = min(1.0, (self.step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * self.progress))
