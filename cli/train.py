@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin a new run with these weights (float.safetensors of an earlier one, of the same size); erasure only.",
+    help="Begin a new run with the weights of an earlier one of the same size: its float.safetensors, or with "
+    "--process gaussian its model.safetensors.",
 )
 @click.option(
     "--rate",
@@ -87,10 +88,10 @@ def train(
         if steps is not None:
             raise click.UsageError("--steps goes with --process gaussian only")
         _train_erasure(data, output, validation, start, gray, quiet, **given)
-    elif start is not None or gray is not None:
-        raise click.UsageError("--start and --gray go with --process erasure only")
+    elif gray is not None:
+        raise click.UsageError("--gray goes with --process erasure only")
     else:
-        _train_gaussian(data, output, validation, 32 if steps is None else steps, quiet, **given)
+        _train_gaussian(data, output, validation, start, 32 if steps is None else steps, quiet, **given)
 
 
 def _train_erasure(
@@ -132,6 +133,7 @@ def _train_gaussian(
     data: tuple[Path, ...],
     output: Path,
     validation: Path,
+    start: Path | None,
     steps: int,
     quiet: bool,
     hours: float,
@@ -146,7 +148,7 @@ def _train_gaussian(
 
     config = Config(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
     recipe = GaussianRecipe(hours=hours, rate=rate, seed=seed)
-    run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe)
+    run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe, start)
     _go(run, quiet)
     run.close()
 

@@ -276,6 +276,18 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -
     again.close()
 
 
+def test_a_run_can_begin_with_the_model_of_another(tmp_path: Path) -> None:
+    config, path = replace(PROCESSES["mulan"], **TINY), tmp_path / "first.safetensors"
+    first = GaussianModel(config)
+    save(first, path)
+    recipe = GaussianRecipe(steps=10, batch=16)
+    run = GaussianRun(tmp_path / "run", PHOTOS, PHOTOS[:1], config, recipe, path)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), run.model.parameters(), strict=True))
+    run.close()
+    with pytest.raises(ModelError, match="another shape"):
+        GaussianRun(tmp_path / "other", PHOTOS, PHOTOS[:1], replace(config, steps=9), recipe, path)
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     run = start(tmp_path, 100)
     run.save()

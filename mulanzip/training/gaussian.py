@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mulanzip.bitsback.export_trained import save_trained
-from mulanzip.gaussian.model import Config, GaussianModel
+from mulanzip.errors import ModelError
+from mulanzip.gaussian.model import Config, GaussianModel, load
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.rounding import round_weights
 from mulanzip.training.tiles import Tiles
@@ -50,18 +51,26 @@ class GaussianRun(Run):
         validation: list[np.ndarray],
         config: Config,
         recipe: GaussianRecipe,
+        start: str | os.PathLike[str] | None = None,
     ):
         """Resume the run in ``folder``, or begin one.
 
         Args:
             images, validation: uint8 ``(H, W, 3)`` each, colours in coding order.
+            start: model to begin with; else random weights.
 
         Raises:
+            ModelError: if ``start`` is not a model of this ``config``.
             UnsupportedImageError: if all images are smaller than a tile.
             MulanzipError: as :class:`mulanzip.training.loop.Run` does.
         """
         torch.manual_seed(recipe.seed)
         model = GaussianModel(config)
+        if start is not None:
+            earlier = load(start)
+            if earlier.config != config:
+                raise ModelError(f"{start} holds a model of another shape, noise, or number of steps")
+            model.load_state_dict(earlier.state_dict())
         self.tiles = Tiles(images, config.side)
         self.validation = Tiles(validation, config.side).draw(VALIDATION_TILES, np.random.default_rng(0))
         rates = [(model.encoder, recipe.encoder_rate)] if model.encoder is not None else []
