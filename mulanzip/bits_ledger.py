@@ -8,10 +8,9 @@ from mulanzip import container, registry
 from mulanzip.adaptation import context_in
 from mulanzip.codec import HASH_BYTES, samples_hash, walk_segment
 from mulanzip.coder import BitCounter, BitDecoder
-from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, VALUES, Coding
+from mulanzip.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, TONES, VALUES, Coding
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
-from mulanzip.gamut import gamut_in
 from mulanzip.groups import groups_of, plans_of
 from mulanzip.lattice import segments
 from mulanzip.picture import Picture
@@ -70,7 +69,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
     prior = runtime.model.prior
     found = context_in(file, prior)
-    runtime = runtime.adapted(found).within(gamut_in(file))
+    runtime = runtime.adapted(found)
     pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
     plans = plans_of(file, groups)
     entries = []
@@ -82,7 +81,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         if group.code.is_constant:
             pixels[..., group.channels] = group.code.values[0]
             continue
-        coder = runtime.at(group.code.grain)
+        coder = runtime.at(group.grain)
         indices = np.zeros((header.height, header.width, group.colours), dtype=coder.grain.dtype)
         mark = f"{number}: " if len(groups) > 1 else ""
         for index, (segment, payload) in enumerate(
@@ -101,14 +100,15 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     hashes = 8.0 * HASH_BYTES * len(file.of_kind(SEGMENT))
-    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, GAMUT, VALUES))
+    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, GAMUT, TONES, VALUES))
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
     entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
     entries.append(Entry("checksums", 0, 0, hashes + marks))
     if values := file.of_kind(VALUES):
         entries.append(Entry("values in use", 0, 0, 8.0 * len(values[0])))
-    if gamut := file.of_kind(GAMUT):
-        entries.append(Entry("gamut", 0, 0, 8.0 * len(gamut[0])))
+    for kind, name in ((GAMUT, "gamut"), (TONES, "tones")):
+        if payloads := file.of_kind(kind):
+            entries.append(Entry(name, 0, 0, 8.0 * len(payloads[0])))
     if metadata:
         entries.append(Entry("metadata", 0, 0, metadata))
     return Ledger(tuple(entries), pixels.size)

@@ -50,7 +50,7 @@ def walk_segment(
         values = code_flat(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.grain)
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.grain, runtime.gamut)
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.grain)
     for number, tile in enumerate(segment.tiles, segment.first):
         walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
 
@@ -73,7 +73,7 @@ def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: floa
     """A tile coded with a schedule, and what that costs in bits."""
     encoder = BitEncoder()
     counter = BitCounter(encoder)
-    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.grain, runtime.gamut)
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.grain)
     evaluations = walk_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
     return counter.bits + mu * evaluations * tile.height * tile.width, encoder
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mulanzip import gamut, registry
@@ -9,6 +11,7 @@ from mulanzip.codec import walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.exact.runtime import open_runtime
+from mulanzip.grain import EIGHT_BIT
 from mulanzip.lattice import segments
 from mulanzip.noise import SCHEDULES
 from mulanzip.plan import Plan
@@ -45,7 +48,7 @@ def code_length(
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
-    runtime = runtime.within(gamut.find(pixels))
+    runtime = runtime.at(replace(EIGHT_BIT, gamut=gamut.find(pixels)))
     counter = BitCounter()
     with runtime.intra_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):

@@ -1,4 +1,4 @@
-"""How fine samples are: how many values there are, and how many of them make up a level.
+"""How fine samples are: how many values there are, how many make up a level, and what else an image says of them.
 
 The denoiser works in *levels*: the steps of 8-bit samples, which it was trained on.  An image of deeper samples
 says how many of its own steps a level has, so that its noise looks like that of 8-bit images; everything around
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mulanzip.gamut import Gamut
+from mulanzip.tones import Tones
+
 #: ``shift`` is one of these.
 SHIFTS = range(-4, 9)
 
@@ -22,10 +25,13 @@ class Grain:
     Attributes:
         count: 1 to 65536.
         shift: one of :data:`SHIFTS`; negative where a step is several levels.
+        tones, gamut: of plain samples, where their values are not evenly wide, or some colours are rare.
     """
 
     count: int
     shift: int = 0
+    tones: Tones | None = None
+    gamut: Gamut | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mulanzip import context as contexts
 from mulanzip import gamut as gamuts
-from mulanzip.adaptation import find_context, for_file
+from mulanzip.adaptation import find_adaptation, for_file
 from mulanzip.codec import decode_segments, encode_segments
-from mulanzip.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, VALUES, Chunk, Container
+from mulanzip.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, TONES, VALUES, Chunk, Container
 from mulanzip.exact.runtime import Runtime
 from mulanzip.groups import groups_of, plans_of
 from mulanzip.lattice import level_grids
@@ -36,7 +38,7 @@ def encode_groups(
     Args:
         candidates: schedules to choose from.
         context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``, and
-            judged on all.  None for neither.
+            judged on all, and its tones are found.  None for neither.
         share: of the work that the fit is.
         progress: told the share that is done.
 
@@ -52,17 +54,22 @@ def encode_groups(
     ]
     if gamut := gamuts.find(planes[0]):
         chunks.append(Chunk(GAMUT, gamuts.encode(gamut)))
-        runtime = runtime.within(gamut)
+        coded[0] = coded[0][0], replace(coded[0][1], gamut=gamut)
     if context is None and steps is not None and coded:
-        context = find_context(coded, runtime, plan, steps, part_of(progress, 0, share))
+        deep = picture.is_deep
+        found = find_adaptation(coded, runtime, plan, steps, part_of(progress, 0, share), toned=not deep)
+        context = found.context
+        if found.tones:
+            chunks.append(Chunk(TONES, found.tones.encode()))
+            coded[0] = coded[0][0], replace(coded[0][1], tones=found.tones)
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))
         runtime = runtime.adapted(context)
     plans, payloads = [], []
     for done, (indices, grain) in enumerate(coded):
         start, stop = (share + (1 - share) * i / len(coded) for i in (done, done + 1))
-        found, plan = encode_segments(indices, runtime.at(grain), candidates, part_of(progress, start, stop))
-        payloads += found
+        segments, plan = encode_segments(indices, runtime.at(grain), candidates, part_of(progress, start, stop))
+        payloads += segments
         plans.append(plan)
     plan = Plan.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
     if plan.number == MIXED:
@@ -88,7 +95,7 @@ def decode_groups(file: Container, runtime: Runtime, progress: Progress | None =
         indices = decode_segments(
             payloads[group.segments],
             (header.height, header.width, group.colours),
-            runtime.at(group.code.grain),
+            runtime.at(group.grain),
             plans[done],
             part_of(progress, done / len(groups), (done + 1) / len(groups)),
             level=level,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mulanzip.container import SEGMENT, VALUES, Container
 from mulanzip.errors import CorruptFileError
+from mulanzip.gamut import gamut_in
+from mulanzip.grain import Grain
 from mulanzip.lattice import segments
 from mulanzip.plan import Plan, plan_in, tile_cells
 from mulanzip.planes import from_coding_order, plane_groups
 from mulanzip.sample_code import PLAIN, SampleCode, unpack
+from mulanzip.tones import tones_in
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,13 @@ class Group:
     Attributes:
         channels: which ones of the image.
         code: of their samples.
+        grain: of what is coded.
         segments: which ones of the file; none where all samples are the same.
     """
 
     channels: slice
     code: SampleCode
+    grain: Grain
     segments: slice
 
     @property
@@ -44,11 +49,15 @@ class Group:
         pixels[..., self.channels] = from_coding_order(values) if self.colours == 3 else values
 
 
-def _groups(header_channels: list[slice], codes: list[SampleCode], per_group: int) -> Iterator[Group]:
-    start = 0
-    for channels, code in zip(header_channels, codes, strict=True):
-        stop = start if code.is_constant else start + per_group
-        yield Group(channels, code, slice(start, stop))
+def _groups(file: Container, codes: list[SampleCode]) -> Iterator[Group]:
+    header, start = file.header, 0
+    for number, channels in enumerate(plane_groups(header.mode, header.channels)):
+        code, grain = codes[number], codes[number].grain
+        if not number:
+            tones = tones_in(file, channels.stop - channels.start)
+            grain = replace(grain, tones=tones, gamut=gamut_in(file))
+        stop = start if code.is_constant else start + len(segments(header.height, header.width))
+        yield Group(channels, code, grain, slice(start, stop))
         start = stop
 
 
@@ -62,12 +71,12 @@ def groups_of(file: Container, strict: bool = True) -> list[Group]:
         CorruptFileError: if the codes of samples are damaged, or there are other segments than there should be.
     """
     header = file.header
-    channels = plane_groups(header.mode, header.channels)
+    count = len(plane_groups(header.mode, header.channels))
     payloads = file.of_kind(VALUES)
     if bool(payloads) != (header.depth > 8):
         raise CorruptFileError("the list of values in use is missing")
-    codes = unpack(payloads[0], len(channels), header.signed) if payloads else [PLAIN] * len(channels)
-    found = list(_groups(channels, codes, len(segments(header.height, header.width))))
+    codes = unpack(payloads[0], count, header.signed) if payloads else [PLAIN] * count
+    found = list(_groups(file, codes))
     if strict and found[-1].segments.stop != len(file.of_kind(SEGMENT)):
         raise CorruptFileError("the file has segments too many or too few")
     return found

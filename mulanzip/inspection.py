@@ -28,6 +28,7 @@ _PARTS = {
     container.SCHEDULES_CHUNK: "schedules",
     container.VALUES: "values in use",
     container.GAMUT: "gamut",
+    container.TONES: "tones",
     png_original.KIND: "original file",
 }
 

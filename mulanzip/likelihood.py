@@ -24,11 +24,11 @@ from torch import Tensor
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.bisection import Bisection, ratio
 from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
-from mulanzip.gamut import Gamut
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
 from mulanzip.sieve import Halvings, Sieve
 from mulanzip.timings import timed
+from mulanzip.tones import PLAIN_EDGES
 
 MEAN_GAIN = 16
 COUPLING_GAIN = 0.5
@@ -128,21 +128,30 @@ class Mixture:
         total: int32 ``(N,)``, the mass of all values.
     """
 
-    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray):
+    def __init__(
+        self, weights: np.ndarray, inverse: np.ndarray, offset: np.ndarray, logistic: np.ndarray, edges: np.ndarray
+    ):
         self._weights = weights
-        self._slope = slope
+        self._inverse = inverse
         self._offset = offset
         self._logistic = logistic
+        self._edges = edges
         self.total: np.ndarray = weights.sum(0, dtype=np.int32) * np.int32(_ONE) + 256 * _FLOOR
 
     @classmethod
     def build(
-        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
+        cls,
+        tables: Tables,
+        logits: np.ndarray,
+        scales: np.ndarray,
+        means: np.ndarray,
+        edges: np.ndarray = PLAIN_EDGES,
     ) -> tuple[Mixture, np.ndarray]:
         """Mixtures, and their means rounded down to levels (int32 ``(N,)``, may be outside 0..255).
 
         Args:
             logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
+            edges: int32 ``(257,)``, see :class:`mulanzip.tones.Tones`.
         """
         unit = 1 << MEAN_BITS
         # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
@@ -151,15 +160,16 @@ class Mixture:
         means = np.clip(means, -_MEAN_MARGIN * unit, (255 + _MEAN_MARGIN) * unit)
         centre = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
         offset = np.int32(TABLE_HALF << _INVERSE_BITS) - (means + np.int32(unit // 2)) * inverse
-        return cls(weights, inverse * np.int32(unit), offset, tables.logistic), centre
+        return cls(weights, inverse, offset, tables.logistic, edges), centre
 
     def select(self, indices: np.ndarray) -> Mixture:
         """Only some subpixels."""
-        return Mixture(self._weights[:, indices], self._slope[:, indices], self._offset[:, indices], self._logistic)
+        parts = (self._weights[:, indices], self._inverse[:, indices], self._offset[:, indices])
+        return Mixture(*parts, self._logistic, self._edges)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
         """Mass below values ``edge`` (int32 ``(N,)``, 1..255), out of :attr:`total`: int32 ``(N,)``."""
-        index = self._slope * edge
+        index = self._inverse * self._edges.take(edge)
         index += self._offset
         index >>= _INVERSE_BITS
         # Clipped before the look-up, whose own clipping would branch at every element.
@@ -352,14 +362,12 @@ class MixtureCoder:
         coder: BitCoder,
         colours: int = COLOURS,
         grain: Grain = EIGHT_BIT,
-        gamut: Gamut | None = None,
     ):
         """``colours`` is 3, or 1 for gray: then only the first colour is coded, and there is no gamut."""
         self._tables = tables
         self._coder = coder
         self._colours = colours
         self._grain = grain
-        self._gamut = gamut if colours == COLOURS else None
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """Code the ``n`` cells of ``prediction``, :data:`CHUNK` at a time.
@@ -383,6 +391,7 @@ class MixtureCoder:
         mixture: Mixture | FineMixture,
         centre: np.ndarray,
         values: np.ndarray | None,
+        colour: int,
         halvings: Halvings | None,
     ) -> np.ndarray:
         return _code_values(mixture, centre, self._coder, values, self._grain, halvings)
@@ -408,9 +417,9 @@ class MixtureCoder:
 
     def _halvings(self, values: np.ndarray, colour: int) -> Halvings | None:
         """Of values of a colour, given those before."""
-        if self._gamut is None or colour < COLOURS - 1:
+        if self._grain.gamut is None or colour < COLOURS - 1:
             return None
-        return partial(self._gamut.halvings, values[:, :colour].T.astype(np.int32))
+        return partial(self._grain.gamut.halvings, values[:, :colour].T.astype(np.int32))
 
     def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
         return _code_flat_places(self._coder, coded, known)
@@ -433,23 +442,25 @@ class MixtureCoder:
             couplings = np.clip(means[mixtures:], -_COUPLING_LIMIT, _COUPLING_LIMIT)
             # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
             shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
-            mixture, centre = self._mixture(shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
-        return self._code(mixture, centre, known, halvings)
+            parts = (shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
+            mixture, centre = self._mixture(*parts, colour)
+        return self._code(mixture, centre, known, colour, halvings)
 
     def _mixture(
-        self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray
+        self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, colour: int
     ) -> tuple[Mixture | FineMixture, np.ndarray]:
         if self._grain.is_plain:
-            return Mixture.build(self._tables, logits, scales, means)
+            edges = PLAIN_EDGES if self._grain.tones is None else self._grain.tones.edges[colour]
+            return Mixture.build(self._tables, logits, scales, means, edges)
         return FineMixture.build(self._tables, logits, scales, means, self._grain)
 
 
 class CodeLengths(MixtureCoder):
     """Codes nothing, and says what each cell would take."""
 
-    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT, gamut: Gamut | None = None):
+    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
         self._counter = BitCounter()
-        super().__init__(tables, self._counter, colours, grain, gamut)
+        super().__init__(tables, self._counter, colours, grain)
         #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
         self.phases: list[np.ndarray] = []
         self._colour_bits: list[np.ndarray] = []
@@ -477,6 +488,7 @@ class CodeLengths(MixtureCoder):
         mixture: Mixture | FineMixture,
         centre: np.ndarray,
         values: np.ndarray | None,
+        colour: int,
         halvings: Halvings | None,
     ) -> np.ndarray:
         assert values is not None

@@ -10,13 +10,11 @@ import numpy as np
 from mulanzip.codec import walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.container import CHUNK_OVERHEAD
+from mulanzip.crops import mosaic
 from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import segments
 from mulanzip.plan import Plan
-
-#: Crops down and across.
-_GRID = (2, 3)
 
 
 def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
@@ -27,7 +25,7 @@ def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
             :data:`mulanzip.effort.CROP_SIDE` or more.
         plan: uniform.
     """
-    crops = _crops(planes)
+    crops = mosaic(planes, CROP_SIDE)
     (segment,) = segments(*crops.shape[:2])
     share = crops.size / planes.size
 
@@ -38,16 +36,3 @@ def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
         return counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
 
     return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.looks) + 1)]))
-
-
-def _crops(planes: np.ndarray) -> np.ndarray:
-    """Squares from all of an image side by side, corners on the lattices of its finest levels.
-
-    As one image, which takes a fraction of their time: what is wrong at seams is wrong in all looks.
-    """
-    tops, lefts = (
-        np.linspace(0, side - CROP_SIDE, count).astype(int) // 4 * 4
-        for side, count in zip(planes.shape[:2], _GRID, strict=True)
-    )
-    rows = [np.hstack([planes[y : y + CROP_SIDE, x : x + CROP_SIDE] for x in lefts]) for y in tops]
-    return np.vstack(rows)

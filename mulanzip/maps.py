@@ -62,7 +62,7 @@ def bits_map(
     for done, group in enumerate(groups):
         if not group.code.is_constant:
             reached = part_of(progress, done / len(groups), (done + 1) / len(groups))
-            bits += _group_bits(file, group, runtime.at(group.code.grain), plans[done], reached)
+            bits += _group_bits(file, group, runtime.at(group.grain), plans[done], reached)
     return bits
 
 
@@ -141,7 +141,7 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain, runtime.gamut)
+    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain)
     walk_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]

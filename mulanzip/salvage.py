@@ -233,7 +233,7 @@ def _decode(
                 geometry,
                 candidates[group.segments],
                 (*pixels.shape[:2], group.colours),
-                runtime.at(group.code.grain),
+                runtime.at(group.grain),
                 plans[done],
                 part_of(progress, done / len(groups), (done + 1) / len(groups)),
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from conftest import deep, jpeg_colours, noise, photo, smooth
+from conftest import brightened, deep, jpeg_colours, noise, photo, smooth
 
 import mulanzip
 from mulanzip import registry
@@ -32,6 +32,7 @@ ADAPTED = ("colour", "noise", "tiles")
 def images(large: bool) -> dict[str, np.ndarray]:
     """A small colour image, a gray one, one that nothing predicts, a deep one; and one of several tiles."""
     found = {"colour": photo(96, 80), "gray": smooth(61, 67, 1), "noise": noise(17, 33), "deep": deep(70, 66)}
+    found["toned"] = brightened(photo(128, 130))
     found["gamut"] = jpeg_colours(photo(72, 70))
     if large:
         found["tiles"] = photo(530, 520)

@@ -152,6 +152,7 @@ class Samples:
 
     values: np.ndarray
     shift: int = 0
+    tones: list[list[int]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -265,8 +266,10 @@ class Mixture:
         scales: list[int],
         means: list[int],
         samples: Samples = PLAIN,
+        edges: list[int] | None = None,
     ):
         self.logistic, self.samples = tensors["tables.logistic"], samples
+        self.edges = edges
         self.weights = [int(tensors["tables.weight"][max(logits) - logit]) for logit in logits]
         self.inverse = [int(tensors["tables.inverse_scale"][scale]) for scale in scales]
         top = 32 * (samples.count - 1) << samples.up >> samples.down
@@ -283,7 +286,8 @@ class Mixture:
             return self.total if edge > 0 else 0
         found = self.floor * edge
         for weight, inverse, mean in zip(self.weights, self.inverse, self.means, strict=True):
-            place = (12288 << 8 + samples.down) + ((32 * edge - 16 << samples.up) - mean) * inverse
+            start = self.edges[edge] if self.edges else 32 * edge
+            place = (12288 << 8 + samples.down) + ((start - 16 << samples.up) - mean) * inverse
             if samples.is_plain:
                 found += weight * int(self.logistic[min(max(place >> 8, 0), 24576)])
                 continue
@@ -501,11 +505,38 @@ def decode_colour(
     for coupling, offset in zip(means[count:], offsets, strict=True):
         shift += coupling.clip(-1024, 1024) * offset
     means = means[:count] + base + (shift >> 8)
+    edges = samples.tones[len(offsets)] if samples.tones else None
     mixtures = [
-        Mixture(model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples)
+        Mixture(
+            model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples, edges
+        )
         for i in range(len(base))
     ]
     return decode_values(stack, mixtures, samples, model, known)
+
+
+def decode_tones(payload: bytes, colours: int) -> list[list[int]]:
+    """Section "Tones": where the values of each colour begin."""
+    unit, odd, more = payload[:3]
+    assert unit <= 5
+    stack, widths = Stack(payload[3:]), [0] * (255 * colours)
+    going = [i for i in range(len(widths)) if stack.bit((2 * odd + 1) * 128)]
+    less = [i for i in going if stack.bit(1 << 15)]
+    for size in range(1, 255):
+        for i in going:
+            widths[i] = size
+        going = [i for i in going if stack.bit((2 * more + 1) * 128)]
+    stack.finish()
+    for i in less:
+        widths[i] *= -1
+    found = []
+    for colour in range(colours):
+        steps = np.cumsum(widths[255 * colour : 255 * colour + 255])
+        assert np.abs(steps).max() << unit <= 127
+        edges = [0, *(32 * np.arange(1, 256) + (steps << unit)).tolist(), 8192]
+        assert sorted(edges) == edges
+        found.append(edges)
+    return found
 
 
 def decode_schedules(payload: bytes, tiles: int) -> list[int]:
@@ -612,6 +643,10 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"VALS":
             codes = read_samples(payload, len(groups), signed)
+    for kind, payload in chunks:
+        if kind == b"TONE":
+            assert depth == 8
+            codes[0] = Samples(PLAIN.values, tones=decode_tones(payload, len(groups[0])))
     coded = sum(samples.count > 1 for samples in codes)
     schedules = [schedule] * len(tiles) * coded
     for kind, payload in chunks:

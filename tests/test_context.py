@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mulanzip
 from mulanzip import adaptation, container
-from mulanzip.adaptation import find_context
+from mulanzip.adaptation import find_adaptation
 from mulanzip.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.context import LIMIT, Prior, decode, encode
 from mulanzip.effort import EFFORTS, fit_share, fit_steps
@@ -233,9 +233,11 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
 
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     for image in (photo(63, 400), photo(100, 100)):
-        assert find_context([(to_coding_order(image), EIGHT_BIT)], runtime, Plan.uniform("default"), 2) is None
+        assert (
+            find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, Plan.uniform("default"), 2).context is None
+        )
     flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_context([(flat, EIGHT_BIT)], runtime, Plan.uniform("default"), 3) is None
+    assert find_adaptation([(flat, EIGHT_BIT)], runtime, Plan.uniform("default"), 3).context is None
 
 
 def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,8 +251,8 @@ def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest
         adaptation, "_bits", lambda _, groups, used, plan: coded / 2 * len(groups) if used is runtime else 0.0
     )
     plan = Plan.uniform("default")
-    assert find_context(groups, runtime, plan, 12) is None
-    assert find_context(groups * 9, runtime, plan, 12) is found
+    assert find_adaptation(groups, runtime, plan, 12).context is None
+    assert find_adaptation(groups * 9, runtime, plan, 12).context is found
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -337,7 +339,7 @@ def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
     plan = Plan.uniform("default")
     assert best_look(image, runtime, plan) == 2
-    chosen = find_context([(image, EIGHT_BIT)], runtime, plan, 0)
+    chosen = find_adaptation([(image, EIGHT_BIT)], runtime, plan, 0).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])

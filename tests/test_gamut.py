@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mulanzip.coder import BitCounter, BitDecoder, BitEncoder
 from mulanzip.container import GAMUT, Chunk, Container
 from mulanzip.errors import CorruptFileError
 from mulanzip.gamut import MAX_RARITY, Gamut
+from mulanzip.grain import EIGHT_BIT
 from mulanzip.likelihood import CodeLengths, MixtureCoder
 from mulanzip.planes import to_coding_order
 
@@ -85,9 +87,9 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, ra
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = BitEncoder()
-    MixtureCoder(TABLES, encoder, gamut=Gamut(rarity)).code_phase(prediction, truth)
+    MixtureCoder(TABLES, encoder, grain=replace(EIGHT_BIT, gamut=Gamut(rarity))).code_phase(prediction, truth)
     decoder = BitDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, gamut=Gamut(rarity)).code_phase(prediction, None)
+    found = MixtureCoder(TABLES, decoder, grain=replace(EIGHT_BIT, gamut=Gamut(rarity))).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -95,13 +97,13 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, ra
 def test_code_lengths_of_cells_are_what_is_coded() -> None:
     pixels = once_jpeg(height=128, width=128)
     planes = to_coding_order(pixels)
-    found = gamut.find(planes)
+    grain = replace(EIGHT_BIT, gamut=gamut.find(planes))
     rng = np.random.default_rng(2)
     prediction = hostile(3, 2, 4000)
     prediction.base[...] = rng.integers(0, 8, prediction.base.shape) * 32 + 100 * 32
     truth = planes.reshape(-1, 3)[:4000]
-    counter, lengths = BitCounter(), CodeLengths(TABLES, gamut=found)
-    MixtureCoder(TABLES, counter, gamut=found).code_phase(prediction, truth)
+    counter, lengths = BitCounter(), CodeLengths(TABLES, grain=grain)
+    MixtureCoder(TABLES, counter, grain=grain).code_phase(prediction, truth)
     lengths.code_phase(prediction, truth)
     assert lengths.phases[0].sum() == pytest.approx(counter.bits, rel=0.01)
 

@@ -21,7 +21,6 @@ from mulanzip.exact.backends import Backend, CudaBackend, OneDnnBackend, Referen
 from mulanzip.exact.model import IntegerModel, load
 from mulanzip.exact.network import IntegerNetwork
 from mulanzip.exact.selftest import golden_digest
-from mulanzip.gamut import Gamut
 from mulanzip.grain import Grain
 from mulanzip.likelihood import Tables
 
@@ -40,11 +39,10 @@ class InexactBackendWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What coding needs: a network, its likelihood tables, a number of threads, and the image's gamut if it has one."""
+    """What coding needs: a network, its likelihood tables, and a number of threads."""
 
     network: IntegerNetwork
     threads: int
-    gamut: Gamut | None = None
 
     @property
     def model(self) -> IntegerModel:
@@ -69,10 +67,6 @@ class Runtime:
     def at(self, grain: Grain) -> Runtime:
         """The same for samples of another grain."""
         return replace(self, network=self.network.at(grain))
-
-    def within(self, gamut: Gamut | None) -> Runtime:
-        """The same for an image of this gamut."""
-        return replace(self, gamut=gamut)
 
     @contextmanager
     def intra_threads(self, count: int) -> Iterator[None]:

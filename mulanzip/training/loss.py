@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mulanzip.architecture import MEAN_BITS
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.likelihood import (
     COUPLING_GAIN,
@@ -36,8 +37,7 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
-    upper = (distance + step / 2) * inverse
-    lower = (distance - step / 2) * inverse
+    lower, upper = ((distance + side) * inverse for side in _sides(values, grain))
     cdf_upper = torch.sigmoid(upper)
     cdf_lower = torch.sigmoid(lower)
     density_upper = cdf_upper * (1 - cdf_upper)
@@ -67,6 +67,18 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
         for colour in range(len(outputs))
     ]
     return bits, gradients
+
+
+def _sides(values: Tensor, grain: Grain) -> tuple[Tensor | float, Tensor | float]:
+    """How far the edges of values are from them, in levels."""
+    if grain.tones is None:
+        half = 2.0**-grain.shift / 2
+        return -half, half
+    edges = torch.from_numpy(grain.tones.edges)
+    positions = values.long() + torch.arange(len(edges))[:, None] * edges.shape[1]
+    middle = values.float() + 0.5
+    lower, upper = (edges.take(positions + side) / 2**MEAN_BITS - middle for side in (0, 1))
+    return lower[:, None], upper[:, None]
 
 
 class _CodeLength(torch.autograd.Function):

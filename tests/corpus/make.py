@@ -31,6 +31,7 @@ from mulanzip.container import (  # noqa: E402
     SCHEDULES_CHUNK,
     SEGMENT,
     STORED,
+    TONES,
     VALUES,
     Chunk,
     Container,
@@ -201,6 +202,18 @@ def compressed() -> dict[str, Faulty]:
             "a least value above the largest",
             4,
             "list of values in use",
+        ),
+        "tones_cross": Faulty(
+            with_chunks(model, Chunk(TONES, bytes([5, 255, 255]) + bytes(range(1, 90))), segment),
+            "values that begin beyond their ends",
+            4,
+            "tones are damaged",
+        ),
+        "tones_deep": Faulty(
+            with_chunks(deep, Chunk(TONES, b"\0\0\0"), *unpack(deep).chunks),
+            "tones of 16 bits",
+            4,
+            "no tones of 8 bits",
         ),
         "gamut_unknown": Faulty(
             with_chunks(model, Chunk(GAMUT, b"\0"), segment), "a gamut of no rarity", 4, "gamut is damaged"

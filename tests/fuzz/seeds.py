@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from conftest import smooth
+from conftest import brightened, smooth
 from PIL import Image, PngImagePlugin
 
 from mulanzip import api, registry
@@ -118,6 +118,7 @@ def compressed() -> dict[str, bytes]:
         "stored bands": _encoded(smooth(1, 30, 5).repeat(30, 0), stored=True),
         "rgb context": _encoded(smooth(6, 6), context=_context()),
         "rgb gamut": _encoded(np.asarray(Image.open(io.BytesIO(_saved(Image.fromarray(smooth(64, 64)), "JPEG"))))),
+        "gray tones": _encoded(brightened(smooth(128, 128, 1)), schedule="one"),
         "rgb pixel": _encoded(smooth(1, 1)),
         "rgb row": _encoded(smooth(1, 23)),
         "rgb flat": _encoded(smooth(3, 5)),

@@ -17,7 +17,7 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from conftest import jpeg_colours, photo  # noqa: E402
+from conftest import brightened, jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import api, registry  # noqa: E402
@@ -95,6 +95,8 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo_six": (lambda: Picture.from_array(photo(28, 29)), "six"),
     "jpeg": (lambda: Picture.from_array(_jpeg(0)), "default"),
     "jpeg_others": (lambda: Picture.from_array(_jpeg(40)), "one"),
+    "toned": (lambda: Picture.from_array(brightened(photo(130, 132))), "default"),
+    "toned_gray": (lambda: Picture.from_array(brightened(photo(130, 132, 1))), "three"),
     "noise": (lambda: Picture.from_array(stable_noise("noise", 13, 19, 3)), "default"),
     "black": (lambda: Picture.from_array(np.zeros((50, 60, 3), dtype=np.uint8)), "default"),
     "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),
@@ -125,8 +127,8 @@ def encode(name: str) -> bytes:
     if name in STORED:
         return api.encode_picture(STORED[name](), threads=1)
     picture, schedule = CODED[name]
-    context = some_context() if name == "photo_context" else "none"
-    return api.encode_picture(picture(), schedule=schedule, context=context, stored=False, threads=1)
+    context = some_context() if name == "photo_context" else None if name.startswith("toned") else "none"
+    return api.encode_picture(picture(), schedule=schedule, effort=1, context=context, stored=False, threads=1)
 
 
 def encode_archive() -> bytes:
