@@ -45,6 +45,7 @@ from mulanzip.imageio import png, png_original  # noqa: E402
 from mulanzip.picture import Picture  # noqa: E402
 from mulanzip.plan import Plan  # noqa: E402
 from mulanzip.plan import encode as encode_plan  # noqa: E402
+from mulanzip.tones import PLAIN_EDGES, Tones  # noqa: E402
 
 MANIFEST = FOLDER / "README.md"
 _HEADING = """# Faulty files
@@ -108,6 +109,7 @@ def compressed() -> dict[str, Faulty]:
     deep_segments = unpack(deep).chunks[1:]
     mixed = api.encode(smooth(7, 12), effort=1, schedule="adaptive", mu=1.0, stored=False, threads=1)
     schedules, coded = unpack(mixed).chunks
+    crossing = Tones(np.where(np.arange(255) == 99, 40, 0)[None].repeat(3, 0), 0, PLAIN_EDGES)
     tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
     base, *rest = unpack(tiles).chunks
     original = _compressed(_saved(Image.fromarray(smooth(9, 11, 1)), "PNG", compress_level=1))
@@ -204,7 +206,7 @@ def compressed() -> dict[str, Faulty]:
             "list of values in use",
         ),
         "tones_cross": Faulty(
-            with_chunks(model, Chunk(TONES, bytes([5, 255, 255]) + bytes(range(1, 90))), segment),
+            with_chunks(model, Chunk(TONES, crossing.encode()), segment),
             "values that begin beyond their ends",
             4,
             "tones are damaged",
