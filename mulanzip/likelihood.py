@@ -413,7 +413,13 @@ class MixtureCoder:
                     parts = (features[rest], base[colour, rest], before, colour, some)
                     coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
-            offsets[colour] = (coded << MEAN_BITS + self._grain.up >> self._grain.down) - base[colour]
+            offsets[colour] = self._places(coded, colour) - base[colour]
+
+    def _places(self, values: np.ndarray, colour: int) -> np.ndarray:
+        """Where samples are, in ``2**-MEAN_BITS`` levels: int32 ``(n,)``."""
+        if self._grain.tones is None:
+            return values << MEAN_BITS + self._grain.up >> self._grain.down
+        return self._grain.tones.centres[colour].take(values)
 
     def _halvings(self, values: np.ndarray, colour: int) -> Halvings | None:
         """Of values of a colour, given those before."""

@@ -8,6 +8,7 @@ What the denoiser says of levels then holds for them, and costs the decoder noth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,6 +61,13 @@ class Tones:
             if (np.diff(edges) >= 0).all():
                 return cls(steps, unit, edges)
         raise ValueError("edges between values cross, or are too far from where they belong")
+
+    @cached_property
+    def centres(self) -> np.ndarray:
+        """Where values are in the middle: int32 ``(colours, 256)``, in ``2**-MEAN_BITS`` levels; both ends as ever."""
+        found = (self.edges[:, :-1] + self.edges[:, 1:] >> 1) - (1 << MEAN_BITS - 1)
+        found[:, [0, -1]] = PLAIN_EDGES[[0, VALUES - 1]]
+        return found
 
     def encode(self) -> bytes:
         """Payload of the chunk that holds the tones."""

@@ -460,7 +460,12 @@ def code_chunk(
                 samples,
                 [(green, red) for green, red in known],
             )
-        offsets.append((values << 5 + samples.up >> samples.down) - base[colour])
+        if samples.tones:
+            edges = samples.tones[colour]
+            middles = [0, *((edges[v] + edges[v + 1] >> 1) - 16 for v in range(1, 255)), 255 << 5]
+            offsets.append(np.array([middles[value] for value in values]) - base[colour])
+        else:
+            offsets.append((values << 5 + samples.up >> samples.down) - base[colour])
         cells[phase, colour, rows, columns] = values
         if colours == 1:
             cells[phase, :, rows, columns] = values[:, None]

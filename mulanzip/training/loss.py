@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,9 +32,9 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
     logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
     couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
 
-    step = 2.0**-grain.shift
-    value = values.float() * step
-    offset = value - base
+    # Deep samples are not rounded to steps of their places.
+    level = values.float() * 2.0**-grain.shift if grain.tones is None else places(values, grain) / 2**MEAN_BITS
+    offset = level - base
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
@@ -70,15 +71,25 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
 
 
 def _sides(values: Tensor, grain: Grain) -> tuple[Tensor | float, Tensor | float]:
-    """How far the edges of values are from them, in levels."""
+    """How far the edges of values are from their places, in levels."""
     if grain.tones is None:
         half = 2.0**-grain.shift / 2
         return -half, half
-    edges = torch.from_numpy(grain.tones.edges)
-    positions = values.long() + torch.arange(len(edges))[:, None] * edges.shape[1]
-    middle = values.float() + 0.5
-    lower, upper = (edges.take(positions + side) / 2**MEAN_BITS - middle for side in (0, 1))
+    middle = places(values, grain) + 2 ** (MEAN_BITS - 1)
+    lower, upper = ((_looked_up(grain.tones.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1))
     return lower[:, None], upper[:, None]
+
+
+def places(values: Tensor, grain: Grain) -> Tensor:
+    """Where samples ``(colours, n)`` are, in ``2**-MEAN_BITS`` levels: int32."""
+    if grain.tones is None:
+        return (values.to(torch.int32) << MEAN_BITS + grain.up) >> grain.down
+    return _looked_up(grain.tones.centres, values)
+
+
+def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
+    """Of each colour in a row of its own."""
+    return torch.from_numpy(table).gather(1, values.long())
 
 
 class _CodeLength(torch.autograd.Function):

@@ -11,7 +11,7 @@ from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.inputs import base_prediction, input_planes, sample_type
 from mulanzip.lattice import A, level_grids
 from mulanzip.network import Denoiser
-from mulanzip.training.loss import code_length
+from mulanzip.training.loss import code_length, places
 
 
 def cells_of(patches: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
@@ -75,7 +75,7 @@ def _head_bits(
         phase = HEADS[name][1]
         base = _planar(base_prediction(cells, known, phase, grain)[:, :colours])
         values = _planar(cells[:, phase, :colours])
-        offsets = (values << MEAN_BITS + grain.up >> grain.down).to(torch.int32) - base
+        offsets = places(values, grain) - base
         outputs = [model.parameters_of(name, planar, offsets, c, level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
         bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), grain)
