@@ -11,10 +11,12 @@ from mulanzip.codec import walk_segment
 from mulanzip.coder import BitCounter
 from mulanzip.container import CHUNK_OVERHEAD
 from mulanzip.crops import mosaic
-from mulanzip.effort import CROP_SIDE
 from mulanzip.exact.runtime import Runtime
-from mulanzip.lattice import segments
+from mulanzip.lattice import Grid, Segment, tiles
 from mulanzip.plan import Plan
+
+#: Of the crops, in pixels.  Their finest level tells as much as all levels of crops of 64.
+_SIDE = 48
 
 
 def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
@@ -22,11 +24,11 @@ def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
 
     Args:
         planes: samples ``(H, W, C)`` of the runtime's grain in coding order of colours, C 1 or 3; sides of
-            :data:`mulanzip.effort.CROP_SIDE` or more.
+            :data:`_SIDE` or more.
         plan: uniform.
     """
-    crops = mosaic(planes, CROP_SIDE)
-    (segment,) = segments(*crops.shape[:2])
+    crops = mosaic(planes, _SIDE)
+    segment = Segment(tuple(tiles(Grid(0, *crops.shape[:2]))))
     share = crops.size / planes.size
 
     def cost(number: int) -> float:
