@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_curves docs/training.png
 
-Reads ``models/*/logs/*.jsonl``, as ``mulanzip train`` writes them.
+Reads ``models/photo*/logs/*.jsonl``, as ``mulanzip train`` writes them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main(output: Path) -> None:
     figure = Figure(figsize=(8, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for log in sorted(MODELS.glob("*/logs/*.jsonl")):
+    for log in sorted(MODELS.glob("photo*/logs/*.jsonl")):
         entries = [json.loads(line) for line in log.read_text().splitlines()]
         minutes = [e["seconds"] / 60 for e in entries]
         bits = [e["validation"] for e in entries]
