@@ -104,9 +104,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
     entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
     entries.append(Entry("checksums", 0, 0, hashes + marks))
-    if values := file.of_kind(VALUES):
-        entries.append(Entry("values in use", 0, 0, 8.0 * len(values[0])))
-    for kind, name in ((GAMUT, "gamut"), (TONES, "tones")):
+    for kind, name in ((VALUES, "values in use"), (GAMUT, "gamut"), (TONES, "tones")):
         if payloads := file.of_kind(kind):
             entries.append(Entry(name, 0, 0, 8.0 * len(payloads[0])))
     if metadata:

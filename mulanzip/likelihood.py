@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.bisection import Bisection, ratio
-from mulanzip.coder import PROBABILITY_BITS, BitCoder, BitCounter
+from mulanzip.coder import PROBABILITY_BITS, BitCoder
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
 from mulanzip.sieve import Halvings, Sieve
@@ -247,7 +247,7 @@ def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Gra
     return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
 
 
-def _window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
+def window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
     """Low ends of windows around means."""
     low: np.ndarray = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
     return low
@@ -274,13 +274,13 @@ def _code_values(
     planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
     size = 1 << planes
     with timed("tables"):
-        low = _window(centre, size, grain)
+        low = window(centre, size, grain)
         high = low + np.int32(size)
         mass_low = mixture.cdf(low) * (low > 0)
         mass_high = mixture.cdf(high)
         mass_high += (mixture.total - mass_high) * (high >= grain.count)
-        window = mass_high - mass_low
-        probability = ratio(window, mixture.total)
+        central = mass_high - mass_low
+        probability = ratio(central, mixture.total)
         known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
     with timed("coder"):
         inside = coder.code(probability, known).astype(np.int32)
@@ -296,15 +296,15 @@ def _code_values(
     if not len(outside):
         return found
     rest = mixture.select(outside)
-    low, high, mass_low, window = low[outside], high[outside], mass_low[outside], window[outside]
+    low, high, mass_low, central = low[outside], high[outside], mass_low[outside], central[outside]
 
     def cdf(edge: np.ndarray) -> np.ndarray:
         """Mass below ``edge`` without that of the window."""
         mass = rest.cdf(edge)
-        return np.where(edge <= low, mass, np.where(edge >= high, mass - window, mass_low))
+        return np.where(edge <= low, mass, np.where(edge >= high, mass - central, mass_low))
 
     zeros = np.zeros(len(outside), dtype=np.int32)
-    search = Bisection(coder, zeros, zeros, rest.total - window)
+    search = Bisection(coder, zeros, zeros, rest.total - central)
     found[outside] = search.run(grain.planes, cdf, None if values is None else values[outside], None)
     return found
 
@@ -459,62 +459,3 @@ class MixtureCoder:
             edges = PLAIN_EDGES if self._grain.tones is None else self._grain.tones.edges[colour]
             return Mixture.build(self._tables, logits, scales, means, edges)
         return FineMixture.build(self._tables, logits, scales, means, self._grain)
-
-
-class CodeLengths(MixtureCoder):
-    """Codes nothing, and says what each cell would take."""
-
-    def __init__(self, tables: Tables, colours: int = COLOURS, grain: Grain = EIGHT_BIT):
-        self._counter = BitCounter()
-        super().__init__(tables, self._counter, colours, grain)
-        #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
-        self.phases: list[np.ndarray] = []
-        self._colour_bits: list[np.ndarray] = []
-        self._rest: np.ndarray | None = None
-
-    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
-        """See :meth:`MixtureCoder.code_phase`; adds to :attr:`phases`."""
-        values = super().code_phase(prediction, truth)
-        chunks = [
-            sum(self._colour_bits[i : i + self._colours]) for i in range(0, len(self._colour_bits), self._colours)
-        ]
-        self.phases.append(np.concatenate([np.zeros(0), *chunks]))
-        self._colour_bits = []
-        return values
-
-    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
-        flat, before = coded >= 0, self._counter.bits
-        self._rest = super()._code_flat(coded, known)
-        # Shared evenly, though the rare misses take most of it.
-        self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
-        return self._rest
-
-    def _code(
-        self,
-        mixture: Mixture | FineMixture,
-        centre: np.ndarray,
-        values: np.ndarray | None,
-        colour: int,
-        halvings: Halvings | None,
-    ) -> np.ndarray:
-        assert values is not None
-
-        def mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-            above = np.where(high < self._grain.count, mixture.cdf(high), mixture.total)
-            return np.maximum(above - mixture.cdf(low) * (low > 0), 1)
-
-        bits = np.log2(mixture.total / mass(values, values + 1))
-        if halvings is not None:
-            assert isinstance(mixture, Mixture)
-            low = _window(centre, WINDOW, self._grain)
-            inside = np.flatnonzero((values >= low) & (values < low + WINDOW))
-            sieve = Sieve(mixture, low, WINDOW, halvings)
-            at = np.clip(values, low, low + WINDOW - 1)
-            left = np.maximum(sieve.cdf(at + 1) - sieve.cdf(at), 1)
-            known = np.log2(mixture.total / mass(low, low + WINDOW)) + np.log2(np.maximum(sieve.total, 1) / left)
-            bits[inside] = known[inside]
-        if self._rest is None:
-            self._colour_bits.append(bits)
-        else:
-            self._colour_bits[-1][self._rest] += bits
-        return values

@@ -6,13 +6,13 @@ import numpy as np
 
 from mulanzip import api, container, registry
 from mulanzip.adaptation import for_file
+from mulanzip.code_lengths import CodeLengths
 from mulanzip.codec import decode_segments
 from mulanzip.container import SEGMENT, Coding, Container
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.groups import Group, groups_of, plans_of
 from mulanzip.lattice import Tile, level_grids, segments, write_cells
-from mulanzip.likelihood import CodeLengths
 from mulanzip.memory import NO_LIMITS, Limits
 from mulanzip.noise import SCHEDULE_NAMES, Schedule, part_mask
 from mulanzip.plan import Plan

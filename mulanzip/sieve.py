@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,17 @@ class Distribution(Protocol):
     def cdf(self, edge: np.ndarray) -> np.ndarray: ...
 
 
+def masses(mixture: Distribution, low: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Values of windows ``low .. low + size - 1``, one of each window at a time, and their masses: int32 ``(N,)``."""
+    below = mixture.cdf(low) * (low > 0)
+    for step in range(size):
+        value = low + np.int32(step)
+        above = mixture.cdf(value + 1)
+        above += (mixture.total - above) * (value == 255)
+        yield value, above - below
+        below = above
+
+
 class Sieve:
     """The values of windows ``low .. low + size - 1``, with masses of their own.
 
@@ -27,14 +38,9 @@ class Sieve:
     """
 
     def __init__(self, mixture: Distribution, low: np.ndarray, size: int, halvings: Halvings):
-        below = mixture.cdf(low) * (low > 0)
-        cumulative = [np.zeros_like(below)]
-        for step in range(size):
-            value = low + np.int32(step)
-            above = mixture.cdf(value + 1)
-            above += (mixture.total - above) * (value == 255)
-            cumulative.append(cumulative[-1] + (above - below >> halvings(value)))
-            below = above
+        cumulative = [np.zeros_like(mixture.total)]
+        for value, mass in masses(mixture, low, size):
+            cumulative.append(cumulative[-1] + (mass >> halvings(value)))
         self._low = low
         self._cumulative = np.concatenate(cumulative)
         self.total: np.ndarray = cumulative[-1]

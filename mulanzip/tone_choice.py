@@ -12,9 +12,9 @@ from mulanzip.container import CHUNK_OVERHEAD
 from mulanzip.crops import mosaic
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Grid, tiles
-from mulanzip.likelihood import WINDOW, FineMixture, Mixture, MixtureCoder
+from mulanzip.likelihood import WINDOW, FineMixture, Mixture, MixtureCoder, window
 from mulanzip.noise import SCHEDULES
-from mulanzip.sieve import Halvings
+from mulanzip.sieve import Halvings, masses
 from mulanzip.tones import PLAIN_EDGES, REACH, VALUES, Tones
 from mulanzip.walk import walk_tile
 
@@ -57,15 +57,11 @@ class Census(MixtureCoder):
         halvings: Halvings | None,
     ) -> np.ndarray:
         assert values is not None
-        low = np.clip(centre - WINDOW // 2, 0, VALUES - WINDOW)
-        below = mixture.cdf(low) * (low > 0)
-        for value in (low + np.int32(step) for step in range(WINDOW)):
-            above = mixture.cdf(value + 1)
-            above += (mixture.total - above) * (value == VALUES - 1)
-            share = ((above - below).astype(np.int64) << _BITS) // mixture.total
+        low = window(centre, WINDOW, self._grain)
+        for value, mass in masses(mixture, low, WINDOW):
+            share = (mass.astype(np.int64) << _BITS) // mixture.total
             # Sums of integers: exact in floating point.
             self.expected[colour] += np.bincount(value, share, VALUES).astype(np.int64)
-            below = above
         inside = values[(values >= low) & (values < low + WINDOW)]
         self.seen[colour] += np.bincount(inside, minlength=VALUES)
         return values

@@ -15,12 +15,13 @@ from test_likelihood import TABLES, hostile, mixtures, seeds
 
 import mulanzip
 from mulanzip import container, gamut
+from mulanzip.code_lengths import CodeLengths
 from mulanzip.coder import BitCounter, BitDecoder, BitEncoder
 from mulanzip.container import GAMUT, Chunk, Container
 from mulanzip.errors import CorruptFileError
 from mulanzip.gamut import MAX_RARITY, Gamut
 from mulanzip.grain import EIGHT_BIT
-from mulanzip.likelihood import CodeLengths, MixtureCoder
+from mulanzip.likelihood import MixtureCoder
 from mulanzip.planes import to_coding_order
 
 
