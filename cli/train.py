@@ -55,6 +55,14 @@ if TYPE_CHECKING:
     help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]",
 )
 @click.option(
+    "--mixtures", type=click.IntRange(1, 7), help="Logistics that a subpixel's mixture has.  [default: 4; erasure only]"
+)
+@click.option(
+    "--hidden",
+    type=click.IntRange(1, 1024),
+    help="Width of the layer through which colours tell the ones after them.  [default: 32; erasure only]",
+)
+@click.option(
     "--gray",
     type=click.FloatRange(0, 1),
     help="Share of patches that are gray, half of them like scans; 0.5 or more for a model of medical images.  "
@@ -74,6 +82,8 @@ def train(
     validation: Path,
     process: str,
     start: Path | None,
+    mixtures: int | None,
+    hidden: int | None,
     gray: float | None,
     steps: int | None,
     quiet: bool,
@@ -87,9 +97,10 @@ def train(
     if process == "erasure":
         if steps is not None:
             raise click.UsageError("--steps goes with --process gaussian only")
-        _train_erasure(data, output, validation, start, gray, quiet, **given)
-    elif gray is not None:
-        raise click.UsageError("--gray goes with --process erasure only")
+        sizes = {"mixtures": mixtures or 4, "hidden": hidden or 32}
+        _train_erasure(data, output, validation, start, sizes, gray, quiet, **given)
+    elif mixtures or hidden or gray is not None:
+        raise click.UsageError("--mixtures, --hidden and --gray go with --process erasure only")
     else:
         _train_gaussian(data, output, validation, start, 32 if steps is None else steps, quiet, **given)
 
@@ -99,6 +110,7 @@ def _train_erasure(
     output: Path,
     validation: Path,
     start: Path | None,
+    sizes: dict[str, int],
     gray: float | None,
     quiet: bool,
     hours: float,
@@ -117,7 +129,7 @@ def _train_erasure(
     for image in load_images([validation]):
         top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
         crops.append(image[top : top + 128, left : left + 128])
-    config = Config(channels=channels, blocks=5 if blocks is None else blocks)
+    config = Config(channels=channels, blocks=5 if blocks is None else blocks, **sizes)
     recipe = ErasureRecipe(hours=hours, rate=rate, seed=seed)
     if gray is not None:
         recipe = replace(recipe, gray_share=gray)

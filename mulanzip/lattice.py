@@ -22,6 +22,8 @@ PHASE_OFFSETS = ((0, 0), (0, 1), (1, 0), (1, 1))
 COARSEST_PIXELS = 16
 #: Longest side of a tile, in cells.  Bounds memory: one tile is what is held at a time.
 TILE_CELLS = 256
+#: A level of more cells than this has two tiles at least: they are coded side by side.
+SINGLE_TILE_CELLS = 1 << 14
 #: Cells of known context that the denoiser sees around a tile, where the image goes on.
 HALO_CELLS = 8
 
@@ -117,15 +119,18 @@ def level_grids(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> lis
     return grids
 
 
-def _cuts(cells: int) -> list[int]:
-    """Split a side evenly into the fewest parts of at most ``TILE_CELLS``."""
-    parts = -(-cells // TILE_CELLS)
+def _cuts(cells: int, parts: int) -> list[int]:
+    """Split a side evenly."""
     return [cells * i // parts for i in range(parts + 1)]
 
 
 def tiles(grid: Grid) -> list[Tile]:
-    """The tiles of a level in raster order."""
-    rows, columns = _cuts(grid.cell_height), _cuts(grid.cell_width)
+    """The tiles of a level in raster order: the fewest with sides of at most ``TILE_CELLS``, or two halves."""
+    height, width = grid.cell_height, grid.cell_width
+    down, across = -(-height // TILE_CELLS), -(-width // TILE_CELLS)
+    if down * across == 1 and height * width > SINGLE_TILE_CELLS:
+        down, across = (2, 1) if height > width else (1, 2)
+    rows, columns = _cuts(height, down), _cuts(width, across)
     return [Tile(grid, top, bottom, left, right) for top, bottom in pairwise(rows) for left, right in pairwise(columns)]
 
 

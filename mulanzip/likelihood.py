@@ -22,10 +22,10 @@ import numpy as np
 from torch import Tensor
 
 from mulanzip.architecture import COLOURS, MEAN_BITS
-from mulanzip.bisection import Bisection, ratio
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.prediction import Prediction
+from mulanzip.search import Search, ratio
 from mulanzip.sieve import Halvings, Sieve
 from mulanzip.timings import timed
 from mulanzip.tones import PLAIN_EDGES
@@ -60,9 +60,10 @@ _FINE_BITS = 12
 _STRIDE_BITS = 6
 #: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
-#: Subpixels whose decisions are taken together; their numbers fit in a processor's cache.
+#: Subpixels whose choices are taken together: few enough for a processor's cache, enough for threads not to wait for
+#: the interpreter at every turn.
 #: Part of the format: it decides the order of decisions.
-CHUNK = 8192
+CHUNK = 32768
 #: Levels around the mean that are tried first; a power of two.  Part of the format.
 _WINDOW_PLANES = 4
 WINDOW = 1 << _WINDOW_PLANES
@@ -168,14 +169,15 @@ class Mixture:
         return Mixture(*parts, self._logistic, self._edges)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass below values ``edge`` (int32 ``(N,)``, 1..255), out of :attr:`total`: int32 ``(N,)``."""
-        index = self._inverse * self._edges.take(edge)
-        index += self._offset
+        """Mass below values ``edge`` (int32 ``(..., N)``, 1..255), out of :attr:`total`: int32 ``(..., N)``."""
+        inner = (slice(None), *(None,) * (edge.ndim - 1))
+        index = self._inverse[inner] * self._edges.take(edge)
+        index += self._offset[inner]
         index >>= _INVERSE_BITS
         # Clipped before the look-up, whose own clipping would branch at every element.
         np.clip(index, 0, 2 * TABLE_HALF, out=index)
         mass = self._logistic.take(index, mode="clip")
-        mass *= self._weights
+        mass *= self._weights[inner]
         below: np.ndarray = mass.sum(0, dtype=np.int32)
         below += edge * np.int32(_FLOOR)
         return below
@@ -224,14 +226,15 @@ class FineMixture:
         return FineMixture(*parts, self._logistic, self._grain)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass below values ``edge`` (int32 ``(N,)``, 0 and more), out of :attr:`total`: int64 ``(N,)``."""
-        index = self._slope * edge + self._offset
+        """Mass below values ``edge`` (int32 ``(..., N)``, 0 and more), out of :attr:`total`: int64 ``(..., N)``."""
+        inner = (slice(None), *(None,) * (edge.ndim - 1))
+        index = self._slope[inner] * edge + self._offset[inner]
         np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._bits) - 1, out=index)
         entry = index >> self._bits
         share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
         low = self._logistic.take(entry)
         mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
-        below: np.ndarray = (mass * self._weights).sum(0) + edge * np.int64(self._floor)
+        below: np.ndarray = (mass * self._weights[inner]).sum(0) + edge * np.int64(self._floor)
         return np.where(edge < self._grain.count, below * (edge > 0), self.total)
 
 
@@ -261,7 +264,7 @@ def _code_values(
     grain: Grain,
     halvings: Halvings | None,
 ) -> np.ndarray:
-    """Code subpixels: is the value in the window around the mean?  Then bisect the window, or the rest.
+    """Code subpixels: in which part of the window around the mean, or outside?  Then on in there, or in the rest.
 
     Args:
         mixture, centre: from :meth:`Mixture.build`.
@@ -276,36 +279,32 @@ def _code_values(
     with timed("tables"):
         low = window(centre, size, grain)
         high = low + np.int32(size)
-        mass_low = mixture.cdf(low) * (low > 0)
-        mass_high = mixture.cdf(high)
+        mass_low, mass_high = mixture.cdf(np.stack((low, high)))
+        mass_low *= low > 0
         mass_high += (mixture.total - mass_high) * (high >= grain.count)
         central = mass_high - mass_low
-        probability = ratio(central, mixture.total)
-        known = None if values is None else ((values >= low) & (values < high)).astype(np.int32)
-    with timed("coder"):
-        inside = coder.code(probability, known).astype(np.int32)
-    offsets = None if values is None else values - low
-    if halvings is None:
-        found = Bisection(coder, low, mass_low, mass_high).run(planes, mixture.cdf, offsets, inside)
-    else:
-        assert isinstance(mixture, Mixture)
-        with timed("tables"):
+        share = ratio(central, mixture.total)
+        if halvings is None:
+            search, cdf = Search(coder, low, mass_low, mass_high), mixture.cdf
+        else:
+            assert isinstance(mixture, Mixture)
             sieve = Sieve(mixture, low, size, halvings)
-        found = Bisection(coder, low, np.zeros_like(low), sieve.total).run(planes, sieve.cdf, offsets, inside)
-    outside = np.flatnonzero(inside == 0)
+            search, cdf = Search(coder, low, np.zeros_like(low), sieve.total), sieve.cdf
+    found, inside = search.run(planes, cdf, None if values is None else values - low, share)
+    outside = np.flatnonzero(~inside)
     if not len(outside):
         return found
     rest = mixture.select(outside)
     low, high, mass_low, central = low[outside], high[outside], mass_low[outside], central[outside]
 
-    def cdf(edge: np.ndarray) -> np.ndarray:
+    def cdf_outside(edge: np.ndarray) -> np.ndarray:
         """Mass below ``edge`` without that of the window."""
         mass = rest.cdf(edge)
         return np.where(edge <= low, mass, np.where(edge >= high, mass - central, mass_low))
 
     zeros = np.zeros(len(outside), dtype=np.int32)
-    search = Bisection(coder, zeros, zeros, rest.total - central)
-    found[outside] = search.run(grain.planes, cdf, None if values is None else values[outside], None)
+    search = Search(coder, zeros, zeros.astype(central.dtype), rest.total - central)
+    found[outside], _ = search.run(grain.planes, cdf_outside, None if values is None else values[outside])
     return found
 
 

@@ -46,6 +46,7 @@ class Sieve:
         self.total: np.ndarray = cumulative[-1]
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass of the window's values below ``edge`` (int32 ``(N,)``): int32 ``(N,)``."""
-        index = (edge - self._low) * np.int32(len(edge)) + np.arange(len(edge), dtype=np.int32)
+        """Mass of the window's values below ``edge`` (int32 ``(..., N)``): int32 ``(..., N)``."""
+        count = edge.shape[-1]
+        index = (edge - self._low) * np.int32(count) + np.arange(count, dtype=np.int32)
         return self._cumulative.take(index)

@@ -50,6 +50,14 @@ class Stack:
         self._take(zero if bit else 0, (1 << 24) - zero if bit else zero)
         return bit
 
+    def choice(self, shares: list[int]) -> int:
+        """Among one more than there are shares."""
+        count = len(shares) + 1
+        lows = [(min(share, (1 << 20) - 1) * ((1 << 24) - count) >> 20) + i for i, share in enumerate([0, *shares])]
+        choice = sum(self.state & 0xFFFFFF >= low for low in lows) - 1
+        self._take(lows[choice], [*lows, 1 << 24][choice + 1] - lows[choice])
+        return choice
+
     def flat(self) -> int:
         value = self.state >> 16 & 255
         self._take(value << 16, 1 << 16)
@@ -299,7 +307,7 @@ class Mixture:
 
 
 def ratio(part: int, whole: int) -> int:
-    return (part << 16) // max(whole, 1)
+    return (part << 20) // max(whole, 1)
 
 
 def jpeg_colours() -> set[tuple[int, int, int]]:
@@ -335,37 +343,63 @@ def decode_values(
     size = 1 << planes
     lows = [min(max(m.centre - size // 2, 0), (1 << samples.planes) - size) for m in mixtures]
     windows = [(m.cdf(low), m.cdf(low + size)) for m, low in zip(mixtures, lows, strict=True)]
-    inside = [stack.bit(ratio(top - bottom, m.total)) for m, (bottom, top) in zip(mixtures, windows, strict=True)]
+    inside: list[int | None] = [
+        ratio(top - bottom, m.total) for m, (bottom, top) in zip(mixtures, windows, strict=True)
+    ]
     values, bounds = list(lows), list(windows)
     masses = [sieved(m, low, size, b, model) for m, low, b in zip(mixtures, lows, before, strict=False)]
     if masses:
         bounds = [(0, mass[-1]) for mass in masses]
-    for plane in range(planes - 1, -1, -1):
+    outside = set()
+    while planes:
+        width = min(2, planes)
+        planes -= width
         for i, mixture in enumerate(mixtures):
-            bottom, top = bounds[i]
-            edge = values[i] + (1 << plane)
-            middle = masses[i][edge - lows[i]] if masses else mixture.cdf(edge)
-            if stack.bit(ratio(top - middle, top - bottom) if inside[i] else 1):
-                values[i] += 1 << plane
-                bounds[i] = middle, top
-            else:
-                bounds[i] = bottom, middle
-    outside = [i for i in range(len(mixtures)) if not inside[i]]
+            edges = [values[i] + (part << planes) for part in range(1, 1 << width)]
+            cdf = [masses[i][edge - lows[i]] if masses else mixture.cdf(edge) for edge in edges]
+            if choose(stack, i, cdf, bounds, values, planes, inside[i], i in outside):
+                outside.add(i)
+        inside = [None] * len(mixtures)
     for i in outside:
         bottom, top = windows[i]
         values[i], bounds[i] = 0, (0, mixtures[i].total - (top - bottom))
-    for plane in range(samples.planes - 1, -1, -1):
-        for i in outside:
-            low, (window_bottom, window_top), (bottom, top) = lows[i], windows[i], bounds[i]
-            edge = values[i] + (1 << plane)
-            middle = window_bottom if low < edge < low + size else mixtures[i].cdf(edge)
-            middle -= window_top - window_bottom if edge >= low + size else 0
-            if stack.bit(ratio(top - middle, top - bottom)):
-                values[i] = edge
-                bounds[i] = middle, top
-            else:
-                bounds[i] = bottom, middle
+    planes = samples.planes
+    while planes and outside:
+        width = min(2, planes)
+        planes -= width
+        for i in sorted(outside):
+            low, (window_bottom, window_top) = lows[i], windows[i]
+            cdf = []
+            for part in range(1, 1 << width):
+                edge = values[i] + (part << planes)
+                mass = window_bottom if low < edge < low + size else mixtures[i].cdf(edge)
+                cdf.append(mass - (window_top - window_bottom if edge >= low + size else 0))
+            choose(stack, i, cdf, bounds, values, planes, None, False)
     return values
+
+
+def choose(
+    stack: Stack,
+    i: int,
+    cdf: list[int],
+    bounds: list[tuple[int, int]],
+    values: list[int],
+    planes: int,
+    inside: int | None,
+    idle: bool,
+) -> bool:
+    """Step on in cell ``i``; whether its value turns out to be outside of the window."""
+    bottom, top = bounds[i]
+    shares = [1 << 20 if idle else ratio(mass - bottom, top - bottom) for mass in cdf]
+    if inside is not None:
+        shares = [share * inside >> 20 for share in shares] + [inside]
+    part = stack.choice(shares)
+    outside = inside is not None and part == len(shares)
+    part = min(part, len(cdf))
+    ends = [bottom, *cdf, top]
+    values[i] += part << planes
+    bounds[i] = ends[part], ends[part + 1]
+    return outside
 
 
 def decode_tile(
@@ -407,8 +441,8 @@ def decode_tile(
                 and 2 * j + PHASES[phase][1] < width
                 and (part == ALL or (i - top + j - left) % 2 == part - 1)
             ]
-            for start in range(0, len(places), 8192):
-                chunk = places[start : start + 8192]
+            for start in range(0, len(places), 32768):
+                chunk = places[start : start + 32768]
                 at = np.array([(i - y, j - x) for i, j in chunk]).T
                 code_chunk(
                     stack,
@@ -555,9 +589,16 @@ def decode_schedules(payload: bytes, tiles: int) -> list[int]:
     return found
 
 
-def cuts(cells: int) -> list[tuple[int, int]]:
-    parts = -(-cells // 256)
-    return [(cells * i // parts, cells * (i + 1) // parts) for i in range(parts)]
+def cuts(height: int, width: int) -> list[tuple[int, int, int, int]]:
+    """Tiles of so many cells: top, bottom, left, right."""
+    down, across = -(-height // 256), -(-width // 256)
+    if down * across == 1 and height * width > 16384:
+        down, across = (2, 1) if height > width else (1, 2)
+
+    def evenly(cells: int, parts: int) -> list[tuple[int, int]]:
+        return [(cells * i // parts, cells * (i + 1) // parts) for i in range(parts)]
+
+    return [(*rows, *columns) for rows in evenly(height, down) for columns in evenly(width, across)]
 
 
 def decode_group(
@@ -639,10 +680,9 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     sizes = level_sizes(height, width)
     assert len(sizes) == levels
     tiles = [
-        (index, (*rows, *columns))
+        (index, tile)
         for index in range(levels - 2, -1, -1)
-        for rows in cuts((sizes[index][0] + 1) // 2)
-        for columns in cuts((sizes[index][1] + 1) // 2)
+        for tile in cuts((sizes[index][0] + 1) // 2, (sizes[index][1] + 1) // 2)
     ]
     codes = [PLAIN] * len(groups)
     for kind, payload in chunks:

@@ -10,14 +10,17 @@ from conftest import worst_values
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mulanzip.coder import PROBABILITY_BITS, BitCounter, BitDecoder, BitEncoder
+from mulanzip.coder import PROBABILITY_BITS, SHARE_BITS, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 
 ONE = 1 << PROBABILITY_BITS
+WHOLE = 1 << SHARE_BITS
 
 decision = st.tuples(st.integers(0, ONE), st.integers(0, 1))
+choice = st.tuples(st.lists(st.integers(0, WHOLE), min_size=3, max_size=3).map(sorted), st.integers(0, 3))
 calls = st.lists(
     st.one_of(
+        st.tuples(st.just("choose"), st.lists(choice, min_size=1, max_size=30)),
         st.tuples(st.just("code"), st.lists(decision, max_size=30)),
         st.tuples(st.just("flat"), st.lists(st.integers(0, 255), max_size=10)),
     ),
@@ -31,10 +34,17 @@ def split(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return array[:, 0], array[:, 1]
 
 
+def split_choices(pairs: list[tuple[list[int], int]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([shares for shares, _ in pairs]).T, np.array([choice for _, choice in pairs])
+
+
 def encode(done: Calls) -> bytes:
     encoder = BitEncoder()
     for kind, items in done:
-        if kind == "code":
+        if kind == "choose":
+            shares, choices = split_choices(items)
+            np.testing.assert_array_equal(encoder.choose(shares, choices), choices)
+        elif kind == "code":
             probability, bits = split(items)
             np.testing.assert_array_equal(encoder.code(probability, bits), bits)
         else:
@@ -46,12 +56,16 @@ def encode(done: Calls) -> bytes:
 @example([])
 @example([("flat", [0, 0, 0])])
 @example([("code", [(0, 1), (ONE, 0), (0, 0), (ONE, 1)])])
+@example([("choose", [([0, 0, 0], 0), ([WHOLE, WHOLE, WHOLE], 3), ([0, WHOLE, WHOLE], 2), ([0, 0, WHOLE], 1)])])
 def test_decoding_gives_back_every_call(done: Calls) -> None:
     data = encode(done)
     assert not data.endswith(b"\0")
     decoder = BitDecoder(data)
     for kind, items in done:
-        if kind == "code":
+        if kind == "choose":
+            shares, choices = split_choices(items)
+            np.testing.assert_array_equal(decoder.choose(shares, None), choices)
+        elif kind == "code":
             probability, bits = split(items)
             np.testing.assert_array_equal(decoder.code(probability, None), bits)
         else:
@@ -63,7 +77,9 @@ def test_decoding_gives_back_every_call(done: Calls) -> None:
 def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
     decoder = BitDecoder(encode([*done, ("flat", [left])]))
     for kind, items in done:
-        if kind == "code":
+        if kind == "choose":
+            decoder.choose(split_choices(items)[0], None)
+        elif kind == "code":
             decoder.code(split(items)[0], None)
         else:
             decoder.flat(None, len(items))
@@ -83,9 +99,13 @@ def test_golden_words_are_what_they_were() -> None:
     encoder.code(probability[:200], bits[:200])
     encoder.flat(np.arange(0, 256, 17, dtype=np.uint8), 16)
     encoder.code(probability[200:], bits[200:])
+    shares = 16 * np.sort(probability[:60].reshape(4, 15), 0)
+    encoder.choose(shares, (shares <= 16 * probability[60:75]).sum(0))
     data = encoder.finish()
     # If this fails, constriction codes differently than when files were made: they could not be decoded.
-    assert data.hex() == ("ae6ab53c255f339707f2ccddeeff8899aabb4455a6dd6953ef24d20e4768b5ab957c9c6134ee84525a1794113a")
+    assert data.hex() == (
+        "c92ff66009fbb52cf7d53ce393f5ccddeeff8899aabb44558f64532996225506d140eb23e16044130200970a97aae56451"
+    )
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 1, 50, 5000)))
@@ -95,8 +115,11 @@ def test_coded_length_is_the_theoretical_one(seed: int, count: int) -> None:
     bits = (rng.integers(0, ONE, count) < probability).astype(np.uint8)
     values = rng.integers(0, 256, 7, dtype=np.uint8)
     encoder, counter = BitEncoder(), BitCounter()
+    shares = np.sort(probability[: count // 5 * 5].reshape(5, -1) * 16, 0)
+    choices = (shares <= rng.integers(0, WHOLE, shares.shape[1])).sum(0)
     for coder in (encoder, counter):
         coder.code(probability, bits)
+        coder.choose(shares, choices)
         coder.flat(values, 7)
     coded = 8 * len(encoder.finish())
     assert -32 <= coded - counter.bits <= 40 + 0.001 * counter.bits
@@ -107,9 +130,11 @@ def test_a_counter_around_a_decoder_counts_what_the_decoder_gives() -> None:
     encoder, alone = BitEncoder(), BitCounter()
     for coder in (encoder, alone):
         coder.code(probability, bits)
+        coder.choose(np.array([[WHOLE // 4], [WHOLE // 2]]), np.array([1]))
         coder.flat(np.array([7], dtype=np.uint8), 1)
     around = BitCounter(BitDecoder(encoder.finish()))
     np.testing.assert_array_equal(around.code(probability, None), bits)
+    assert around.choose(np.array([[WHOLE // 4], [WHOLE // 2]]), None).tolist() == [1]
     assert around.flat(None, 1).tolist() == [7]
     assert around.bits == alone.bits
 
@@ -119,7 +144,17 @@ def test_a_counter_counts_bits() -> None:
     counter.code(np.array([ONE // 2, ONE // 4]), np.array([1, 1]))
     counter.code(np.array([ONE // 4 * 3]), np.array([0]))
     counter.flat(np.array([1, 2]), 2)
-    assert counter.bits == 1 + 2 + 2 + 16
+    counter.choose(np.array([[WHOLE // 8, 0], [WHOLE // 4, WHOLE // 2]]), np.array([1, 2]))
+    assert counter.bits == pytest.approx(1 + 2 + 2 + 16 + 3 + 1, abs=1e-5)
+
+
+def test_impossible_choices_cost_24_bits_and_the_last_one_20() -> None:
+    counter, encoder = BitCounter(), BitEncoder()
+    shares = np.array([[0, WHOLE, WHOLE], [WHOLE, WHOLE, WHOLE]])
+    for coder in (counter, encoder):
+        coder.choose(np.tile(shares, 100), np.tile([0, 1, 2], 100))
+    assert counter.bits == pytest.approx(100 * (24 + 24 + 20), abs=10)
+    assert 8 * len(encoder.finish()) == pytest.approx(counter.bits, abs=40)
 
 
 def test_impossible_decisions_cost_sixteen_bits_and_certain_ones_nothing_to_speak_of() -> None:

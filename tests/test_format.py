@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference_decoder
-from conftest import ROOT, TESTS, smooth
+from conftest import ROOT, TESTS, smooth, worst_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_decoder import Mixture, Stack, ratio, zero_mass
@@ -48,7 +48,7 @@ def test_the_file_of_the_walk_through() -> None:
 
 
 def test_the_vectors_of_the_coder() -> None:
-    first, second = (bytes.fromhex(line) for line in block("coder"))
+    first, second, third = (bytes.fromhex(line) for line in block("coder"))
     probabilities, decisions = np.array([32768, 65535, 1, 1000]), np.array([1, 1, 0, 0])
     ours = BitEncoder()
     ours.flat(np.array([1, 2, 3]), 3)
@@ -64,6 +64,14 @@ def test_the_vectors_of_the_coder() -> None:
     stack = Stack(second)
     assert [stack.flat() for _ in range(12)] == list(range(1, 13))
     stack.finish()
+    shares = [[1000, 20000, 20000, 1 << 20], [0, 0, 0, 40000], [1 << 20] * 4, [30000, 30000, 30001, 65535]]
+    assert all(" ".join(map(str, row)) in TEXT for row in shares)
+    ours = BitEncoder()
+    ours.choose(np.array(shares).T, np.array([1, 4, 0, 2]))
+    assert ours.finish() == third
+    stack = Stack(third)
+    assert [stack.choice(row) for row in shares] == [1, 4, 0, 2]
+    stack.finish()
 
 
 def test_the_shares_of_decisions_are_those_of_the_library() -> None:
@@ -75,6 +83,19 @@ def test_the_shares_of_decisions_are_those_of_the_library() -> None:
         for quantile, bit in ((zero_mass(probability) - 1, 0), (zero_mass(probability), 1)):
             coder = constriction.stream.stack.AnsCoder(np.array([quantile, 1], dtype=np.uint32))
             assert coder.decode(model, exact)[0] == bit
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 17))
+def test_the_shares_of_choices_are_those_of_the_library(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (30, count - 1)
+    rows = np.sort(worst_values(rng, 0, 1 << 20, shape) if seed % 2 else rng.integers(0, (1 << 20) + 1, shape))
+    choices = rng.integers(0, count, 30)
+    ours = BitEncoder()
+    ours.choose(rows.T, choices)
+    stack = Stack(ours.finish())
+    assert [stack.choice(row) for row in rows.tolist()] == choices.tolist()
+    stack.finish()
 
 
 def test_the_vector_of_the_likelihood() -> None:
@@ -96,8 +117,8 @@ def test_the_vector_of_the_likelihood() -> None:
         mass = ours.cdf(np.array([edge], dtype=np.int32))[0]
         assert [str(mixture.cdf(edge)), str(mass)] == [found[f"F({edge})"]] * 2
     low = mixture.centre - 8
-    inside = ratio(mixture.cdf(low + WINDOW) - mixture.cdf(low), mixture.total)
-    assert (str(low), str(inside)) == (found["window"], found["probability"])
+    share = ratio(mixture.cdf(low + WINDOW) - mixture.cdf(low), mixture.total)
+    assert (str(low), str(share)) == (found["window"], found["share"])
 
 
 def test_the_tables_are_those_of_the_text() -> None:

@@ -42,7 +42,7 @@ TABLES = Tables.build()
 #: Largest numbers of components that :func:`mulanzip.exact.model.prove` admits.
 MOST_MIXTURES = 7
 #: What holds for every value of every subpixel, whatever the network says.
-LEAST_PROBABILITY = 2.0**-24
+LEAST_PROBABILITY = 2.0**-25
 
 #: Linear terms between three colours.
 COUPLINGS = 3

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.bisection import Bisection
 from mulanzip.bitsback.codec import Codec, walked
 from mulanzip.bitsback.message import Message
 from mulanzip.coder import PROBABILITY_BITS, BitCoder
 from mulanzip.errors import CorruptFileError
+from mulanzip.search import Search
 
 #: Fractional bits of means.
 MEAN_BITS = 16
@@ -116,9 +116,9 @@ class Tables:
             return below
 
         zeros = np.zeros(len(mean), dtype=np.int64)
-        search = Bisection(coder, zeros, zeros, zeros + (ONE + size * floor))
-        offsets = None if values is None else np.clip(values - low, 0, size - 1)
-        found = low + search.run(planes, cdf, offsets, None)
+        search = Search(coder, zeros, zeros, zeros + (ONE + size * floor))
+        place, _ = search.run(planes, cdf, None if values is None else np.clip(values - low, 0, size - 1))
+        found = low + place
         for end, sign in ((low, -1), (low + size - 1, 1)):
             there = np.flatnonzero(found == end)
             if len(there):

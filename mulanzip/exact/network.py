@@ -70,9 +70,11 @@ class IntegerNetwork(PassPredictor):
         image = features.view(1, 1, count, -1).permute(0, 3, 1, 2)
         planes = offset_planes(torch.from_numpy(offsets)[None, :, None]) if colour else None
         shapes, means = self.parameters(image, planes, name, colour, level_class)
-        return shapes.reshape(-1, count).numpy(), means.to(torch.int32).reshape(-1, count).numpy()
+        # Networks give cell after cell, tables want plane after plane; numpy turns them around fastest.
+        by_plane = shapes.numpy().reshape(-1, count)
+        return np.ascontiguousarray(by_plane), means.numpy().reshape(-1, count).astype(np.int32, order="C")
 
 
 def _joined(one: Tensor, other: Tensor) -> Tensor:
     """Both along the channels, in channels-last memory."""
-    return torch.cat((one, other), 1).contiguous(memory_format=torch.channels_last)
+    return torch.cat((one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)), 3).permute(0, 3, 1, 2)
