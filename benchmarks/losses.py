@@ -27,12 +27,13 @@ from mulanzip.container import SEGMENT
 from mulanzip.exact.runtime import Runtime, open_runtime
 from mulanzip.imageio.reader import read_picture
 from mulanzip.lattice import level_grids, segments
-from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, MixtureCoder
+from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.network import Denoiser
 from mulanzip.noise import SCHEDULES
 from mulanzip.passes import PassPredictor
 from mulanzip.planes import to_coding_order
 from mulanzip.prediction import Prediction
+from mulanzip.subpixels import MixtureCoder
 from mulanzip.training.loss import code_length
 from mulanzip.walk import PhaseCoder, Predictor, level_view, walk_tile
 

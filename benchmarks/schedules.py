@@ -19,8 +19,8 @@ from mulanzip import registry
 from mulanzip.coder import BitCounter
 from mulanzip.exact.runtime import Runtime, open_runtime
 from mulanzip.lattice import segments
-from mulanzip.likelihood import MixtureCoder
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.subpixels import MixtureCoder
 from mulanzip.training.data import load_images
 from mulanzip.walk import walk_tile
 

@@ -7,9 +7,10 @@ import numpy as np
 from mulanzip.architecture import COLOURS
 from mulanzip.coder import BitCounter
 from mulanzip.grain import EIGHT_BIT, Grain
-from mulanzip.likelihood import WINDOW, FineMixture, Mixture, MixtureCoder, Tables, window
+from mulanzip.likelihood import FineMixture, Mixture, Tables
 from mulanzip.prediction import Prediction
 from mulanzip.sieve import Halvings, Sieve
+from mulanzip.subpixels import WINDOW, MixtureCoder, window
 
 
 class CodeLengths(MixtureCoder):

@@ -16,10 +16,10 @@ from mulanzip.coder import BitCoder, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Segment, Tile, level_grids, segments
-from mulanzip.likelihood import MixtureCoder, code_flat
 from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.plan import Candidates, Plan
 from mulanzip.progress import Progress
+from mulanzip.subpixels import MixtureCoder, code_flat
 from mulanzip.timings import timed
 from mulanzip.walk import level_view, walk_tile
 

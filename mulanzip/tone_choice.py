@@ -12,9 +12,10 @@ from mulanzip.container import CHUNK_OVERHEAD
 from mulanzip.crops import mosaic
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Grid, tiles
-from mulanzip.likelihood import WINDOW, FineMixture, Mixture, MixtureCoder, window
+from mulanzip.likelihood import FineMixture, Mixture
 from mulanzip.noise import SCHEDULES
 from mulanzip.sieve import Halvings, masses
+from mulanzip.subpixels import WINDOW, MixtureCoder, window
 from mulanzip.tones import PLAIN_EDGES, REACH, VALUES, Tones
 from mulanzip.walk import walk_tile
 

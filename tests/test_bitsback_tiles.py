@@ -18,14 +18,17 @@ import mulanzip
 from mulanzip import api, registry
 from mulanzip.archive_format import GAUSSIAN, Header
 from mulanzip.archive_writer import ArchiveWriter
+from mulanzip.bitsback.images import images_codec
+from mulanzip.bitsback.message import Message
 from mulanzip.bitsback.runtime import GaussianRuntime, open_gaussian
-from mulanzip.bitsback.tiles import _batches, decode_tiles, encode_seeds, encode_tiles
+from mulanzip.bitsback.tiles import _most, _sizes, decode_tiles, encode_seeds, encode_tiles
 from mulanzip.cli.main import main
 from mulanzip.errors import CorruptFileError, ModelError, MulanzipError, UnsupportedImageError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.picture import Picture
 from mulanzip.plan import Plan
 from mulanzip.planes import to_coding_order
+from mulanzip.records import Reader, Writer
 
 PLAN = Plan.uniform("default")
 
@@ -65,13 +68,34 @@ def test_what_is_borrowed_is_there(gaussian: GaussianRuntime, erasure: Runtime) 
     assert chain.net + chain.seed_size == len(chain.data)
 
 
-def test_batches_are_all_images_in_growing_numbers(gaussian: GaussianRuntime) -> None:
-    for count in (1, 2, 3, 100, 300):
-        batches = _batches(count, gaussian)
-        assert [first for first, _ in batches] == [0, *(last for _, last in batches[:-1])]
-        assert batches[-1][1] == count
-        # Each borrows from no fewer images than it has.
-        assert all(last - first <= max(1, first) for first, last in batches)
+def test_nothing_that_is_borrowed_is_lost(gaussian: GaussianRuntime, erasure: Runtime) -> None:
+    """A chain takes what its images do on top of a message that never ends."""
+    planes = to_coding_order(images(60))
+    chain = encode_tiles(planes, gaussian, erasure, PLAN)
+    rest = np.ascontiguousarray(planes[chain.seeds :].transpose(0, 3, 1, 2))
+    message = Message.seeded(b"plenty", 40 * rest.size)
+    before = message.bits
+    images_codec(gaussian.model, gaussian.denoiser, len(rest)).push(message, (gaussian.contexts(rest), rest))
+    assert 8 * chain.net == pytest.approx(message.bits - before, rel=0.02)
+
+
+def test_batches_are_of_all_images_and_within_their_limit(gaussian: GaussianRuntime) -> None:
+    most = _most(gaussian)
+    for numbers, count, good in (
+        ([1, 1, most, 2], most + 4, True),
+        ([most + 1], most + 1, False),
+        ([1, 0, 1], 2, False),
+        ([1, 3], 3, False),
+        ([1, 1], 3, False),
+    ):
+        writer = Writer()
+        for number in numbers:
+            writer.number(number)
+        if good:
+            assert _sizes(Reader(bytes(writer.data)), count, most) == numbers
+        else:
+            with pytest.raises(CorruptFileError, match="damaged"):
+                _sizes(Reader(bytes(writer.data)), count, most)
 
 
 def test_broken_stacks_are_refused(model: Path, gaussian: GaussianRuntime, erasure: Runtime) -> None:

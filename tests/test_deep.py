@@ -23,12 +23,13 @@ from mulanzip.grain import EIGHT_BIT, SHIFTS, Grain
 from mulanzip.group_codec import groups_of
 from mulanzip.inputs import base_prediction, flat_values, input_planes, sample_type
 from mulanzip.lattice import D, H, V
-from mulanzip.likelihood import CHUNK, FineMixture, Mixture, MixtureCoder, Tables, code_flat
+from mulanzip.likelihood import FineMixture, Mixture, Tables
 from mulanzip.picture import Picture
 from mulanzip.plan import Plan
 from mulanzip.prediction import Prediction
 from mulanzip.sample_choice import choose_code
 from mulanzip.sample_code import SampleCode
+from mulanzip.subpixels import CHUNK, MixtureCoder, code_flat
 
 TABLES = Tables.build()
 counts = st.sampled_from((1, 2, 3, 7, 255, 256, 257, 1000, 4096, 65535, 65536))

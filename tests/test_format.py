@@ -21,9 +21,10 @@ from mulanzip.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header, Mode
 from mulanzip.exact.model import load
 from mulanzip.grain import SHIFTS, Grain
 from mulanzip.imageio import metadata, png_original
-from mulanzip.likelihood import WINDOW, FineMixture, Tables
+from mulanzip.likelihood import FineMixture, Tables
 from mulanzip.likelihood import Mixture as OurMixture
 from mulanzip.noise import MIXED, SCHEDULES
+from mulanzip.subpixels import WINDOW
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 MODEL = registry.find(registry.DEFAULT_MODEL).path

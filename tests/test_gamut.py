@@ -21,8 +21,8 @@ from mulanzip.container import GAMUT, Chunk, Container
 from mulanzip.errors import CorruptFileError
 from mulanzip.gamut import MAX_RARITY, Gamut
 from mulanzip.grain import EIGHT_BIT
-from mulanzip.likelihood import MixtureCoder
 from mulanzip.planes import to_coding_order
+from mulanzip.subpixels import MixtureCoder
 
 
 def once_jpeg(quality: int = 95, subsampling: int = 0, height: int = 96, width: int = 112) -> np.ndarray:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from mulanzip import likelihood
+from mulanzip import subpixels
 from mulanzip.architecture import COLOURS, MEAN_BITS
 from mulanzip.coder import BitCounter, BitDecoder, BitEncoder
 from mulanzip.exact.model import EXACT_LIMIT
@@ -32,10 +32,10 @@ from mulanzip.likelihood import (
     SHAPE_ZERO,
     TABLE_HALF,
     Mixture,
-    MixtureCoder,
     Tables,
 )
 from mulanzip.prediction import Prediction
+from mulanzip.subpixels import MixtureCoder
 from mulanzip.training.loss import code_length
 
 TABLES = Tables.build()
@@ -176,7 +176,7 @@ def test_hostile_predictions_code_losslessly(seed: int, k: int, count: int, colo
 
 
 def test_more_cells_than_a_chunk_code_losslessly() -> None:
-    count = 2 * likelihood.CHUNK + 17
+    count = 2 * subpixels.CHUNK + 17
     prediction = hostile(5, 3, count)
     truth = np.random.default_rng(5).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = BitEncoder()

@@ -45,6 +45,7 @@ EXACT_PATH: dict[str, set[str]] = {
     "prediction": set(),
     "sample_code": set(),
     "search": set(),
+    "subpixels": set(),
     "walk": set(),
 }
 FUNCTIONS = {
@@ -63,8 +64,8 @@ EXCEPTIONS = {
     ("inputs", "2 ** 15 / n"),
     # The share that is done, for progress bars.
     ("codec", "self._done / self._total"),
-    ("bitsback/tiles", "last / len(rest)"),
-    ("bitsback/tiles", "first / len(rest)"),
+    ("bitsback/tiles", "done / len(rest)"),
+    ("bitsback/tiles", "left / len(rest)"),
 }
 
 

@@ -21,8 +21,9 @@ from mulanzip.errors import CorruptFileError
 from mulanzip.exact.runtime import Runtime
 from mulanzip.gamut import Gamut
 from mulanzip.grain import EIGHT_BIT
-from mulanzip.likelihood import Mixture, MixtureCoder
+from mulanzip.likelihood import Mixture
 from mulanzip.planes import to_coding_order
+from mulanzip.subpixels import MixtureCoder
 from mulanzip.tone_choice import find_tones
 from mulanzip.tones import MAX_UNIT, REACH, Tones
 from mulanzip.training.loss import code_length

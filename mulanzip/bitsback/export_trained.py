@@ -36,8 +36,8 @@ from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, PER_UNIT
 from mulanzip.gaussian.schedule import PolynomialSchedule, Schedule, basis
 from mulanzip.network import Conv, power_of_two_scale
 
-#: Bins per standard deviation.
-BINS = 1.0
+#: Bins per standard deviation.  That latents are rounded is noise which the model does not know of.
+BINS = 2.0
 
 
 def export_trained(model: GaussianModel, bins: float = BINS) -> TrainedModel:

@@ -1,8 +1,8 @@
 """Many small images in one chain <-> bytes.
 
 The first images are coded by the erasure process.  Their bytes are the content of the message that the first image of
-the chain borrows from, so what is borrowed is never wasted.  Images after it borrow from those before: first one, then
-twice as many each time, so that there is enough.
+the chain borrows from, so what is borrowed is never wasted.  Images after it borrow from those before, as many side by
+side as there are bits for: what is taken from an empty message is lost.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from mulanzip.progress import Progress
 from mulanzip.records import Reader, Writer
 from mulanzip.stacks import decode_stack, encode_stack
 
-#: Bits per subpixel that the first image can borrow, with some to spare.
-_BORROWED = 7
+#: Bits that are left in a message of which nothing is lost.
+_SPARE = 64
+#: What images borrow is taken to be at most so many quarters of what the first one did.
+_MARGIN = 5
 #: Images side by side, times steps: their noise takes 0.1 MiB each.
 _BATCH = 512
 
@@ -60,24 +62,39 @@ def encode_tiles(
         plan: schedule of the images that the erasure process codes.
         progress: told the share that is done.
     """
-    seeds, seed = _seeds(planes, erasure, plan)
-    rest = planes[seeds:]
-    if not len(rest):
-        return encode_seeds(planes, erasure, plan)
+    seeds, need = 0, None
+    with erasure.intra_threads(1):
+        while need is None:
+            seeds = 2 * seeds or 1
+            if seeds >= len(planes):
+                return encode_seeds(planes, erasure, plan)
+            seed = encode_stack(planes[:seeds], erasure, plan)
+            message = Message.holding(seed)
+            start = message.bits
+            _push(message, planes[seeds : seeds + 1], gaussian)
+            if message.lowest >= _SPARE:
+                need = (start - message.lowest) * _MARGIN // 4
+        rest = planes[seeds:]
+        sizes = [1]
+        while (done := sum(sizes)) < len(rest):
+            if progress is not None:
+                progress(done / len(rest))
+            sizes.append(min(max(1, message.bits // need), _most(gaussian), len(rest) - done))
+            _push(message, rest[done : done + sizes[-1]], gaussian)
+    if progress is not None:
+        progress(1)
     writer = Writer()
     writer.number(seeds)
     writer.raw(gaussian.info.model_id)
-    message = Message.holding(seed)
-    start = message.bits
-    with erasure.intra_threads(1):
-        for first, last in _batches(len(rest), gaussian):
-            images = np.ascontiguousarray(rest[first:last].transpose(0, 3, 1, 2))
-            codec = images_codec(gaussian.model, gaussian.denoiser, len(images))
-            codec.push(message, (gaussian.contexts(images), images))
-            if progress is not None:
-                progress(last / len(rest))
+    for size in sizes:
+        writer.number(size)
     data = bytes(writer.data) + message.to_bytes()
     return Chain(data, len(planes), seeds, len(seed), start - message.lowest)
+
+
+def _push(message: Message, planes: np.ndarray, gaussian: GaussianRuntime) -> None:
+    images = np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
+    images_codec(gaussian.model, gaussian.denoiser, len(images)).push(message, (gaussian.contexts(images), images))
 
 
 def encode_seeds(planes: np.ndarray, erasure: Runtime, plan: Plan) -> Chain:
@@ -109,56 +126,53 @@ def decode_tiles(
             :func:`mulanzip.stacks.stack_hash`.
         ModelError: if the model is not here.
     """
-    seeds, model_id, coded = _unpack(data, shape[0])
+    reader = Reader(data)
+    seeds, model_id = _head(reader, shape[0])
     if model_id is None:
-        return decode_stack(coded, shape, erasure, plan)
+        return decode_stack(reader.rest(), shape, erasure, plan)
     gaussian = open_gaussian(registry.by_id(model_id, model, "gaussian"), device)
     if shape[1:] != gaussian.shape:
         raise CorruptFileError("the images do not have the size that their model is for")
     planes = np.empty(shape, dtype=np.uint8)
     rest = planes[seeds:]
-    message = Message(coded)
+    sizes = _sizes(reader, len(rest), _most(gaussian))
+    message, left = Message(reader.rest()), len(rest)
     with erasure.intra_threads(1):
-        for first, last in reversed(_batches(len(rest), gaussian)):
-            codec = images_codec(gaussian.model, gaussian.denoiser, last - first)
-            rest[first:last] = codec.pop(message)[1].transpose(0, 2, 3, 1)
+        for size in reversed(sizes):
+            codec = images_codec(gaussian.model, gaussian.denoiser, size)
+            rest[left - size : left] = codec.pop(message)[1].transpose(0, 2, 3, 1)
+            left -= size
             if progress is not None:
-                progress(1 - first / len(rest))
+                progress(1 - left / len(rest))
     planes[:seeds] = decode_stack(message.content(), (seeds, *shape[1:]), erasure, plan)
     return planes
 
 
-def _unpack(data: bytes, count: int) -> tuple[int, bytes | None, bytes]:
-    """Number of seeds, the model of the others if there are some, and what is coded."""
-    reader = Reader(data)
+def _head(reader: Reader, count: int) -> tuple[int, bytes | None]:
+    """Number of seeds, and the model of the others if there are some."""
     try:
         seeds = reader.number()
         if not 0 < seeds <= count:
             raise ValueError
-        model_id = reader.raw(registry.ID_BYTES) if seeds < count else None
+        return seeds, reader.raw(registry.ID_BYTES) if seeds < count else None
     except (ValueError, IndexError):
         raise CorruptFileError("the coded images are damaged") from None
-    return seeds, model_id, reader.rest()
 
 
-def _seeds(planes: np.ndarray, erasure: Runtime, plan: Plan) -> tuple[int, bytes]:
-    """How many images the erasure process codes, for one image of the chain to borrow from; and their bytes."""
-    seeds = 1
-    while True:
-        seed = encode_stack(planes[:seeds], erasure, plan)
-        if 8 * len(seed) >= _BORROWED * planes[0].size or seeds == len(planes):
-            return seeds, seed
-        seeds = min(2 * seeds, len(planes))
-
-
-def _batches(count: int, gaussian: GaussianRuntime) -> list[tuple[int, int]]:
-    """Images that are coded side by side, in the order in which they are pushed."""
-    most = max(1, _BATCH // gaussian.model.schedule.steps)
-    found, first, size = [], 0, 1
-    while first < count:
-        last = min(first + size, count)
-        found.append((first, last))
-        # What lies below is at least as much as this batch will borrow.
-        size = min(most, 2 * size) if first else 1
-        first = last
+def _sizes(reader: Reader, count: int, most: int) -> list[int]:
+    """How many images are side by side, in the order in which they were pushed."""
+    found: list[int] = []
+    try:
+        while sum(found) < count:
+            size = reader.number()
+            if not 0 < size <= min(most, count - sum(found)):
+                raise ValueError
+            found.append(size)
+    except (ValueError, IndexError):
+        raise CorruptFileError("the coded images are damaged") from None
     return found
+
+
+def _most(gaussian: GaussianRuntime) -> int:
+    """Images side by side."""
+    return max(1, _BATCH // gaussian.model.schedule.steps)

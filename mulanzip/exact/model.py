@@ -17,7 +17,7 @@ from mulanzip.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 from mulanzip.likelihood import Tables
 
-FORMAT = "mulanzip-integer-6"
+FORMAT = "mulanzip-integer-7"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255

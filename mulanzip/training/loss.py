@@ -15,13 +15,7 @@ from torch import Tensor
 
 from mulanzip.architecture import MEAN_BITS
 from mulanzip.grain import EIGHT_BIT, Grain
-from mulanzip.likelihood import (
-    COUPLING_GAIN,
-    LOG_SCALE_LIMIT,
-    MEAN_GAIN,
-    PROBABILITY_FLOOR,
-    SCALE_AT_ZERO,
-)
+from mulanzip.likelihood import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
 
 _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
 
