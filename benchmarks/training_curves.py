@@ -28,10 +28,11 @@ def main(output: Path) -> None:
         entries = [json.loads(line) for line in log.read_text().splitlines()]
         minutes = [e["seconds"] / 60 for e in entries]
         bits = [e["validation"] for e in entries]
-        label = f"{log.parent.parent.name} {log.stem}: {entries[-1]['step']:,} steps, {bits[-1]:.3f}"
-        axes.plot(minutes, bits, label=label, linewidth=1.5)
+        model = log.parent.parent.name
+        label = f"{model} {log.stem}: {entries[-1]['step']:,} steps, {bits[-1]:.3f}"
+        axes.plot(minutes, bits, "-" if model == "photo" else "--", label=label, linewidth=1.5)
     axes.set_ylim(top=3.6)
-    axes.set_xlabel("minutes of training, two cores")
+    axes.set_xlabel("minutes of training, one core or two")
     axes.set_ylabel("development crops, bits per subpixel")
     axes.grid(alpha=0.3)
     axes.legend()
