@@ -97,7 +97,7 @@ def train(
     if process == "erasure":
         if steps is not None:
             raise click.UsageError("--steps goes with --process gaussian only")
-        sizes = {"mixtures": mixtures or 4, "hidden": hidden or 32}
+        sizes = {name: size for name, size in (("mixtures", mixtures), ("hidden", hidden)) if size is not None}
         _train_erasure(data, output, validation, start, sizes, gray, quiet, **given)
     elif mixtures or hidden or gray is not None:
         raise click.UsageError("--mixtures, --hidden and --gray go with --process erasure only")

@@ -7,10 +7,10 @@ import numpy as np
 from mulanzip.architecture import COLOURS
 from mulanzip.coder import BitCounter
 from mulanzip.grain import EIGHT_BIT, Grain
-from mulanzip.likelihood import FineMixture, Mixture, Tables
+from mulanzip.likelihood import Mixture, Tables
 from mulanzip.prediction import Prediction
-from mulanzip.sieve import Halvings, Sieve
-from mulanzip.subpixels import WINDOW, MixtureCoder, window
+from mulanzip.sieve import Sieve
+from mulanzip.subpixels import WINDOW, Asked, MixtureCoder, window
 
 
 class CodeLengths(MixtureCoder):
@@ -41,26 +41,20 @@ class CodeLengths(MixtureCoder):
         self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
         return self._rest
 
-    def _code(
-        self,
-        mixture: Mixture | FineMixture,
-        centre: np.ndarray,
-        values: np.ndarray | None,
-        colour: int,
-        halvings: Halvings | None,
-    ) -> np.ndarray:
+    def _code(self, asked: Asked, values: np.ndarray | None) -> np.ndarray:
         assert values is not None
+        mixture = asked.mixture
 
         def mass(low: np.ndarray, high: np.ndarray) -> np.ndarray:
             above = np.where(high < self._grain.count, mixture.cdf(high), mixture.total)
             return np.maximum(above - mixture.cdf(low) * (low > 0), 1)
 
         bits = np.log2(mixture.total / mass(values, values + 1))
-        if halvings is not None:
+        if asked.halvings is not None:
             assert isinstance(mixture, Mixture)
-            low = window(centre, WINDOW, self._grain)
+            low = window(asked.centre, WINDOW, self._grain)
             inside = np.flatnonzero((values >= low) & (values < low + WINDOW))
-            sieve = Sieve(mixture, low, WINDOW, halvings)
+            sieve = Sieve(mixture, low, WINDOW, asked.halvings)
             at = np.clip(values, low, low + WINDOW - 1)
             left = np.maximum(sieve.cdf(at + 1) - sieve.cdf(at), 1)
             known = np.log2(mixture.total / mass(low, low + WINDOW)) + np.log2(np.maximum(sieve.total, 1) / left)

@@ -42,7 +42,6 @@ class Search:
             the values, and whether they were found, both ``(N,)``; what was not found means nothing.
         """
         inside = np.ones(len(self._low), dtype=np.int32)
-        first = True
         while planes:
             at_once = min(_PLANES_AT_ONCE, planes)
             planes -= at_once
@@ -52,7 +51,7 @@ class Search:
                 masses = np.concatenate((self._mass_low[None], cdf(edges), self._mass_high[None]))
                 shares = ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
                 choices = None if offsets is None else offsets >> planes
-                if first and share is not None:
+                if share is not None:
                     shares = np.concatenate((shares * share >> SHARE_BITS, share[None]))
                     if choices is not None:
                         choices = np.where((choices >= 0) & (choices < parts), choices, parts)
@@ -63,13 +62,13 @@ class Search:
             with timed("coder"):
                 choices = self._coder.choose(shares, choices)
             with timed("tables"):
-                if first and share is not None:
+                if share is not None:
                     inside = (choices < parts).astype(np.int32)
                     choices = np.minimum(choices, parts - 1)
+                    share = None
                 place = choices * np.int32(len(choices)) + np.arange(len(choices), dtype=np.int32)
                 self._low = self._low + (choices << planes)
                 self._mass_low, self._mass_high = masses.take(place), masses[1:].take(place)
-            first = False
         return self._low, inside.astype(bool)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -50,28 +51,35 @@ def window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
     return low
 
 
-def _code_values(
-    mixture: Mixture | FineMixture,
-    centre: np.ndarray,
-    coder: BitCoder,
-    values: np.ndarray | None,
-    grain: Grain,
-    halvings: Halvings | None,
-) -> np.ndarray:
+@dataclass(frozen=True)
+class Asked:
+    """Subpixels of a colour that are to be coded, and all that is known of them.
+
+    Attributes:
+        mixture, centre: from :meth:`mulanzip.likelihood.Mixture.build`.
+        halvings: of plain samples, where there are rare values; it counts in the window alone.
+    """
+
+    mixture: Mixture | FineMixture
+    centre: np.ndarray
+    colour: int
+    halvings: Halvings | None
+
+
+def _code_values(asked: Asked, coder: BitCoder, values: np.ndarray | None, grain: Grain) -> np.ndarray:
     """Code subpixels: in which part of the window around the mean, or outside?  Then on in there, or in the rest.
 
     Args:
-        mixture, centre: from :meth:`Mixture.build`.
         values: int32 ``(N,)`` when encoding, None when decoding.
-        halvings: of plain samples, where there are rare values; it counts in the window alone.
 
     Returns:
         int32 ``(N,)``, the values.
     """
+    mixture, halvings = asked.mixture, asked.halvings
     planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
     size = 1 << planes
     with timed("tables"):
-        low = window(centre, size, grain)
+        low = window(asked.centre, size, grain)
         high = low + np.int32(size)
         mass_low, mass_high = mixture.cdf(np.stack((low, high)))
         mass_low *= low > 0
@@ -179,15 +187,8 @@ class MixtureCoder:
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
-    def _code(
-        self,
-        mixture: Mixture | FineMixture,
-        centre: np.ndarray,
-        values: np.ndarray | None,
-        colour: int,
-        halvings: Halvings | None,
-    ) -> np.ndarray:
-        return _code_values(mixture, centre, self._coder, values, self._grain, halvings)
+    def _code(self, asked: Asked, values: np.ndarray | None) -> np.ndarray:
+        return _code_values(asked, self._coder, values, self._grain)
 
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
@@ -243,7 +244,7 @@ class MixtureCoder:
             shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
             parts = (shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
             mixture, centre = self._mixture(*parts, colour)
-        return self._code(mixture, centre, known, colour, halvings)
+        return self._code(Asked(mixture, centre, colour, halvings), known)
 
     def _mixture(
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, colour: int

@@ -12,10 +12,9 @@ from mulanzip.container import CHUNK_OVERHEAD
 from mulanzip.crops import mosaic
 from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Grid, tiles
-from mulanzip.likelihood import FineMixture, Mixture
 from mulanzip.noise import SCHEDULES
-from mulanzip.sieve import Halvings, masses
-from mulanzip.subpixels import WINDOW, MixtureCoder, window
+from mulanzip.sieve import masses
+from mulanzip.subpixels import WINDOW, Asked, MixtureCoder, window
 from mulanzip.tones import PLAIN_EDGES, REACH, VALUES, Tones
 from mulanzip.walk import walk_tile
 
@@ -49,22 +48,15 @@ class Census(MixtureCoder):
         self.seen = np.zeros((colours, VALUES), dtype=np.int64)
         self.expected = np.zeros((colours, VALUES), dtype=np.int64)
 
-    def _code(
-        self,
-        mixture: Mixture | FineMixture,
-        centre: np.ndarray,
-        values: np.ndarray | None,
-        colour: int,
-        halvings: Halvings | None,
-    ) -> np.ndarray:
+    def _code(self, asked: Asked, values: np.ndarray | None) -> np.ndarray:
         assert values is not None
-        low = window(centre, WINDOW, self._grain)
-        for value, mass in masses(mixture, low, WINDOW):
-            share = (mass.astype(np.int64) << _BITS) // mixture.total
+        low = window(asked.centre, WINDOW, self._grain)
+        for value, mass in masses(asked.mixture, low, WINDOW):
+            share = (mass.astype(np.int64) << _BITS) // asked.mixture.total
             # Sums of integers: exact in floating point.
-            self.expected[colour] += np.bincount(value, share, VALUES).astype(np.int64)
+            self.expected[asked.colour] += np.bincount(value, share, VALUES).astype(np.int64)
         inside = values[(values >= low) & (values < low + WINDOW)]
-        self.seen[colour] += np.bincount(inside, minlength=VALUES)
+        self.seen[asked.colour] += np.bincount(inside, minlength=VALUES)
         return values
 
 

@@ -7,6 +7,8 @@ side as there are bits for: what is taken from an empty message is lost.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,28 +150,33 @@ def decode_tiles(
     return planes
 
 
+@contextmanager
+def _intact() -> Iterator[None]:
+    """What a record that is not as it should be means."""
+    try:
+        yield
+    except (ValueError, IndexError):
+        raise CorruptFileError("the coded images are damaged") from None
+
+
 def _head(reader: Reader, count: int) -> tuple[int, bytes | None]:
     """Number of seeds, and the model of the others if there are some."""
-    try:
+    with _intact():
         seeds = reader.number()
         if not 0 < seeds <= count:
             raise ValueError
         return seeds, reader.raw(registry.ID_BYTES) if seeds < count else None
-    except (ValueError, IndexError):
-        raise CorruptFileError("the coded images are damaged") from None
 
 
 def _sizes(reader: Reader, count: int, most: int) -> list[int]:
     """How many images are side by side, in the order in which they were pushed."""
     found: list[int] = []
-    try:
+    with _intact():
         while sum(found) < count:
             size = reader.number()
             if not 0 < size <= min(most, count - sum(found)):
                 raise ValueError
             found.append(size)
-    except (ValueError, IndexError):
-        raise CorruptFileError("the coded images are damaged") from None
     return found
 
 
