@@ -11,6 +11,7 @@ finished so far is written as RUNS/table.md and RUNS/processes.png; --report doe
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -61,7 +62,8 @@ def train(folder: Path, process: str, steps: int | None, seed: int, budget: int,
     if result.exists() and json.loads(result.read_text())["budget"] == budget:
         return
     config = replace(PROCESSES[process], steps=steps)
-    recipe = GaussianRecipe(steps=budget, seed=seed)
+    # As published: nothing is rounded for integers, at any time.
+    recipe = GaussianRecipe(steps=budget, seed=seed, quantise_from=math.inf)
     run = GaussianRun(folder, data["images"], data["validation"], config, recipe)
     with tqdm(total=budget, initial=run.step, desc=folder.name, unit="step", disable=None) as bar:
         try:

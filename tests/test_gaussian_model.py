@@ -276,6 +276,18 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -
     again.close()
 
 
+def test_contexts_cost_nothing_at_first_and_all_of_it_later(tmp_path: Path) -> None:
+    run = start(tmp_path, 100)
+    cost = run.average.evaluate(run.tiles.draw(16, np.random.default_rng(3)), 4).context.mean()
+    assert cost > 5  # Contexts differ from the start.
+    loss, bits = run.loss(np.random.default_rng(0))
+    assert bits - loss.item() == pytest.approx(float(cost) / (3 * run.tiles.side**2), rel=0.5)
+    run.step = 60
+    loss, bits = run.loss(np.random.default_rng(0))
+    assert loss.item() == pytest.approx(bits, rel=1e-6)
+    run.close()
+
+
 def test_a_run_can_begin_with_the_model_of_another(tmp_path: Path) -> None:
     config, path = replace(PROCESSES["mulan"], **TINY), tmp_path / "first.safetensors"
     first = GaussianModel(config)

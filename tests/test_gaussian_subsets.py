@@ -87,3 +87,14 @@ def test_the_encoder_takes_images_of_any_size() -> None:
         subsets = encoder(torch.zeros(2, 3, *size))
         assert subsets.marginals.shape == (2, 50)
         torch.testing.assert_close(subsets.marginals.sum(1), torch.full((2,), 15.0, dtype=torch.float64))
+
+
+def test_a_spread_encoder_tells_images_apart() -> None:
+    images = 2 * torch.rand(64, 3, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
+    encoder = Encoder(50, 15)
+    encoder.spread(images)
+    logits = encoder(images).logits.detach()
+    torch.testing.assert_close(logits.mean(0), torch.zeros(50, dtype=torch.float64), atol=1e-3, rtol=0)
+    assert float(logits.std(0).min()) > 1
+    assert float(logits.std(0).max()) < 2.1
+    assert float(logits.abs().max()) < LIMIT  # Where the clamp would stop them from learning.

@@ -16,12 +16,15 @@ from torch import Tensor
 from mulanzip.bitsback.export_trained import save_trained
 from mulanzip.errors import ModelError
 from mulanzip.gaussian.model import Config, GaussianModel, load
+from mulanzip.gaussian.process import to_unit
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
 from mulanzip.training.rounding import round_weights
 from mulanzip.training.tiles import Tiles
 
 #: Tiles that judge a model in training, always the same ones with the same noise.
 VALIDATION_TILES = 256
+#: Tiles that tell how an encoder begins.
+_SPREAD_TILES = 512
 #: Tiles that tell what layers see, when their weights are rounded.
 _ROUNDING_TILES = 256
 
@@ -32,7 +35,10 @@ class GaussianRecipe(Recipe):
 
     batch: int = 32
     #: Of the encoder: at the network's rate logits reach their limits, the same for all images, and stay there.
-    encoder_rate: float = 0.0002
+    encoder_rate: float = 0.0005
+    #: Until this share of the run, contexts cost less than they do: nothing at first.  Those that cost are given up
+    #: before the others have learned to read them.
+    context_costs_from: float = 0.6
     #: From this share of the run on, activations are rounded as in the integer network.
     quantise_from: float = 0.9
 
@@ -72,6 +78,8 @@ class GaussianRun(Run):
                 raise ModelError(f"{start} holds a model of another shape, noise, or number of steps")
             model.load_state_dict(earlier.state_dict())
         self.tiles = Tiles(images, config.side)
+        if model.encoder is not None and start is None:
+            model.encoder.spread(to_unit(self.tiles.draw(_SPREAD_TILES, np.random.default_rng(recipe.seed))))
         self.validation = Tiles(validation, config.side).draw(VALIDATION_TILES, np.random.default_rng(0))
         rates = [(model.encoder, recipe.encoder_rate)] if model.encoder is not None else []
         super().__init__(folder, model, model.denoiser.matrices(), recipe, rates)
@@ -82,7 +90,8 @@ class GaussianRun(Run):
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             bound = self.model.bound(images, self.model.config.steps, generator)
-        return bound.total.mean() / bound.subpixels, bound.bits_per_dim
+        given = max(0.0, 1 - self.progress / self.recipe.context_costs_from) * bound.context
+        return (bound.total - given).mean() / bound.subpixels, bound.bits_per_dim
 
     def validate(self) -> float:
         self.average.denoiser.quantise(self.progress >= self.recipe.quantise_from)
