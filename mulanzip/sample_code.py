@@ -16,6 +16,7 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.grain import EIGHT_BIT, SHIFTS, Grain
+from mulanzip.strips import strips
 
 _ALL = 1 << 16
 #: Shift, least and largest value, whether all between are in use.
@@ -52,7 +53,10 @@ class SampleCode:
         low, high = int(self.values[0]), int(self.values[-1])
         index = np.zeros(high - low + 1, dtype=self.grain.dtype)
         index[self.values - low] = np.arange(len(self.values))
-        return index[pixels.astype(np.int32) - low]
+        found = np.empty(pixels.shape, dtype=self.grain.dtype)
+        for rows in strips(pixels):
+            found[rows] = index[pixels[rows].astype(np.int32) - low]
+        return found
 
     def to_values(self, indices: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """The inverse of :meth:`to_indices`.
@@ -64,7 +68,11 @@ class SampleCode:
             return indices
         if indices.max(initial=0) >= len(self.values):
             raise CorruptFileError("a sample has none of the values that the file names")
-        return self.values.astype(dtype)[indices]
+        values = self.values.astype(dtype)
+        found = np.empty(indices.shape, dtype=dtype)
+        for rows in strips(indices):
+            found[rows] = values[indices[rows]]
+        return found
 
 
 #: That of ordinary images.
@@ -74,8 +82,10 @@ PLAIN = SampleCode(np.arange(256, dtype=np.int32))
 def used_values(pixels: np.ndarray) -> np.ndarray:
     """The values in use: int32, rising.  Args: uint16 or int16 of any shape."""
     low = np.iinfo(pixels.dtype).min
-    counts = np.bincount(pixels.reshape(-1).astype(np.int32) - low, minlength=_ALL)
-    return np.flatnonzero(counts).astype(np.int32) + np.int32(low)
+    used = np.zeros(_ALL, dtype=bool)
+    for rows in strips(pixels):
+        used[pixels[rows].astype(np.int32) - low] = True
+    return np.flatnonzero(used).astype(np.int32) + np.int32(low)
 
 
 def spanned(values: np.ndarray) -> np.ndarray:

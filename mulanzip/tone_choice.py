@@ -14,6 +14,7 @@ from mulanzip.exact.runtime import Runtime
 from mulanzip.lattice import Grid, tiles
 from mulanzip.noise import SCHEDULES
 from mulanzip.sieve import masses
+from mulanzip.strips import strips
 from mulanzip.subpixels import WINDOW, Asked, MixtureCoder, window
 from mulanzip.tones import PLAIN_EDGES, REACH, VALUES, Tones
 from mulanzip.walk import walk_tile
@@ -88,7 +89,10 @@ def find_tones(planes: np.ndarray, runtime: Runtime, judged: bool) -> Tones | No
 
 def _is_comb(plane: np.ndarray, rugged: int) -> bool:
     """Whether neighbours in a histogram differ more than in most pictures."""
-    counts = np.bincount(plane.reshape(-1), minlength=VALUES)[1:-1]  # Without the ends, where all beyond is.
+    counts = np.zeros(VALUES, dtype=np.int64)
+    for rows in strips(plane):
+        counts += np.bincount(plane[rows].reshape(-1), minlength=VALUES)
+    counts = counts[1:-1]  # Without the ends, where all beyond is.
     return bool(np.abs(np.diff(counts, 2)).sum() * rugged > counts.sum())
 
 
