@@ -11,11 +11,13 @@ from mulanzip.errors import LimitError
 _FIXED = 300 << 20
 #: What one tile takes while it is coded: activations, predictions, decisions.
 _PER_THREAD = 250 << 20
+#: Copies of an image in its different forms.
+_COPIES = 5
 
 
 def coding_bytes(size: int, threads: int) -> int:
     """Upper estimate of what coding an image of so many bytes takes, in bytes."""
-    return _FIXED + min(threads, 1 + size // (3 << 18)) * _PER_THREAD + 4 * size
+    return _FIXED + min(threads, 1 + size // (3 << 18)) * _PER_THREAD + _COPIES * size
 
 
 def available() -> int | None:
