@@ -78,15 +78,13 @@ def find(planes: np.ndarray) -> Gamut | None:
     if planes.dtype != np.uint8 or planes.shape[2] != 3 or planes.size < 3 * _LEAST_PIXELS:
         return None
     pixels = planes.shape[0] * planes.shape[1]
-    others, most = 0, pixels // _LEAST_SHARE
+    others, nearby, count = 0, 0, 0
     for rows in strips(planes):
-        colours, blue = _packed(planes[rows])
+        green, red, blue = planes[rows].reshape(-1, 3).astype(np.int32).T
+        colours = (green << 16) + (red << 8)
         others += int(_others().take(colours + blue).sum())
-        if others > most:
+        if others * _LEAST_SHARE > pixels:
             return None
-    nearby, count = 0, 0
-    for rows in strips(planes):
-        colours, blue = _packed(planes[rows])
         for step in _STEPS:
             values = blue + step
             inside = (values >= 0) & (values < 256)
@@ -97,12 +95,6 @@ def find(planes: np.ndarray) -> Gamut | None:
     # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
     ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
     return Gamut(min(max(1, ratio.bit_length() - 1), MAX_RARITY)) if ratio else None
-
-
-def _packed(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of every pixel ``green << 16 | red << 8``, and blue: int32 ``(N,)`` each."""
-    green, red, blue = planes.reshape(-1, 3).astype(np.int32).T
-    return (green << 16) + (red << 8), blue
 
 
 def encode(gamut: Gamut) -> bytes:

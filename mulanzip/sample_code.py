@@ -53,10 +53,7 @@ class SampleCode:
         low, high = int(self.values[0]), int(self.values[-1])
         index = np.zeros(high - low + 1, dtype=self.grain.dtype)
         index[self.values - low] = np.arange(len(self.values))
-        found = np.empty(pixels.shape, dtype=self.grain.dtype)
-        for rows in strips(pixels):
-            found[rows] = index[pixels[rows].astype(np.int32) - low]
-        return found
+        return _look_up(index, pixels, low)
 
     def to_values(self, indices: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """The inverse of :meth:`to_indices`.
@@ -68,11 +65,15 @@ class SampleCode:
             return indices
         if indices.max(initial=0) >= len(self.values):
             raise CorruptFileError("a sample has none of the values that the file names")
-        values = self.values.astype(dtype)
-        found = np.empty(indices.shape, dtype=dtype)
-        for rows in strips(indices):
-            found[rows] = values[indices[rows]]
-        return found
+        return _look_up(self.values.astype(dtype), indices, 0)
+
+
+def _look_up(table: np.ndarray, samples: np.ndarray, low: int) -> np.ndarray:
+    """``table[samples - low]``."""
+    found = np.empty(samples.shape, dtype=table.dtype)
+    for rows in strips(samples):
+        found[rows] = table[samples[rows].astype(np.int32) - low]
+    return found
 
 
 #: That of ordinary images.
