@@ -20,7 +20,7 @@ DEFAULT_MU = 1.5
 _ALL_SCHEDULES = 8
 
 #: Steps of gradient descent by effort, from 1 on.
-_STEPS = (0, 30, 60, 100, 150, 250, 400, 700, 1200)
+_STEPS = (0, 30, 60, 100, 150, 230, 350, 530, 800)
 #: A step costs about as much as coding so many pixels.
 _PIXELS_PER_STEP = 1 << 14
 #: Side in pixels of the crops that a context is fitted to.
