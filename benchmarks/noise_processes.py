@@ -27,6 +27,7 @@ from tqdm import tqdm
 import mulanzip
 from mulanzip.gaussian.model import PROCESSES, GaussianModel
 from mulanzip.planes import from_coding_order
+from mulanzip.registry import DEFAULT_MODEL
 from mulanzip.training.data import load_images
 from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 from mulanzip.training.tiles import Tiles
@@ -84,13 +85,15 @@ def _advance(bar: tqdm[NoReturn], step: int) -> None:
     bar.update(step - bar.n)
 
 
-def erasure(tiles: Tensor, path: Path) -> None:
-    """The shipped erasure model on the same tiles: exact code lengths, for comparison."""
-    if path.exists() and json.loads(path.read_text())["tiles"] == len(tiles):
-        return
+def erasure(tiles: Tensor, models: tuple[str, ...], path: Path) -> None:
+    """Erasure models on the same tiles, for comparison: exact code lengths, two steps per level."""
+    known = json.loads(path.read_text()) if path.exists() else {}
     images = from_coding_order(tiles.permute(0, 2, 3, 1).numpy())
-    bits = [mulanzip.code_length(image, threads=1) for image in images]
-    path.write_text(json.dumps({"bits_per_dim": float(np.mean(bits)) / images[0].size, "tiles": len(tiles)}))
+    for model in models:
+        if known.get(model, {}).get("tiles") != len(images):
+            bits = [mulanzip.code_length(image, model=model, threads=1) for image in images]
+            known[model] = {"bits_per_dim": float(np.mean(bits)) / images[0].size, "tiles": len(images)}
+    path.write_text(json.dumps(known, indent=1))
 
 
 def _text(values: list[float], digits: int = 3) -> str:
@@ -120,11 +123,9 @@ def table(results: list[dict[str, Any]], folder: Path) -> str:
         cells.append(_text([1000 * r["seconds"] / r["budget"] for r in mine], 0))
         lines.append(f"| {process} | {' | '.join(cells)} |")
     if (folder / ERASURE).exists():
-        bits = json.loads((folder / ERASURE).read_text())["bits_per_dim"]
-        lines.append("")
-        lines.append(
-            f"The shipped erasure model on the same tiles, two steps per level: {bits:.3f} bits per dimension."
-        )
+        lines += ["", "Erasure models on the same tiles, two steps per level, bits per dimension:", ""]
+        found = json.loads((folder / ERASURE).read_text())
+        lines += [f"- `{model}`: {known['bits_per_dim']:.3f}" for model, known in found.items()]
     return "\n".join(lines)
 
 
@@ -136,11 +137,11 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     order = [*(label(s) for s in STEPS[1:]), label(None)]
     for process in PROCESSES:
         points = [[r["bound"] for r in results if r["process"] == process and r["T"] == t] for t in order]
-        there = [(k, p) for k, p in enumerate(points) if p]
-        if there:
-            means = [float(np.mean(p)) for _, p in there]
-            half = [(max(p) - min(p)) / 2 for _, p in there]
-            axes.errorbar([k for k, _ in there], means, yerr=half, marker="o", capsize=3, label=process)
+        if any(points):
+            # No line across what was not measured.
+            means = [float(np.mean(p)) if p else math.nan for p in points]
+            half = [(max(p) - min(p)) / 2 if p else math.nan for p in points]
+            axes.errorbar(range(len(order)), means, yerr=half, marker="o", capsize=3, label=process)
     axes.set_xticks(range(len(order)), ["∞" if t == "inf" else t for t in order])
     axes.set_xlabel("steps")
     axes.set_ylabel("bound on held-out tiles, bits per dimension")
@@ -170,6 +171,14 @@ def report(folder: Path) -> str:
 @click.option("--tiles", default=1024, show_default=True, help="Held-out tiles.")
 @click.option("--draws", default=4, show_default=True, help="Times and noise per tile.")
 @click.option("--ode-tiles", default=128, show_default=True, help="Tiles for the ODE.")
+@click.option(
+    "--erasure",
+    "erasure_models",
+    multiple=True,
+    default=(DEFAULT_MODEL,),
+    show_default=True,
+    help="Models of erasure to compare with, names or files.",
+)
 @click.option("--report", "only_report", is_flag=True, help="Train nothing.")
 def main(
     data: tuple[Path, ...],
@@ -182,6 +191,7 @@ def main(
     tiles: int,
     draws: int,
     ode_tiles: int,
+    erasure_models: tuple[str, ...],
     only_report: bool,
 ) -> None:
     """Train what is missing, and report."""
@@ -202,7 +212,7 @@ def main(
             "draws": draws,
             "ode_tiles": ode_tiles,
         }
-        erasure(given["tiles"], output / ERASURE)
+        erasure(given["tiles"], erasure_models, output / ERASURE)
         # Seeds on the outside: a whole table soon, its spread later.
         for seed in range(seeds):
             for steps in lengths:

@@ -367,7 +367,7 @@ def test_processes_are_compared_run_by_run(tmp_path: Path) -> None:
     processes = load_script(ROOT / "benchmarks" / "noise_processes.py")
     (tmp_path / "data").mkdir()
     Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
-    (tmp_path / processes.ERASURE).write_text('{"bits_per_dim": 3.5, "tiles": 8}')
+    (tmp_path / processes.ERASURE).write_text('{"photo": {"bits_per_dim": 3.5, "tiles": 8}}')
     arguments = [str(tmp_path / "data"), "--validation", str(tmp_path / "data"), "-o", str(tmp_path), "--budget", "2"]
     arguments += ["--steps", "inf,4", "--tiles", "8", "--ode-tiles", "0", "--seeds", "2", "--processes"]
     runner = CliRunner()
