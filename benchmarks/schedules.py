@@ -106,6 +106,7 @@ def _plot(path: Path, uniform: list[tuple[str, float, float]], adaptive: list[tu
     axes.plot([p[1] for p in uniform], [p[2] for p in uniform], "o", color="#1f77b4", label="one schedule for all")
     for name, evaluations, bpsp in uniform:
         axes.annotate(name, (evaluations, bpsp), (6, 6), textcoords="offset points")
+    axes.margins(x=0.1)
     axes.set_xlabel("network evaluations per cell")
     axes.set_ylabel("bits per subpixel")
     axes.set_xlim(left=0.8)
