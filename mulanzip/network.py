@@ -73,7 +73,11 @@ class Conv(nn.Module):
         if self.watch is not None:
             self.watch(F.unfold(x.float(), self.size, padding=self.size // 2).transpose(0, 1).flatten(1))
         weight = self.kernel().contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, self._bias(level_class), padding=self.size // 2)
+        if self.offset is None or self.weight.requires_grad:
+            return F.conv2d(x, weight, self._bias(level_class), padding=self.size // 2)
+        # The gradient of a bias is worked out along with that of the weights, which nobody wants here.
+        y = F.conv2d(x, weight, self.bias[level_class], padding=self.size // 2)
+        return y + self.offset.to(y.dtype)[:, None, None]
 
     def product(self, parts: list[Tensor], level_class: int) -> Tensor:
         """A 1x1 convolution of inputs that lie side by side, ``(inputs, n)`` each: ``(outputs, n)``.
