@@ -33,7 +33,6 @@ from mulanzip.passes import PassPredictor
 from mulanzip.plan import Candidates
 from mulanzip.planes import to_coding_order
 from mulanzip.prediction import Prediction
-from mulanzip.sample_code import PLAIN
 from mulanzip.subpixels import MixtureCoder
 from mulanzip.training.loss import code_length
 from mulanzip.walk import PhaseCoder, Predictor, level_view, walk_tile
@@ -105,7 +104,7 @@ def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: s
     _walk(planes, runtime.network, rounded)
     counter = BitCounter()
     _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))
-    parts, _ = encode_segments(planes, runtime.at(PLAIN.grain), Candidates(("default",)))
+    parts, _ = encode_segments(planes, runtime, Candidates(("default",)))
     coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))
     return [plain.bits + flat, rounded.bits + flat, counter.bits + flat, coded, file]

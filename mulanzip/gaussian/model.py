@@ -142,7 +142,7 @@ class GaussianModel(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, images: Tensor, steps: int | None, seed: int = 0, draws: int = 1, batch: int = 128) -> Bound:
-        """The bound on each image, with the same noise for every model.
+        """The bound on each image, with the same noise for every model that has no context, or for every one that has.
 
         Args:
             draws: times and noise to average over per image.
