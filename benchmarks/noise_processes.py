@@ -4,8 +4,9 @@
 
 trains each process (linear, learned scalar, multivariate, MULAN, and the two ablations: a context that the denoiser
 alone sees) for infinitely many steps and for T = 4, 8, 16, 32, with every seed, and judges it on held-out tiles at the
-number of steps it was trained for.  A run that is finished is not repeated, one that was interrupted goes on.  What is
-finished so far is written as RUNS/table.md and RUNS/processes.png; --report does only that.
+number of steps it was trained for.  A run that is finished is not repeated, at most judged again with other --draws; one that
+was interrupted goes on.  What is finished so far is written as RUNS/table.md and RUNS/processes.png; --report does only
+that.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ def judge(model: GaussianModel, tiles: Tensor, draws: int, ode_tiles: int) -> di
 
 
 def train(folder: Path, process: str, steps: int | None, seed: int, budget: int, data: dict[str, Any]) -> None:
-    """One run, unless it is there already; its result is written at the end."""
+    """One run, unless it is there already and judged with as many draws; its result is written at the end."""
     result = folder / RESULT
-    if result.exists() and json.loads(result.read_text())["budget"] == budget:
+    known = json.loads(result.read_text()) if result.exists() else {}
+    if (known.get("budget"), known.get("draws")) == (budget, data["draws"]):
         return
     config = replace(PROCESSES[process], steps=steps)
     # As published: nothing is rounded for integers, at any time.
@@ -71,10 +73,10 @@ def train(folder: Path, process: str, steps: int | None, seed: int, budget: int,
             run.train(lambda run, _: _advance(bar, run.step))
         finally:
             run.save()
-    run.export()
     run.close()
     found = judge(run.average, data["tiles"], data["draws"], data["ode_tiles"])
     found |= {"process": process, "T": label(steps), "seed": seed, "budget": budget, "seconds": run.seconds}
+    found["draws"] = data["draws"]
     partial = result.with_suffix(".tmp")
     partial.write_text(json.dumps(found, indent=1))
     partial.replace(result)
@@ -169,7 +171,7 @@ def report(folder: Path) -> str:
 @click.option("--processes", default=",".join(PROCESSES), show_default=True, help="Some of them, by commas.")
 @click.option("--steps", "finite", default=",".join(map(label, STEPS)), show_default=True, help="Some of them.")
 @click.option("--tiles", default=1024, show_default=True, help="Held-out tiles.")
-@click.option("--draws", default=4, show_default=True, help="Times and noise per tile.")
+@click.option("--draws", default=16, show_default=True, help="Times and noise per tile.")
 @click.option("--ode-tiles", default=128, show_default=True, help="Tiles for the ODE.")
 @click.option(
     "--erasure",
