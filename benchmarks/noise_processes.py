@@ -4,9 +4,9 @@
 
 trains each process (linear, learned scalar, multivariate, MULAN, and the two ablations: a context that the denoiser
 alone sees) for infinitely many steps and for T = 4, 8, 16, 32, with every seed, and judges it on held-out tiles at the
-number of steps it was trained for.  A run that is finished is not repeated, at most judged again with other --draws; one that
-was interrupted goes on.  What is finished so far is written as RUNS/table.md and RUNS/processes.png; --report does only
-that.
+number of steps it was trained for.  A run that is finished is not repeated, at most judged again with other --draws;
+one that was interrupted goes on.  What is finished so far is written as RUNS/table.md and RUNS/processes.png; --report
+does only that.
 """
 
 from __future__ import annotations
