@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mulanzip.architecture import MEAN_BITS, UNIT
+from mulanzip.architecture import INPUT_PLANES, MEAN_BITS, UNIT
 from mulanzip.grain import EIGHT_BIT, Grain
 from mulanzip.lattice import A, D, H, V
 
@@ -31,7 +31,7 @@ _NEAR = {
 
 def _box3(x: Tensor) -> Tensor:
     """Sum over the 3x3 neighbourhood, zeros outside."""
-    x = F.pad(x, (1, 1, 1, 1))
+    x = _padded(x)
     x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
     return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
 
@@ -43,11 +43,20 @@ def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int)
     return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
 
 
-def _moved(x: Tensor, rows: int, columns: int) -> Tensor:
-    """``y[i, j] = x[i + rows, j + columns]``, zeros outside; offsets of -1, 0 or 1."""
-    h, w = x.shape[-2:]
-    padded = F.pad(x, (1, 1, 1, 1))
+def _padded(x: Tensor) -> Tensor:
+    """With a border of zeros."""
+    return F.pad(x, (1, 1, 1, 1))
+
+
+def _moved(padded: Tensor, rows: int, columns: int) -> Tensor:
+    """``y[i, j] = x[i + rows, j + columns]`` of what was padded; offsets of -1, 0 or 1."""
+    h, w = padded.shape[-2] - 2, padded.shape[-1] - 2
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
+
+
+def _known_phases(known: Tensor) -> list[int]:
+    """Those of which anything is known; what is not has no influence, and need not be computed."""
+    return [phase for phase in range(known.shape[1]) if known[:, phase].any()]
 
 
 def sample_type(grain: Grain) -> torch.dtype:
@@ -73,22 +82,19 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
     mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
-    difference = (cells - mean[:, None]) * mask[:, :, None]
-    above, below = difference.clamp(min=0), (-difference).clamp(min=0)
+    planes = torch.zeros((b, INPUT_PLANES, h, w), dtype=torch.uint8, device=cells.device)
+    above, below, brightness, knowledge = planes.split((12, 12, 3, 4), 1)
+    for phase in _known_phases(known):
+        of_phase = slice(3 * phase, 3 * phase + 3)
+        difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
+        above[:, of_phase] = (difference >> grain.down).clamp_(0, 255)
+        below[:, of_phase] = (difference.neg_() >> grain.down).clamp_(0, 255)
     if grain.is_plain:
-        brightness = mean >> 2
+        brightness[:] = mean >> 2
     else:
-        above, below = ((side >> grain.down).clamp_(max=255) for side in (above, below))
-        brightness = (mean << 6) // (grain.count << grain.up)
-    return torch.cat(
-        (
-            above.view(b, 12, h, w).to(torch.uint8),
-            below.view(b, 12, h, w).to(torch.uint8),
-            brightness.to(torch.uint8),
-            (mask * UNIT).to(torch.uint8).expand(b, -1, -1, -1),
-        ),
-        1,
-    )
+        brightness[:] = (mean << 6) // (grain.count << grain.up)
+    knowledge[:] = mask * UNIT
+    return planes
 
 
 def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIGHT_BIT) -> Tensor:
@@ -123,8 +129,8 @@ def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
     high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
     for near, rows, columns in _NEAR[phase]:
         if near != A:
-            at = _moved(known[:, near], rows, columns)[:, None]
-            value = _moved(cells[:, near], rows, columns)
+            at = _moved(_padded(known[:, near]), rows, columns)[:, None]
+            value = _moved(_padded(cells[:, near]), rows, columns)
             low = torch.where(at, torch.minimum(low, value), low)
             high = torch.where(at, torch.maximum(high, value), high)
     return torch.where(low == high, low, -1).to(torch.int32)
@@ -134,10 +140,15 @@ def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int]
     """Sum and number of the known values among ``(phase, row, column)`` offsets."""
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])
-    for phase, rows, columns in neighbours:
+    for phase in _known_phases(known):
+        places = [place for near, *place in neighbours if near == phase]
+        if not places:
+            continue
         mask = known[:, phase].to(cells.dtype)
-        total += _moved(cells[:, phase] * mask[:, None], rows, columns)
-        count += _moved(mask, rows, columns)
+        values, mask = _padded(cells[:, phase] * mask[:, None]), _padded(mask)
+        for rows, columns in places:
+            total += _moved(values, rows, columns)
+            count += _moved(mask, rows, columns)
     return total, count
 
 

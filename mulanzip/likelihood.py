@@ -21,7 +21,6 @@ import numpy as np
 
 from mulanzip.architecture import MEAN_BITS
 from mulanzip.grain import Grain
-from mulanzip.tones import PLAIN_EDGES
 
 MEAN_GAIN = 16
 COUPLING_GAIN = 0.5
@@ -55,6 +54,9 @@ _STRIDE_BITS = 6
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
 #: Mixture means are clamped this many levels outside 0..255.
 _MEAN_MARGIN = 64
+#: For plain samples, of a type that numpy need not convert at every call.
+_MEAN_LIMITS = np.int32(-_MEAN_MARGIN << MEAN_BITS), np.int32(255 + _MEAN_MARGIN << MEAN_BITS)
+_TABLE_LIMITS = np.int32(0), np.int32(2 * TABLE_HALF)
 
 
 @dataclass(frozen=True)
@@ -109,10 +111,10 @@ class Mixture:
     """
 
     def __init__(
-        self, weights: np.ndarray, inverse: np.ndarray, offset: np.ndarray, logistic: np.ndarray, edges: np.ndarray
+        self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, edges: np.ndarray | None
     ):
         self._weights = weights
-        self._inverse = inverse
+        self._slope = slope
         self._offset = offset
         self._logistic = logistic
         self._edges = edges
@@ -125,36 +127,37 @@ class Mixture:
         logits: np.ndarray,
         scales: np.ndarray,
         means: np.ndarray,
-        edges: np.ndarray = PLAIN_EDGES,
+        edges: np.ndarray | None = None,
     ) -> tuple[Mixture, np.ndarray]:
         """Mixtures, and their means rounded down to levels (int32 ``(N,)``, may be outside 0..255).
 
         Args:
             logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
-            edges: int32 ``(257,)``, see :class:`mulanzip.tones.Tones`.
+            edges: int32 ``(257,)``, see :class:`mulanzip.tones.Tones`; None for values that are levels.
         """
         unit = 1 << MEAN_BITS
         # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
         weights = tables.weight.take(logits.max(0) - logits, mode="clip")
         inverse = tables.inverse_scale.take(scales, mode="clip")
-        means = np.clip(means, -_MEAN_MARGIN * unit, (255 + _MEAN_MARGIN) * unit)
+        means = np.clip(means, *_MEAN_LIMITS)
         centre = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
         offset = np.int32(TABLE_HALF << _INVERSE_BITS) - (means + np.int32(unit // 2)) * inverse
-        return cls(weights, inverse, offset, tables.logistic, edges), centre
+        slope = inverse * np.int32(unit) if edges is None else inverse
+        return cls(weights, slope, offset, tables.logistic, edges), centre
 
     def select(self, indices: np.ndarray) -> Mixture:
         """Only some subpixels."""
-        parts = (self._weights[:, indices], self._inverse[:, indices], self._offset[:, indices])
+        parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
         return Mixture(*parts, self._logistic, self._edges)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
         """Mass below values ``edge`` (int32 ``(..., N)``, 1..255), out of :attr:`total`: int32 ``(..., N)``."""
         inner = (slice(None), *(None,) * (edge.ndim - 1))
-        index = self._inverse[inner] * self._edges.take(edge)
+        index = self._slope[inner] * (edge if self._edges is None else self._edges.take(edge))
         index += self._offset[inner]
         index >>= _INVERSE_BITS
         # Clipped before the look-up, whose own clipping would branch at every element.
-        np.clip(index, 0, 2 * TABLE_HALF, out=index)
+        np.clip(index, *_TABLE_LIMITS, out=index)
         mass = self._logistic.take(index, mode="clip")
         mass *= self._weights[inner]
         below: np.ndarray = mass.sum(0, dtype=np.int32)

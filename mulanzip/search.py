@@ -11,6 +11,7 @@ from mulanzip.timings import timed
 
 #: Bit planes that a choice settles.  Part of the format.
 _PLANES_AT_ONCE = 2
+_UNIT = np.float64(1 << SHARE_BITS)
 
 
 class Search:
@@ -39,9 +40,9 @@ class Search:
                 None where that is known.  The first choice says so, too.
 
         Returns:
-            the values, and whether they were found, both ``(N,)``; what was not found means nothing.
+            the values, ``(N,)``, and the indices of those that were not found, which mean nothing.
         """
-        inside = np.ones(len(self._low), dtype=np.int32)
+        outside = np.empty(0, dtype=np.intp)
         while planes:
             at_once = min(_PLANES_AT_ONCE, planes)
             planes -= at_once
@@ -52,30 +53,41 @@ class Search:
                 shares = ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
                 choices = None if offsets is None else offsets >> planes
                 if share is not None:
-                    shares = np.concatenate((shares * share >> SHARE_BITS, share[None]))
+                    shares = np.multiply(shares, share, dtype=np.int64) >> SHARE_BITS
+                    shares = np.concatenate((shares, share[None]))
                     if choices is not None:
                         choices = np.where((choices >= 0) & (choices < parts), choices, parts)
                 else:
                     # Of what is elsewhere the first part is next to certain: no choice to speak of, and no gap.
-                    np.maximum(shares, 1 - inside << SHARE_BITS, out=shares)
-                    choices = None if choices is None else (choices & parts - 1) * inside
+                    shares[:, outside] = 1 << SHARE_BITS
+                    if choices is not None:
+                        choices &= parts - 1
+                        choices[outside] = 0
             with timed("coder"):
                 choices = self._coder.choose(shares, choices)
             with timed("tables"):
                 if share is not None:
-                    inside = (choices < parts).astype(np.int32)
+                    outside = np.flatnonzero(choices == parts)
                     choices = np.minimum(choices, parts - 1)
                     share = None
-                place = choices * np.int32(len(choices)) + np.arange(len(choices), dtype=np.int32)
                 self._low = self._low + (choices << planes)
-                self._mass_low, self._mass_high = masses.take(place), masses[1:].take(place)
-        return self._low, inside.astype(bool)
+                if planes:
+                    place = choices * np.int32(len(choices)) + np.arange(len(choices), dtype=np.int32)
+                    self._mass_low, self._mass_high = masses.take(place), masses[1:].take(place)
+        return self._low, outside
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole`` in units of ``2**-SHARE_BITS``, rounded down: int64.
+    """``part / whole`` in units of ``2**-SHARE_BITS``, rounded down, of the same type.
 
     Damaged files can lead to intervals without mass, where any answer will do.
+
+    Args:
+        part: 0 to ``whole``; both int32, or int64 below ``2**43``.
     """
-    found: np.ndarray = (part.astype(np.int64) << SHARE_BITS) // np.maximum(whole, 1)
-    return found
+    whole = np.maximum(whole, 1)
+    if whole.dtype != np.int32:
+        return (part << SHARE_BITS) // whole
+    # Twice as fast as integers, and the same: part * 2**20 has 51 bits and is exact.  A quotient up to 2**20 that is no
+    # integer is 2**-31 or more below the next one; doubles round it by 2**-33 at most.
+    return (part * _UNIT / whole).astype(np.int32)

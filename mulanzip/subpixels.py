@@ -16,7 +16,6 @@ from mulanzip.prediction import Prediction
 from mulanzip.search import Search, ratio
 from mulanzip.sieve import Halvings, Sieve
 from mulanzip.timings import timed
-from mulanzip.tones import PLAIN_EDGES
 
 #: Subpixels whose choices are taken together: few enough for a processor's cache, enough for threads not to wait for
 #: the interpreter at every turn.  Part of the format: it decides the order of choices.
@@ -30,7 +29,7 @@ _LEAST_WINDOW_PLANES = 2
 _LEAST_RARITY = 16
 _MAX_RARITY = 127
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
-_COUPLING_LIMIT = 4 << COUPLING_BITS
+_COUPLING_LIMIT = np.int32(4 << COUPLING_BITS)
 
 
 def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Grain) -> np.ndarray:
@@ -47,7 +46,7 @@ def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Gra
 
 def window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
     """Low ends of windows around means."""
-    low: np.ndarray = np.clip(centre - size // 2, 0, (1 << grain.planes) - size)
+    low: np.ndarray = np.clip(centre - size // 2, np.int32(0), np.int32((1 << grain.planes) - size))
     return low
 
 
@@ -92,8 +91,7 @@ def _code_values(asked: Asked, coder: BitCoder, values: np.ndarray | None, grain
             assert isinstance(mixture, Mixture)
             sieve = Sieve(mixture, low, size, halvings)
             search, cdf = Search(coder, low, np.zeros_like(low), sieve.total), sieve.cdf
-    found, inside = search.run(planes, cdf, None if values is None else values - low, share)
-    outside = np.flatnonzero(~inside)
+    found, outside = search.run(planes, cdf, None if values is None else values - low, share)
     if not len(outside):
         return found
     rest = mixture.select(outside)
@@ -250,6 +248,6 @@ class MixtureCoder:
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, colour: int
     ) -> tuple[Mixture | FineMixture, np.ndarray]:
         if self._grain.is_plain:
-            edges = PLAIN_EDGES if self._grain.tones is None else self._grain.tones.edges[colour]
+            edges = None if self._grain.tones is None else self._grain.tones.edges[colour]
             return Mixture.build(self._tables, logits, scales, means, edges)
         return FineMixture.build(self._tables, logits, scales, means, self._grain)
