@@ -21,12 +21,15 @@ _NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.
 _QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
 
 
-#: The nearest pixels of a phase: phase, row, column.
-_NEAR = {
-    H: ((A, 0, 0), (A, 0, 1), (D, 0, 0), (D, -1, 0)),
-    V: ((A, 0, 0), (A, 1, 0), (D, 0, 0), (D, 0, -1)),
-    D: ((H, 0, 0), (H, 1, 0), (V, 0, 0), (V, 0, 1)),
+#: Neighbours of a cell's pixel: row and column offsets, by phase.
+_Neighbours = dict[int, tuple[tuple[int, int], ...]]
+#: The nearest pixels of each phase.
+_NEAR: dict[int, _Neighbours] = {
+    H: {A: ((0, 0), (0, 1)), D: ((0, 0), (-1, 0))},
+    V: {A: ((0, 0), (1, 0)), D: ((0, 0), (0, -1))},
+    D: {H: ((0, 0), (1, 0)), V: ((0, 0), (0, 1))},
 }
+_DIAGONAL: _Neighbours = {A: ((0, 0), (0, 1), (1, 0), (1, 1))}
 
 
 def _box3(x: Tensor) -> Tensor:
@@ -54,11 +57,6 @@ def _moved(padded: Tensor, rows: int, columns: int) -> Tensor:
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def _known_phases(known: Tensor) -> list[int]:
-    """Those of which anything is known; what is not has no influence, and need not be computed."""
-    return [phase for phase in range(known.shape[1]) if known[:, phase].any()]
-
-
 def sample_type(grain: Grain) -> torch.dtype:
     """Of cells: sums of samples times fixed-point factors must fit."""
     return torch.int32 if grain.is_plain else torch.int64
@@ -84,7 +82,9 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
     planes = torch.zeros((b, INPUT_PLANES, h, w), dtype=torch.uint8, device=cells.device)
     above, below, brightness, knowledge = planes.split((12, 12, 3, 4), 1)
-    for phase in _known_phases(known):
+    for phase in (A, H, V, D):
+        if not known[:, phase].any():
+            continue  # Zeros, as in most planes of a first step.
         of_phase = slice(3 * phase, 3 * phase + 3)
         difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
         above[:, of_phase] = (difference >> grain.down).clamp_(0, 255)
@@ -108,7 +108,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIG
     """
     total, count = _gather(cells, known, _NEAR[phase])
     if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
-        diagonal = _gather(cells, known, ((A, 0, 0), (A, 0, 1), (A, 1, 0), (A, 1, 1)))
+        diagonal = _gather(cells, known, _DIAGONAL)
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
@@ -127,28 +127,29 @@ def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
     mask = known[:, A, None]
     low = _extreme3(torch.where(mask, cells[:, A], nothing), torch.minimum, nothing)
     high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
-    for near, rows, columns in _NEAR[phase]:
-        if near != A:
-            at = _moved(_padded(known[:, near]), rows, columns)[:, None]
-            value = _moved(_padded(cells[:, near]), rows, columns)
-            low = torch.where(at, torch.minimum(low, value), low)
-            high = torch.where(at, torch.maximum(high, value), high)
+    for near, places in _NEAR[phase].items():
+        if near == A:
+            continue
+        at, values = _padded(known[:, near, None]), _padded(cells[:, near])
+        for place in places:
+            there, value = _moved(at, *place), _moved(values, *place)
+            low = torch.where(there, torch.minimum(low, value), low)
+            high = torch.where(there, torch.maximum(high, value), high)
     return torch.where(low == high, low, -1).to(torch.int32)
 
 
-def _gather(cells: Tensor, known: Tensor, neighbours: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, Tensor]:
-    """Sum and number of the known values among ``(phase, row, column)`` offsets."""
+def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:
+    """Sum and number of the known values among neighbours."""
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])
-    for phase in _known_phases(known):
-        places = [place for near, *place in neighbours if near == phase]
-        if not places:
+    for phase, places in neighbours.items():
+        if not known[:, phase].any():
             continue
         mask = known[:, phase].to(cells.dtype)
         values, mask = _padded(cells[:, phase] * mask[:, None]), _padded(mask)
-        for rows, columns in places:
-            total += _moved(values, rows, columns)
-            count += _moved(mask, rows, columns)
+        for place in places:
+            total += _moved(values, *place)
+            count += _moved(mask, *place)
     return total, count
 
 

@@ -11,6 +11,7 @@ from mulanzip.timings import timed
 
 #: Bit planes that a choice settles.  Part of the format.
 _PLANES_AT_ONCE = 2
+#: Shares of a whole, as a double.
 _UNIT = np.float64(1 << SHARE_BITS)
 
 

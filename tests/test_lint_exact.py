@@ -62,7 +62,7 @@ EXCEPTIONS = {
     ("coder", "1 / _ONE"),
     # Rounded to integers when the module is imported; IEEE division is the same everywhere.
     ("inputs", "2 ** 15 / n"),
-    # Integers that doubles hold, and a quotient that is the same after rounding down: see there, and test_coder.
+    # Integers that doubles hold, and a quotient that is the same after rounding down: see there, and test_search.
     ("search", "part * _UNIT / whole"),
     # The share that is done, for progress bars.
     ("codec", "self._done / self._total"),
