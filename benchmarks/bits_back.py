@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.bitsback.codec import Codec, Link, chain, masked
-from mulanzip.bitsback.export import Grid, export_linear, export_process
-from mulanzip.bitsback.linear import LinearModel
-from mulanzip.bitsback.message import Message
-from mulanzip.bitsback.process import Process
+from mulanzip.entropy.message import Message
 from mulanzip.gaussian import variational
+from mulanzip.gaussian.exact.codecs import Codec, Link, chain, masked
+from mulanzip.gaussian.exact.export import Grid, export_linear, export_process
+from mulanzip.gaussian.exact.linear import LinearModel
+from mulanzip.gaussian.exact.process import Process
 from mulanzip.gaussian.field import Field
 from mulanzip.gaussian.process import PER_UNIT, alpha, sigma, to_unit, to_values
 from mulanzip.gaussian.schedule import LinearSchedule

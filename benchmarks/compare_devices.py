@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 import mulanzip
-from mulanzip.noise import SCHEDULE_NAMES
+from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.timings import Timings, measure
 
 #: Sizes of generated images: single pixels, odd ones, one tile, and several.

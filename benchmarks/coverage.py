@@ -25,15 +25,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mulanzip.benchmark_codecs import JpegXl, WebP
-from mulanzip.container import CHUNK_OVERHEAD, Coding, Mode
+from mulanzip.bench.codecs import JpegXl, WebP
 from mulanzip.errors import MulanzipError
-from mulanzip.files import compress_file, decompress_file
+from mulanzip.format.container import CHUNK_OVERHEAD, Coding, Mode
+from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, tiff_tags
 from mulanzip.imageio.png import encode_samples
 from mulanzip.imageio.reader import read_picture
-from mulanzip.inspection import info
-from mulanzip.picture import Picture
+from mulanzip.inspect.info import info
+from mulanzip.jobs.files import compress_file, decompress_file
 
 _NAMES = {
     metadata.ICC: "icc",

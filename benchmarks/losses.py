@@ -20,22 +20,22 @@ from torch import Tensor
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.architecture import COLOURS, MEAN_BITS, Config
-from mulanzip.codec import HASH_BYTES, encode_segments
-from mulanzip.coder import BitCounter
-from mulanzip.exact.runtime import Runtime, open_runtime
+from mulanzip.codec.segment import HASH_BYTES, encode_segments
+from mulanzip.codec.subpixels import MixtureCoder
+from mulanzip.codec.tile import PhaseCoder, Predictor, level_view, walk_tile
+from mulanzip.density.config import COLOURS, MEAN_BITS, Config
+from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
+from mulanzip.density.passes import PassPredictor
+from mulanzip.density.prediction import Prediction
+from mulanzip.density.runtime import Runtime, open_runtime
+from mulanzip.entropy.ans import BitCounter
+from mulanzip.floatnet.loss import code_length
+from mulanzip.floatnet.network import Denoiser
+from mulanzip.image.channels import to_coding_order
 from mulanzip.imageio.reader import read_picture
-from mulanzip.lattice import level_grids, segments
-from mulanzip.likelihood import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
-from mulanzip.network import Denoiser
-from mulanzip.noise import SCHEDULES
-from mulanzip.passes import PassPredictor
-from mulanzip.plan import Candidates
-from mulanzip.planes import to_coding_order
-from mulanzip.prediction import Prediction
-from mulanzip.subpixels import MixtureCoder
-from mulanzip.training.loss import code_length
-from mulanzip.walk import PhaseCoder, Predictor, level_view, walk_tile
+from mulanzip.lattice.geometry import level_grids, segments
+from mulanzip.lattice.schedules import SCHEDULES
+from mulanzip.lattice.tile_schedules import Candidates
 
 
 class FloatPredictor(PassPredictor):

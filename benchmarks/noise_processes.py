@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 import mulanzip
 from mulanzip.gaussian.model import PROCESSES, GaussianModel
-from mulanzip.planes import from_coding_order
+from mulanzip.image.channels import from_coding_order
 from mulanzip.registry import DEFAULT_MODEL
 from mulanzip.training.data import load_images
 from mulanzip.training.gaussian import GaussianRecipe, GaussianRun

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mulanzip.architecture import COLOURS, MEAN_BITS, UNIT, Config
-from mulanzip.inputs import base_prediction, input_planes
-from mulanzip.lattice import PHASE_NAMES, A, D, H, V, level_grids
-from mulanzip.network import Head, Pass
+from mulanzip.density.config import COLOURS, MEAN_BITS, UNIT, Config
+from mulanzip.density.inputs import base_prediction, input_planes
+from mulanzip.floatnet.loss import code_length
+from mulanzip.floatnet.network import Head, Pass
+from mulanzip.floatnet.objective import cells_of
+from mulanzip.floatnet.precision import has_fast_bfloat16
+from mulanzip.lattice.geometry import PHASE_NAMES, A, D, H, V, level_grids
 from mulanzip.training.data import Patches, load_images
-from mulanzip.training.loss import code_length
 from mulanzip.training.muon import Muon
-from mulanzip.training.objective import cells_of
-from mulanzip.training.precision import has_fast_bfloat16
 
 ORDERS: dict[str, tuple[tuple[int, ...], ...]] = {
     "DHV": ((D, H, V),),

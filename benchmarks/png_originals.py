@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from mulanzip.container import Mode
 from mulanzip.errors import MulanzipError
-from mulanzip.imageio import png, png_original, stored
+from mulanzip.format.container import Mode
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import png, stored
 from mulanzip.imageio.pillow_image import to_pillow
+from mulanzip.imageio.png_original import original
 from mulanzip.imageio.reader import read_picture
-from mulanzip.picture import Picture
 
 _IMAGES, _PIXELS = 24, 10_000
 
@@ -98,7 +99,7 @@ class _Count:
 
     def add(self, source: bytes, picture: Picture, compressed_size: int) -> None:
         start = time.process_time()
-        payload = png_original.describe(source, picture, compressed_size)
+        payload = original.describe(source, picture, compressed_size)
         self.seconds += time.process_time() - start
         self.pixels += picture.pixels.shape[0] * picture.pixels.shape[1] / 1e6
         self.all += 1

@@ -16,13 +16,13 @@ import numpy as np
 from tqdm import tqdm
 
 from mulanzip import registry
-from mulanzip.coder import BitCounter
-from mulanzip.exact.runtime import Runtime, open_runtime
-from mulanzip.lattice import segments
-from mulanzip.noise import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.subpixels import MixtureCoder
+from mulanzip.codec.subpixels import MixtureCoder
+from mulanzip.codec.tile import walk_tile
+from mulanzip.density.runtime import Runtime, open_runtime
+from mulanzip.entropy.ans import BitCounter
+from mulanzip.lattice.geometry import segments
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.training.data import load_images
-from mulanzip.walk import walk_tile
 
 #: Bits per cell that an evaluation is worth.
 PRICES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)

@@ -19,10 +19,10 @@ import numpy as np
 
 import mulanzip
 from mulanzip import gaussian
-from mulanzip.archive_writer import ArchiveWriter
-from mulanzip.benchmark_codecs import parse_codec
-from mulanzip.picture import Picture
-from mulanzip.planes import from_coding_order
+from mulanzip.archive.writer import ArchiveWriter
+from mulanzip.bench.codecs import parse_codec
+from mulanzip.image.channels import from_coding_order
+from mulanzip.image.picture import Picture
 from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
 from mulanzip.training.data import load_images
 from mulanzip.training.tiles import Tiles

@@ -14,8 +14,8 @@ import click
 from mulanzip.cli.report import Reporter
 
 if TYPE_CHECKING:
-    from mulanzip.batch import Found, Job, Outcome, Task
-    from mulanzip.files import FileResult
+    from mulanzip.jobs.batch import Found, Job, Outcome, Task
+    from mulanzip.jobs.files import FileResult
 
 
 def select(
@@ -27,7 +27,7 @@ def select(
     null: bool,
 ) -> list[Found]:
     """The files that the options name."""
-    from mulanzip.batch import find
+    from mulanzip.jobs.batch import find
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is written, which is missing")
@@ -56,7 +56,7 @@ def _check_outputs(
     Raises:
         click.UsageError
     """
-    from mulanzip.files import STREAM
+    from mulanzip.jobs.files import STREAM
 
     if output is not None and output_dir is not None:
         raise click.UsageError("-o and --output-dir exclude each other")
@@ -82,7 +82,7 @@ def _check_outputs(
 
 def task_options(max_pixels: int | None, max_memory: int | None, **options: Any) -> dict[str, Any]:
     """Arguments for the library, of the command's options."""
-    from mulanzip.memory import Limits
+    from mulanzip.limits import Limits
 
     return {**options, "limits": Limits(max_pixels, max_memory)}
 
@@ -107,13 +107,13 @@ def convert(
     dask: str | None = None,
     **given: Any,
 ) -> None:
-    """Turn files into others; arguments as for :class:`mulanzip.batch.Task` and :func:`mulanzip.batch.plan`.
+    """Turn files into others; arguments as for :class:`mulanzip.jobs.batch.Task` and :func:`mulanzip.jobs.batch.plan`.
 
     Args:
         dask: address of the scheduler of a cluster that does it.
     """
-    from mulanzip.batch import Task, plan
-    from mulanzip.files import STREAM
+    from mulanzip.jobs.batch import Task, plan
+    from mulanzip.jobs.files import STREAM
 
     to_stdout = output == STREAM or (output is None and STREAM in files)
     reporter = Reporter(quiet, as_json, to_stdout)
@@ -134,7 +134,7 @@ def run(
     dask: str | None = None,
 ) -> None:
     """Do all jobs, say what became of them, and leave with the right exit code."""
-    from mulanzip import batch
+    from mulanzip.jobs import batch
 
     count = min(len(jobs), count or batch.workers_for(len(jobs), task.options["threads"]))
     if count > 1 or dask is not None:
@@ -156,9 +156,9 @@ def run(
 
 def _outcomes(task: Task, jobs: list[Job], count: int, dask: str | None) -> Generator[Outcome, None, None]:
     if dask is None:
-        from mulanzip import batch
+        from mulanzip.jobs import batch
 
         return batch.run(task, jobs, count)
-    from mulanzip import cluster
+    from mulanzip.jobs import cluster
 
     return cluster.run(task, jobs, dask)

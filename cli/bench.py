@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from mulanzip.benchmark_codecs import Codec
+    from mulanzip.bench.codecs import Codec
 
 
 class _OutputFile(click.Path):
@@ -27,7 +27,7 @@ class _OutputFile(click.Path):
 
 def _choose(names: str | None, threads: int, device: str) -> list[Codec]:
     """The codecs named, or those of the default list that can run."""
-    from mulanzip.benchmark_codecs import DEFAULT_CODECS, has_jpegxl, parse_codec
+    from mulanzip.bench.codecs import DEFAULT_CODECS, has_jpegxl, parse_codec
     from mulanzip.errors import MulanzipError
 
     chosen = [name.strip() for name in names.split(",")] if names is not None else list(DEFAULT_CODECS)
@@ -48,7 +48,7 @@ def _choose(names: str | None, threads: int, device: str) -> list[Codec]:
 
 def _usable(path: Path, report: Callable[[str], None]) -> bool:
     """Whether the file can be measured."""
-    from mulanzip.benchmark import read_image
+    from mulanzip.bench.benchmark import read_image
     from mulanzip.errors import MulanzipError, UnsupportedImageError
 
     try:
@@ -92,15 +92,16 @@ def bench(
     """
     from tqdm import tqdm
 
-    from mulanzip import benchmark, benchmark_plot, cores
+    from mulanzip import cpu
+    from mulanzip.bench import benchmark, plot
     from mulanzip.errors import MulanzipError
 
     if plot_path:
         try:
-            benchmark_plot.require_matplotlib()
+            plot.require_matplotlib()
         except MulanzipError as error:
             raise click.ClickException(str(error)) from None
-    threads = threads or cores.available()
+    threads = threads or cpu.available()
     chosen = _choose(codecs, threads, device)
     problems: list[str] = []
 
@@ -135,6 +136,6 @@ def bench(
     if json_path:
         json_path.write_text(benchmark.to_json(rows, threads, device), encoding="utf-8")
     if plot_path and rows:
-        benchmark_plot.plot(rows, plot_path)
+        plot.plot(rows, plot_path)
     if problems:
         raise SystemExit(1)

@@ -10,7 +10,7 @@ from mulanzip.cli import batch, options
 from mulanzip.cli.report import size
 
 if TYPE_CHECKING:
-    from mulanzip.batch import Outcome
+    from mulanzip.jobs.batch import Outcome
 
 
 @click.command()
@@ -53,9 +53,9 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
     library and settings that deflated it can be found ('mulanzip info' says so).  '-' is standard input; its
     result goes to standard output.
     """
-    from mulanzip.batch import compressed_name, is_image
-    from mulanzip.files import compress_file
-    from mulanzip.inspection import info
+    from mulanzip.inspect.info import info
+    from mulanzip.jobs.batch import compressed_name, is_image
+    from mulanzip.jobs.files import compress_file
 
     if remove and not verify:
         raise click.UsageError("--rm deletes sources whose results are verified; --no-verify does not go with it")

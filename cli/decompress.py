@@ -12,7 +12,7 @@ from mulanzip.cli import batch, options
 from mulanzip.cli.report import size
 
 if TYPE_CHECKING:
-    from mulanzip.batch import Outcome
+    from mulanzip.jobs.batch import Outcome
 
 
 @click.command()
@@ -45,16 +45,16 @@ def decompress(
         raise click.UsageError("--scale and --salvage do not go together")
     if skip_done and salvage:
         raise click.UsageError("--skip-done and --salvage do not go together: what was salvaged may not be all")
-    from mulanzip.batch import is_compressed, restored_name
-    from mulanzip.files import FileResult, decompress_file
+    from mulanzip.jobs.batch import is_compressed, restored_name
+    from mulanzip.jobs.files import FileResult, decompress_file
 
     work: Callable[..., FileResult]
     if salvage:
-        from mulanzip.salvage import MARK, salvage_file
+        from mulanzip.inspect.salvage import MARK, salvage_file
 
         work, mark = salvage_file, MARK
     else:
-        from mulanzip.preview import MARK
+        from mulanzip.imageio.preview import MARK
 
         step, mark = (int(scale.removeprefix("1/")), MARK) if scale else (1, "")
         work = partial(decompress_file, scale=step, skip_done=skip_done, verify=remove)

@@ -30,12 +30,12 @@ def info(
 
     Of archives, -v lists the images.
     """
-    from mulanzip import container
-    from mulanzip.batch import is_compressed
-    from mulanzip.container import ARCHIVE_SIGNATURE, Mode
     from mulanzip.errors import MulanzipError
-    from mulanzip.files import STREAM
-    from mulanzip.inspection import describe
+    from mulanzip.format import container
+    from mulanzip.format.container import ARCHIVE_SIGNATURE, Mode
+    from mulanzip.inspect.info import describe
+    from mulanzip.jobs.batch import is_compressed
+    from mulanzip.jobs.files import STREAM
 
     reporter = Reporter(quiet=False, as_json=as_json)
     found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
@@ -67,7 +67,7 @@ def info(
             lines.append(f"  original  {original}")
             lines += [f"  {part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
             if verbose and facts.model_id:
-                from mulanzip.bits_ledger import ledger
+                from mulanzip.inspect.ledger import ledger
 
                 lines += [f"  {line}" for line in ledger(data, model=model).table().split("\n")]
         except (MulanzipError, OSError, MemoryError) as error:
@@ -84,7 +84,7 @@ def info(
 
 def _show_archive(reporter: Reporter, source: Path, data: bytes, verbose: bool) -> None:
     """The same for an archive."""
-    from mulanzip.inspection import describe_archive
+    from mulanzip.inspect.info import describe_archive
 
     facts, directory = describe_archive(data)
     lines = [str(source), f"  archive   {facts.images} images, {facts.grouped} of them in {facts.groups} groups"]

@@ -51,8 +51,8 @@ def pack(
     Small images of one size are coded together, so that they need no headers: for thousands of icons, patches or
     thumbnails.  Names, order, dates, permissions, pixels and metadata come back with 'mulanzip unpack'.
     """
-    from mulanzip.archive_files import pack as pack_files
     from mulanzip.cli.batch import task_options
+    from mulanzip.jobs.pack import pack as pack_files
 
     reporter = Reporter(quiet, as_json)
     with reporter.progress(output.name) as progress, reporter.stopping(output):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mulanzip.batch import Outcome
+    from mulanzip.jobs.batch import Outcome
 
 NOTHING_TO_DO = 3
 _STATUSES = ("done", "salvaged", "sound", "planned", "skipped", "failed")
@@ -53,7 +53,7 @@ class Reporter:
 
     def fail(self, source: Path, error: Exception) -> None:
         """The same for an error."""
-        from mulanzip.batch import explain
+        from mulanzip.jobs.batch import explain
 
         self.failed(source, *explain(source, error))
 

@@ -23,21 +23,21 @@ from mulanzip.cli import options
 @click.option("-f", "--force", is_flag=True, help="Overwrite an existing picture.")
 def sample(model: str, count: int, output: Path, seed: int, steps: int, force: bool) -> None:
     """Draw images that a model makes up."""
-    from mulanzip import output_file
-    from mulanzip.container import Kind, Mode
     from mulanzip.errors import MulanzipError
+    from mulanzip.format.container import Kind, Mode
+    from mulanzip.image.picture import Picture
     from mulanzip.imageio.writer import require_writable, write_picture
-    from mulanzip.picture import Picture
+    from mulanzip.jobs import atomic
 
     require_writable(output, Kind(Mode.RGB, 8))
     nothing = io.BytesIO()
     try:
-        output_file.check(nothing, output, force, make_folder=False, skip_done=False)
+        atomic.check(nothing, output, force, make_folder=False, skip_done=False)
         from mulanzip.gaussian import api  # Only now: it takes a second.
 
         images = api.sample(api.open_model(model), count, steps, seed)
         data, _ = write_picture(Picture.from_array(api.grid(images)), output)
-        output_file.write(data, output, nothing, [], make_folder=False)
+        atomic.write(data, output, nothing, [], make_folder=False)
     except OSError as error:
         raise MulanzipError(f"{output}: {error.strerror}") from None
     click.echo(f"{count} images of {images.shape[2]}x{images.shape[1]} -> {output}")

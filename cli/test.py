@@ -26,7 +26,7 @@ def test(
     **given: Any,
 ) -> None:
     """Check .mzp files: decode them fully, compare all hashes, write nothing."""
-    from mulanzip.batch import Job, Task, check, is_compressed
+    from mulanzip.jobs.batch import Job, Task, check, is_compressed
 
     reporter = Reporter(quiet, as_json)
     found = batch.select(reporter, is_compressed, files, recursive, files_from, null)

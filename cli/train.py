@@ -121,7 +121,7 @@ def _train_erasure(
 ) -> None:
     from tqdm import tqdm
 
-    from mulanzip.architecture import Config
+    from mulanzip.density.config import Config
     from mulanzip.training.data import load_images
     from mulanzip.training.erasure import PRIOR_IMAGES, ErasureRecipe, ErasureRun
 

@@ -45,8 +45,8 @@ def unpack(
     Images of formats that lose something (JPEG, GIF) come back as photo.jpg.png.  What is damaged is named, the
     rest is restored, and the exit code is 4 then.
     """
-    from mulanzip.archive_files import unpack as unpack_files
     from mulanzip.cli.batch import task_options
+    from mulanzip.jobs.pack import unpack as unpack_files
 
     reporter = Reporter(quiet, as_json)
     with reporter.progress(archive.name) as progress, reporter.stopping(archive):

@@ -12,18 +12,16 @@
 
 from __future__ import annotations
 
+import os.path
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mulanzip import timings
-    from mulanzip.api import context_of, decode, encode
-    from mulanzip.archive import Archive
-    from mulanzip.archive_files import pack, unpack
-    from mulanzip.archive_writer import pack_arrays
-    from mulanzip.bits_ledger import Ledger, ledger
+    from mulanzip.api import code_length, context_of, decode, encode
+    from mulanzip.archive.reader import Archive
+    from mulanzip.archive.writer import pack_arrays
     from mulanzip.clients.pillow import register_pillow
-    from mulanzip.density import code_length
     from mulanzip.errors import (
         ArchiveError,
         CorruptFileError,
@@ -35,22 +33,29 @@ if TYPE_CHECKING:
         UnsupportedVersionError,
         VerificationError,
     )
-    from mulanzip.files import FileResult, compress_file, decompress_file
-    from mulanzip.inspection import FileInfo, info
-    from mulanzip.maps import bits_map, schedule_map
-    from mulanzip.memory import Limits
-    from mulanzip.output_file import OutputExistsError
-    from mulanzip.salvage import salvage_file
+    from mulanzip.inspect.info import FileInfo, info
+    from mulanzip.inspect.ledger import Ledger, ledger
+    from mulanzip.inspect.maps import bits_map, schedule_map
+    from mulanzip.inspect.salvage import salvage_file
+    from mulanzip.jobs.atomic import OutputExistsError
+    from mulanzip.jobs.files import FileResult, compress_file, decompress_file
+    from mulanzip.jobs.pack import pack, unpack
+    from mulanzip.limits import Limits
 
 __version__ = "0.1.0"
 
+# In a checkout, the folders of ``mulanzip.cli`` and ``mulanzip.models`` lie beside this one, not in it.
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_CHECKOUT = os.path.dirname(_HERE)
+if not os.path.isdir(os.path.join(_HERE, "cli")) and os.path.isfile(os.path.join(_CHECKOUT, "pyproject.toml")):
+    __path__.append(_CHECKOUT)
+
 # Where public names live.  They are imported on first use, so that the command line starts fast.
 _HOMES = {
-    "mulanzip.api": ("context_of", "decode", "encode"),
-    "mulanzip.archive": ("Archive",),
-    "mulanzip.archive_files": ("pack", "unpack"),
-    "mulanzip.archive_writer": ("pack_arrays",),
-    "mulanzip.density": ("code_length",),
+    "mulanzip.api": ("code_length", "context_of", "decode", "encode"),
+    "mulanzip.archive.reader": ("Archive",),
+    "mulanzip.jobs.pack": ("pack", "unpack"),
+    "mulanzip.archive.writer": ("pack_arrays",),
     "mulanzip.errors": (
         "ArchiveError",
         "CorruptFileError",
@@ -62,14 +67,14 @@ _HOMES = {
         "UnsupportedVersionError",
         "VerificationError",
     ),
-    "mulanzip.files": ("FileResult", "compress_file", "decompress_file"),
-    "mulanzip.inspection": ("FileInfo", "info"),
-    "mulanzip.maps": ("bits_map", "schedule_map"),
-    "mulanzip.memory": ("Limits",),
-    "mulanzip.output_file": ("OutputExistsError",),
-    "mulanzip.bits_ledger": ("Ledger", "ledger"),
+    "mulanzip.jobs.files": ("FileResult", "compress_file", "decompress_file"),
+    "mulanzip.inspect.info": ("FileInfo", "info"),
+    "mulanzip.inspect.maps": ("bits_map", "schedule_map"),
+    "mulanzip.limits": ("Limits",),
+    "mulanzip.jobs.atomic": ("OutputExistsError",),
+    "mulanzip.inspect.ledger": ("Ledger", "ledger"),
     "mulanzip.clients.pillow": ("register_pillow",),
-    "mulanzip.salvage": ("salvage_file",),
+    "mulanzip.inspect.salvage": ("salvage_file",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import container, cores, memory, preview, registry
-from mulanzip.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
-from mulanzip.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps, is_fitted
+from mulanzip import cpu, registry
+from mulanzip import limits as memory
+from mulanzip.encoder.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps, is_fitted
 from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
+from mulanzip.format import container
+from mulanzip.format.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
-from mulanzip.lattice import level_grids
-from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.picture import Picture
-from mulanzip.plan import Candidates
-from mulanzip.preview import SCALES
+from mulanzip.imageio.preview import SCALES
+from mulanzip.lattice.geometry import level_grids
+from mulanzip.lattice.tile_schedules import Candidates
+from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress
 
 if TYPE_CHECKING:
-    from mulanzip.exact.runtime import Runtime
+    from mulanzip.density.runtime import Runtime
 
 #: Metadata of one kind at most, uncompressed.
 _MAX_METADATA = 1 << 28
@@ -64,8 +68,8 @@ def encode(
         effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
         context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
             is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
-        schedule: order in which the denoiser reveals the pixels, one of :data:`mulanzip.noise.SCHEDULE_NAMES`;
-            or ``adaptive``: for each tile the one that costs least.
+        schedule: order in which the denoiser reveals the pixels, one of
+            :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`; or ``adaptive``: for each tile the one that costs least.
         mu: with ``adaptive``, how many bits per cell (four pixels) the tile may grow for each evaluation of the
             network that it saves the decoder.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
@@ -186,7 +190,7 @@ def _encode_with_model(
     limits: Limits,
     progress: Progress | None,
 ) -> Form:
-    from mulanzip.group_codec import encode_groups
+    from mulanzip.codec.image import encode_groups
 
     info = registry.find(model, None)
     if info.kind == "gaussian":
@@ -209,8 +213,8 @@ def _encode_in_chain(
     """By a model of Gaussian noise."""
     if picture.mode is not Mode.RGB or picture.is_deep:
         raise UnsupportedImageError(f"{info.name} is a model of Gaussian noise, for RGB images of 8 bits alone")
-    from mulanzip.bitsback.pictures import encode_picture as encode_tiles
-    from mulanzip.bitsback.runtime import open_gaussian
+    from mulanzip.gaussian.exact.runtime import open_gaussian
+    from mulanzip.gaussian.exact.tiled_image import encode_picture as encode_tiles
 
     seeds = registry.find(registry.DEFAULT_MODEL)
     runtime = open_for_coding(seeds, device, threads, picture.pixels.nbytes, limits)
@@ -243,8 +247,8 @@ def open_for_coding(
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    limits.require(memory.coding_bytes(size, threads or cores.available()))
-    from mulanzip.exact.runtime import open_runtime
+    limits.require(memory.coding_bytes(size, threads or cpu.available()))
+    from mulanzip.density.runtime import open_runtime
 
     return open_runtime(info.path, device, threads)
 
@@ -270,7 +274,7 @@ def decode_picture(
         limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     elif header.coding is Coding.CHAIN:
-        from mulanzip.bitsback.pictures import decode_picture as decode_tiles
+        from mulanzip.gaussian.exact.tiled_image import decode_picture as decode_tiles
 
         size = header.height * header.width * header.channels
         runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
@@ -278,7 +282,7 @@ def decode_picture(
         data = file.of_kind(CHAIN)[0]
         pixels = decode_tiles(data, sides, runtime, model=model, device=device, progress=progress)
     else:
-        from mulanzip.group_codec import decode_groups
+        from mulanzip.codec.image import decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
@@ -297,8 +301,8 @@ def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
     Raises:
         CorruptFileError, ModelError: as :func:`decode`.
     """
-    from mulanzip.adaptation import context_in
-    from mulanzip.exact.model import load
+    from mulanzip.density.model import load
+    from mulanzip.encoder.adapt import context_in
 
     file = container.unpack(data)
     if not file.of_kind(CONTEXT):
@@ -360,3 +364,51 @@ def verify(
     same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata
     if not same or not np.array_equal(restored.pixels, picture.pixels):
         raise VerificationError("verification failed: the file does not decode to the same image")
+
+
+def code_length(
+    array: np.ndarray,
+    *,
+    model: str = registry.DEFAULT_MODEL,
+    context: np.ndarray | None = None,
+    schedule: str = "default",
+    device: str = "auto",
+    threads: int | None = None,
+) -> float:
+    """``-log2`` of the probability that the model gives to an image, in bits.
+
+    This is what the coder is asked to spend; the file is larger by its header and checksums, and by
+    some thousandths of a percent.
+
+    Args:
+        array: uint8 ``(H, W, 3)`` or ``(H, W)``.
+        context: that the model is adapted with, as :func:`mulanzip.context_of` gives it; its own bits not counted.
+        model, schedule, device, threads: as for :func:`mulanzip.encode`.
+
+    Raises:
+        UnsupportedImageError: for other arrays.
+        ModelError: if the model cannot be used.
+        ValueError: for an unknown schedule or device.
+    """
+    from mulanzip.codec.segment import walk_segment
+    from mulanzip.density import jpeg_gamut
+    from mulanzip.density.runtime import open_runtime
+    from mulanzip.density.sample_scale import EIGHT_BIT
+    from mulanzip.entropy.ans import BitCounter
+    from mulanzip.image.channels import to_coding_order
+    from mulanzip.lattice.geometry import segments
+    from mulanzip.lattice.schedules import SCHEDULES
+    from mulanzip.lattice.tile_schedules import Plan
+
+    if array.dtype != np.uint8 or not array.size or array.ndim < 2 or array.shape[2:] not in ((), (3,)):
+        raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
+    runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
+    pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
+    runtime = runtime.at(replace(EIGHT_BIT, gamut=jpeg_gamut.find(pixels)))
+    counter = BitCounter()
+    with runtime.intra_threads(runtime.threads):
+        for segment in segments(*pixels.shape[:2]):
+            walk_segment(segment, pixels, runtime, Plan.uniform(schedule), counter, decoding=False)
+    return counter.bits

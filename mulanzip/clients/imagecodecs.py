@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 import mulanzip
-from mulanzip import api, container, registry
-from mulanzip.effort import DEFAULT_EFFORT
+from mulanzip import api, registry
+from mulanzip.encoder.effort import DEFAULT_EFFORT
+from mulanzip.format import container
 
 _Bytes = bytes | bytearray | memoryview
 

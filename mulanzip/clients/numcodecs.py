@@ -14,7 +14,7 @@ from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_nda
 
 from mulanzip import api, registry
 from mulanzip.clients import arrays
-from mulanzip.effort import DEFAULT_EFFORT
+from mulanzip.encoder.effort import DEFAULT_EFFORT
 from mulanzip.errors import UnsupportedImageError
 
 

@@ -12,13 +12,14 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 
-from mulanzip import api, container
-from mulanzip.container import CHANNELS, SIGNATURE, Mode
+from mulanzip import api
 from mulanzip.errors import MulanzipError, UnsupportedImageError
+from mulanzip.format import container
+from mulanzip.format.container import CHANNELS, SIGNATURE, Mode
+from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import DEEP_GRAY, MODES, from_pillow, pillow_mode, to_pillow
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture, check_size
+from mulanzip.limits import Limits
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"

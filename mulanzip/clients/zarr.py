@@ -15,8 +15,8 @@ from zarr.abc.codec import ArrayBytesCodec
 
 from mulanzip import api, registry
 from mulanzip.clients import arrays
-from mulanzip.effort import DEFAULT_EFFORT
-from mulanzip.picture import Picture
+from mulanzip.encoder.effort import DEFAULT_EFFORT
+from mulanzip.image.picture import Picture
 
 NAME = "mulanzip"
 

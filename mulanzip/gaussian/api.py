@@ -14,7 +14,7 @@ from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE
 from mulanzip.gaussian.flow import Likelihood
 from mulanzip.gaussian.model import GaussianModel, load
 from mulanzip.gaussian.variational import Bound
-from mulanzip.planes import from_coding_order, to_coding_order
+from mulanzip.image.channels import from_coding_order, to_coding_order
 
 #: Images at once: more take memory, not less time.
 _BATCH = 64

@@ -4,9 +4,9 @@ The network predicts what each subpixel would be without its own noisy value, as
 that subpixels are integers, are put in by Bayes' rule.  So where there is little noise the prediction is right from
 the start, and rounding to integers, for which others need Fourier features of ``z``, costs the network nothing.
 
-Layers are convolutions and clamps like those of :mod:`mulanzip.network`, between planes that 8 bits hold, so that they
-become integers as they are.  What needs more is outside: the mean of a neighbourhood, and a convolution of what differs
-from it, which integers of 16 bits go through as two planes.
+Layers are convolutions and clamps like those of :mod:`mulanzip.floatnet.network`, between planes that 8 bits hold, so
+that they become integers as they are.  What needs more is outside: the mean of a neighbourhood, and a convolution of
+what differs from it, which integers of 16 bits go through as two planes.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mulanzip.floatnet.network import Conv, Quantisable
 from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, LEVELS, PER_UNIT, alpha, sigma
-from mulanzip.network import Conv, Quantisable
 
 COLOURS = 3
 #: Sides of images must be multiples of this.

@@ -202,7 +202,7 @@ def save(
     """Write a model.
 
     Args:
-        exact: its form in integers, see :class:`mulanzip.bitsback.trained.TrainedModel`.
+        exact: its form in integers, see :class:`mulanzip.gaussian.exact.trained.TrainedModel`.
     """
     config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in (exact or {}).items()}

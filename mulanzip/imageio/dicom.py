@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mulanzip.container import Mode
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture, check_size
+from mulanzip.format.container import Mode
+from mulanzip.image.picture import Picture, check_size
+from mulanzip.limits import Limits
 
 #: Where the signature is.
 OFFSET = 128

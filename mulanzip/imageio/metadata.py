@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from mulanzip.container import Mode
 from mulanzip.errors import CorruptFileError
+from mulanzip.format.container import Mode
 from mulanzip.imageio import jpeg, png, tiff_tags
 
 ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"pngc", b"phys", b"trns")

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 
 from mulanzip.errors import UnreadableImageError
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture
+from mulanzip.image.picture import Picture
+from mulanzip.limits import Limits
 
 SIGNATURE = b"\x93NUMPY"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Kind, Mode
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.picture import MAX_PALETTE, Picture
+from mulanzip.format.container import Kind, Mode
+from mulanzip.image.picture import MAX_PALETTE, Picture
 
 PILLOW_MODES = {
     Mode.GRAY: "L",

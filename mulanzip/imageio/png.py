@@ -11,10 +11,10 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Mode
 from mulanzip.errors import CorruptFileError
+from mulanzip.format.container import Mode
+from mulanzip.image.picture import Picture
 from mulanzip.imageio.pillow_image import to_pillow
-from mulanzip.picture import Picture
 
 Chunk = tuple[bytes, bytes]
 

@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mulanzip.container import MAX_BANDS, Mode
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture, check_size
+from mulanzip.format.container import MAX_BANDS, Mode
+from mulanzip.image.picture import Picture, check_size
+from mulanzip.limits import Limits
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PLAIN = re.compile(rb"P([56])" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})\s")

@@ -14,13 +14,13 @@ import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mulanzip import container
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
+from mulanzip.format import container
+from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import dicom, metadata, numpy_file, pillow_limits, png, pnm, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_image import MODES, from_pillow
-from mulanzip.memory import NO_LIMITS, Limits
-from mulanzip.picture import Picture, check_size
+from mulanzip.limits import NO_LIMITS, Limits
 
 #: Formats whose images of up to 8 bits Pillow reads as they are.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")

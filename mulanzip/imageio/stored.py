@@ -12,12 +12,12 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from mulanzip.container import Kind, Mode
 from mulanzip.errors import CorruptFileError
+from mulanzip.format.container import Kind, Mode
+from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
-from mulanzip.picture import MAX_PALETTE, Picture
-from mulanzip.strips import strips
+from mulanzip.row_blocks import strips
 
 _WEBP_SIDE = 16383
 _DRAWN_SHARE = 0.45

@@ -10,11 +10,11 @@ import numpy as np
 import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
-from mulanzip.container import MAX_BANDS, Mode
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
+from mulanzip.format.container import MAX_BANDS, Mode
+from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture, check_size
+from mulanzip.limits import Limits
 
 # What it says of damaged files is said by our own errors.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())

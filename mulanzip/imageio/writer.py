@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from mulanzip.container import Kind, Mode
 from mulanzip.errors import UnsupportedImageError
+from mulanzip.format.container import Kind, Mode
+from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, numpy_file, png, pnm, tiff_tags
 from mulanzip.imageio.pillow_image import to_pillow
-from mulanzip.picture import Picture
 
 _ALL = frozenset(Mode) - {Mode.BANDS}
 _CHANNELS = frozenset({Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA})

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.planes import to_coding_order
+from mulanzip.image.channels import to_coding_order
 from mulanzip.training.augment import LOOK_SHARES, LOOKS, augment
 
 #: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.

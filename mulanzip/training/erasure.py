@@ -14,18 +14,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mulanzip.architecture import PASSES, Config
+from mulanzip.density.backends import ReferenceBackend
+from mulanzip.density.config import PASSES, Config
+from mulanzip.density.model import IntegerModel, save
+from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.runtime import GOLDEN_KEY
+from mulanzip.density.selftest import golden_digest
 from mulanzip.errors import ModelError
-from mulanzip.exact.backends import ReferenceBackend
-from mulanzip.exact.export import export
-from mulanzip.exact.model import IntegerModel, save
-from mulanzip.exact.network import IntegerNetwork
-from mulanzip.exact.runtime import GOLDEN_KEY
-from mulanzip.exact.selftest import golden_digest
-from mulanzip.network import Denoiser
+from mulanzip.floatnet.export import export
+from mulanzip.floatnet.network import Denoiser
+from mulanzip.floatnet.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.data import GRAY_SHARE, Patches
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
-from mulanzip.training.objective import cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.prior import learn_prior
 from mulanzip.training.rounding import round_weights

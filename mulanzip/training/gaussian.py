@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.bitsback.export_trained import save_trained
 from mulanzip.errors import ModelError
+from mulanzip.gaussian.exact.export_trained import save_trained
 from mulanzip.gaussian.model import Config, GaussianModel, load
 from mulanzip.gaussian.process import to_unit
 from mulanzip.training.loop import MODEL, PARTS, Recipe, Run

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from mulanzip.errors import ModelError, MulanzipError
+from mulanzip.floatnet.precision import has_fast_bfloat16
 from mulanzip.training.muon import Muon
-from mulanzip.training.precision import has_fast_bfloat16
 
 CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"

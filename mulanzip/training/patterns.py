@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.lattice import A, D, H, V
-from mulanzip.noise import Part, part_mask
+from mulanzip.lattice.geometry import A, D, H, V
+from mulanzip.lattice.schedules import Part, part_mask
 
 #: Share of samples whose pattern is mixed in space.
 MIXED_SHARE = 0.25

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip import cores
-from mulanzip.context import Prior
-from mulanzip.effort import CROP_SIDE
-from mulanzip.exact.backends import ReferenceBackend
-from mulanzip.exact.model import IntegerModel, layer_shapes
-from mulanzip.exact.network import IntegerNetwork
-from mulanzip.exact.runtime import Runtime
-from mulanzip.fitting import Fitter
-from mulanzip.look_choice import best_look
-from mulanzip.plan import Plan
+from mulanzip import cpu
+from mulanzip.density.backends import ReferenceBackend
+from mulanzip.density.context import Prior
+from mulanzip.density.model import IntegerModel, layer_shapes
+from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.runtime import Runtime
+from mulanzip.encoder.context_fit import Fitter
+from mulanzip.encoder.effort import CROP_SIDE
+from mulanzip.encoder.preset_choice import best_look
+from mulanzip.lattice.tile_schedules import Plan
 
 #: An image's worth of pixels that a context serves: training pictures are crops.
 _PIXELS = 1 << 19
@@ -47,11 +47,11 @@ def learn_prior(
     if not len(chosen):
         return model.prior
     fitter = Fitter(model)
-    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), cores.available())
+    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), cpu.available())
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
         look = model.prior.look(best_look(images[index], runtime, Plan.uniform("default")))
-        found = fitter.fit(images[index], steps, cores.available(), subpixels=3 * _PIXELS, start=look)
+        found = fitter.fit(images[index], steps, cpu.available(), subpixels=3 * _PIXELS, start=look)
         total += np.abs(found.astype(float) - look)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from mulanzip.architecture import WEIGHT_MAX
-from mulanzip.network import Conv, power_of_two_scale
+from mulanzip.density.config import WEIGHT_MAX
+from mulanzip.floatnet.network import Conv, power_of_two_scale
 
 #: Added to the squares of all inputs, as a share of their mean: inputs that are hardly seen must not run away.
 _DAMPING = 0.01

@@ -19,11 +19,14 @@ from PIL import Image
 FOLDER = Path(__file__).parent / "faulty"
 sys.path.insert(0, str(FOLDER.parent.parent))
 
-from conftest import smooth  # noqa: E402
+from support.pictures import smooth  # noqa: E402
 
 from mulanzip import api, registry  # noqa: E402
-from mulanzip.architecture import Config  # noqa: E402
-from mulanzip.container import (  # noqa: E402
+from mulanzip.density.config import Config  # noqa: E402
+from mulanzip.density.context import encode as encode_context  # noqa: E402
+from mulanzip.density.model import context_entries, load  # noqa: E402
+from mulanzip.density.value_edges import PLAIN_EDGES, Tones  # noqa: E402
+from mulanzip.format.container import (  # noqa: E402
     CONTEXT,
     END,
     GAMUT,
@@ -38,14 +41,12 @@ from mulanzip.container import (  # noqa: E402
     Mode,
     unpack,
 )
-from mulanzip.context import encode as encode_context  # noqa: E402
-from mulanzip.exact.model import context_entries, load  # noqa: E402
-from mulanzip.files import compress_file  # noqa: E402
-from mulanzip.imageio import png, png_original  # noqa: E402
-from mulanzip.picture import Picture  # noqa: E402
-from mulanzip.plan import Plan  # noqa: E402
-from mulanzip.plan import encode as encode_plan  # noqa: E402
-from mulanzip.tones import PLAIN_EDGES, Tones  # noqa: E402
+from mulanzip.image.picture import Picture  # noqa: E402
+from mulanzip.imageio import png  # noqa: E402
+from mulanzip.imageio.png_original import original as png_original  # noqa: E402
+from mulanzip.jobs.files import compress_file  # noqa: E402
+from mulanzip.lattice.tile_schedules import Plan  # noqa: E402
+from mulanzip.lattice.tile_schedules import encode as encode_plan  # noqa: E402
 
 MANIFEST = FOLDER / "README.md"
 _HEADING = """# Faulty files

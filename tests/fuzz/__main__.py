@@ -13,7 +13,7 @@ from random import Random
 
 from fuzz import law, seeds
 from fuzz.mutation import mutated
-from mulanzip.container import ARCHIVE_SIGNATURE, SIGNATURE
+from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE
 
 #: Bytes of address space that the inputs may take, beside what is there when all is loaded.
 _MEMORY = 1 << 30

@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from fuzz import seeds
-from mulanzip import api, archive_files, bits_ledger, container, inspection
-from mulanzip.archive import Archive
-from mulanzip.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
+from mulanzip import api
+from mulanzip.archive.reader import Archive
 from mulanzip.errors import MulanzipError, UnreadableImageError, VerificationError
-from mulanzip.files import compress_file, decompress_file
+from mulanzip.format import container
+from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
+from mulanzip.image.picture import Picture
 from mulanzip.imageio.metadata import RESOLUTION
 from mulanzip.imageio.reader import read_picture
-from mulanzip.memory import Limits
-from mulanzip.picture import Picture
-from mulanzip.salvage import salvage
+from mulanzip.inspect import info, ledger
+from mulanzip.inspect.salvage import salvage
+from mulanzip.jobs import pack
+from mulanzip.jobs.files import compress_file, decompress_file
+from mulanzip.limits import Limits
 
 #: An input takes so many seconds of processor time at most.
 MAX_SECONDS = 20.0
@@ -99,13 +102,13 @@ def _use_otherwise(data: bytes, way: int) -> None:
             case 0:
                 container.read_front(io.BytesIO(data))
             case 1:
-                inspection.describe(container.unpack(data), len(data))
+                info.describe(container.unpack(data), len(data))
             case 2:
                 _check_salvaged(data)
             case 3:
                 api.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, threads=1, limits=_LIMITS)
             case 4 if container.unpack(data).header.coding is Coding.MODEL:
-                bits_ledger.ledger(data, threads=1)
+                ledger.ledger(data, threads=1)
             case 5 | 6 | 7:
                 suffix = (".png", ".png", ".tif")[way - 5]
                 decompress_file(io.BytesIO(data), io.BytesIO(), suffix=suffix, verify=True, threads=1, limits=_LIMITS)
@@ -167,7 +170,7 @@ def _check_unpacked(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top, "in", "here")
         try:
-            archive_files.unpack(io.BytesIO(data), folder, threads=1, limits=_LIMITS, report=lambda *_: None)
+            pack.unpack(io.BytesIO(data), folder, threads=1, limits=_LIMITS, report=lambda *_: None)
         except MulanzipError as error:
             _check_error(error, (1, 4, 5, 6))
         outside = [path for path in Path(top).rglob("*") if folder not in (path, *path.parents)]

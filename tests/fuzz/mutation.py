@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
-from mulanzip import archive_format
-from mulanzip.archive_format import Directory, Member, Part
-from mulanzip.container import (
+from mulanzip.errors import MulanzipError
+from mulanzip.format import archive
+from mulanzip.format.archive import Directory, Member, Part
+from mulanzip.format.container import (
     ARCHIVE_SIGNATURE,
     CHUNK_OVERHEAD,
     CRITICAL_KINDS,
@@ -24,10 +25,10 @@ from mulanzip.container import (
     Mode,
     unpack,
 )
-from mulanzip.errors import MulanzipError
-from mulanzip.imageio import metadata, png, png_original
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import metadata, png
 from mulanzip.imageio import stored as stored_form
-from mulanzip.picture import Picture
+from mulanzip.imageio.png_original import original
 
 _NUMBERS = (0, 1, 2, 15, 16, 127, 128, 255, 256, 1 << 15, 1 << 16, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 
@@ -86,7 +87,7 @@ def _png_repaired(data: bytes) -> bytes:
 def repaired(data: bytes) -> bytes:
     """A ``.mzp`` file or archive with right checksums as far as its lengths lead."""
     result = bytearray(data)
-    end = archive_format.HEADER_SIZE if data.startswith(ARCHIVE_SIGNATURE) else HEADER_SIZE
+    end = archive.HEADER_SIZE if data.startswith(ARCHIVE_SIGNATURE) else HEADER_SIZE
     start = 0
     while end <= len(result):
         result[end - 4 : end] = struct.pack("<I", zlib.crc32(result[start : end - 4]))
@@ -118,7 +119,7 @@ def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
                 stranger = random.choice(unpack(random.choice(others)).chunks)
                 chunks[index : index + random.randrange(2)] = [stranger]
             case 5 if chunks:
-                kind = random.choice((*metadata.KINDS, png_original.KIND, *CRITICAL_KINDS, b"xxxx"))
+                kind = random.choice((*metadata.KINDS, original.KIND, *CRITICAL_KINDS, b"xxxx"))
                 chunks[index] = replace(chunks[index], kind=kind)
             case _ if chunks:
                 chunks[index] = _payload_changed(random, chunks[index], others)
@@ -136,9 +137,9 @@ def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> C
 
     unpacked: dict[bytes, Callable[[bytes], bytes]] = {
         **dict.fromkeys((*metadata.KINDS, VALUES), lambda payload: zlib.compress(change(zlib.decompress(payload)))),
-        png_original.KIND: lambda payload: (
-            payload[: png_original.HASH_BYTES]
-            + zlib.compress(change(zlib.decompress(payload[png_original.HASH_BYTES :], -15)), wbits=-15)
+        original.KIND: lambda payload: (
+            payload[: original.HASH_BYTES]
+            + zlib.compress(change(zlib.decompress(payload[original.HASH_BYTES :], -15)), wbits=-15)
         ),
         STORED: lambda payload: _png_repaired(change(payload)),
     }
@@ -172,10 +173,10 @@ _NAMES = ("", "/a", "a/", "../a", "a/../../b", "./a", "a//b", "C:a", "a\\b", "a\
 def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
     """An archive, changed in its parts and its directory, with right lengths, checksums and mostly hashes."""
     file = io.BytesIO(data)
-    header, directory = archive_format.read_front(file)
+    header, directory = archive.read_front(file)
     parts, members = list(directory.parts), list(directory.members)
     starts = directory.starts()
-    payloads = [archive_format.read_chunk(file, s, p.kind, p.length) for s, p in zip(starts, parts, strict=False)]
+    payloads = [archive.read_chunk(file, s, p.kind, p.length) for s, p in zip(starts, parts, strict=False)]
     for _ in range(random.choice((1, 1, 2, 3))):
         number = random.randrange(len(parts)) if parts else 0
         match random.randrange(7):
@@ -204,32 +205,32 @@ def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> byt
     except (ValueError, KeyError, IndexError):  # Nothing that could be written down.
         packed = directory.pack()
     if random.random() < 0.2:
-        content = damaged(random, zlib.decompress(packed[archive_format.DIGEST_BYTES :]), others)
-        packed = archive_format.digest_of(content) + zlib.compress(content)
+        content = damaged(random, zlib.decompress(packed[archive.DIGEST_BYTES :]), others)
+        packed = archive.digest_of(content) + zlib.compress(content)
     head = header.pack()
     if random.random() < 0.1:
         place = random.randrange(8, len(head) - 4)
         head = repaired(head[:place] + bytes([random.choice(_NUMBERS) & 255]) + head[place + 1 :])
     chunks = [Chunk(part.kind, payload).pack() for part, payload in zip(parts, payloads, strict=True)]
     body = b"".join((head, *chunks))
-    return body + Chunk(archive_format.DIRECTORY, packed).pack() + archive_format.pack_end(len(body))
+    return body + Chunk(archive.DIRECTORY, packed).pack() + archive.pack_end(len(body))
 
 
 def _part_changed(random: Random, part: Part, payload: bytes, others: Sequence[bytes]) -> tuple[Part, bytes]:
     """A part with another payload, of which the directory knows length and hash."""
-    if part.kind == archive_format.FILE:
+    if part.kind == archive.FILE:
         try:
             payload = mutated(random, payload, others)
         except MulanzipError:  # It was damaged before.
             payload = damaged(random, payload, others)
-    elif part.kind == archive_format.METADATA and random.random() < 0.8:
+    elif part.kind == archive.METADATA and random.random() < 0.8:
         try:
             payload = zlib.compress(damaged(random, zlib.decompress(payload), others))
         except zlib.error:
             payload = damaged(random, payload, others)
     else:
         payload = damaged(random, payload, others)
-    digest = part.digest if part.kind == archive_format.GROUP else archive_format.digest_of(payload)
+    digest = part.digest if part.kind == archive.GROUP else archive.digest_of(payload)
     return replace(part, length=len(payload), digest=digest), payload
 
 

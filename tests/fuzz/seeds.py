@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from conftest import brightened, smooth
 from PIL import Image, PngImagePlugin
+from support.pictures import brightened, smooth
 
 from mulanzip import api, registry
-from mulanzip.architecture import Config
-from mulanzip.archive_writer import ArchiveWriter
-from mulanzip.exact.model import context_entries
-from mulanzip.files import compress_file
+from mulanzip.archive.writer import ArchiveWriter
+from mulanzip.density.config import Config
+from mulanzip.density.model import context_entries
+from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
-from mulanzip.picture import Picture
+from mulanzip.jobs.files import compress_file
 
 
 def _context() -> np.ndarray:

@@ -17,14 +17,14 @@ import numpy as np
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
-from conftest import brightened, jpeg_colours, photo  # noqa: E402
+from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import api, registry  # noqa: E402
-from mulanzip.architecture import Config  # noqa: E402
-from mulanzip.container import Mode  # noqa: E402
-from mulanzip.exact.model import context_entries  # noqa: E402
-from mulanzip.picture import Picture  # noqa: E402
+from mulanzip.density.config import Config  # noqa: E402
+from mulanzip.density.model import context_entries  # noqa: E402
+from mulanzip.format.container import Mode  # noqa: E402
+from mulanzip.image.picture import Picture  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"

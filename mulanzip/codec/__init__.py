@@ -1,0 +1,1 @@
+"""One walk over an image with three uses: encode, decode, measure."""

@@ -1,0 +1,238 @@
+"""Image planes <-> coded segments."""
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, groupby
+
+import numpy as np
+
+from mulanzip.codec.subpixels import MixtureCoder, code_flat
+from mulanzip.codec.tile import level_view, walk_tile
+from mulanzip.density.runtime import Runtime
+from mulanzip.entropy.ans import BitCoder, BitCounter, BitDecoder, BitEncoder
+from mulanzip.errors import CorruptFileError
+from mulanzip.lattice.geometry import Segment, Tile, level_grids, segments
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.lattice.tile_schedules import Candidates, Plan
+from mulanzip.progress import Progress
+from mulanzip.timings import timed
+
+#: Bytes of the hash of its samples that begins every segment.
+HASH_BYTES = 8
+_CELLS_FOR_THREADS = 1 << 13
+
+
+def walk_segment(
+    segment: Segment,
+    pixels: np.ndarray,
+    runtime: Runtime,
+    plan: Plan,
+    coder: BitCoder,
+    *,
+    decoding: bool,
+    skipped: int = 0,
+) -> None:
+    """Code everything in a segment: the same walk for encoder, decoder and counter.
+
+    Args:
+        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
+            when decoding.  Or images side by side, ``(B, H, W, C)``.
+        skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
+    """
+    if segment.base:
+        coarsest = level_view(pixels, segment.base)
+        values = code_flat(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.grain)
+        if decoding:
+            coarsest[...] = values.reshape(coarsest.shape)
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.grain)
+    for number, tile in enumerate(segment.tiles, segment.first):
+        walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
+
+
+def _encode_adaptively(
+    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: Candidates, encoder: BitEncoder
+) -> list[int]:
+    """Code a segment, every tile with the best of some schedules; their numbers."""
+    walk_segment(replace(segment, tiles=()), pixels, runtime, Plan(()), encoder, decoding=False)
+    chosen = []
+    for tile in segment.tiles:
+        trials = [_trial(tile, pixels, runtime, name, candidates.mu) for name in candidates.names]
+        best = min(range(len(trials)), key=lambda i: trials[i][0])
+        encoder.extend(trials[best][1])
+        chosen.append(SCHEDULE_NAMES.index(candidates.names[best]))
+    return chosen
+
+
+def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, BitEncoder]:
+    """A tile coded with a schedule, and what that costs in bits."""
+    encoder = BitEncoder()
+    counter = BitCounter(encoder)
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.grain)
+    evaluations = walk_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
+    return counter.bits + mu * evaluations * tile.height * tile.width, encoder
+
+
+def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
+    """Hash of the finest samples of a segment, which include all coarser ones in it."""
+    if segment.tiles:
+        tile = segment.tiles[-1]
+        level = level_view(pixels, tile.grid)
+        samples = level[..., 2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right, :]
+    else:
+        assert segment.base is not None
+        samples = level_view(pixels, segment.base)
+    samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    return hashlib.blake2b(samples.data, digest_size=HASH_BYTES).digest()
+
+
+def _finest_level(segment: Segment) -> int:
+    return -1 if segment.is_base else segment.tiles[0].grid.level
+
+
+def _run(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
+    """Do independent segments: side by side where there are several, else with all threads in one.
+
+    Args:
+        cells: of the whole image; for few of them, threads would only wait for each other.
+    """
+    if len(indices) == 1 or runtime.threads == 1:
+        with runtime.intra_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
+            for index in indices:
+                work(index)
+        return
+
+    def alone(index: int) -> None:
+        with runtime.intra_threads(1):
+            work(index)
+
+    with ThreadPoolExecutor(runtime.threads) as pool:
+        # Each job gets a copy of the context, so that measurements reach the threads.
+        futures = [pool.submit(contextvars.copy_context().run, alone, index) for index in indices]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class _Meter:
+    """Turns finished segments into a share of the whole."""
+
+    def __init__(self, parts: Sequence[Segment], progress: Progress | None):
+        self._weights = [1 + sum(t.height * t.width for t in s.tiles) for s in parts]
+        self._total = sum(self._weights)
+        self._done = 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def finished(self, index: int) -> None:
+        if self._progress is not None:
+            with self._lock:
+                self._done += self._weights[index]
+                self._progress(self._done / self._total)
+
+
+def encode_segments(
+    pixels: np.ndarray, runtime: Runtime, candidates: Candidates, progress: Progress | None = None
+) -> tuple[list[bytes], Plan]:
+    """Code an image.
+
+    Args:
+        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        candidates: schedules to choose from; with more than one, each is tried on every tile.
+        progress: told the share that is done.
+
+    Returns:
+        the segments' payloads in order: hash of the samples, then coded decisions; and the schedules they have.
+    """
+    parts = segments(*pixels.shape[:2])
+    payloads = [b""] * len(parts)
+    chosen: list[list[int]] = [[] for _ in parts]
+    uniform = Plan.uniform(candidates.names[0])
+    meter = _Meter(parts, progress)
+
+    def work(index: int) -> None:
+        encoder = BitEncoder()
+        if len(candidates.names) > 1:
+            chosen[index] = _encode_adaptively(parts[index], pixels, runtime, candidates, encoder)
+        else:
+            walk_segment(parts[index], pixels, runtime, uniform, encoder, decoding=False)
+        with timed("coder"):
+            coded = encoder.finish()
+        payloads[index] = samples_hash(parts[index], pixels) + coded
+        meter.finished(index)
+
+    _run(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    return payloads, Plan(tuple(chain.from_iterable(chosen)) or uniform.numbers)
+
+
+def decode_segment(
+    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: Plan, *, skipped: int = 0
+) -> None:
+    """Fill in the pixels of one segment, whose coarser levels are there.
+
+    Args:
+        segment, pixels, skipped: as for :func:`walk_segment`.
+        payload: hash of the samples, then coded decisions.
+
+    Raises:
+        CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
+    """
+    decoder = BitDecoder(payload[HASH_BYTES:])
+    walk_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
+    decoder.finish()
+    if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
+        raise CorruptFileError("the samples do not have the hash that the segment promises")
+
+
+def decode_segments(
+    payloads: Sequence[bytes],
+    shape: tuple[int, int, int],
+    runtime: Runtime,
+    plan: Plan,
+    progress: Progress | None = None,
+    *,
+    level: int = 0,
+) -> np.ndarray:
+    """The inverse of :func:`encode_segments`.
+
+    Args:
+        shape: ``(H, W, C)`` of the image.
+        level: where to stop.  A level is coded like an image of its own, so its segments are the first
+            ones of the file.
+
+    Returns:
+        the pixels of that level, samples of ``runtime.grain``.
+
+    Raises:
+        CorruptFileError: naming the segment that does not decode to the samples it was made from.
+    """
+    whole = segments(*shape[:2])
+    grid = level_grids(*shape[:2])[level]
+    parts = segments(grid.height, grid.width)
+    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.grain.dtype)
+    meter = _Meter(parts, progress)
+
+    def work(index: int) -> None:
+        part, payload = parts[index], payloads[index]
+        try:
+            if len(part.tiles) == len(whole[index].tiles):
+                decode_segment(part, payload, pixels, runtime, plan, skipped=level)
+            else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
+                decoder = BitDecoder(payload[HASH_BYTES:])
+                walk_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
+        meter.finished(index)
+
+    # A level's tiles need nothing but the coarser levels.
+    for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
+        _run(work, list(group), grid.height * grid.width // 4, runtime)
+    return pixels

@@ -1,0 +1,102 @@
+"""Groups of planes that are coded together, and where in a file they are.  Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mulanzip.codec.value_map import PLAIN, SampleCode, unpack
+from mulanzip.density.jpeg_gamut import gamut_in
+from mulanzip.density.sample_scale import Grain
+from mulanzip.density.value_edges import tones_in
+from mulanzip.errors import CorruptFileError
+from mulanzip.format.container import SEGMENT, VALUES, Container
+from mulanzip.image.channels import from_coding_order, plane_groups
+from mulanzip.lattice.geometry import segments
+from mulanzip.lattice.tile_schedules import Plan, plan_in, tile_cells
+
+
+@dataclass(frozen=True)
+class Group:
+    """Planes that are coded together.
+
+    Attributes:
+        channels: which ones of the image.
+        code: of their samples.
+        grain: of what is coded.
+        segments: which ones of the file; none where all samples are the same.
+    """
+
+    channels: slice
+    code: SampleCode
+    grain: Grain
+    segments: slice
+
+    @property
+    def colours(self) -> int:
+        """Number of channels: 3, or 1."""
+        return self.channels.stop - self.channels.start
+
+    def restore(self, indices: np.ndarray, pixels: np.ndarray) -> None:
+        """Write samples ``(H, W, C)`` as they are decoded to their place in the image ``(H, W, channels)``.
+
+        Raises:
+            CorruptFileError: if they are none.
+        """
+        values = self.code.to_values(indices, pixels.dtype)
+        pixels[..., self.channels] = from_coding_order(values) if self.colours == 3 else values
+
+
+def _groups(file: Container, codes: list[SampleCode]) -> Iterator[Group]:
+    header, start = file.header, 0
+    for number, channels in enumerate(plane_groups(header.mode, header.channels)):
+        code, grain = codes[number], codes[number].grain
+        if not number:
+            tones = tones_in(file, channels.stop - channels.start)
+            grain = replace(grain, tones=tones, gamut=gamut_in(file))
+        stop = start if code.is_constant else start + len(segments(header.height, header.width))
+        yield Group(channels, code, grain, slice(start, stop))
+        start = stop
+
+
+def groups_of(file: Container, strict: bool = True) -> list[Group]:
+    """The groups of a file that is coded by a model.
+
+    Args:
+        strict: refuse segments too many or too few.
+
+    Raises:
+        CorruptFileError: if the codes of samples are damaged, or there are other segments than there should be.
+    """
+    header = file.header
+    count = len(plane_groups(header.mode, header.channels))
+    payloads = file.of_kind(VALUES)
+    if bool(payloads) != (header.depth > 8):
+        raise CorruptFileError("the list of values in use is missing")
+    codes = unpack(payloads[0], count, header.signed) if payloads else [PLAIN] * count
+    found = list(_groups(file, codes))
+    if strict and found[-1].segments.stop != len(file.of_kind(SEGMENT)):
+        raise CorruptFileError("the file has segments too many or too few")
+    return found
+
+
+def varying(groups: list[Group]) -> list[Group]:
+    """Those that have segments."""
+    return [group for group in groups if not group.code.is_constant]
+
+
+def plans_of(file: Container, groups: list[Group]) -> list[Plan]:
+    """The schedules of each group's tiles; of constant ones, which have none, any.
+
+    Raises:
+        CorruptFileError: if they are damaged.
+    """
+    tiles = len(tile_cells(file.header.height, file.header.width))
+    whole = plan_in(file, len(varying(groups)))
+    found, start = [], 0
+    for group in groups:
+        found.append(whole.part(start, tiles))
+        start += 0 if group.code.is_constant else tiles
+    return found

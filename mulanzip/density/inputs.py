@@ -1,0 +1,168 @@
+"""What the denoiser is shown: input planes and linear base predictions, in integers.
+
+Training and exact inference share this code; every operation is on integers, so both see the same
+numbers on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mulanzip.density.config import INPUT_PLANES, MEAN_BITS, UNIT
+from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.lattice.geometry import A, D, H, V
+
+# Reciprocals by number of terms: mean = sum * table[count] >> bits.
+_NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.int32)
+_QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
+
+
+#: Neighbours of a cell's pixel: row and column offsets, by phase.
+_Neighbours = dict[int, tuple[tuple[int, int], ...]]
+#: The nearest pixels of each phase.
+_NEAR: dict[int, _Neighbours] = {
+    H: {A: ((0, 0), (0, 1)), D: ((0, 0), (-1, 0))},
+    V: {A: ((0, 0), (1, 0)), D: ((0, 0), (0, -1))},
+    D: {H: ((0, 0), (1, 0)), V: ((0, 0), (0, 1))},
+}
+_DIAGONAL: _Neighbours = {A: ((0, 0), (0, 1), (1, 0), (1, 1))}
+
+
+def _box3(x: Tensor) -> Tensor:
+    """Sum over the 3x3 neighbourhood, zeros outside."""
+    x = _padded(x)
+    x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
+    return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
+
+
+def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int) -> Tensor:
+    """Minimum or maximum over the 3x3 neighbourhood."""
+    x = F.pad(x, (1, 1, 1, 1), value=outside)
+    x = pick(pick(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
+    return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
+
+
+def _padded(x: Tensor) -> Tensor:
+    """With a border of zeros."""
+    return F.pad(x, (1, 1, 1, 1))
+
+
+def _moved(padded: Tensor, rows: int, columns: int) -> Tensor:
+    """``y[i, j] = x[i + rows, j + columns]`` of what was padded; offsets of -1, 0 or 1."""
+    h, w = padded.shape[-2] - 2, padded.shape[-1] - 2
+    return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
+
+
+def sample_type(grain: Grain) -> torch.dtype:
+    """Of cells: sums of samples times fixed-point factors must fit."""
+    return torch.int32 if grain.is_plain else torch.int64
+
+
+def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
+    """Input of the denoiser.
+
+    Args:
+        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``grain``, phases A, H, V, D; C = 3 colours.
+        known: bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all; values that are not known have no influence.
+
+    Returns:
+        uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
+        ``max(0, m - value)`` in levels, with ``m`` the mean of the known A in the 3x3 neighbourhood; then
+        ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
+    """
+    b, _, _, h, w = cells.shape
+    if grain.up:
+        cells = cells << grain.up
+    mask = known.to(cells.dtype)
+    total = _box3(cells[:, A] * mask[:, A, None])
+    mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
+    planes = torch.zeros((b, INPUT_PLANES, h, w), dtype=torch.uint8, device=cells.device)
+    above, below, brightness, knowledge = planes.split((12, 12, 3, 4), 1)
+    for phase in (A, H, V, D):
+        if not known[:, phase].any():
+            continue  # Zeros, as in most planes of a first step.
+        of_phase = slice(3 * phase, 3 * phase + 3)
+        difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
+        above[:, of_phase] = (difference >> grain.down).clamp_(0, 255)
+        below[:, of_phase] = (difference.neg_() >> grain.down).clamp_(0, 255)
+    if grain.is_plain:
+        brightness[:] = mean >> 2
+    else:
+        brightness[:] = (mean << 6) // (grain.count << grain.up)
+    knowledge[:] = mask * UNIT
+    return planes
+
+
+def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIGHT_BIT) -> Tensor:
+    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` levels.
+
+    Args:
+        cells, known: as for :func:`input_planes`; phase: ``H``, ``V`` or ``D``.
+
+    Returns:
+        int32 ``(B, C, h, w)``.
+    """
+    total, count = _gather(cells, known, _NEAR[phase])
+    if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
+        diagonal = _gather(cells, known, _DIAGONAL)
+        near_known = count > 0
+        total = torch.where(near_known[:, None], total, diagonal[0])
+        count = torch.where(near_known, count, diagonal[1])
+    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + grain.shift).to(torch.int32)
+
+
+def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
+    """What the surroundings of a phase are where they are all the same: int32 ``(B, C, h, w)``, else -1.
+
+    The surroundings are the known ones of A in the 3x3 neighbourhood, and the nearest known pixels.
+
+    Args:
+        cells, known, phase: as for :func:`base_prediction`.
+    """
+    nothing = 1 << 20
+    mask = known[:, A, None]
+    low = _extreme3(torch.where(mask, cells[:, A], nothing), torch.minimum, nothing)
+    high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
+    for near, places in _NEAR[phase].items():
+        if near == A:
+            continue
+        at, values = _padded(known[:, near, None]), _padded(cells[:, near])
+        for place in places:
+            there, value = _moved(at, *place), _moved(values, *place)
+            low = torch.where(there, torch.minimum(low, value), low)
+            high = torch.where(there, torch.maximum(high, value), high)
+    return torch.where(low == high, low, -1).to(torch.int32)
+
+
+def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:
+    """Sum and number of the known values among neighbours."""
+    total = torch.zeros_like(cells[:, 0])
+    count = torch.zeros_like(cells[:, 0, 0])
+    for phase, places in neighbours.items():
+        if not known[:, phase].any():
+            continue
+        mask = known[:, phase].to(cells.dtype)
+        values, mask = _padded(cells[:, phase] * mask[:, None]), _padded(mask)
+        for place in places:
+            total += _moved(values, *place)
+            count += _moved(mask, *place)
+    return total, count
+
+
+def offset_planes(offsets: Tensor) -> Tensor:
+    """How far the values of some colours are from their base predictions, for the colours after them.
+
+    Args:
+        offsets: int32 ``(B, C, h, w)``, value minus base prediction in units of ``2**-MEAN_BITS``.
+
+    Returns:
+        uint8 ``(B, OFFSET_PLANES * C, h, w)``: per colour what is above and what is below, first in
+        eighths of a level (up to 32 levels), then in levels.
+    """
+    signs = torch.stack((offsets, -offsets), 2).clamp_(min=0)
+    fine, coarse = signs >> MEAN_BITS - 3, signs >> MEAN_BITS
+    return torch.cat((fine, coarse), 2).clamp_(max=255).flatten(1, 2).to(torch.uint8)

@@ -1,0 +1,220 @@
+"""Mixtures of logistics as integer CDFs, from the denoiser's integers.
+
+The float training loss (:mod:`mulanzip.floatnet.loss`) uses the same parametrisation.  In units of
+the float network's outputs ``o``:
+
+* mixture weights are ``softmax(o)``, stored as ``128 + 16 o`` in a uint8;
+* scales are ``4 exp(o)`` levels, ``|o| <= 4``, stored as ``128 + 32 o`` in a uint8;
+* means are ``base + 16 o`` levels, stored with ``MEAN_BITS`` fractional bits;
+* couplings are ``o / 2``, stored in 1/256.
+
+The CDF of a mixture at the edge below value ``x`` is ``sum_k w_k S[(x - 1/2 - mu_k) / s_k] + x f``:
+table look-ups ``S`` of a logistic function, a floor ``f`` under every value's probability, and
+both tails folded into 0 and 255.  All of it is 64-bit integer arithmetic, monotone by construction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mulanzip.density.config import MEAN_BITS
+from mulanzip.density.sample_scale import Grain
+
+MEAN_GAIN = 16
+COUPLING_GAIN = 0.5
+LOG_SCALE_LIMIT = 4
+SCALE_AT_ZERO = 4
+#: Every value has at least about this probability.
+PROBABILITY_FLOOR = 2.0**-20
+
+#: Integer units per unit of the network's outputs, in the order logits, log scales, means, couplings.
+LOGIT_UNIT = 16
+LOG_SCALE_UNIT = 32
+MEAN_UNIT = MEAN_GAIN << MEAN_BITS
+COUPLING_BITS = 8
+COUPLING_UNIT = int(COUPLING_GAIN * (1 << COUPLING_BITS))
+#: Offset of the uint8 outputs (logits and log scales).
+SHAPE_ZERO = 128
+
+#: Total of one component's CDF.
+_ONE = 1 << 16
+#: Steps of the logistic table per unit of (x - mu) / s, and its half width.
+_TABLE_STEPS = 1024
+TABLE_HALF = 12 * _TABLE_STEPS
+#: Fractional bits of the inverse scales.
+_INVERSE_BITS = 8
+_WEIGHT_ONE = 1 << 12
+#: For samples that are finer than levels: steps between two entries of the logistic table, of which every 64th is
+#: used.  Between neighbours the table's own rounding would show.
+_FINE_BITS = 12
+_STRIDE_BITS = 6
+#: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
+_FLOOR = _ONE * _WEIGHT_ONE >> 20
+#: Mixture means are clamped this many levels outside 0..255.
+_MEAN_MARGIN = 64
+#: For plain samples, of a type that numpy need not convert at every call.
+_MEAN_LIMITS = np.int32(-_MEAN_MARGIN << MEAN_BITS), np.int32(255 + _MEAN_MARGIN << MEAN_BITS)
+_TABLE_LIMITS = np.int32(0), np.int32(2 * TABLE_HALF)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Look-up tables of the likelihood.  They are part of the model file, and of its hash.
+
+    Attributes:
+        logistic: int32 ``(2 * TABLE_HALF + 1,)``, ``2**16 / (1 + exp(-t / 1024))``, rising.
+        weight: int32 ``(256,)``, ``2**12 exp(-d / LOGIT_UNIT)`` for ``d`` below the largest logit.
+        inverse_scale: int32 ``(256,)``, steps of ``logistic`` per ``2**-MEAN_BITS`` level.
+    """
+
+    logistic: np.ndarray
+    weight: np.ndarray
+    inverse_scale: np.ndarray
+
+    @classmethod
+    def build(cls) -> Tables:
+        """Compute the tables.  Floating point, hence at export only: never while coding."""
+        steps = np.arange(-TABLE_HALF, TABLE_HALF + 1) / _TABLE_STEPS
+        scale = SCALE_AT_ZERO * np.exp((np.arange(256) - SHAPE_ZERO) / LOG_SCALE_UNIT)
+        inverse = _TABLE_STEPS / (scale * (1 << MEAN_BITS)) * (1 << _INVERSE_BITS)
+        return cls(
+            np.rint(_ONE / (1 + np.exp(-steps))).astype(np.int32),
+            np.rint(_WEIGHT_ONE * np.exp(-np.arange(256) / LOGIT_UNIT)).astype(np.int32),
+            np.rint(inverse).astype(np.int32),
+        )
+
+    def validate(self) -> None:
+        """Check what coding relies on: shapes, signs, monotony, no overflow.
+
+        Raises:
+            ValueError: naming what is wrong.
+        """
+        tables = (self.logistic, self.weight, self.inverse_scale)
+        shapes = [(2 * TABLE_HALF + 1,), (256,), (256,)]
+        if [t.shape for t in tables] != shapes or any(t.dtype != np.int32 for t in tables):
+            raise ValueError("likelihood tables have the wrong sizes or types")
+        if self.logistic[0] < 0 or self.logistic[-1] > _ONE or (np.diff(self.logistic) < 0).any():
+            raise ValueError("the logistic table does not rise from 0 to 1")
+        if self.weight[0] != _WEIGHT_ONE or (self.weight < 0).any() or self.weight.max() > _WEIGHT_ONE:
+            raise ValueError("the weight table is out of range")
+        if self.inverse_scale.min() < 1 or self.inverse_scale.max() > 1 << 17:
+            raise ValueError("the inverse scales are out of range")
+
+
+class Mixture:
+    """Mixtures of logistics of ``N`` subpixels of one colour, ready to be asked for their CDFs.
+
+    Attributes:
+        total: int32 ``(N,)``, the mass of all values.
+    """
+
+    def __init__(
+        self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, edges: np.ndarray | None
+    ):
+        self._weights = weights
+        self._slope = slope
+        self._offset = offset
+        self._logistic = logistic
+        self._edges = edges
+        self.total: np.ndarray = weights.sum(0, dtype=np.int32) * np.int32(_ONE) + 256 * _FLOOR
+
+    @classmethod
+    def build(
+        cls,
+        tables: Tables,
+        logits: np.ndarray,
+        scales: np.ndarray,
+        means: np.ndarray,
+        edges: np.ndarray | None = None,
+    ) -> tuple[Mixture, np.ndarray]:
+        """Mixtures, and their means rounded down to levels (int32 ``(N,)``, may be outside 0..255).
+
+        Args:
+            logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
+            edges: int32 ``(257,)``, see :class:`mulanzip.density.value_edges.Tones`; None for values that are levels.
+        """
+        unit = 1 << MEAN_BITS
+        # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
+        weights = tables.weight.take(logits.max(0) - logits, mode="clip")
+        inverse = tables.inverse_scale.take(scales, mode="clip")
+        means = np.clip(means, *_MEAN_LIMITS)
+        centre = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
+        offset = np.int32(TABLE_HALF << _INVERSE_BITS) - (means + np.int32(unit // 2)) * inverse
+        slope = inverse * np.int32(unit) if edges is None else inverse
+        return cls(weights, slope, offset, tables.logistic, edges), centre
+
+    def select(self, indices: np.ndarray) -> Mixture:
+        """Only some subpixels."""
+        parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
+        return Mixture(*parts, self._logistic, self._edges)
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass below values ``edge`` (int32 ``(..., N)``, 1..255), out of :attr:`total`: int32 ``(..., N)``."""
+        inner = (slice(None), *(None,) * (edge.ndim - 1))
+        index = self._slope[inner] * (edge if self._edges is None else self._edges.take(edge))
+        index += self._offset[inner]
+        index >>= _INVERSE_BITS
+        # Clipped before the look-up, whose own clipping would branch at every element.
+        np.clip(index, *_TABLE_LIMITS, out=index)
+        mass = self._logistic.take(index, mode="clip")
+        mass *= self._weights[inner]
+        below: np.ndarray = mass.sum(0, dtype=np.int32)
+        below += edge * np.int32(_FLOOR)
+        return below
+
+
+class FineMixture:
+    """The same for samples of any grain: in 64 bits, and between the entries of the logistic table.
+
+    Attributes:
+        total: int64 ``(N,)``, the mass of all values.
+    """
+
+    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain):
+        self._weights = weights
+        self._slope = slope
+        self._offset = offset
+        self._logistic = logistic
+        self._grain = grain
+        self._bits = _INVERSE_BITS + grain.down + _STRIDE_BITS
+        # All floors together weigh what they do in plain samples.
+        self._floor = (256 * _FLOOR << _FINE_BITS) // grain.count
+        self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + grain.count * self._floor
+
+    @classmethod
+    def build(
+        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, grain: Grain
+    ) -> tuple[FineMixture, np.ndarray]:
+        """Mixtures, and their means rounded down to samples (int32 ``(N,)``, may be out of range).
+
+        Args: as for :meth:`Mixture.build`.
+        """
+        unit = 1 << MEAN_BITS
+        weights = tables.weight.take(logits.max(0) - logits, mode="clip").astype(np.int64)
+        inverse = tables.inverse_scale.take(scales, mode="clip").astype(np.int64)
+        top = (grain.count - 1) * unit << grain.up >> grain.down
+        means = np.clip(means.astype(np.int64), -_MEAN_MARGIN * unit, top + _MEAN_MARGIN * unit) << grain.down
+        centre = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + grain.up
+        bits = _INVERSE_BITS + grain.down
+        offset = (TABLE_HALF << bits) - (means + (unit // 2 << grain.up)) * inverse
+        logistic = tables.logistic[:: 1 << _STRIDE_BITS].astype(np.int64)
+        return cls(weights, inverse * unit << grain.up, offset, logistic, grain), centre.astype(np.int32)
+
+    def select(self, indices: np.ndarray) -> FineMixture:
+        """Only some subpixels."""
+        parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
+        return FineMixture(*parts, self._logistic, self._grain)
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass below values ``edge`` (int32 ``(..., N)``, 0 and more), out of :attr:`total`: int64 ``(..., N)``."""
+        inner = (slice(None), *(None,) * (edge.ndim - 1))
+        index = self._slope[inner] * edge + self._offset[inner]
+        np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._bits) - 1, out=index)
+        entry = index >> self._bits
+        share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
+        low = self._logistic.take(entry)
+        mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
+        below: np.ndarray = (mass * self._weights[inner]).sum(0) + edge * np.int64(self._floor)
+        return np.where(edge < self._grain.count, below * (edge > 0), self.total)

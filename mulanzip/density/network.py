@@ -1,0 +1,80 @@
+"""The integer network's layers in order, whatever the backend."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mulanzip.density.backends import Backend
+from mulanzip.density.inputs import offset_planes
+from mulanzip.density.model import IntegerModel
+from mulanzip.density.passes import PassPredictor
+from mulanzip.density.sample_scale import Grain
+
+
+class IntegerNetwork(PassPredictor):
+    """An integer model on a backend."""
+
+    def __init__(self, model: IntegerModel, backend: Backend):
+        self.model = model
+        self.backend = backend
+        self.config = model.config
+        #: Layers by name, as the backend wants them.
+        self.prepared = {name: backend.prepare(layer) for name, layer in model.layers.items()}
+        #: Input channels of each layer.
+        self.inputs = {name: layer.weight.shape[1] for name, layer in model.layers.items()}
+
+    def at(self, grain: Grain) -> IntegerNetwork:
+        """The same for samples of another grain."""
+        other = copy(self)
+        other.grain = grain
+        return other
+
+    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
+        backend, name = self.backend, f"pass.{index}"
+        x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
+        start = None if earlier is None else earlier.clone()  # Backends may overwrite it; later steps need it.
+        x = backend.activation(self.prepared[f"{name}.stem"], x, level_class, residual=start)
+        for i in range(0, 2 * self.config.blocks, 2):
+            inner = backend.activation(self.prepared[f"{name}.body.{i}"], x, level_class)
+            x = backend.activation(self.prepared[f"{name}.body.{i + 1}"], inner, level_class, residual=x)
+        return x
+
+    def parameters(
+        self, features: Tensor, planes: Tensor | None, head: str, colour: int, level_class: int
+    ) -> tuple[Tensor, Tensor]:
+        """Head of a colour: uint8 shapes and float32 means that hold integers.
+
+        Args:
+            features: uint8 ``(B, channels, h, w)``; planes: uint8 offset planes of the colours before.
+        """
+        name = f"head.{head}.{colour}"
+        if planes is not None:
+            inputs = _joined(features, planes.to(features.device))
+            hidden = self.backend.activation(self.prepared[f"{name}.hidden"], inputs, level_class)
+            features = _joined(features, hidden)
+        shapes = self.backend.activation(self.prepared[f"{name}.shapes"], features, level_class)
+        means = self.backend.integers(self.prepared[f"{name}.means"], features, level_class)
+        return shapes.cpu(), means.cpu()
+
+    @torch.inference_mode()
+    def head(
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :class:`mulanzip.density.prediction.ColourHead`."""
+        count = len(features)
+        image = features.view(1, 1, count, -1).permute(0, 3, 1, 2)
+        planes = offset_planes(torch.from_numpy(offsets)[None, :, None]) if colour else None
+        shapes, means = self.parameters(image, planes, name, colour, level_class)
+        # Networks give cell after cell, tables want plane after plane; numpy turns them around fastest.
+        by_plane = shapes.numpy().reshape(-1, count)
+        return np.ascontiguousarray(by_plane), means.numpy().reshape(-1, count).astype(np.int32, order="C")
+
+
+def _joined(one: Tensor, other: Tensor) -> Tensor:
+    """Both along the channels, in channels-last memory."""
+    return torch.cat((one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)), 3).permute(0, 3, 1, 2)

@@ -1,0 +1,91 @@
+"""Which pass of a denoiser runs when: the one rule for its integer and its float form."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mulanzip.density.config import COLOURS, HEADS, PASSES, Config
+from mulanzip.density.inputs import base_prediction, flat_values, input_planes, sample_type
+from mulanzip.density.prediction import Prediction
+from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.lattice.geometry import PHASE_NAMES
+
+
+def heads_of(phases: set[int]) -> dict[int, str]:
+    """The head that predicts each of the phases that a step reveals: all of the first pass, if one of them must be."""
+    early = not phases.isdisjoint(PASSES[0])
+    return {phase: PHASE_NAMES[phase] + ("0" if early and phase not in PASSES[0] else "") for phase in phases}
+
+
+class PassPredictor(ABC):
+    """Predicts the phases of a step, given the features of passes and the parameters of colours."""
+
+    config: Config
+    #: Of the samples in cells.
+    grain: Grain = EIGHT_BIT
+
+    @abstractmethod
+    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
+
+        Args:
+            earlier: features of the first pass, for the others.
+        """
+
+    @abstractmethod
+    def head(
+        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Head ``name`` of :data:`HEADS`; see :class:`mulanzip.density.prediction.ColourHead`."""
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        window: tuple[slice, slice],
+        phases: set[int],
+        level: int,
+        first: Tensor | None,
+    ) -> tuple[dict[int, Prediction], Tensor]:
+        """One step: the pass that predicts ``phases``.
+
+        Args:
+            cells: samples of ``grain``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` of images side by side.
+            known: bool ``(h, w, 4)``, for all of them.
+            window: the rows and columns of cells whose predictions are wanted.
+            phases: which phases to predict.
+            level: lattice level of the cells.
+            first: what the step before returned; None in the first step.
+
+        Returns:
+            a :class:`Prediction` for each of ``phases``, of one image after the other, and features of the first
+            pass for the next step.
+        """
+        level_class = self.config.level_class(level)
+        batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))
+        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.grain))
+        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
+        planes = input_planes(cell_tensor, known_tensor, self.grain)
+        if first is None or phases & set(PASSES[0]):
+            first = self.features(planes, 0, level_class, None)
+        heads = heads_of(phases)
+        index = HEADS[next(iter(heads.values()))][0]
+        features = self.features(planes, index, level_class, first) if index else first
+        inside = (..., *window)
+        rows = features[inside].permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        predictions = {}
+        for phase, name in heads.items():
+            base = base_prediction(cell_tensor, known_tensor, phase, self.grain)[inside].transpose(0, 1)
+            head = partial(self.head, name=name, level_class=level_class)
+            flat = None
+            if not self.grain.is_plain:
+                values = flat_values(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
+                flat = values.reshape(COLOURS, -1).numpy()
+            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, flat)
+        return predictions, first

@@ -1,0 +1,52 @@
+"""Masses of the few values around a mean, where some values are rarer than a smooth distribution says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+#: Values (int32 ``(N,)``) -> how often their mass is halved, uint8 ``(N,)``.
+Halvings = Callable[[np.ndarray], np.ndarray]
+
+
+class Distribution(Protocol):
+    """See :class:`mulanzip.density.mixture.Mixture`."""
+
+    total: np.ndarray
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray: ...
+
+
+def masses(mixture: Distribution, low: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Values of windows ``low .. low + size - 1``, one of each window at a time, and their masses: int32 ``(N,)``."""
+    below = mixture.cdf(low) * (low > 0)
+    for step in range(size):
+        value = low + np.int32(step)
+        above = mixture.cdf(value + 1)
+        above += (mixture.total - above) * (value == 255)
+        yield value, above - below
+        below = above
+
+
+class Sieve:
+    """The values of windows ``low .. low + size - 1``, with masses of their own.
+
+    Attributes:
+        total: int32 ``(N,)``, the mass of the whole window.
+    """
+
+    def __init__(self, mixture: Distribution, low: np.ndarray, size: int, halvings: Halvings):
+        cumulative = [np.zeros_like(mixture.total)]
+        for value, mass in masses(mixture, low, size):
+            cumulative.append(cumulative[-1] + (mass >> halvings(value)))
+        self._low = low
+        self._cumulative = np.concatenate(cumulative)
+        self.total: np.ndarray = cumulative[-1]
+
+    def cdf(self, edge: np.ndarray) -> np.ndarray:
+        """Mass of the window's values below ``edge`` (int32 ``(..., N)``): int32 ``(..., N)``."""
+        count = edge.shape[-1]
+        index = (edge - self._low) * np.int32(count) + np.arange(count, dtype=np.int32)
+        return self._cumulative.take(index)

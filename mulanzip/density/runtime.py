@@ -1,0 +1,156 @@
+"""A model, ready to run: loaded, proved, self-tested on the best backend that passes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from mulanzip import cpu
+from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
+from mulanzip.density.mixture import Tables
+from mulanzip.density.model import IntegerModel, load
+from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.sample_scale import Grain
+from mulanzip.density.selftest import golden_digest
+from mulanzip.errors import ModelError
+
+N = TypeVar("N")
+DEVICES = ("auto", "cpu", "cuda", "reference")
+#: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
+GOLDEN_KEY = "golden"
+
+_networks: dict[tuple[Path, int, str], IntegerNetwork] = {}
+_lock = threading.Lock()
+
+
+class InexactBackendWarning(UserWarning):
+    """A backend failed its self-test on this machine and is not used."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What coding needs: a network, its likelihood tables, and a number of threads."""
+
+    network: IntegerNetwork
+    threads: int
+
+    @property
+    def model(self) -> IntegerModel:
+        return self.network.model
+
+    @property
+    def tables(self) -> Tables:
+        return self.model.tables
+
+    def adapted(self, context: np.ndarray | None) -> Runtime:
+        """The same for an image of this context; None stands for the network as it was trained."""
+        if context is None:
+            return self
+        network = IntegerNetwork(self.model.adapted(context), self.network.backend)
+        return replace(self, network=network.at(self.grain))
+
+    @property
+    def grain(self) -> Grain:
+        """Of the samples that are coded."""
+        return self.network.grain
+
+    def at(self, grain: Grain) -> Runtime:
+        """The same for samples of another grain."""
+        return replace(self, network=self.network.at(grain))
+
+    @contextmanager
+    def intra_threads(self, count: int) -> Iterator[None]:
+        """Let torch use ``count`` threads inside the block, in the calling thread."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def candidates(device: str) -> list[type[Backend]]:
+    """Backends to try on a device, the best one first.
+
+    Raises:
+        ModelError, ValueError: as :func:`open_runtime`.
+    """
+    if device not in DEVICES:
+        raise ValueError(f"unknown device {device!r}; use one of {', '.join(DEVICES)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("this machine has no CUDA device that torch can use; use --device cpu")
+    backends: list[type[Backend]] = [ReferenceBackend]
+    if device != "reference":
+        backends.insert(0, OneDnnBackend)
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        backends.insert(0, CudaBackend)
+    return backends
+
+
+def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> IntegerNetwork:
+    """The model on the first of ``backends`` that passes the self-test, see :func:`choose`."""
+    return choose(backends, partial(IntegerNetwork, model), golden_digest, model.metadata.get(GOLDEN_KEY))
+
+
+def choose(
+    backends: list[type[Backend]], build: Callable[[Backend], N], digest: Callable[[N], str], expected: str | None
+) -> N:
+    """A network on the first of ``backends`` on which it passes its self-test; a warning for each that fails.
+
+    Args:
+        build: puts the network on a backend.
+        digest: of the network's outputs on fixed inputs; ``expected``: what its author's had.
+
+    Raises:
+        ModelError: if none passes.
+    """
+    for kind in backends:
+        try:
+            network = build(kind())
+            found = digest(network)
+        except (RuntimeError, AttributeError, NotImplementedError) as error:
+            problem = f"does not run here ({str(error).splitlines()[0]})"
+        else:
+            if found == expected:
+                return network
+            problem = "does not compute exactly on this machine"
+        warnings.warn(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
+    raise ModelError("no backend computes this model exactly on this machine; nothing can be coded safely")
+
+
+def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Runtime:
+    """Load a model and find the backend to run it; both are kept for the next call.
+
+    Args:
+        path: the model file.
+        device: one of :data:`DEVICES`.
+        threads: at most so many; all cores by default.  No effect on what is computed.
+
+    Raises:
+        ModelError: if the model is damaged, or the device is not there.
+        ValueError: for an unknown device or number of threads.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError("the number of threads must be at least 1")
+    resolved = Path(path).resolve()
+    with _lock:
+        try:
+            key = (resolved, resolved.stat().st_mtime_ns, device)
+        except OSError as error:
+            raise ModelError(f"cannot read model {path}: {error.strerror}") from None
+        if key not in _networks:
+            backends = candidates(device)
+            model = load(resolved)
+            _networks[key] = choose_network(model, backends)
+        network = _networks[key]
+    return Runtime(network, threads or cpu.available())

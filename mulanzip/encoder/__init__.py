@@ -1,0 +1,1 @@
+"""Choices that only an encoder makes.  A decoder never imports this package."""

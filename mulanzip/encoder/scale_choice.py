@@ -1,0 +1,102 @@
+"""Which steps of deep samples make up a level, and are the gaps between their values worth a list?
+
+Tried by exact code lengths on a few crops of the image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mulanzip.codec.segment import walk_segment
+from mulanzip.codec.value_map import SampleCode, pack, spanned, used_values
+from mulanzip.density.runtime import Runtime
+from mulanzip.density.sample_scale import SHIFTS
+from mulanzip.entropy.ans import BitCounter
+from mulanzip.lattice.geometry import Segment, level_grids, tiles
+from mulanzip.lattice.tile_schedules import Plan
+
+#: Side in pixels of the crops, and how many there are across and down at most.
+_CROP = 96
+_CROPS = 2
+#: Levels whose code lengths are compared: the finest ones.
+_LEVELS = 2
+#: Median difference from the mean of the nearest pixels that suits the denoiser, in levels.
+_USUAL_DIFFERENCE = 2
+#: Shifts that are tried on both sides of the one that this suggests.
+_REACH = 2
+#: Values in use are named one by one where they are fewer than so many of those between the ends.
+_SPARSE = 0.9
+
+
+def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
+    """How to code some planes.
+
+    Args:
+        pixels: uint16 or int16 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+    """
+    used = used_values(pixels)
+    every = spanned(used)
+    if len(every) == 1:
+        return SampleCode(every)
+    crops = _crops(pixels)
+    suggested = _suggested_shift(crops)
+    size = pixels.size / sum(crop.size for crop in crops)
+
+    def best(values: np.ndarray, shifts: range) -> tuple[float, SampleCode]:
+        """Of these shifts, and of those beyond an end as long as it is the best."""
+        listed = 8 * len(pack([SampleCode(values)], pixels.dtype == np.int16))
+        costs: dict[int, float] = {}
+        tried = [shift for shift in shifts if shift in SHIFTS]
+        while tried:
+            for shift in tried:
+                costs[shift] = size * _bits(SampleCode(values, shift), crops, runtime, plan) + listed
+            least = min(costs, key=lambda shift: costs[shift])
+            tried = [shift for shift in (least - 1, least + 1) if shift in SHIFTS and shift not in costs]
+        return costs[least], SampleCode(values, least)
+
+    found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
+    if len(used) < _SPARSE * len(every):
+        # The same differences are fewer indices.
+        closer = found[1].shift - round(math.log2(len(every) / len(used)))
+        closer = min(max(closer, SHIFTS[0]), SHIFTS[-1])
+        found = min(found, best(used, range(closer, found[1].shift + 1)), key=lambda pair: pair[0])
+    return found[1]
+
+
+def _crops(pixels: np.ndarray) -> list[np.ndarray]:
+    """Squares spread evenly, or the image where it is small."""
+
+    def starts(side: int) -> list[int]:
+        count = min(_CROPS, -(-side // _CROP))
+        return [(side - min(side, _CROP)) * (2 * i + 1) // (2 * count) // 2 * 2 for i in range(count)]
+
+    height, width = pixels.shape[:2]
+    return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
+
+
+def _suggested_shift(crops: list[np.ndarray]) -> int:
+    """The shift that gives samples differences of the usual size from their neighbours."""
+    differences = []
+    for crop in crops:
+        a = crop[..., 0].astype(np.int64)
+        around = a[:-2, :-2] + a[2:, 2:] + a[2:, :-2] + a[:-2, 2:]
+        difference = abs(4 * a[1:-1, 1:-1] - around).reshape(-1)
+        differences.append(difference[difference > 0])
+    joined = np.concatenate(differences)
+    median = float(np.median(joined)) / 4 if len(joined) else 0.0
+    return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), SHIFTS[0]), SHIFTS[-1])
+
+
+def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Plan) -> float:
+    """Code length of the finest levels of crops."""
+    runtime = runtime.at(code.grain)
+    counter = BitCounter()
+    with runtime.intra_threads(1):
+        for crop in crops:
+            indices = code.to_indices(crop)
+            for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
+                segment = Segment(tuple(tiles(grid)))
+                walk_segment(segment, indices, runtime, plan, counter, decoding=False)
+    return counter.bits

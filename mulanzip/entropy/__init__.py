@@ -1,0 +1,1 @@
+"""Symbols <-> bits: the ANS coder, and the message stack that bits-back coding uses."""

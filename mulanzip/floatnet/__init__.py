@@ -1,0 +1,1 @@
+"""The float twin of the integer network: weights, loss, export."""

@@ -1,0 +1,1 @@
+"""Bytes <-> dataclasses: containers and archives.  Decodes no pixel."""

@@ -1,0 +1,377 @@
+"""``.mzp`` bytes <-> dataclasses.  Nothing here knows what the payloads mean.
+
+The byte layout is specified in ``docs/format.md``.  Every length is checked against what is there
+and against the limits before anything is allocated; reserved fields must be zero.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import IO, Any
+
+import numpy as np
+
+from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, UnsupportedVersionError
+from mulanzip.lattice.geometry import TILE_CELLS, level_grids, segments
+from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
+
+SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
+#: Of archives (:mod:`mulanzip.format.archive`).
+ARCHIVE_SIGNATURE = b"\x8aMLA\r\n\x1a\n"
+VERSION = 0
+#: Sides and pixels of an image at most.
+MAX_SIDE = 1 << 24
+MAX_PIXELS = 1 << 32
+#: One chunk's payload at most.
+MAX_CHUNK = 1 << 31
+
+_HEADER = struct.Struct("<8sBBBBIIBBBB8s16s")
+_CRC = struct.Struct("<I")
+_CHUNK = struct.Struct("<4sI")
+HEADER_SIZE = _HEADER.size + _CRC.size
+#: Bytes that a chunk takes beside its payload.
+CHUNK_OVERHEAD = _CHUNK.size + _CRC.size
+
+
+class Mode(IntEnum):
+    """What the pixels are."""
+
+    GRAY = 0
+    GRAY_ALPHA = 1
+    RGB = 2
+    RGBA = 3
+    PALETTE = 4
+    BILEVEL = 5
+    BANDS = 6
+
+
+#: Samples per pixel by mode; palette images hold indices, the header says how many bands there are.
+CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
+#: Bands of an image at most.
+MAX_BANDS = 255
+#: Modes that may have more than 8 bits per sample, and those that may have signed ones then.
+_DEEP_MODES = (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA, Mode.BANDS)
+SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
+#: Bit of the depth that says that samples are signed.
+_SIGNED = 128
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an image's samples are.
+
+    Attributes:
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
+    """
+
+    mode: Mode
+    depth: int
+    signed: bool = False
+    bands: int = 0
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.depth > 8
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.bands or CHANNELS[self.mode]
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that are coded together: three colours, and everything else alone."""
+        return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        if not self.is_deep:
+            return np.dtype(np.uint8)
+        return np.dtype(np.int16 if self.signed else np.uint16)
+
+    def __str__(self) -> str:
+        name = self.mode.name.lower().replace("_", "+")
+        sign = "signed " if self.signed else ""
+        return f"{sign}{self.depth}-bit {name}" if self.is_deep else name
+
+
+class Coding(IntEnum):
+    """How they are stored."""
+
+    MODEL = 0
+    STORED = 1
+    #: Tiles in one chain of latents (:mod:`mulanzip.gaussian.exact.tiled_image`); the model is that of the first tiles.
+    CHAIN = 2
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fixed part of a file.
+
+    Attributes:
+        model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
+        schedule: index into :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or its neighbour ``MIXED``.
+        pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.image.picture.pixel_hash`).
+        depth: bits per sample, 1 to 16.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
+        bands: samples per pixel where the mode does not tell, else 0.
+    """
+
+    mode: Mode
+    coding: Coding
+    width: int
+    height: int
+    schedule: int
+    model_id: bytes
+    pixel_hash: bytes
+    depth: int = 8
+    signed: bool = False
+    bands: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.mode, self.depth, self.signed, self.bands)
+
+    @property
+    def channels(self) -> int:
+        """Samples per pixel."""
+        return self.kind.channels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array that the image is."""
+        return self.kind.dtype
+
+    def pack(self) -> bytes:
+        levels = len(level_grids(self.height, self.width)) if self.coding is Coding.MODEL else 0
+        tile_log2 = TILE_CELLS.bit_length() - 1 if self.coding is Coding.MODEL else 0
+        fields = _HEADER.pack(
+            SIGNATURE,
+            VERSION,
+            self.mode,
+            self.depth | _SIGNED * self.signed,
+            self.coding,
+            self.width,
+            self.height,
+            levels,
+            tile_log2,
+            self.schedule,
+            self.bands,
+            self.model_id,
+            self.pixel_hash,
+        )
+        return fields + _CRC.pack(zlib.crc32(fields))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Header:
+        """Read and check a header.
+
+        Raises:
+            CorruptFileError, UnsupportedVersionError, LimitError
+            ArchiveError: if it is that of an archive.
+        """
+        if data.startswith(ARCHIVE_SIGNATURE):
+            raise ArchiveError("this is an archive of images: mulanzip unpack restores them")
+        if not data.startswith(SIGNATURE[: len(data)] or SIGNATURE):
+            raise CorruptFileError("not a mulanzip file (its signature is missing)")
+        if len(data) < HEADER_SIZE:
+            raise CorruptFileError("the file is truncated inside its header")
+        if data[8] != VERSION and _crc_is_right(data):
+            raise UnsupportedVersionError(f"the file has format version {data[8]}; this mulanzip reads {VERSION}")
+        if not _crc_is_right(data):
+            raise CorruptFileError("the header is damaged (its checksum is wrong)")
+        (_, _, mode, depth, coding, width, height, _, _, schedule, bands, model_id, pixel_hash) = _HEADER.unpack(
+            data[: _HEADER.size]
+        )
+        signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
+        is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
+        is_known = mode in list(Mode) and coding in list(Coding) and is_schedule
+        if not is_known or not _may_be(Mode(mode), depth, signed, bands):
+            raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
+        if not width or not height:
+            raise CorruptFileError("the header says that the image has no pixels")
+        if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
+            raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
+        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands)
+        if header.coding is Coding.STORED and (any(model_id) or schedule):
+            raise CorruptFileError("the header of a stored image names a model")
+        if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
+            raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
+        if header.coding is Coding.CHAIN and (header.kind != Kind(Mode.RGB, 8) or schedule):
+            raise UnsupportedVersionError("chains of latents are for RGB images of 8 bits in this version")
+        # Number of levels and tile size follow from the rest.
+        if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
+            raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
+        return header
+
+
+def _may_be(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
+    """Whether there are such images."""
+    if bool(bands) != (mode is Mode.BANDS):
+        return False
+    if 8 < depth <= 16:
+        return mode in SIGNED_MODES if signed else mode in _DEEP_MODES
+    return not signed and depth == (1 if mode is Mode.BILEVEL else 8)
+
+
+def _crc_is_right(data: bytes) -> bool:
+    return _CRC.unpack(data[_HEADER.size : HEADER_SIZE])[0] == zlib.crc32(data[: _HEADER.size])
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A typed payload.  Types that start with a capital letter are critical: unknown ones are refused."""
+
+    kind: bytes
+    payload: bytes
+
+    @property
+    def is_critical(self) -> bool:
+        return self.kind[:1].isupper()
+
+    def pack(self) -> bytes:
+        head = _CHUNK.pack(self.kind, len(self.payload))
+        return head + self.payload + _CRC.pack(zlib.crc32(head + self.payload))
+
+
+SEGMENT = b"SEGM"
+STORED = b"STOR"
+CHAIN = b"CHAN"
+CONTEXT = b"CTXT"
+SCHEDULES_CHUNK = b"SCHD"
+VALUES = b"VALS"
+GAMUT = b"GAMT"
+TONES = b"TONE"
+END = b"MEND"
+CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, TONES, END)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A whole file: header and chunks, without the end chunk."""
+
+    header: Header
+    chunks: tuple[Chunk, ...]
+
+    def pack(self) -> bytes:
+        return b"".join((self.header.pack(), *(c.pack() for c in self.chunks), Chunk(END, b"").pack()))
+
+    def of_kind(self, kind: bytes) -> list[bytes]:
+        return [chunk.payload for chunk in self.chunks if chunk.kind == kind]
+
+
+def unpack(data: bytes) -> Container:
+    """Read a whole file and check everything that can be checked without decoding.
+
+    Raises:
+        CorruptFileError, UnsupportedVersionError, LimitError
+    """
+    header = Header.unpack(data)
+    chunks: list[Chunk] = []
+    position = HEADER_SIZE
+    while True:
+        end = chunk_end(data, position)
+        kind = data[position : position + 4]
+        if not is_intact(data, position, end):
+            raise CorruptFileError(f"the part at byte {position} is damaged (its checksum is wrong)")
+        chunk = chunk_between(data, position, end)
+        if not kind.isalpha() or (chunk.is_critical and kind not in CRITICAL_KINDS):
+            raise UnsupportedVersionError(f"the file has a part {kind!r} that this version of mulanzip does not know")
+        position = end
+        if kind == END:
+            break
+        chunks.append(chunk)
+    if position != len(data):
+        raise CorruptFileError(f"{len(data) - position} bytes follow the end of the file")
+    if chunk.payload:
+        raise CorruptFileError("the end mark is not empty")
+    _check_counts(header, chunks)
+    return Container(header, tuple(chunks))
+
+
+def read_front(file: IO[bytes]) -> tuple[Header, list[Chunk]]:
+    """Read the header and the chunks before the first critical one, and nothing of the pixels.
+
+    Args:
+        file: at its beginning, and seekable.
+
+    Raises:
+        CorruptFileError, UnsupportedVersionError, LimitError
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    header = Header.unpack(file.read(HEADER_SIZE))
+    chunks: list[Chunk] = []
+    while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
+        kind, length = _CHUNK.unpack(head)
+        if kind[:1].isupper():
+            return header, chunks
+        if file.tell() + length > size:
+            break
+        data = head + file.read(length + _CRC.size)
+        if len(data) < length + CHUNK_OVERHEAD or not is_intact(data, 0, len(data)):
+            raise CorruptFileError(f"the part {kind!r} is damaged (its checksum is wrong)")
+        chunks.append(chunk_between(data, 0, len(data)))
+    raise CorruptFileError("the file is truncated, or damaged before its pixels")
+
+
+def chunk_end(data: bytes, position: int) -> int:
+    """Where the chunk that begins at ``position`` ends, if its length is right.
+
+    Raises:
+        CorruptFileError: if that is beyond the file or the limits.
+    """
+    if position + CHUNK_OVERHEAD > len(data):
+        raise CorruptFileError("the file is truncated (its end mark is missing)")
+    length = _CHUNK.unpack_from(data, position)[1]
+    end = position + CHUNK_OVERHEAD + length
+    if length > MAX_CHUNK or end > len(data):
+        raise CorruptFileError(f"the file is truncated or damaged: a part at byte {position} has a wrong length")
+    return end
+
+
+def is_intact(data: bytes, position: int, end: int) -> bool:
+    """Whether a chunk's checksum is right."""
+    return _CRC.unpack_from(data, end - _CRC.size)[0] == zlib.crc32(data[position : end - _CRC.size])
+
+
+def chunk_between(data: bytes, position: int, end: int) -> Chunk:
+    """The chunk in these bytes, whatever its checksum says."""
+    return Chunk(data[position : position + 4], data[position + _CHUNK.size : end - _CRC.size])
+
+
+def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
+    kinds = [c.kind for c in chunks]
+    is_coded = header.coding is Coding.MODEL
+    has_values, is_mixed = is_coded and header.kind.is_deep, header.schedule == MIXED
+    most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
+    is_stored, is_chain = (header.coding is coding for coding in (Coding.STORED, Coding.CHAIN))
+    expected = {
+        # The values in use say which planes have no segments, as all their samples are the same.
+        SEGMENT: range(0 if has_values else most, most + 1),
+        STORED: range(is_stored, 1 + is_stored),
+        CHAIN: range(is_chain, 1 + is_chain),
+        VALUES: range(has_values, 1 + has_values),
+        SCHEDULES_CHUNK: range(is_mixed, 1 + is_mixed),
+    }
+    for kind, counts in expected.items():
+        if kinds.count(kind) not in counts:
+            raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
+    if not is_coded and CONTEXT in kinds:
+        raise CorruptFileError("an image that needs no context has one")
+    if GAMUT in kinds and not (is_coded and header.mode in (Mode.RGB, Mode.RGBA) and header.depth == 8):
+        raise CorruptFileError("an image that has no colours of 8 bits names its gamut")
+    if TONES in kinds and not (is_coded and header.depth == 8):
+        raise CorruptFileError("an image that has no tones of 8 bits names them")
+    others = [kind for kind in kinds if kind not in expected]
+    if len(set(others)) != len(others):
+        raise CorruptFileError("the file has a part twice that it may have once")

@@ -1,0 +1,84 @@
+"""A trained model, ready to code: loaded, proved, self-tested on the best backend that passes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mulanzip.density.runtime import GOLDEN_KEY, candidates, choose
+from mulanzip.errors import ModelError
+from mulanzip.gaussian.exact.images import COLOURS
+from mulanzip.gaussian.exact.network import IntegerDenoiser
+from mulanzip.gaussian.exact.selftest import golden_digest
+from mulanzip.gaussian.exact.trained import TrainedModel
+from mulanzip.gaussian.model import GaussianModel, load, read
+from mulanzip.registry import ModelInfo
+
+_lock = threading.Lock()
+_opened: dict[tuple[Path, int, str], GaussianRuntime] = {}
+_encoders: dict[Path, GaussianModel] = {}
+
+
+@dataclass(frozen=True)
+class GaussianRuntime:
+    """What coding needs: integers, a network on a backend, and where the model is, for its encoder."""
+
+    model: TrainedModel
+    denoiser: IntegerDenoiser
+    info: ModelInfo
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the images that can be coded."""
+        return (self.model.side, self.model.side, COLOURS)
+
+    @torch.no_grad()
+    def contexts(self, images: np.ndarray) -> np.ndarray:
+        """The likeliest context of each image: bool ``(B, bits)``.  For encoding only: a decoder is told it.
+
+        Args:
+            images: uint8 ``(B, 3, side, side)`` in coding order of colours.
+        """
+        config = self.model.config
+        found = np.zeros((len(images), config["bits"]), dtype=bool)
+        if config["bits"]:
+            with _lock:
+                if self.info.path not in _encoders:
+                    _encoders[self.info.path] = load(self.info.path)
+            subsets = _encoders[self.info.path].contexts(torch.from_numpy(images))
+            assert subsets is not None
+            chosen = subsets.logits.topk(config["active"], 1).indices
+            np.put_along_axis(found, chosen.numpy(), True, 1)
+        return found
+
+
+def open_gaussian(info: ModelInfo, device: str = "auto") -> GaussianRuntime:
+    """Load a model and find the backend to run it; both are kept for the next call.
+
+    Raises:
+        ModelError: if the model is damaged, or cannot compress, or the device is not there.
+        ValueError: for an unknown device.
+    """
+    with _lock:
+        try:
+            key = (info.path.resolve(), info.path.stat().st_mtime_ns, device)
+        except OSError as error:
+            raise ModelError(f"cannot read model {info.path}: {error.strerror}") from None
+        if key not in _opened:
+            backends = candidates(device)
+            metadata, tensors = read(info.path)
+            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+            model = TrainedModel.of(json.loads(metadata["config"]), arrays)
+            build = partial(
+                IntegerDenoiser, model.layers, model.direct_shift, model.direct_bias, model.config["blocks"]
+            )
+            digest = partial(golden_digest, bits=model.config["bits"])
+            denoiser = choose(backends, build, digest, metadata.get(GOLDEN_KEY))
+            _opened[key] = GaussianRuntime(model, denoiser, info)
+        return _opened[key]

@@ -1,0 +1,49 @@
+"""Does a backend compute what the model's author computed?  As :mod:`mulanzip.density.selftest`, for this network."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from mulanzip.density.selftest import extremes, noise
+from mulanzip.gaussian.exact.network import SUBPIXELS, IntegerDenoiser
+from mulanzip.gaussian.exact.planes import HATS
+
+_SIDE = 16
+_BATCH = 2
+_INPUTS = 4 * SUBPIXELS + SUBPIXELS + HATS
+
+
+@torch.inference_mode()
+def golden_digest(network: IntegerDenoiser, bits: int) -> str:
+    """SHA-256 of a network's outputs on fixed inputs, worst cases of every layer included.
+
+    Args:
+        bits: of contexts.
+    """
+    state = hashlib.sha256()
+
+    def note(integers: np.ndarray) -> None:
+        state.update(integers.astype("<i4").tobytes())
+
+    planes, levels, contexts = (
+        noise(f"{name} of the Gaussian network", _BATCH, *shape).numpy()
+        for name, shape in (
+            ("input", (_INPUTS, _SIDE, _SIDE)),
+            ("noise", (SUBPIXELS + HATS, _SIDE, _SIDE)),
+            ("context", (max(1, bits),)),
+        )
+    )
+    # Mild inputs end in mild features; noise saturates some.
+    for shown in (planes, planes // 16):
+        note(network.head(shown, levels, contexts[:, :bits] < 64))
+    note(network.direct(planes[:, : 2 * SUBPIXELS]))
+    backend = network.backend
+    for name, prepared in network.prepared.items():
+        run = backend.integers if name in ("head", "direct") else backend.activation
+        for x in extremes(name, network.inputs[name]):
+            x = x.to(backend.device).contiguous(memory_format=torch.channels_last)
+            note(run(prepared, x, 0).cpu().to(torch.int32).contiguous().numpy())
+    return state.hexdigest()

@@ -1,0 +1,1 @@
+"""What an image is: kinds, pictures, channels, metadata.  No files, no codec, no torch."""

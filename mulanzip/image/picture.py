@@ -1,0 +1,128 @@
+"""A picture in memory: pixels, their meaning, and metadata.  Files are :mod:`mulanzip.imageio`'s business."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mulanzip.errors import LimitError, UnsupportedImageError
+from mulanzip.format.container import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
+
+_MODE_BY_CHANNELS = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
+#: Bytes of a palette at most.
+MAX_PALETTE = 3 * 256
+
+
+def check_size(height: int, width: int) -> None:
+    """Check that the format holds images of this size.
+
+    Raises:
+        UnsupportedImageError: if there is no pixel.
+        LimitError: if there are too many.
+    """
+    if height < 1 or width < 1:
+        raise UnsupportedImageError("the image has no pixels")
+    if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
+        raise LimitError(f"images of {width}x{height} pixels are too large for the format")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image.
+
+    Attributes:
+        mode: meaning of the samples.
+        pixels: uint8, uint16 or int16 ``(H, W, channels)``; bilevel images hold 0 and 1.
+        palette: RGB triples, 3 to 768 bytes; palette images only.
+        metadata: payloads by kind, see :mod:`mulanzip.imageio.metadata`.
+        lost: names of metadata that the source has and that cannot be kept.
+        bits: of 16-bit samples, how many the source has: 9 to 16.
+    """
+
+    mode: Mode
+    pixels: np.ndarray
+    palette: bytes = b""
+    metadata: dict[bytes, bytes] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
+    bits: int = 16
+
+    @property
+    def depth(self) -> int:
+        """Bits per sample."""
+        if self.pixels.dtype == np.uint8:
+            return 1 if self.mode is Mode.BILEVEL else 8
+        return self.bits
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.mode, self.depth, self.is_signed, self.bands)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether samples have more than 8 bits."""
+        return self.pixels.dtype != np.uint8
+
+    @property
+    def is_signed(self) -> bool:
+        return self.pixels.dtype == np.int16
+
+    @property
+    def bands(self) -> int:
+        """Samples per pixel where the mode does not tell, else 0."""
+        return self.pixels.shape[2] if self.mode is Mode.BANDS else 0
+
+    @classmethod
+    def from_array(cls, array: np.ndarray) -> Picture:
+        """Wrap ``(H, W)`` or ``(H, W, channels)`` uint8, uint16 or int16, or bool ``(H, W)``.
+
+        Gray, gray and alpha, RGB and RGBA have 1 to 4 channels; more are bands, as are all signed ones.
+
+        Raises:
+            UnsupportedImageError: for any other shape or type.
+            LimitError: if the array is too large for the format.
+        """
+        array = np.asarray(array)
+        if array.dtype == np.bool_ and array.ndim == 2:
+            check_size(*array.shape)
+            return cls(Mode.BILEVEL, array.astype(np.uint8)[..., None])
+        kind = array.dtype.newbyteorder("=")
+        if kind not in (np.uint8, np.uint16, np.int16):
+            known = "uint8, uint16, int16 (or bool)"
+            raise UnsupportedImageError(f"arrays of type {array.dtype} are not supported; use {known}")
+        pixels = (array[..., None] if array.ndim == 2 else array).astype(kind, copy=False)
+        if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= MAX_BANDS:
+            known = f"(H, W) or (H, W, 1 to {MAX_BANDS})"
+            raise UnsupportedImageError(f"arrays of shape {array.shape} are not images; use {known}")
+        check_size(*pixels.shape[:2])
+        mode = _MODE_BY_CHANNELS.get(pixels.shape[2], Mode.BANDS)
+        return cls(Mode.BANDS if kind == np.int16 and mode is not Mode.GRAY else mode, pixels)
+
+    def to_array(self) -> np.ndarray:
+        """The inverse of :meth:`from_array`; palette images become RGB, or RGBA if a colour is transparent."""
+        if self.mode is Mode.BILEVEL:
+            return self.pixels[..., 0].astype(bool)
+        if self.mode is Mode.PALETTE:
+            colours = np.zeros((256, 3), dtype=np.uint8)
+            given = np.frombuffer(self.palette, dtype=np.uint8).reshape(-1, 3)
+            colours[: len(given)] = given
+            alpha = self.metadata.get(b"trns")
+            if alpha is None:
+                return colours[self.pixels[..., 0]]
+            opacity = np.full((256, 1), 255, dtype=np.uint8)
+            opacity[: len(alpha), 0] = np.frombuffer(alpha, dtype=np.uint8)
+            return np.concatenate((colours, opacity), 1)[self.pixels[..., 0]]
+        return self.pixels[..., 0] if self.pixels.shape[2] == 1 else self.pixels
+
+    def pixel_hash(self) -> bytes:
+        """BLAKE2b-128 of mode, size, kind of samples, palette and samples in raster order."""
+        state = hashlib.blake2b(digest_size=16)
+        state.update(bytes([self.mode]) + self.pixels.shape[1].to_bytes(4, "little"))
+        state.update(self.pixels.shape[0].to_bytes(4, "little"))
+        if self.is_deep or self.bands:
+            state.update(bytes([self.bands, self.pixels.dtype.itemsize, self.is_signed]))
+        state.update(self.palette)
+        samples = np.ascontiguousarray(self.pixels)
+        state.update(samples.astype(samples.dtype.newbyteorder("<"), copy=False).view(np.uint8).data)
+        return state.digest()

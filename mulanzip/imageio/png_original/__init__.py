@@ -1,0 +1,1 @@
+"""PNG files that come back byte for byte."""

@@ -1,0 +1,363 @@
+"""The bytes of a PNG file: what must be kept beside pixels and metadata to make them again.
+
+A PNG file is its pixels, filtered row by row and deflated, among chunks.  The filter types are kept; the
+deflated stream is made again by the library and the settings that made it, where these can be found.  The
+result is compared with a hash: another version of a library may give other bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from mulanzip import limits
+from mulanzip.errors import CorruptFileError
+from mulanzip.format import container
+from mulanzip.format.container import Container, Mode
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import metadata, png
+from mulanzip.imageio.png_original import rows
+from mulanzip.imageio.png_original.deflate import Engine, Settings, find
+from mulanzip.varint import Reader, Writer
+
+#: The chunk of the container that keeps what :func:`describe` returns.
+KIND = b"orig"
+HASH_BYTES = 16
+#: What may be kept, of the compressed file without it; small files may always have so many bytes.
+_SHARE, _FLOOR = 0.01, 64
+#: Bytes of chunks and of what follows the end at most, inflated.
+_MAX_EXTRA = 1 << 20
+#: Chunks of pixels at most.
+_MAX_CHUNKS = 1 << 20
+_COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GRAY_ALPHA: 4, Mode.RGBA: 6}
+#: Bits per sample of files whose samples are held in 8 bits, where these are not all.
+_DEPTHS = {Mode.GRAY: (2, 4, 8), Mode.BILEVEL: (1,), Mode.PALETTE: (1, 2, 4, 8)}
+_IHDR, _IDAT, _IEND, _ICC = b"IHDR", b"IDAT", b"IEND", b"iCCP"
+#: Ways to keep a chunk: as it is, or (ICC) as settings; larger numbers point to chunks of the metadata.
+_LITERAL, _DEFLATED, _KNOWN = range(3)
+
+
+class _Unusual(Exception):
+    """A file that these few bytes cannot describe."""
+
+
+def keep(data: bytes, source: bytes, picture: Picture) -> bytes:
+    """A ``.mzp`` file, with what it takes to make its source again where that is a PNG file and takes little.
+
+    Args:
+        data: the file; source: what it was made from; picture: what was read from that.
+    """
+    payload = describe(source, picture, len(data))
+    if payload is None:
+        return data
+    file = container.unpack(data)
+    return Container(file.header, (*file.chunks, container.Chunk(KIND, payload))).pack()
+
+
+def restore(data: bytes, picture: Picture) -> tuple[bytes | None, list[str]]:
+    """The PNG file that a ``.mzp`` file was made from, if it can be made again; and notes, if it should be possible.
+
+    Raises:
+        CorruptFileError: if what is kept of it is damaged.
+    """
+    for payload in container.unpack(data).of_kind(KIND):
+        original = rebuild(payload, picture)
+        if original is None:
+            return None, ["the PNG file could not be made again here: same pixels and metadata, other bytes"]
+        return original, []
+    return None, []
+
+
+def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | None:
+    """What :func:`rebuild` needs to make a PNG file again.
+
+    Args:
+        source: the file; picture: what was read from it.
+        compressed_size: bytes of the compressed file, of which the result may be a small share.
+
+    Returns:
+        None if the bytes cannot be made again, or if that takes too much.
+    """
+    budget = max(_FLOOR, int(_SHARE * compressed_size))
+    if not source.startswith(png.SIGNATURE):
+        return None
+    if not _is_enough_memory(picture):
+        return None
+    try:
+        payload = _described(source, picture, budget)
+    except _Unusual:
+        return None
+    return payload if len(payload) <= budget and rebuild(payload, picture) == source else None
+
+
+def rebuild(payload: bytes, picture: Picture) -> bytes | None:
+    """The file that :func:`describe` saw, for the same picture.
+
+    Returns:
+        None if the libraries here deflate in another way than those that made it, or memory is short.
+
+    Raises:
+        CorruptFileError: if the payload is damaged.
+    """
+    if not _is_enough_memory(picture):
+        return None
+    height, width = picture.pixels.shape[:2]
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        most = rows.row_count(height, width, True) + _MAX_EXTRA
+        reader = _Reader(inflater.decompress(payload[HASH_BYTES:], most))
+        if not inflater.eof or inflater.unused_data:
+            raise ValueError
+        source = _rebuilt(reader, picture)
+    except (ValueError, IndexError, zlib.error):
+        raise CorruptFileError("what is kept of the original PNG file is damaged") from None
+    return source if _hash(source) == payload[:HASH_BYTES] else None
+
+
+def _is_enough_memory(picture: Picture) -> bool:
+    """Rows, filtered ones, the deflated stream, the file and a copy of it."""
+    free = limits.available()
+    return free is None or 5 * picture.pixels.nbytes + 4 * _MAX_EXTRA < free
+
+
+def _hash(source: bytes) -> bytes:
+    return hashlib.blake2b(source, digest_size=HASH_BYTES).digest()
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A PNG file, cut at its pixels."""
+
+    header: bytes
+    before: list[png.Chunk]
+    pixels: list[bytes]
+    after: list[png.Chunk]
+    rest: bytes
+
+
+def _parts(source: bytes) -> _Parts:
+    chunks: list[png.Chunk] = []
+    position = len(png.SIGNATURE)
+    while not chunks or chunks[-1][0] != _IEND:
+        length = int.from_bytes(source[position : position + 4], "big")
+        kind, payload = source[position + 4 : position + 8], source[position + 8 : position + 8 + length]
+        end = position + png.OVERHEAD + length
+        if end > len(source) or png.join(kind, payload) != source[position:end]:
+            raise _Unusual
+        chunks.append((kind, payload))
+        position = end
+    kinds = [kind for kind, _ in chunks]
+    if kinds[0] != _IHDR or _IDAT not in kinds:
+        raise _Unusual
+    first = kinds.index(_IDAT)
+    last = len(kinds) - kinds[::-1].index(_IDAT)
+    if any(kind != _IDAT for kind in kinds[first:last]) or chunks[-1][1]:
+        raise _Unusual
+    pixels = [payload for _, payload in chunks[first:last]]
+    if len(pixels) > _MAX_CHUNKS:
+        raise _Unusual
+    return _Parts(chunks[0][1], chunks[1:first], pixels, chunks[last:-1], source[position:])
+
+
+def _header(picture: Picture, depth: int, interlaced: bool) -> bytes:
+    height, width = picture.pixels.shape[:2]
+    numbers = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return numbers + bytes([depth, _COLOURS[picture.mode], 0, 0, interlaced])
+
+
+def _depths(picture: Picture) -> tuple[int, ...]:
+    """Bits per sample that a PNG file of the picture may have."""
+    if picture.mode not in _COLOURS or picture.is_signed:
+        return ()
+    return (16,) if picture.is_deep else _DEPTHS.get(picture.mode, (8,))
+
+
+def _samples(picture: Picture, depth: int) -> np.ndarray:
+    """Samples as the file has them: Pillow brings gray ones to 8 bits."""
+    return picture.pixels >> (8 - depth) if depth < 8 and picture.mode is Mode.GRAY else picture.pixels
+
+
+def _step(picture: Picture, depth: int) -> int:
+    """Bytes that a writer gives to its library at a time: a row."""
+    return 1 + rows.row_bytes(picture.pixels.shape[1], picture.pixels.shape[2], depth)
+
+
+class _Known:
+    """Chunks that follow from the picture, to be taken once each: no file is longer than what it is made of."""
+
+    def __init__(self, picture: Picture):
+        self.chunks: list[png.Chunk | None] = []
+        self.chunks += [chunk for chunk in metadata.png_chunks(picture.metadata) if chunk[0] != _ICC]
+        if picture.palette:
+            self.chunks.append((b"PLTE", picture.palette))
+        self._profile = picture.metadata.get(metadata.ICC, b"")
+
+    def take(self, index: int) -> png.Chunk:
+        """Raises ValueError or IndexError for a chunk that is not there (any more)."""
+        chunk, self.chunks[index] = self.chunks[index], None
+        if chunk is None:
+            raise ValueError
+        return chunk
+
+    def take_profile(self) -> bytes:
+        """The ICC profile, which chunks hold deflated; empty if it is not there (any more)."""
+        profile, self._profile = self._profile, b""
+        return profile
+
+
+def _described(source: bytes, picture: Picture, budget: int) -> bytes:
+    parts = _parts(source)
+    depth, interlaced = parts.header[8], parts.header[12] == 1
+    if depth not in _depths(picture) or parts.header != _header(picture, depth, interlaced):
+        raise _Unusual
+    if len(parts.rest) > budget:
+        raise _Unusual
+    height, width, channels = picture.pixels.shape
+    size = rows.total_bytes((height, width, channels), depth, interlaced)
+    stream = b"".join(parts.pixels)
+    data = _inflated(stream, size)
+    types = rows.filter_types(data, (height, width, channels), depth, interlaced)
+    samples = _samples(picture, depth)
+    if types.max() >= rows.FILTERS or rows.filtered(samples, depth, types, interlaced) != data:
+        raise _Unusual
+
+    writer = _Writer()
+    writer.raw(bytes([depth, interlaced]))
+    known = _Known(picture)
+    for chunks in (parts.before, parts.after):
+        writer.number(len(chunks))
+        for chunk in chunks:
+            _write_chunk(writer, chunk, known)
+    writer.block(parts.rest)
+    if len(_deflated(bytes(writer.data))) + HASH_BYTES > budget:  # Before the work.
+        raise _Unusual
+    _write_stream(writer, stream, data, _step(picture, depth))
+    sizes = [(length, len(list(group))) for length, group in groupby(map(len, parts.pixels))]
+    writer.number(len(sizes))
+    for length, count in sizes:
+        writer.number(length)
+        writer.number(count)
+    return _hash(source) + _with_types(writer, types, samples, depth, interlaced)
+
+
+def _deflated(data: bytes) -> bytes:
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflater.compress(data) + deflater.flush()
+
+
+def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
+    """All that was written, and the filter types as they are or as differences from those that many writers choose."""
+    ways = [types]
+    if types.min() != types.max():
+        predicted = rows.predicted_types(samples, depth, interlaced)
+        ways += [(types + rows.FILTERS - one) % rows.FILTERS for one in predicted]
+    return min((_deflated(bytes(writer.data) + bytes([i]) + way.tobytes()) for i, way in enumerate(ways)), key=len)
+
+
+def _inflated(stream: bytes, size: int) -> bytes:
+    inflater = zlib.decompressobj()
+    try:
+        data = inflater.decompress(stream, size + 1)
+    except zlib.error:
+        raise _Unusual from None
+    if len(data) != size:
+        raise _Unusual
+    return data
+
+
+def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> None:
+    kind, payload = chunk
+    if chunk in known.chunks:
+        index = known.chunks.index(chunk)
+        known.take(index)
+        writer.number(_KNOWN + index)
+        return
+    name, _, stream = payload.partition(b"\0")
+    profile = known.take_profile() if kind == _ICC and stream[:1] == b"\0" else b""
+    if profile and (found := find(stream[1:], profile, len(profile))):
+        writer.number(_DEFLATED)
+        writer.block(name)
+        _write_made(writer, *found, stream[1:])
+        return
+    writer.number(_LITERAL)
+    writer.raw(kind)
+    writer.block(payload)
+
+
+def _write_stream(writer: _Writer, stream: bytes, data: bytes, step: int) -> None:
+    found = find(stream, data, step)
+    if found is None:
+        raise _Unusual
+    _write_made(writer, *found, stream)
+
+
+def _write_made(writer: _Writer, settings: Settings, right: int, stream: bytes) -> None:
+    """How a stream is made: the first ``right`` bytes by these settings, the others kept."""
+    writer.settings(settings)
+    writer.number(right)
+    writer.block(stream[right:])
+
+
+def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
+    """Raises ValueError or IndexError for damage."""
+    depth, interlaced = reader.byte(), bool(reader.byte())
+    if depth not in _depths(picture):
+        raise ValueError
+    known = _Known(picture)
+    before = [_read_chunk(reader, known) for _ in range(reader.count())]
+    after = [_read_chunk(reader, known) for _ in range(reader.count())]
+    rest = reader.block()
+    settings, right, tail = reader.settings(), reader.number(), reader.block()
+    runs = [(reader.number(), reader.number()) for _ in range(reader.count())]
+    predicted = reader.byte()
+    types = np.frombuffer(reader.rest(), np.uint8)
+    height, width = picture.pixels.shape[:2]
+    if len(types) != rows.row_count(height, width, interlaced) or predicted > 2 or types.max() >= rows.FILTERS:
+        raise ValueError
+    if sum(length * count for length, count in runs) != right + len(tail):
+        raise ValueError
+    if sum(count for _, count in runs) > _MAX_CHUNKS:
+        raise ValueError
+
+    samples = _samples(picture, depth)
+    if predicted:
+        types = (types + rows.predicted_types(samples, depth, interlaced)[predicted - 1]) % rows.FILTERS
+    data = rows.filtered(samples, depth, types, interlaced)
+    stream = b"".join(settings.pieces(data, _step(picture, depth)))[:right] + tail
+    if len(stream) != right + len(tail):  # Another version of the library, perhaps.
+        return b""
+    pixels, position = [], 0
+    for length, count in runs:
+        for _ in range(count):
+            pixels.append((_IDAT, stream[position : position + length]))
+            position += length
+    chunks = [(_IHDR, _header(picture, depth, interlaced)), *before, *pixels, *after, (_IEND, b"")]
+    return b"".join((png.SIGNATURE, *(png.join(*chunk) for chunk in chunks), rest))
+
+
+def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:
+    way = reader.number()
+    if way >= _KNOWN:
+        return known.take(way - _KNOWN)
+    if way == _LITERAL:
+        return reader.raw(4), reader.block()
+    name, settings, right, tail = reader.block(), reader.settings(), reader.number(), reader.block()
+    profile = known.take_profile()
+    if not profile:
+        raise ValueError
+    return _ICC, name + b"\0\0" + b"".join(settings.pieces(profile, len(profile)))[:right] + tail
+
+
+class _Writer(Writer):
+    def settings(self, found: Settings) -> None:
+        self.raw(bytes([found.engine, found.level, found.window, found.memory, found.strategy]) + found.header)
+
+
+class _Reader(Reader):
+    def settings(self) -> Settings:
+        engine, level, window, memory_level, strategy = self.raw(5)
+        return Settings(Engine(engine), level, window, memory_level, strategy, self.raw(2))

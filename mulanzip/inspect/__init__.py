@@ -1,0 +1,1 @@
+"""What a file holds: facts, ledger of bits, maps, salvage."""

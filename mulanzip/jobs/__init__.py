@@ -1,0 +1,1 @@
+"""Files, and many of them: compress, restore, pack, batches, clusters."""

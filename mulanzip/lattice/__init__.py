@@ -1,0 +1,1 @@
+"""Geometry of the lattice, and noise schedules as data."""

@@ -1,0 +1,292 @@
+"""The benchmark: codecs, table, json, picture, and that it notices what is lost."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from mulanzip.bench import benchmark, codecs, plot
+from mulanzip.bench.benchmark import Failure, Row
+from mulanzip.bench.codecs import JpegXl, Mulanzip, Png, WebP
+from mulanzip.cli.bench import bench
+
+
+def picture(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    planes = [(3 * x + 5 * y + k * x * y) % 256 for k in range(channels)]
+    return np.stack(planes, axis=2).astype(np.uint8).squeeze()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with an RGB image and a gray one."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    Image.fromarray(picture()).save(folder / "colour.png")
+    Image.fromarray(picture(channels=1)).save(folder / "gray.png")
+    return folder
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(bench, [str(argument) for argument in arguments])
+
+
+@dataclass(frozen=True)
+class Lossy(Png):
+    """Forgets the last bit."""
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return super().decode(data) & 0xFE
+
+
+@dataclass(frozen=True)
+class Broken(Png):
+    """Fails at gray images."""
+
+    def encode(self, image: np.ndarray) -> bytes:
+        if image.ndim == 2:
+            raise ValueError("no gray")
+        return super().encode(image)
+
+
+@dataclass(frozen=True)
+class Useless(Png):
+    """Fails at everything."""
+
+    def encode(self, image: np.ndarray) -> bytes:
+        raise ValueError("cannot start")
+
+
+@dataclass(frozen=True)
+class Dying(Png):
+    """Takes its process down, as running out of memory does."""
+
+    def encode(self, image: np.ndarray) -> bytes:
+        if image.ndim == 2:
+            os._exit(9)
+        return super().encode(image)
+
+
+def row(codec: str, file: str = "a.png", size: int = 1000, **changes: Any) -> Row:
+    return replace(Row(file, codec, size, (100, 100, 3), 0.5, 0.25, 50.0, True), **changes)
+
+
+def test_codecs_are_parsed() -> None:
+    assert isinstance(codecs.parse_codec("png", 2, "auto"), Png)
+    assert isinstance(codecs.parse_codec("webp", 2, "auto"), WebP)
+    assert codecs.parse_codec("jxl-e10", 2, "auto") == JpegXl(10, 2)
+    assert codecs.parse_codec("mulanzip-my-model-e3", 2, "cpu") == Mulanzip("my-model", 3, 2, "cpu")
+    for name in codecs.DEFAULT_CODECS:
+        assert codecs.parse_codec(name, 1, "auto").name == name
+
+
+@pytest.mark.parametrize("name", ["", "gif", "jxl", "jxl-e0", "jxl-e11", "mulanzip-photo", "mulanzip--e", "PNG"])
+def test_unknown_codecs_are_refused(images: Path, name: str) -> None:
+    result = run(images, "--codecs", f"png,{name}")
+    assert result.exit_code == 2
+    assert codecs.CODEC_FORMS in result.stderr
+
+
+def test_help_agrees_with_the_library() -> None:
+    text = " ".join(run("--help").stdout.split())
+    assert codecs.CODEC_FORMS in text
+    assert ",".join(codecs.DEFAULT_CODECS) in text
+
+
+def test_unknown_model_is_refused(images: Path) -> None:
+    result = run(images, "--codecs", "png,mulanzip-nosuch-e1")
+    assert result.exit_code == 1
+    assert "nosuch" in result.stderr
+    assert not result.stdout
+
+
+def test_files_are_needed() -> None:
+    assert run().exit_code == 2
+
+
+def test_table_and_json(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    result = run(images, "--codecs", "png, webp", "--per-file", "--json", out)
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_text())
+    assert set(content) == {"rows", "machine"}
+    assert {"mulanzip", "torch", "pillow", "imagecodecs"} <= set(content["machine"]["versions"])
+    keys = {"file", "codec", "bytes", "bpsp", "encode_s", "decode_s", "peak_mib", "restored"}
+    assert all(set(line) == keys for line in content["rows"])
+    files = [str(images / name) for name in ("colour.png", "gray.png")]
+    assert [(r["codec"], r["file"]) for r in content["rows"]] == [(c, f) for c in ("png", "webp") for f in files]
+    for line in content["rows"]:
+        assert line["restored"] is True
+        assert line["encode_s"] > 0
+        assert line["decode_s"] > 0
+        assert 5 < line["peak_mib"] < 2000
+        samples = 24 * 32 * (1 if "gray" in line["file"] else 3)
+        assert line["bpsp"] == pytest.approx(8 * line["bytes"] / samples)
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["codec", "files", "bytes"]
+    png = [r for r in content["rows"] if r["codec"] == "png"]
+    mean = sum(r["bpsp"] for r in png) / 2
+    assert lines[1].split()[:5] == ["png", "2", str(sum(r["bytes"] for r in png)), f"{mean:.4f}", "1.000"]
+    assert lines[1].endswith("2/2")
+    assert lines[4].split() == ["bpsp", "png", "webp"]
+    assert lines[5].split()[:2] == [files[0], f"{png[0]['bpsp']:.4f}"]
+
+
+def test_jpegxl_restores() -> None:
+    pytest.importorskip("imagecodecs")
+    codec = JpegXl(1, 1)
+    for channels in (1, 3):
+        image = picture(channels=channels)
+        assert codec.restores(image, codec.decode(codec.encode(image)))
+
+
+def test_gray_in_webp_is_not_taken_on_trust() -> None:
+    codec, image = WebP(), picture(channels=1)
+    decoded = codec.decode(codec.encode(image))
+    assert codec.restores(image, decoded)
+    changed = decoded.copy()
+    changed[3, 4, 1] ^= 1
+    assert not codec.restores(image, changed)
+
+
+def test_loss_is_loud(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codecs, "parse_codec", lambda *_: Lossy())
+    result = run(images, "--codecs", "lossy")
+    assert result.exit_code == 1
+    assert "DOES NOT RESTORE" in result.stderr
+    assert str(images / "colour.png") in result.stderr
+    assert "0/2 NOT LOSSLESS" in result.stdout
+
+
+def test_one_failing_image_does_not_stop_a_codec(images: Path) -> None:
+    outcomes = list(benchmark.run(Broken(), sorted(images.iterdir(), reverse=True)))
+    assert outcomes[0] == Failure("png", str(images / "gray.png"), "ValueError: no gray")
+    assert isinstance(outcomes[1], Row)
+
+
+def test_useless_codec_ends_at_once(images: Path) -> None:
+    assert list(benchmark.run(Useless(), list(images.iterdir()))) == [Failure("png", None, "ValueError: cannot start")]
+
+
+def test_dying_codec_is_reported(images: Path) -> None:
+    outcomes = list(benchmark.run(Dying(), sorted(images.iterdir())))
+    assert isinstance(outcomes[0], Row)
+    assert isinstance(outcomes[1], Failure)
+    assert "exit code 9" in outcomes[1].reason
+
+
+def test_other_files(images: Path, tmp_path: Path) -> None:
+    Image.fromarray(picture(channels=4)).save(images / "alpha.png")
+    (images / "bad.png").write_bytes((images / "colour.png").read_bytes()[:100])
+    missing = tmp_path / "missing.png"
+    result = run(images, missing, "--codecs", "png")
+    assert result.exit_code == 1
+    assert f"skipped {images / 'alpha.png'}" in result.stderr
+    assert f"Error: {images / 'bad.png'}" in result.stderr
+    assert f"Error: {missing}" in result.stderr
+    assert result.stdout.splitlines()[1].endswith("2/2")
+
+
+def test_skipping_is_no_error(images: Path) -> None:
+    Image.fromarray(picture(channels=4)).save(images / "alpha.png")
+    assert run(images, "--codecs", "png").exit_code == 0
+
+
+def test_nothing_to_measure(tmp_path: Path) -> None:
+    result = run(tmp_path, "--codecs", "png")
+    assert result.exit_code == 1
+    assert "no image" in result.stderr
+
+
+def test_summary() -> None:
+    rows = [
+        row("webp", "a.png", 500),
+        row("webp", "b.png", 700, shape=(10, 100), restored=False, peak_mib=70.0),
+        row("png", "a.png", 1000),
+    ]
+    webp, png = benchmark.summarize(rows)
+    assert (webp.codec, webp.files, webp.size, webp.restored, webp.peak_mib) == ("webp", 2, 1200, 1, 70.0)
+    assert webp.bpsp == pytest.approx((8 * 500 / 30000 + 8 * 700 / 1000) / 2)
+    assert webp.ratio == pytest.approx(0.5)  # Only a.png was done by both.
+    assert webp.encode_speed == pytest.approx(0.011 / 1.0)
+    assert webp.decode_speed == pytest.approx(0.011 / 0.5)
+    assert png.ratio == 1
+
+
+def test_parts() -> None:
+    assert benchmark.parts_table([row("png")]) == ""
+    parts = {"network_s": 0.3, "tables_s": 0.05, "coder_s": 0.1}
+    double = {name: 2 * seconds for name, seconds in parts.items()}
+    line = row("mulanzip-photo-e1", encode_parts=parts, decode_parts=double)
+    assert line.as_json()["decode_parts"] == double
+    table = benchmark.parts_table([row("png"), line]).splitlines()
+    assert table[1].split() == ["mulanzip-photo-e1", "encode", "0.300", "0.050", "0.100", "0.050", "0.500"]
+    assert table[2].split() == ["mulanzip-photo-e1", "decode", "0.600", "0.100", "0.200", "0.000", "0.250"]
+
+
+def test_peak_is_of_the_image_and_not_of_the_process() -> None:
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("the peak cannot be reset here")
+    block = np.ones(64 << 20, dtype=np.uint8)
+    with_block = benchmark._peak_mib()
+    del block
+    benchmark._reset_peak()
+    assert benchmark._peak_mib() < with_block - 32
+
+
+def test_plot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "plot.png"
+    names = ["png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1"]
+    plot.plot([row(name, size=1000 - 50 * i, encode_s=10.0**-i) for i, name in enumerate(names)], out)
+    with Image.open(out) as image:
+        assert image.format == "PNG"
+        assert np.asarray(image).std() > 10
+
+
+def test_missing_libraries(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = builtins.__import__
+
+    def limited(name: str, *arguments: Any, **options: Any) -> Any:
+        if name.split(".")[0] in ("imagecodecs", "matplotlib"):
+            raise ImportError(name)
+        return original(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", limited)
+    result = run(images, "--codecs", "png,jxl-e7")
+    assert result.exit_code == 1
+    assert "pip install mulanzip[bench]" in result.stderr
+    result = run(images, "--codecs", "png", "--plot", tmp_path / "plot.png")
+    assert result.exit_code == 1
+    assert "pip install mulanzip[bench]" in result.stderr
+    monkeypatch.setattr(codecs, "DEFAULT_CODECS", ("png", "jxl-e7"))
+    result = run(images)
+    assert result.exit_code == 0
+    assert "JPEG XL is left out" in result.stderr
+    assert "jxl" not in result.stdout
+
+
+def test_outputs_are_checked_first(images: Path, tmp_path: Path) -> None:
+    result = run(images, "--codecs", "png", "--json", tmp_path / "nowhere" / "out.json")
+    assert result.exit_code == 2
+    assert "no folder" in result.stderr
+
+
+def test_command_line_starts_light() -> None:
+    code = (
+        "import sys, mulanzip.cli.bench; "
+        "print({'torch', 'numpy', 'matplotlib', 'imagecodecs', 'PIL', 'tqdm'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

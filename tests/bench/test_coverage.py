@@ -1,0 +1,73 @@
+"""The report on a folder: every file is accounted for, and a change or a traceback would be seen."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from support.pictures import smooth
+from support.processes import ROOT, TESTS, load_script
+
+from mulanzip.errors import MulanzipError
+
+coverage = load_script(ROOT / "benchmarks" / "coverage.py")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    Image.fromarray(smooth(20, 21)).save(tmp_path / "colour.png", dpi=(72, 72))
+    Image.fromarray(smooth(9, 9, 1) > 90).save(tmp_path / "bilevel.tif")
+    (tmp_path / "below").mkdir()
+    Image.fromarray(smooth(9, 9)).save(tmp_path / "below" / "photo.jpg", comment=b"a\0b")
+    for name in ("cmyk.jpg", "text.png", "huge.bmp"):
+        shutil.copy(TESTS / "corpus" / "faulty" / name, tmp_path)
+    return tmp_path
+
+
+def report(folder: Path) -> tuple[int, dict[str, str], str]:
+    """Exit code, lines by their first word, and all of them."""
+    lines: list[str] = []
+    code = coverage.report(folder, 1, lines.append)
+    return code, {line.split()[0].removesuffix(":"): line for line in lines if line}, "\n".join(lines)
+
+
+def test_every_file_is_accounted_for(folder: Path) -> None:
+    code, lines, text = report(folder)
+    assert code == 0
+    assert {"colour.png", "bilevel.tif", "below/photo.jpg", "cmyk.jpg", "text.png", "huge.bmp"} <= lines.keys()
+    assert "21x20" in lines["colour.png"].split()
+    assert " file " in lines["colour.png"]
+    assert lines["colour.png"].endswith("dpi")
+    assert " exactly" in lines["bilevel.tif"]
+    assert lines["below/photo.jpg"].endswith("(lost: comment)")
+    assert "CMYK colour is not supported" in lines["cmyk.jpg"]
+    assert "6 files: 3 compressed, 3 refused" in text
+    assert "3 of 3 came back exactly" in text
+    assert "0 tracebacks" in text
+    assert "0 take more than 200 bytes beyond the smallest of PNG, WebP, JPEG XL" in text
+
+
+def test_changes_and_tracebacks_are_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = coverage.read_picture
+
+    def wrong(path: Path) -> object:
+        if path.name == "bilevel.tif":
+            raise ZeroDivisionError
+        if path.suffix == ".png" and path.with_name("photo.jpg").exists():
+            raise MulanzipError("not today")
+        return read(path)
+
+    monkeypatch.setattr(coverage, "read_picture", wrong)
+    code, lines, text = report(folder)
+    assert code == 1
+    assert "1 tracebacks" in text
+    assert "ZeroDivisionError" in text
+    assert "not today" in lines["below/photo.jpg"]
+    monkeypatch.setattr(coverage, "read_picture", read)
+    monkeypatch.setattr(coverage, "_same_metadata", lambda *_: False)
+    code, lines, text = report(folder)
+    assert code == 1
+    assert "CHANGED" in lines["bilevel.tif"]
+    assert "1 of 3 came back exactly" in text

@@ -1,0 +1,387 @@
+"""All backends compute the same integers, and one that does not is found out before it codes anything."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.models import tiny_model
+from support.pictures import noise, worst_values
+from torch import Tensor
+from torch.nn import functional
+
+import mulanzip
+from mulanzip import registry
+from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
+from mulanzip.density.config import INPUT_PLANES
+from mulanzip.density.model import EXACT_LIMIT, IntegerModel, Layer, load, save
+from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.runtime import GOLDEN_KEY, InexactBackendWarning, choose_network, open_runtime
+from mulanzip.density.selftest import all_outputs, golden_digest
+from mulanzip.errors import ModelError
+
+
+class CudaArithmetic(CudaBackend):
+    """What the CUDA backend computes, on the CPU: ``torch._int_mm`` runs there too."""
+
+    name = "cuda arithmetic"
+
+    def __init__(self) -> None:
+        self.device = torch.device("cpu")
+
+
+FAST = (OneDnnBackend, CudaArithmetic)
+#: Batch sizes around the widths of vector registers.
+BATCHES = (1, 15, 16, 17, 32, 64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, inputs for it, and a residual."""
+
+    layer: Layer
+    x: Tensor
+    residual: Tensor
+
+    def activations(self, backend: Backend, level: int = 0, residual: bool = False) -> Tensor:
+        prepared = backend.prepare(self.layer)
+        extra = self.residual.clone() if residual else None
+        return backend.activation(prepared, channels_last(self.x), level, extra)
+
+    def integers(self, backend: Backend, level: int = 0) -> Tensor:
+        return backend.integers(backend.prepare(self.layer), channels_last(self.x), level)
+
+    def sums(self, level: int = 0) -> np.ndarray:
+        """What the layer means: ``sum(weight * input) + bias`` in float64, which is exact far beyond such sums."""
+        weight, x = self.layer.weight.astype(np.float64), self.x.numpy().astype(np.float64)
+        size, (h, w) = weight.shape[2], x.shape[2:]
+        x = np.pad(x, ((0, 0), (0, 0), (size // 2,) * 2, (size // 2,) * 2))
+        windows = np.lib.stride_tricks.sliding_window_view(x, (h, w), (2, 3))
+        sums = np.tensordot(windows, weight, ((1, 2, 3), (1, 2, 3))).transpose(0, 3, 1, 2)
+        return sums.astype(np.int64) + self.layer.bias[level][:, None, None]
+
+    def scaled(self, level: int, extra: Tensor | int = 0) -> np.ndarray:
+        """``sum * 2**-shift + extra``, rounded half to even without floating point."""
+        sums, shift = self.sums(level), self.layer.shift.astype(np.int64)[:, None, None]
+        sums = sums << np.maximum(-shift, 0)
+        places = np.maximum(shift, 0)
+        total = sums + (np.asarray(extra, dtype=np.int64) << places)
+        half = (1 << places) >> 1
+        whole, rest = total >> places, total & (1 << places) - 1
+        up = (rest > half) | ((rest == half) & (whole & 1 == 1)) if places.any() else np.zeros(1, dtype=bool)
+        return whole + (up & (places > 0))
+
+
+def channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def draw_case(
+    seed: int, channels: tuple[int, int], size: int, shape: tuple[int, int, int], extreme: bool = False
+) -> Case:
+    """A random layer within the proof's bound, inputs full of zeros and 255s."""
+    rng = np.random.default_rng(seed)
+    inputs, outputs = channels
+    if extreme:
+        weight = rng.choice([-64, 64], (outputs, inputs, size, size)).astype(np.int8)
+    else:
+        weight = worst_values(rng, -64, 64, (outputs, inputs, size, size)).astype(np.int8)
+    shift = rng.integers(-1, 13, outputs).astype(np.int8)
+    flat = weight.reshape(outputs, -1).astype(np.int64)
+    room = EXACT_LIMIT - 255 * (1 << 12) - 255 * np.maximum(flat.clip(0).sum(1), -flat.clip(max=0).sum(1)) - 1
+    room = np.where(shift < 0, room // 2, room)
+    assert room.min() > 0
+    bias = np.stack([rng.integers(-room, room + 1) for _ in range(2)]).astype(np.int32)
+    bias[1] //= 64  # Few outputs saturate at this level.
+    batch, height, width = shape
+    x = worst_values(rng, 0, 255, (batch, inputs, height, width)).astype(np.uint8)
+    if extreme:
+        x[...] = 255
+    residual = worst_values(rng, 0, 255, (batch, outputs, height, width)).astype(np.uint8)
+    return Case(Layer(weight, bias, shift), torch.from_numpy(x), channels_last(torch.from_numpy(residual)))
+
+
+def assert_all_agree(case: Case, backends: tuple[type[Backend], ...] = FAST) -> None:
+    """With each other, and with the definition."""
+    for level in (0, 1):
+        plain = case.scaled(level).clip(0, 255)
+        added = case.scaled(level, case.residual).clip(0, 255)
+        whole = case.scaled(level)
+        for kind in (ReferenceBackend, *backends):
+            backend = kind()
+            np.testing.assert_array_equal(case.activations(backend, level), plain, kind.name)
+            np.testing.assert_array_equal(case.activations(backend, level, residual=True), added, kind.name)
+            np.testing.assert_array_equal(case.integers(backend, level), whole, kind.name)
+
+
+# Layers.
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from((1, 3)),
+    st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9)),
+    st.booleans(),
+)
+def test_backends_compute_the_definition(
+    seed: int, channels: tuple[int, int], size: int, shape: tuple[int, int, int], extreme: bool
+) -> None:
+    assert_all_agree(draw_case(seed, channels, size, shape, extreme))
+
+
+@pytest.mark.parametrize("sign", [1, -1, 0])
+def test_pairs_of_products_that_would_saturate_wider_weights_are_exact(sign: int) -> None:
+    case = draw_case(1, (64, 48), 3, (1, 7, 6))
+    case = replace(case, x=torch.full_like(case.x, 255))
+    signs = np.where(np.arange(64) % 2, 1, -1)[:, None, None] if sign == 0 else np.full((64, 1, 1), sign)
+    weight = (64 * np.broadcast_to(signs, (48, 64, 3, 3))).astype(np.int8)
+    layer = Layer(weight, np.zeros((2, 48), dtype=np.int32), np.full(48, 12, dtype=np.int8))
+    # At the second level the bias brings most of the sum back, so that less saturates.
+    layer.bias[1] = np.clip(-replace(case, layer=layer).sums()[0, :, 3, 3], -5_000_000, 5_000_000)
+    assert_all_agree(replace(case, layer=layer))
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_backends_agree_for_every_batch_size(batch: int) -> None:
+    assert_all_agree(draw_case(batch, (31, 40), 3, (batch, 5, 3)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 33), (17, 1), (13, 19), (31, 32)])
+def test_backends_agree_for_odd_spatial_sizes(size: tuple[int, int]) -> None:
+    assert_all_agree(draw_case(size[0], (64, 64), 3, (1, *size)))
+
+
+def test_ties_round_to_even() -> None:
+    weight = np.ones((1, 1, 1, 1), dtype=np.int8)
+    layer = Layer(weight, np.array([[0], [-4]], dtype=np.int32), np.array([1], dtype=np.int8))
+    x = torch.arange(12, dtype=torch.uint8).view(1, 1, 3, 4)
+    case = Case(layer, x, channels_last(torch.ones_like(x)))
+    for kind in (ReferenceBackend, *FAST):
+        backend = kind()
+        assert case.activations(backend).flatten().tolist() == [0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6]
+        assert case.integers(backend, 1).flatten().tolist() == [-2, -2, -1, 0, 0, 0, 1, 2, 2, 2, 3, 4]
+        # With a residual, only the sum is rounded: 0.5 + 1 is a tie as well.
+        assert case.activations(backend, 0, residual=True).flatten().tolist() == [1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6]
+
+
+@pytest.mark.parametrize("kind", [ReferenceBackend, *FAST])
+def test_scales_are_exact_powers_of_two(kind: type[Backend]) -> None:
+    shifts = np.arange(-16, 17, dtype=np.int8)
+    outputs = len(shifts)
+    layer = Layer(
+        np.zeros((outputs, 1, 1, 1), dtype=np.int8),
+        np.stack([np.zeros(outputs), np.where(shifts > 0, 2.0 ** np.abs(shifts), 1)]).astype(np.int32),
+        shifts,
+    )
+    case = Case(layer, torch.zeros((1, 1, 1, 1), dtype=torch.uint8), torch.zeros(1))
+    expected = [1 if s > 0 else 1 << -int(s) for s in shifts]
+    assert case.integers(kind(), 1).flatten().tolist() == expected
+
+
+# Networks.
+
+
+@pytest.mark.parametrize("weights", ["random", "extreme"])
+def test_backends_agree_on_whole_networks_in_any_batch(weights: str) -> None:
+    model = tiny_model(4, weights, channels=16, blocks=2)
+    reference, *others = (IntegerNetwork(model, kind()) for kind in (ReferenceBackend, *FAST))
+    planes = torch.from_numpy(noise(7 * 64, 5, INPUT_PLANES).reshape(64, 7, 5, INPUT_PLANES)).permute(0, 3, 1, 2)
+    for level in range(model.config.level_classes):
+        expected = all_outputs(reference, planes, level)
+        assert len(expected[0].unique()) > 100
+        for network, batches in zip(others, (BATCHES, (1, 17)), strict=True):
+            for batch in batches:
+                for one, other in zip(all_outputs(network, planes[:batch], level), expected, strict=True):
+                    assert torch.equal(one, other[:batch])
+
+
+def test_the_shipped_model_has_one_golden_digest_on_all_backends(shipped_model: IntegerModel) -> None:
+    golden = shipped_model.metadata[GOLDEN_KEY]
+    for kind in (ReferenceBackend, *FAST):
+        assert golden_digest(IntegerNetwork(shipped_model, kind())) == golden, kind.name
+
+
+# The self-test.
+
+
+class HalfUp(ReferenceBackend):
+    """Rounds ties up."""
+
+    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
+        scaled = self._scaled(prepared, x, level_class) + (0 if residual is None else residual)
+        return (scaled + 0.5).floor().clamp(0, 255).to(torch.uint8)
+
+
+class Truncating(ReferenceBackend):
+    """Rounds means down."""
+
+    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
+        return self._scaled(prepared, x, level_class).floor().to(torch.float32)
+
+
+class OffByOne(ReferenceBackend):
+    """A single value of a single channel is one too large."""
+
+    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
+        result = super().activation(prepared, x, level_class, residual)
+        result[0, 0, 0, 0] = (result[0, 0, 0, 0].int() + 1).clamp(max=255)
+        return result
+
+
+class ClampingTwice(ReferenceBackend):
+    """Rounds and clamps before the residual is added."""
+
+    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
+        result = super().activation(prepared, x, level_class)
+        return result if residual is None else (result.int() + residual).clamp(max=255).to(torch.uint8)
+
+
+class DeafToLevels(ReferenceBackend):
+    """Uses the biases of the first level everywhere."""
+
+    def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
+        return super()._scaled(prepared, x, 0)
+
+
+class HalfPrecision(ReferenceBackend):
+    """Keeps eleven bits of every sum, as tensor cores in float16 or TF32 may."""
+
+    def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
+        scaled = super()._scaled(prepared, x, level_class)
+        mantissa, exponent = torch.frexp(scaled)
+        return torch.ldexp((mantissa * 2048).round() / 2048, exponent)
+
+
+class Saturating(CudaArithmetic):
+    """Adds neighbouring products in 16 bits that saturate, as int8 kernels without VNNI do."""
+
+    name = "saturating"
+    group = 2
+
+    def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
+        layer: Layer = prepared  # type: ignore[assignment]
+        outputs, inputs, size, _ = layer.weight.shape
+        b, _, h, w = x.shape
+        columns = functional.unfold(x.float(), size, padding=size // 2).view(b, inputs, size * size, h * w)
+        weight = torch.from_numpy(layer.weight).float().view(outputs, inputs, size * size)
+        total = torch.zeros(b, outputs, h * w, dtype=torch.float64)
+        for start in range(0, inputs, self.group):
+            part = slice(start, start + self.group)
+            products = torch.einsum("bitn,oit->botn", columns[:, part], weight[:, part])
+            total += products.clamp(-(1 << 15), (1 << 15) - 1).sum(2)
+        bias, shift = torch.from_numpy(layer.bias[level_class]), torch.from_numpy(layer.shift).double()
+        scaled = (total + bias[:, None]) * torch.exp2(-shift)[:, None]
+        return scaled.view(b, outputs, h, w).permute(0, 2, 3, 1)
+
+    def prepare(self, layer: Layer) -> Layer:  # type: ignore[override]
+        return layer
+
+
+class SaturatingQuads(Saturating):
+    """The same with sums of four."""
+
+    group = 4
+
+
+class Broken(ReferenceBackend):
+    """Does not run at all."""
+
+    name = "broken"
+
+    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
+        raise RuntimeError("could not create a primitive\nwith a second line")
+
+
+@pytest.mark.parametrize(
+    "wrong", [HalfUp, Truncating, OffByOne, ClampingTwice, DeafToLevels, HalfPrecision, SaturatingQuads, Broken]
+)
+def test_a_wrong_backend_is_warned_of_and_not_used(wrong: type[Backend]) -> None:
+    model = tiny_model(7, "extreme", channels=16)
+    with pytest.warns(InexactBackendWarning, match=f"backend {wrong.name} does not"):
+        network = choose_network(model, [wrong, ReferenceBackend])
+    assert type(network.backend) is ReferenceBackend
+
+
+@pytest.mark.parametrize("wrong", [HalfUp, Truncating, ClampingTwice, HalfPrecision])
+def test_the_shipped_golden_digest_finds_wrong_backends(shipped_model: IntegerModel, wrong: type[Backend]) -> None:
+    assert golden_digest(IntegerNetwork(shipped_model, wrong())) != shipped_model.metadata[GOLDEN_KEY]
+
+
+def test_weights_up_to_64_never_saturate_a_pair() -> None:
+    # This is why 64 is the limit: the same backend with weights beyond would be found out.
+    model = tiny_model(7, "extreme", channels=16)
+    stem = model.layers["pass.0.stem"]
+    assert abs(stem.weight.astype(int)).max() == 64
+    assert golden_digest(IntegerNetwork(model, Saturating())) == model.metadata[GOLDEN_KEY]
+    wide = replace(
+        model, layers={**model.layers, "pass.0.stem": replace(stem, weight=np.sign(stem.weight) * np.int8(127))}
+    )
+    reference, saturating = (golden_digest(IntegerNetwork(wide, kind())) for kind in (ReferenceBackend, Saturating))
+    assert reference != saturating
+
+
+def test_right_backends_are_chosen_in_order_and_in_silence() -> None:
+    model = tiny_model()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for kind in (*FAST, ReferenceBackend):
+            assert type(choose_network(model, [kind, ReferenceBackend]).backend) is kind
+
+
+def test_without_an_exact_backend_nothing_is_coded() -> None:
+    with pytest.warns(InexactBackendWarning), pytest.raises(ModelError, match="no backend computes this model exactly"):
+        choose_network(tiny_model(), [HalfUp, Broken])
+
+
+def test_a_model_whose_golden_digest_is_wrong_codes_nothing(tmp_path: Path) -> None:
+    model = replace(tiny_model(), metadata={GOLDEN_KEY: "00" * 32})
+    path = tmp_path / "model.safetensors"
+    save(model, path)
+    with pytest.warns(InexactBackendWarning), pytest.raises(ModelError, match="no backend computes this model exactly"):
+        mulanzip.encode(np.zeros((9, 9), dtype=np.uint8), model=str(path))
+
+
+def test_an_inexact_fast_backend_falls_back_to_the_same_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save(tiny_model(), path)
+    image = noise(20, 22)
+    expected = mulanzip.encode(image, model=str(path), stored=False, device="reference", threads=1)
+    monkeypatch.setattr(OneDnnBackend, "integers", Truncating.integers)
+    monkeypatch.setattr(OneDnnBackend, "_scaled", ReferenceBackend._scaled, raising=False)
+    monkeypatch.setattr(OneDnnBackend, "prepare", ReferenceBackend.prepare)
+    monkeypatch.setattr(OneDnnBackend, "activation", ReferenceBackend.activation)
+    with pytest.warns(InexactBackendWarning, match="backend onednn does not compute exactly"):
+        assert mulanzip.encode(image, model=str(path), stored=False, device="cpu", threads=1) == expected
+
+
+# Opening.
+
+
+def test_devices_and_threads_are_checked() -> None:
+    path = registry.find("photo").path
+    with pytest.raises(ValueError, match="unknown device 'tpu'"):
+        open_runtime(path, "tpu")
+    with pytest.raises(ValueError, match="at least 1"):
+        open_runtime(path, threads=0)
+    if not torch.cuda.is_available():
+        with pytest.raises(ModelError, match="no CUDA device"):
+            open_runtime(path, "cuda")
+
+
+def test_a_replaced_model_file_is_loaded_anew(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    image = noise(12, 12)
+    found = []
+    for seed in (1, 2):
+        save(tiny_model(seed), path)
+        found.append(mulanzip.encode(image, model=str(path), stored=False, threads=1))
+        assert load(path).digest().startswith(found[-1][24:32])
+    assert found[0] != found[1]

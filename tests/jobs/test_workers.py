@@ -1,0 +1,113 @@
+"""Worker processes: every job has a result, whatever happens to its process; nothing stays behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mulanzip.jobs import workers
+
+
+def run(work: Callable[[Any], Any], jobs: list[Any], **options: Any) -> list[Any]:
+    defaults: dict[str, Any] = {
+        "count": 2,
+        "threads": 1,
+        "cost": lambda job: 0,
+        "budget": None,
+        "died": lambda job, reason: (job, reason),
+    }
+    with closing(workers.run(work, jobs, **{**defaults, **options})) as results:
+        found = list(results)
+    assert multiprocessing.active_children() == []
+    return found
+
+
+def process_id(_: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def die(job: int | signal.Signals | None) -> str:
+    if isinstance(job, signal.Signals):
+        os.kill(os.getpid(), job)
+    if job:
+        os._exit(job)
+    return "ok"
+
+
+def timed(cost: int) -> tuple[int, float, float]:
+    start = time.monotonic()
+    time.sleep(0.1)
+    return cost, start, time.monotonic()
+
+
+def threads(_: int) -> str:
+    return os.environ["OMP_NUM_THREADS"]
+
+
+def leave_a_mark(path: Path) -> None:
+    try:
+        path.touch()
+        time.sleep(60)
+    finally:
+        path.unlink()
+
+
+def test_jobs_are_shared_among_processes() -> None:
+    found = run(process_id, list(range(8)), count=3)
+    assert len(found) == 8
+    assert 2 <= len(set(found)) <= 3
+    assert os.getpid() not in found
+    assert run(process_id, []) == []
+
+
+def test_a_process_that_dies_takes_one_job_with_it() -> None:
+    jobs = [0, 7, signal.SIGKILL, 0, 0]
+    found = run(die, jobs)
+    assert found.count("ok") == 3
+    assert (7, "exit code 7") in found
+    assert (signal.SIGKILL, "killed by signal SIGKILL") in found
+
+
+def test_jobs_at_the_same_time_stay_within_the_budget() -> None:
+    """Those that do not fit at all run alone."""
+    found = run(timed, [3, 3, 3, 9, 1, 2, 1], count=4, cost=lambda job: job, budget=6)
+    assert len(found) == 7
+    for _, moment, _ in found:
+        running = [cost for cost, start, end in found if start <= moment < end]
+        assert sum(running) <= 6 or running == [9]
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    assert run(threads, [0], threads=3) == ["3"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert run(threads, [0], threads=3) == ["5"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_those_that_are_stopped_clean_up(tmp_path: Path) -> None:
+    marks = [tmp_path / str(number) for number in range(4)]
+
+    def give_up() -> str:
+        deadline = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    def jobs() -> Any:
+        yield from marks[:2]
+        give_up()
+
+    with pytest.raises(KeyboardInterrupt):
+        run(leave_a_mark, jobs(), count=3)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    assert multiprocessing.active_children() == []

@@ -1,0 +1,335 @@
+"""A damaged file ends in the right error: never in a wrong image, another exception, or a file left behind."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+from support.pictures import noise, photo, smooth
+from support.processes import run_python
+
+import mulanzip
+from mulanzip import api, limits, registry
+from mulanzip.density.config import Config
+from mulanzip.density.model import context_entries
+from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, ModelError, MulanzipError
+from mulanzip.format.container import (
+    ARCHIVE_SIGNATURE,
+    CHUNK_OVERHEAD,
+    CONTEXT,
+    HEADER_SIZE,
+    SEGMENT,
+    Chunk,
+    Coding,
+    Container,
+    Header,
+    Mode,
+    unpack,
+)
+from mulanzip.image.picture import Picture
+from mulanzip.jobs.files import compress_file
+from mulanzip.lattice.geometry import segments
+
+
+def palette_picture() -> Picture:
+    rng = np.random.default_rng(3)
+    kinds = {b"iccp": bytes(rng.integers(0, 256, 90, dtype=np.uint8)), b"trns": b"\0\x80"}
+    return Picture(Mode.PALETTE, rng.integers(0, 4, (33, 31, 1), dtype=np.uint8), bytes(range(12)), kinds)
+
+
+def with_context() -> bytes:
+    context = np.zeros(context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
+    context[::30] = 2
+    return mulanzip.encode(smooth(9, 10), context=context, stored=False, threads=1)
+
+
+def with_original() -> bytes:
+    """All kinds of metadata, and what it takes to make the PNG file again."""
+    info, source, output = PngImagePlugin.PngInfo(), io.BytesIO(), io.BytesIO()
+    info.add_text("Title", "a title")
+    exif = Image.Exif()
+    exif[315] = "nobody"
+    Image.fromarray(smooth(15, 16)).save(source, "PNG", pnginfo=info, exif=exif, icc_profile=b"icc" * 9, dpi=(72, 72))
+    source.seek(0)
+    compress_file(source, output, effort=1, threads=1)
+    return output.getvalue()
+
+
+MAKERS: dict[str, Callable[[], bytes]] = {
+    "context": with_context,
+    "original": with_original,
+    "tiny": lambda: mulanzip.encode(smooth(16, 16), stored=False, threads=1),
+    "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="six", threads=1),
+    "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
+    "palette": lambda: api.encode_picture(palette_picture()),
+    "rgba": lambda: mulanzip.encode(np.repeat(noise(1, 31, 4), 30, 0), threads=1),
+    "bilevel": lambda: mulanzip.encode(smooth(30, 31, 1) > 90),
+}
+_made: dict[str, bytes] = {}
+
+
+def file(name: str) -> bytes:
+    if name not in _made:
+        _made[name] = MAKERS[name]()
+    return _made[name]
+
+
+def refuse(data: bytes) -> MulanzipError:
+    """Decode, which must fail as damage, version, model or limit, or as an archive, which is for another command."""
+    with pytest.raises(MulanzipError) as caught:
+        mulanzip.decode(data, threads=1)
+    assert caught.value.exit_code in (4, 5, 6) or isinstance(caught.value, ArchiveError)
+    assert str(caught.value)
+    return caught.value
+
+
+def flipped(data: bytes, bit: int) -> bytes:
+    damaged = bytearray(data)
+    damaged[bit // 8] ^= 1 << bit % 8
+    return bytes(damaged)
+
+
+def repaired(data: bytes, layout: bytes) -> bytes:
+    """``data`` with all checksums recomputed, at the places where ``layout`` (the intact file) has them."""
+    result = bytearray(data)
+
+    def checksum(start: int, end: int) -> None:
+        result[end : end + 4] = struct.pack("<I", zlib.crc32(result[start:end]))
+
+    checksum(0, HEADER_SIZE - 4)
+    position = HEADER_SIZE
+    for chunk in (*unpack(layout).chunks, Chunk(b"MEND", b"")):
+        end = position + CHUNK_OVERHEAD + len(chunk.payload)
+        checksum(position, end - 4)
+        position = end
+    assert position == len(data)
+    return bytes(result)
+
+
+def test_the_files_are_intact_before() -> None:
+    for name in MAKERS:
+        data = file(name)
+        assert repaired(data, data) == data
+        expected = Coding.STORED if name in ("palette", "rgba", "bilevel") else Coding.MODEL
+        assert unpack(data).header.coding is expected
+    assert file("context")[HEADER_SIZE:].startswith(CONTEXT)
+    kinds = {chunk.kind for chunk in unpack(file("original")).chunks}
+    assert kinds >= {b"exif", b"iccp", b"phys", b"pngc", b"orig"}
+    np.testing.assert_array_equal(mulanzip.decode(file("tiny")), smooth(16, 16))
+
+
+def test_truncation_at_every_byte_is_noticed() -> None:
+    data = file("tiny")
+    for length in range(len(data)):
+        refuse(data[:length])
+
+
+def test_a_flip_of_every_single_bit_is_noticed() -> None:
+    data = file("tiny")
+    for bit in range(8 * len(data)):
+        refuse(flipped(data, bit))
+
+
+@pytest.mark.parametrize("name", ["medium", "palette", "rgba", "bilevel", "context", "original"])
+def test_sampled_truncations_and_flips_are_noticed(name: str) -> None:
+    data = file(name)
+    rng = np.random.default_rng(1)
+    for length in {*rng.integers(0, len(data), 150).tolist(), len(data) - 1, HEADER_SIZE}:
+        refuse(data[:length])
+    for bit in rng.integers(0, 8 * len(data), 300).tolist():
+        refuse(flipped(data, bit))
+
+
+@pytest.mark.parametrize("name", ["tiny", "palette", "medium", "original"])
+def test_insertions_deletions_and_swaps_are_noticed(name: str) -> None:
+    data = file(name)
+    rng = np.random.default_rng(2)
+    for start, end in np.sort(rng.integers(0, len(data), (60, 2)), axis=1).tolist():
+        refuse(data[:start] + b"\0" + data[start:])
+        if start < end:
+            refuse(data[:start] + data[end:])
+            refuse(data[:start] + bytes(end - start) + data[end:])
+    refuse(data + b"\0")
+    refuse(data + data)
+    refuse(data[: len(data) // 2] + data[-(len(data) // 2) :] + b"x")
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200), st.booleans())
+@example(ARCHIVE_SIGNATURE, False)
+def test_random_bytes_are_no_file(data: bytes, with_header: bool) -> None:
+    refuse(file("tiny")[:HEADER_SIZE] + data if with_header else data)
+
+
+# Damage with checksums that match: what a bug, or someone with bad intentions, would write.
+
+
+def assert_repaired_damage_is_noticed(name: str, bits: Iterable[int]) -> None:
+    data = file(name)
+    original = mulanzip.decode(data, threads=1)
+    metadata = [c for c in unpack(data).chunks if c.kind.islower()]
+    noticed = failed = 0
+    for bit in bits:
+        damaged = repaired(flipped(data, bit), data)
+        if damaged == data:
+            continue  # The flip was in a checksum.
+        try:
+            found = mulanzip.decode(damaged, threads=1)
+        except MulanzipError as error:
+            failed += 1
+            noticed += error.exit_code in (4, 5, 6)
+        else:
+            # Nothing but metadata and the inside of a stored image may differ and still be whole.
+            np.testing.assert_array_equal(found, original)
+            assert metadata or unpack(data).header.coding is Coding.STORED
+    assert noticed == failed > 0
+
+
+def test_repaired_damage_of_every_header_bit_is_noticed() -> None:
+    assert_repaired_damage_is_noticed("tiny", range(8 * (HEADER_SIZE + 8)))
+
+
+@pytest.mark.parametrize("name", ["tiny", "gray", "palette", "rgba", "bilevel", "context", "original"])
+def test_repaired_damage_of_payloads_is_noticed(name: str) -> None:
+    bits = np.random.default_rng(4).integers(8 * HEADER_SIZE, 8 * len(file(name)), 120)
+    assert_repaired_damage_is_noticed(name, bits.tolist())
+
+
+def test_repaired_damage_of_coded_samples_is_corruption() -> None:
+    data = file("medium")
+    for bit in np.random.default_rng(5).integers(8 * (HEADER_SIZE + 8), 8 * (len(data) - 20), 40).tolist():
+        assert isinstance(refuse(repaired(flipped(data, bit), data)), CorruptFileError)
+
+
+def with_payload(data: bytes, payload: bytes) -> bytes:
+    """A file of one segment with another content."""
+    return Container(unpack(data).header, (Chunk(SEGMENT, payload),)).pack()
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=400))
+def test_arbitrary_segments_are_corruption(payload: bytes) -> None:
+    assert isinstance(refuse(with_payload(file("tiny"), payload)), CorruptFileError)
+
+
+def test_shortened_and_lengthened_segments_are_corruption() -> None:
+    data = file("tiny")
+    payload = unpack(data).chunks[0].payload
+    for length in (0, 3, 7, 8, 9, 12, len(payload) - 4, len(payload) - 1):
+        assert isinstance(refuse(with_payload(data, payload[:length])), CorruptFileError)
+    for extra in (b"\0", b"\0\0\0\0", b"\1", b"\0\0\0\1"):
+        assert isinstance(refuse(with_payload(data, payload + extra)), CorruptFileError)
+
+
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x80", b"\x01"])
+def test_constant_segments_are_corruption(fill: bytes) -> None:
+    for name, count in (("tiny", 300), ("gray", 3000), ("medium", 20000)):
+        assert isinstance(refuse(with_payload(file(name), fill * count)), CorruptFileError)
+
+
+def test_a_right_segment_under_a_wrong_pixel_hash_is_corruption() -> None:
+    file_ = unpack(file("tiny"))
+    header = Header(**{**vars(file_.header), "pixel_hash": bytes(16)})
+    error = refuse(Container(header, file_.chunks).pack())
+    assert isinstance(error, CorruptFileError)
+    assert "hash" in str(error)
+
+
+def test_swapped_segments_are_corruption() -> None:
+    data = mulanzip.encode(photo(514, 6), stored=False, threads=1)
+    file_ = unpack(data)
+    first, second, third = file_.chunks
+    assert isinstance(refuse(Container(file_.header, (first, third, second)).pack()), CorruptFileError)
+
+
+def test_an_unknown_model_is_a_model_error() -> None:
+    header = Header(**{**vars(unpack(file("tiny")).header), "model_id": b"nobody's"})
+    assert isinstance(refuse(Container(header, unpack(file("tiny")).chunks).pack()), ModelError)
+
+
+def test_a_metadata_bomb_is_refused_without_inflating_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "_MAX_METADATA", 1 << 16)
+    file_ = unpack(file("palette"))
+    bomb = Chunk(b"exif", zlib.compress(bytes(1 << 17)))
+    error = refuse(Container(file_.header, (bomb, *file_.chunks)).pack())
+    assert "exif" in str(error)
+    for payload in (b"", b"no zlib", zlib.compress(b"x") + b"y", zlib.compress(b"x" * 99)[:-5]):
+        refuse(Container(file_.header, (Chunk(b"exif", payload), *file_.chunks)).pack())
+
+
+@pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (1 << 24, 200)])
+def test_huge_claimed_sizes_are_limits_before_memory_is_taken(
+    monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    monkeypatch.setattr(limits, "available", lambda: 4 << 30)
+    header = Header(**{**vars(unpack(file("tiny")).header), "width": width, "height": height})
+    empty = (Chunk(SEGMENT, b""),) * len(segments(height, width))
+    start = time.perf_counter()
+    error = refuse(Container(header, empty).pack())
+    assert isinstance(error, LimitError)
+    assert time.perf_counter() - start < 20
+    # With a single segment, such a file contradicts itself already.
+    assert isinstance(refuse(Container(header, empty[:1]).pack()), CorruptFileError)
+
+
+def test_huge_claimed_stored_sizes_are_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "available", lambda: 1 << 30)
+    file_ = unpack(file("rgba"))
+    header = Header(**{**vars(file_.header), "width": 60_000, "height": 60_000})
+    assert isinstance(refuse(Container(header, file_.chunks).pack()), LimitError)
+
+
+def test_a_stored_image_of_another_size_or_mode_is_corruption() -> None:
+    file_ = unpack(file("rgba"))
+    for change in ({"width": 30}, {"height": 1}, {"mode": Mode.RGB}, {"mode": Mode.PALETTE}, {"mode": Mode.GRAY}):
+        header = Header(**{**vars(file_.header), **change})
+        assert isinstance(refuse(Container(header, file_.chunks).pack()), CorruptFileError)
+
+
+# The command line.
+
+
+def _unsupported(data: bytes) -> bytes:
+    return repaired(data[:8] + b"\x63" + data[9:], data)
+
+
+def _other_model(data: bytes) -> bytes:
+    return repaired(flipped(data, 8 * 24), data)
+
+
+def _too_large(data: bytes) -> bytes:
+    return repaired(data[:12] + struct.pack("<II", 2**32 - 1, 2**32 - 1) + data[20:], data)
+
+
+DAMAGES: dict[str, tuple[Callable[[bytes], bytes], int]] = {
+    "empty": (lambda data: b"", 4),
+    "truncated": (lambda data: data[:-30], 4),
+    "flipped": (lambda data: flipped(data, 8 * HEADER_SIZE + 700), 4),
+    "flipped and repaired": (lambda data: repaired(flipped(data, 8 * HEADER_SIZE + 700), data), 4),
+    "of a later version": (_unsupported, 4),
+    "of another model": (_other_model, 5),
+    "too large": (_too_large, 6),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_command_line_says_what_is_wrong_and_writes_nothing(damage: str, tmp_path: Path) -> None:
+    make, code = DAMAGES[damage]
+    source = tmp_path / "image.png.mzp"
+    source.write_bytes(make(file("tiny")))
+    done = run_python("-m", "mulanzip", "decompress", source)
+    assert done.returncode == code, done.stderr
+    assert str(source) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == [source]

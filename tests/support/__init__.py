@@ -1,0 +1,1 @@
+"""What several tests need: pictures, small models, processes, a second decoder."""
