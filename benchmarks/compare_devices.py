@@ -28,8 +28,8 @@ def generated(height: int, width: int, channels: int) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     planes = np.stack([(3 + k) * x + (5 - k) * y + x * y // (90 + k) for k in range(channels)], 2)
     data = hashlib.shake_256(f"{height}x{width}".encode()).digest(planes.size)
-    grain = np.frombuffer(data, dtype=np.uint8).reshape(planes.shape)
-    return (np.abs(planes % 400 - 200) + grain % 8).astype(np.uint8)
+    sample_scale = np.frombuffer(data, dtype=np.uint8).reshape(planes.shape)
+    return (np.abs(planes % 400 - 200) + sample_scale % 8).astype(np.uint8)
 
 
 def load(path: Path) -> np.ndarray:

@@ -22,7 +22,7 @@ import mulanzip
 from mulanzip import registry
 from mulanzip.codec.segment import HASH_BYTES, encode_segments
 from mulanzip.codec.subpixels import MixtureCoder
-from mulanzip.codec.tile import PhaseCoder, Predictor, level_view, walk_tile
+from mulanzip.codec.tile import PhaseCoder, Predictor, code_tile, level_view
 from mulanzip.density.config import COLOURS, MEAN_BITS, Config
 from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.passes import PassPredictor
@@ -35,7 +35,7 @@ from mulanzip.image.channels import to_coding_order
 from mulanzip.imageio.reader import read_picture
 from mulanzip.lattice.geometry import level_grids, segments
 from mulanzip.lattice.schedules import SCHEDULES
-from mulanzip.lattice.tile_schedules import Candidates
+from mulanzip.lattice.tile_schedules import ScheduleChoices
 
 
 class FloatPredictor(PassPredictor):
@@ -90,7 +90,7 @@ def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[n
 def _walk(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
     for segment in segments(*planes.shape[:2]):
         for tile in segment.tiles:
-            walk_tile(tile, planes, predictor, SCHEDULES["default"], coder, decoding=False)
+            code_tile(tile, planes, predictor, SCHEDULES["default"], coder, decoding=False)
 
 
 def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: str) -> list[float]:
@@ -104,7 +104,7 @@ def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: s
     _walk(planes, runtime.network, rounded)
     counter = BitCounter()
     _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))
-    parts, _ = encode_segments(planes, runtime, Candidates(("default",)))
+    parts, _ = encode_segments(planes, runtime, ScheduleChoices(("default",)))
     coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))
     return [plain.bits + flat, rounded.bits + flat, counter.bits + flat, coded, file]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from mulanzip import registry
 from mulanzip.codec.subpixels import MixtureCoder
-from mulanzip.codec.tile import walk_tile
+from mulanzip.codec.tile import code_tile
 from mulanzip.density.runtime import Runtime, open_runtime
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import segments
@@ -39,7 +39,7 @@ def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndar
         for j, schedule in enumerate(SCHEDULES.values()):
             counter = BitCounter()
             coder = MixtureCoder(runtime.tables, counter, planes.shape[2])
-            walk_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
+            code_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
             bits[i, j] = counter.bits
     return np.array([t.height * t.width for t in tiles]), np.array([t.grid.level for t in tiles]), bits
 

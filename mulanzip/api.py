@@ -20,7 +20,7 @@ from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import KINDS, check
 from mulanzip.imageio.preview import SCALES
 from mulanzip.lattice.geometry import level_grids
-from mulanzip.lattice.tile_schedules import Candidates
+from mulanzip.lattice.tile_schedules import ScheduleChoices
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress
 
@@ -153,7 +153,7 @@ def encode_picture(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
 
-    def coded(steps: int | None, choice: Candidates, progress: Progress | None) -> Form:
+    def coded(steps: int | None, choice: ScheduleChoices, progress: Progress | None) -> Form:
         return _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
 
     forms = []
@@ -161,7 +161,9 @@ def encode_picture(
     is_tried = stored and _is_tried_both_ways(picture)
     is_rough = is_for_model and is_tried and bool(steps) and is_fitted(*picture.pixels.shape[:2])
     if is_for_model:
-        forms.append(coded(None, Candidates(choice.names[:1]), None) if is_rough else coded(steps, choice, progress))
+        forms.append(
+            coded(None, ScheduleChoices(choice.names[:1]), None) if is_rough else coded(steps, choice, progress)
+        )
     if not forms or is_tried or (stored and stored_form.quick_size(picture) < _QUICK_MARGIN * _size(forms[0])):
         forms.append(_stored(picture))
     if is_rough and _size(forms[0]) < _OUT_OF_REACH * _size(forms[-1]):
@@ -184,7 +186,7 @@ def _encode_with_model(
     model: str,
     context: np.ndarray | None,
     steps: int | None,
-    choice: Candidates,
+    choice: ScheduleChoices,
     device: str,
     threads: int | None,
     limits: Limits,
@@ -390,7 +392,7 @@ def code_length(
         ModelError: if the model cannot be used.
         ValueError: for an unknown schedule or device.
     """
-    from mulanzip.codec.segment import walk_segment
+    from mulanzip.codec.segment import code_segment
     from mulanzip.density import jpeg_gamut
     from mulanzip.density.runtime import open_runtime
     from mulanzip.density.sample_scale import EIGHT_BIT
@@ -398,7 +400,7 @@ def code_length(
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
     from mulanzip.lattice.schedules import SCHEDULES
-    from mulanzip.lattice.tile_schedules import Plan
+    from mulanzip.lattice.tile_schedules import TileSchedules
 
     if array.dtype != np.uint8 or not array.size or array.ndim < 2 or array.shape[2:] not in ((), (3,)):
         raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
@@ -410,5 +412,5 @@ def code_length(
     counter = BitCounter()
     with runtime.intra_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):
-            walk_segment(segment, pixels, runtime, Plan.uniform(schedule), counter, decoding=False)
+            code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
     return counter.bits

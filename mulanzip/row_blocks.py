@@ -10,7 +10,7 @@ import numpy as np
 _SAMPLES = 1 << 20
 
 
-def strips(pixels: np.ndarray) -> Iterator[slice]:
+def row_blocks(pixels: np.ndarray) -> Iterator[slice]:
     """Rows of ``pixels``, ``(H, ...)``, from top to bottom: slices that follow each other."""
     height = len(pixels)
     rows = max(1, _SAMPLES * height // max(1, pixels.size))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mulanzip.codec.value_map import SampleCode, spanned, used_values
+from mulanzip.codec.value_map import ValueMap, spanned, used_values
 from mulanzip.density import jpeg_gamut
 from mulanzip.encoder.edge_choice import _is_comb
 from mulanzip.format.container import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.stored import looks_drawn
-from mulanzip.row_blocks import strips
+from mulanzip.row_blocks import row_blocks
 
 SIDE = 3000
 
@@ -24,7 +24,7 @@ SIDE = 3000
 @given(st.integers(0, 50), st.integers(0, 3_000_000), st.integers(1, 4))
 def test_strips_are_all_rows_in_order(height: int, width: int, channels: int) -> None:
     pixels = np.broadcast_to(np.uint8(0), (height, width, channels))
-    found = list(strips(pixels))
+    found = list(row_blocks(pixels))
     assert [row for rows in found for row in range(rows.start, rows.stop)] == list(range(height))
     assert all(rows.stop - rows.start == 1 or pixels[rows].size <= 1 << 20 for rows in found)
 
@@ -40,7 +40,7 @@ def deep() -> np.ndarray:
 
 
 def to_indices_and_back(pixels: np.ndarray) -> None:
-    code = SampleCode(spanned(used_values(pixels)))
+    code = ValueMap(spanned(used_values(pixels)))
     assert np.array_equal(code.to_values(code.to_indices(pixels), pixels.dtype), pixels)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from mulanzip import registry
 from mulanzip.codec.stack import encode_stack, stack_hash
 from mulanzip.density.runtime import Runtime
-from mulanzip.format.archive import ERASURE, GAUSSIAN, GROUP, Header, Part, Shape
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.format.archive import ERASURE, GAUSSIAN, GROUP, ArchiveChunk, Header, Shape
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 if TYPE_CHECKING:
     from mulanzip.gaussian.exact.chain import Chain
@@ -26,7 +26,7 @@ _PIXELS, _CHAIN_PIXELS = 1 << 16, 1 << 18
 class CodedGroup:
     """Attributes: part, payload: for the archive; chain: what is known of it, if it is one."""
 
-    part: Part
+    part: ArchiveChunk
     payload: bytes
     chain: Chain | None = None
 
@@ -45,7 +45,7 @@ class GroupCoder:
         ValueError: for an unknown process.
     """
 
-    def __init__(self, process: str, runtime: Runtime, plan: Plan, gaussian_model: str, device: str):
+    def __init__(self, process: str, runtime: Runtime, plan: TileSchedules, gaussian_model: str, device: str):
         if process not in PROCESSES:
             raise ValueError(f"unknown process {process!r}; use one of {', '.join(PROCESSES)}")
         self._process, self._runtime, self._plan = process, runtime, plan
@@ -79,7 +79,7 @@ class GroupCoder:
                 forms.append(tiles.encode_seeds(stack, self._runtime, self._plan))
             chain = min(forms, key=lambda form: len(form.data))
             payload = chain.data
-        return CodedGroup(Part(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)
+        return CodedGroup(ArchiveChunk(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)
 
     def _chains(self, shape: Shape) -> bool:
         if self._gaussian is None:

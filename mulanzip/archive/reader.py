@@ -24,7 +24,7 @@ from mulanzip.format.archive import FILE, GROUP, METADATA, Member, digest_of, re
 from mulanzip.image.channels import from_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.metadata import check as check_metadata
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress
 
@@ -231,7 +231,7 @@ class Archive(Mapping[str, np.ndarray]):
         assert shape is not None
         self._limits.check_pixels(shape.height, shape.width)
         sides = (part.count, shape.height, shape.width, shape.channels)
-        plan = Plan((self.header.schedule,))
+        plan = TileSchedules((self.header.schedule,))
         if self.header.has_chains(shape.mode):
             from mulanzip.gaussian.exact.chain import decode_tiles
 

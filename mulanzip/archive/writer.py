@@ -22,9 +22,9 @@ from mulanzip.format.archive import (
     FILE,
     MAX_IMAGES,
     METADATA,
+    ArchiveChunk,
     Directory,
     Member,
-    Part,
     Shape,
     check_name,
     digest_of,
@@ -33,13 +33,13 @@ from mulanzip.format.archive import (
 )
 from mulanzip.format.container import Chunk, Coding
 from mulanzip.format.container import Header as FileHeader
-from mulanzip.image.channels import planes_of
+from mulanzip.image.channels import group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
 from mulanzip.imageio.stored import looks_drawn
 from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits
 
 #: Bytes of images and of metadata that wait for their groups to fill, at most.
@@ -88,13 +88,13 @@ class ArchiveWriter:
         self._limits = limits
         info = registry.find(model)
         runtime = api.open_for_coding(info, device, threads, _WAITING, limits)
-        self._coder = GroupCoder(process, runtime, Plan.uniform(schedule), gaussian_model, device)
+        self._coder = GroupCoder(process, runtime, TileSchedules.uniform(schedule), gaussian_model, device)
         #: What became of the chains so far.
         self.chains: list[Chain] = []
         #: Whether what was added before is lost, after an error: then the archive is, too.
         self.failed = False
         self._members: dict[str, Member] = {}
-        self._parts: list[Part] = []
+        self._parts: list[ArchiveChunk] = []
         self._waiting: dict[Shape, list[np.ndarray]] = {}
         self._waiting_bytes = 0
         self._numbers: dict[bytes, int] = {}
@@ -137,13 +137,13 @@ class ArchiveWriter:
         if data is not None:
             data = original.keep(data, source, picture) if source else data
             self._members[name] = Member(name, None, {}, modified, permissions)
-            self._put(lambda: CodedGroup(Part(FILE, len(data), 1, digest_of(data)), data))
+            self._put(lambda: CodedGroup(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
             return
         shape = Shape(picture.mode, *picture.pixels.shape[:2])
         metadata = {kind: self._number(payload) for kind, payload in picture.metadata.items()}
         self._members[name] = Member(name, shape, metadata, modified, permissions)
         group = self._waiting.setdefault(shape, [])
-        group.append(planes_of(picture.pixels, slice(0, shape.channels)).copy())
+        group.append(group_in_coding_order(picture.pixels, slice(0, shape.channels)).copy())
         self._waiting_bytes += group[-1].nbytes
         if len(group) >= self._coder.most(shape):
             self._flush(shape)
@@ -198,7 +198,7 @@ class ArchiveWriter:
         if self._new_payloads:
             count, data = len(self._new_payloads), pack_metadata(self._new_payloads)
             self._new_payloads = []
-            self._put(lambda: CodedGroup(Part(METADATA, len(data), count, digest_of(data)), data))
+            self._put(lambda: CodedGroup(ArchiveChunk(METADATA, len(data), count, digest_of(data)), data))
 
     def _flush(self, shape: Shape) -> None:
         """Code a group in another thread."""

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip.entropy.ans import SHARE_BITS, BitCoder
+from mulanzip.entropy.ans import CDF_BITS, BitCoder
 from mulanzip.timings import timed
 
 #: Bit planes that a choice settles.  Part of the format.
 _PLANES_AT_ONCE = 2
 #: Shares of a whole, as a double.
-_UNIT = np.float64(1 << SHARE_BITS)
+_UNIT = np.float64(1 << CDF_BITS)
 
 
-class Search:
+class CdfSearch:
     """Intervals ``low .. low + 2**planes - 1`` with the masses below their ends, narrowed down to one value each."""
 
     def __init__(self, coder: BitCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
@@ -37,7 +37,7 @@ class Search:
             planes: 1 and more.
             cdf: mass below given values ``(parts, N)``, in that shape.
             offsets: ``values - low`` when encoding.
-            share: probability that the values are in these intervals at all, in units of ``2**-SHARE_BITS``;
+            share: probability that the values are in these intervals at all, in units of ``2**-CDF_BITS``;
                 None where that is known.  The first choice says so, too.
 
         Returns:
@@ -54,18 +54,18 @@ class Search:
                 shares = ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
                 choices = None if offsets is None else offsets >> planes
                 if share is not None:
-                    shares = np.multiply(shares, share, dtype=np.int64) >> SHARE_BITS
+                    shares = np.multiply(shares, share, dtype=np.int64) >> CDF_BITS
                     shares = np.concatenate((shares, share[None]))
                     if choices is not None:
                         choices = np.where((choices >= 0) & (choices < parts), choices, parts)
                 else:
                     # Of what is elsewhere the first part is next to certain: no choice to speak of, and no gap.
-                    shares[:, outside] = 1 << SHARE_BITS
+                    shares[:, outside] = 1 << CDF_BITS
                     if choices is not None:
                         choices &= parts - 1
                         choices[outside] = 0
             with timed("coder"):
-                choices = self._coder.choose(shares, choices)
+                choices = self._coder.categorical(shares, choices)
             with timed("tables"):
                 if share is not None:
                     outside = np.flatnonzero(choices == parts)
@@ -79,7 +79,7 @@ class Search:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole`` in units of ``2**-SHARE_BITS``, rounded down, of the same type.
+    """``part / whole`` in units of ``2**-CDF_BITS``, rounded down, of the same type.
 
     Damaged files can lead to intervals without mass, where any answer will do.
 
@@ -88,7 +88,7 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """
     whole = np.maximum(whole, 1)
     if whole.dtype != np.int32:
-        return (part << SHARE_BITS) // whole
+        return (part << CDF_BITS) // whole
     # Twice as fast as integers, and the same: part * 2**20 has 51 bits and is exact.  A quotient up to 2**20 that is no
     # integer is 2**-31 or more below the next one; doubles round it by 2**-33 at most.
     return (part * _UNIT / whole).astype(np.int32)

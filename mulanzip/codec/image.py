@@ -1,4 +1,4 @@
-"""Images <-> coded segments, one group of planes after the other (:func:`mulanzip.image.channels.plane_groups`)."""
+"""Images <-> coded segments, one group of planes after the other (:func:`mulanzip.image.channels.channel_groups`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mulanzip.density import context as contexts
 from mulanzip.density import jpeg_gamut as gamuts
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import find_adaptation, for_file
-from mulanzip.encoder.scale_choice import choose_code
+from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.format.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, TONES, VALUES, Chunk, Container
-from mulanzip.image.channels import plane_groups, planes_of
+from mulanzip.image.channels import channel_groups, group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.lattice.schedules import MIXED
-from mulanzip.lattice.tile_schedules import Candidates, Plan, tile_cells
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules, tile_cells
 from mulanzip.lattice.tile_schedules import encode as encode_plan
 from mulanzip.progress import Progress, part_of
 
@@ -27,7 +27,7 @@ from mulanzip.progress import Progress, part_of
 def encode_groups(
     picture: Picture,
     runtime: Runtime,
-    candidates: Candidates,
+    candidates: ScheduleChoices,
     context: np.ndarray | None,
     steps: int | None,
     share: float,
@@ -45,12 +45,16 @@ def encode_groups(
     Returns:
         all chunks of its pixels, and the number that the header has for their schedules.
     """
-    plan = Plan.uniform(candidates.names[0])
-    planes = [planes_of(picture.pixels, part) for part in plane_groups(picture.mode, picture.pixels.shape[2])]
-    codes = [choose_code(part, runtime, plan) if picture.is_deep else PLAIN for part in planes]
+    plan = TileSchedules.uniform(candidates.names[0])
+    planes = [
+        group_in_coding_order(picture.pixels, part) for part in channel_groups(picture.mode, picture.pixels.shape[2])
+    ]
+    codes = [choose_value_map(part, runtime, plan) if picture.is_deep else PLAIN for part in planes]
     chunks = [Chunk(VALUES, pack(codes, picture.is_signed))] if picture.is_deep else []
     coded = [
-        (code.to_indices(part), code.grain) for part, code in zip(planes, codes, strict=True) if not code.is_constant
+        (code.to_indices(part), code.sample_scale)
+        for part, code in zip(planes, codes, strict=True)
+        if not code.is_constant
     ]
     if gamut := gamuts.find(planes[0]):
         chunks.append(Chunk(GAMUT, gamuts.encode(gamut)))
@@ -61,17 +65,17 @@ def encode_groups(
         context = found.context
         if found.tones:
             chunks.append(Chunk(TONES, found.tones.encode()))
-            coded[0] = coded[0][0], replace(coded[0][1], tones=found.tones)
+            coded[0] = coded[0][0], replace(coded[0][1], value_edges=found.tones)
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))
         runtime = runtime.adapted(context)
     plans, payloads = [], []
-    for done, (indices, grain) in enumerate(coded):
+    for done, (indices, sample_scale) in enumerate(coded):
         start, stop = (share + (1 - share) * i / len(coded) for i in (done, done + 1))
-        segments, plan = encode_segments(indices, runtime.at(grain), candidates, part_of(progress, start, stop))
+        segments, plan = encode_segments(indices, runtime.at(sample_scale), candidates, part_of(progress, start, stop))
         payloads += segments
         plans.append(plan)
-    plan = Plan.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
+    plan = TileSchedules.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
     if plan.number == MIXED:
         chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
     return [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)], plan.number
@@ -95,7 +99,7 @@ def decode_groups(file: Container, runtime: Runtime, progress: Progress | None =
         indices = decode_segments(
             payloads[group.segments],
             (header.height, header.width, group.colours),
-            runtime.at(group.grain),
+            runtime.at(group.sample_scale),
             plans[done],
             part_of(progress, done / len(groups), (done + 1) / len(groups)),
             level=level,

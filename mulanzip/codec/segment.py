@@ -12,14 +12,14 @@ from itertools import chain, groupby
 
 import numpy as np
 
-from mulanzip.codec.subpixels import MixtureCoder, code_flat
-from mulanzip.codec.tile import level_view, walk_tile
+from mulanzip.codec.subpixels import MixtureCoder, code_uniform
+from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.ans import BitCoder, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, Tile, level_grids, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import Candidates, Plan
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
 from mulanzip.progress import Progress
 from mulanzip.timings import timed
 
@@ -28,11 +28,11 @@ HASH_BYTES = 8
 _CELLS_FOR_THREADS = 1 << 13
 
 
-def walk_segment(
+def code_segment(
     segment: Segment,
     pixels: np.ndarray,
     runtime: Runtime,
-    plan: Plan,
+    plan: TileSchedules,
     coder: BitCoder,
     *,
     decoding: bool,
@@ -41,25 +41,25 @@ def walk_segment(
     """Code everything in a segment: the same walk for encoder, decoder and counter.
 
     Args:
-        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
+        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
             when decoding.  Or images side by side, ``(B, H, W, C)``.
         skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
     """
     if segment.base:
         coarsest = level_view(pixels, segment.base)
-        values = code_flat(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.grain)
+        values = code_uniform(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.sample_scale)
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.grain)
+    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.sample_scale)
     for number, tile in enumerate(segment.tiles, segment.first):
-        walk_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
+        code_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
 
 
 def _encode_adaptively(
-    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: Candidates, encoder: BitEncoder
+    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, encoder: BitEncoder
 ) -> list[int]:
     """Code a segment, every tile with the best of some schedules; their numbers."""
-    walk_segment(replace(segment, tiles=()), pixels, runtime, Plan(()), encoder, decoding=False)
+    code_segment(replace(segment, tiles=()), pixels, runtime, TileSchedules(()), encoder, decoding=False)
     chosen = []
     for tile in segment.tiles:
         trials = [_trial(tile, pixels, runtime, name, candidates.mu) for name in candidates.names]
@@ -73,8 +73,8 @@ def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: floa
     """A tile coded with a schedule, and what that costs in bits."""
     encoder = BitEncoder()
     counter = BitCounter(encoder)
-    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.grain)
-    evaluations = walk_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
+    evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
     return counter.bits + mu * evaluations * tile.height * tile.width, encoder
 
 
@@ -140,12 +140,12 @@ class _Meter:
 
 
 def encode_segments(
-    pixels: np.ndarray, runtime: Runtime, candidates: Candidates, progress: Progress | None = None
-) -> tuple[list[bytes], Plan]:
+    pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, progress: Progress | None = None
+) -> tuple[list[bytes], TileSchedules]:
     """Code an image.
 
     Args:
-        pixels: samples of ``runtime.grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
         candidates: schedules to choose from; with more than one, each is tried on every tile.
         progress: told the share that is done.
 
@@ -155,7 +155,7 @@ def encode_segments(
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
     chosen: list[list[int]] = [[] for _ in parts]
-    uniform = Plan.uniform(candidates.names[0])
+    uniform = TileSchedules.uniform(candidates.names[0])
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
@@ -163,30 +163,30 @@ def encode_segments(
         if len(candidates.names) > 1:
             chosen[index] = _encode_adaptively(parts[index], pixels, runtime, candidates, encoder)
         else:
-            walk_segment(parts[index], pixels, runtime, uniform, encoder, decoding=False)
+            code_segment(parts[index], pixels, runtime, uniform, encoder, decoding=False)
         with timed("coder"):
             coded = encoder.finish()
         payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
     _run(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
-    return payloads, Plan(tuple(chain.from_iterable(chosen)) or uniform.numbers)
+    return payloads, TileSchedules(tuple(chain.from_iterable(chosen)) or uniform.numbers)
 
 
 def decode_segment(
-    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: Plan, *, skipped: int = 0
+    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: TileSchedules, *, skipped: int = 0
 ) -> None:
     """Fill in the pixels of one segment, whose coarser levels are there.
 
     Args:
-        segment, pixels, skipped: as for :func:`walk_segment`.
+        segment, pixels, skipped: as for :func:`code_segment`.
         payload: hash of the samples, then coded decisions.
 
     Raises:
         CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
     """
     decoder = BitDecoder(payload[HASH_BYTES:])
-    walk_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
+    code_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
         raise CorruptFileError("the samples do not have the hash that the segment promises")
@@ -196,7 +196,7 @@ def decode_segments(
     payloads: Sequence[bytes],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    plan: Plan,
+    plan: TileSchedules,
     progress: Progress | None = None,
     *,
     level: int = 0,
@@ -209,7 +209,7 @@ def decode_segments(
             ones of the file.
 
     Returns:
-        the pixels of that level, samples of ``runtime.grain``.
+        the pixels of that level, samples of ``runtime.sample_scale``.
 
     Raises:
         CorruptFileError: naming the segment that does not decode to the samples it was made from.
@@ -217,7 +217,7 @@ def decode_segments(
     whole = segments(*shape[:2])
     grid = level_grids(*shape[:2])[level]
     parts = segments(grid.height, grid.width)
-    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.grain.dtype)
+    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
@@ -227,7 +227,7 @@ def decode_segments(
                 decode_segment(part, payload, pixels, runtime, plan, skipped=level)
             else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
                 decoder = BitDecoder(payload[HASH_BYTES:])
-                walk_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
+                code_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)

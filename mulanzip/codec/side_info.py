@@ -7,31 +7,31 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mulanzip.codec.value_map import PLAIN, SampleCode, unpack
+from mulanzip.codec.value_map import PLAIN, ValueMap, unpack
 from mulanzip.density.jpeg_gamut import gamut_in
-from mulanzip.density.sample_scale import Grain
+from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.value_edges import tones_in
 from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import SEGMENT, VALUES, Container
-from mulanzip.image.channels import from_coding_order, plane_groups
+from mulanzip.image.channels import channel_groups, from_coding_order
 from mulanzip.lattice.geometry import segments
-from mulanzip.lattice.tile_schedules import Plan, plan_in, tile_cells
+from mulanzip.lattice.tile_schedules import TileSchedules, plan_in, tile_cells
 
 
 @dataclass(frozen=True)
-class Group:
+class ChannelGroup:
     """Planes that are coded together.
 
     Attributes:
         channels: which ones of the image.
         code: of their samples.
-        grain: of what is coded.
+        sample_scale: of what is coded.
         segments: which ones of the file; none where all samples are the same.
     """
 
     channels: slice
-    code: SampleCode
-    grain: Grain
+    code: ValueMap
+    sample_scale: SampleScale
     segments: slice
 
     @property
@@ -49,19 +49,19 @@ class Group:
         pixels[..., self.channels] = from_coding_order(values) if self.colours == 3 else values
 
 
-def _groups(file: Container, codes: list[SampleCode]) -> Iterator[Group]:
+def _groups(file: Container, codes: list[ValueMap]) -> Iterator[ChannelGroup]:
     header, start = file.header, 0
-    for number, channels in enumerate(plane_groups(header.mode, header.channels)):
-        code, grain = codes[number], codes[number].grain
+    for number, channels in enumerate(channel_groups(header.mode, header.channels)):
+        code, sample_scale = codes[number], codes[number].sample_scale
         if not number:
             tones = tones_in(file, channels.stop - channels.start)
-            grain = replace(grain, tones=tones, gamut=gamut_in(file))
+            sample_scale = replace(sample_scale, value_edges=tones, gamut=gamut_in(file))
         stop = start if code.is_constant else start + len(segments(header.height, header.width))
-        yield Group(channels, code, grain, slice(start, stop))
+        yield ChannelGroup(channels, code, sample_scale, slice(start, stop))
         start = stop
 
 
-def groups_of(file: Container, strict: bool = True) -> list[Group]:
+def groups_of(file: Container, strict: bool = True) -> list[ChannelGroup]:
     """The groups of a file that is coded by a model.
 
     Args:
@@ -71,7 +71,7 @@ def groups_of(file: Container, strict: bool = True) -> list[Group]:
         CorruptFileError: if the codes of samples are damaged, or there are other segments than there should be.
     """
     header = file.header
-    count = len(plane_groups(header.mode, header.channels))
+    count = len(channel_groups(header.mode, header.channels))
     payloads = file.of_kind(VALUES)
     if bool(payloads) != (header.depth > 8):
         raise CorruptFileError("the list of values in use is missing")
@@ -82,12 +82,12 @@ def groups_of(file: Container, strict: bool = True) -> list[Group]:
     return found
 
 
-def varying(groups: list[Group]) -> list[Group]:
+def varying(groups: list[ChannelGroup]) -> list[ChannelGroup]:
     """Those that have segments."""
     return [group for group in groups if not group.code.is_constant]
 
 
-def plans_of(file: Container, groups: list[Group]) -> list[Plan]:
+def plans_of(file: Container, groups: list[ChannelGroup]) -> list[TileSchedules]:
     """The schedules of each group's tiles; of constant ones, which have none, any.
 
     Raises:

@@ -6,11 +6,11 @@ import hashlib
 
 import numpy as np
 
-from mulanzip.codec.segment import walk_segment
+from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.ans import BitDecoder, BitEncoder
 from mulanzip.lattice.geometry import segments
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: The coarsest level has at most so many pixels.  Of images of 32x32 pixels, 16 would take 0.6 % more bytes.
 COARSEST = 4
@@ -18,7 +18,7 @@ COARSEST = 4
 HASH_BYTES = 16
 
 
-def encode_stack(planes: np.ndarray, runtime: Runtime, plan: Plan) -> bytes:
+def encode_stack(planes: np.ndarray, runtime: Runtime, plan: TileSchedules) -> bytes:
     """Code a stack.
 
     Args:
@@ -29,11 +29,11 @@ def encode_stack(planes: np.ndarray, runtime: Runtime, plan: Plan) -> bytes:
     _, height, width, _ = planes.shape
     (segment,) = segments(height, width, COARSEST)
     with runtime.intra_threads(1):
-        walk_segment(segment, planes, runtime, plan, encoder, decoding=False)
+        code_segment(segment, planes, runtime, plan, encoder, decoding=False)
     return encoder.finish()
 
 
-def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime, plan: Plan) -> np.ndarray:
+def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime, plan: TileSchedules) -> np.ndarray:
     """The inverse of :func:`encode_stack`.
 
     Args:
@@ -46,7 +46,7 @@ def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime
     decoder = BitDecoder(data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
     with runtime.intra_threads(1):
-        walk_segment(segment, planes, runtime, plan, decoder, decoding=True)
+        code_segment(segment, planes, runtime, plan, decoder, decoding=True)
     decoder.finish()
     return planes
 

@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from mulanzip.codec.cdf_search import Search, ratio
+from mulanzip.codec.cdf_search import CdfSearch, ratio
 from mulanzip.density.config import COLOURS, MEAN_BITS
 from mulanzip.density.mixture import COUPLING_BITS, FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
-from mulanzip.density.reweighted_window import Halvings, Sieve
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
-from mulanzip.entropy.ans import PROBABILITY_BITS, BitCoder
+from mulanzip.density.reweighted_window import Penalties, ReweightedWindow
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.entropy.ans import P_BITS, BitCoder
 from mulanzip.timings import timed
 
 #: Subpixels whose choices are taken together: few enough for a processor's cache, enough for threads not to wait for
@@ -32,40 +32,42 @@ _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = np.int32(4 << COUPLING_BITS)
 
 
-def code_flat(coder: BitCoder, values: np.ndarray | None, count: int, grain: Grain) -> np.ndarray:
+def code_uniform(coder: BitCoder, values: np.ndarray | None, count: int, sample_scale: SampleScale) -> np.ndarray:
     """Code ``count`` samples that are equally likely: ``(count,)``; high bytes first where they have two.
 
     Args:
         values: when encoding.
     """
-    if grain.count <= 256:
-        return coder.flat(values, count)
-    high = coder.flat(None if values is None else values >> 8, count).astype(np.uint16)
-    return high << 8 | coder.flat(None if values is None else values & 255, count).astype(np.uint16)
+    if sample_scale.count <= 256:
+        return coder.uniform(values, count)
+    high = coder.uniform(None if values is None else values >> 8, count).astype(np.uint16)
+    return high << 8 | coder.uniform(None if values is None else values & 255, count).astype(np.uint16)
 
 
-def window(centre: np.ndarray, size: int, grain: Grain) -> np.ndarray:
+def window(mean_level: np.ndarray, size: int, sample_scale: SampleScale) -> np.ndarray:
     """Low ends of windows around means."""
-    low: np.ndarray = np.clip(centre - size // 2, np.int32(0), np.int32((1 << grain.planes) - size))
+    low: np.ndarray = np.clip(mean_level - size // 2, np.int32(0), np.int32((1 << sample_scale.bits) - size))
     return low
 
 
 @dataclass(frozen=True)
-class Asked:
+class SubpixelBatch:
     """Subpixels of a colour that are to be coded, and all that is known of them.
 
     Attributes:
-        mixture, centre: from :meth:`mulanzip.density.mixture.Mixture.build`.
-        halvings: of plain samples, where there are rare values; it counts in the window alone.
+        mixture, mean_level: from :meth:`mulanzip.density.mixture.Mixture.build`.
+        log2_penalties: of plain samples, where there are rare values; it counts in the window alone.
     """
 
     mixture: Mixture | FineMixture
-    centre: np.ndarray
+    mean_level: np.ndarray
     colour: int
-    halvings: Halvings | None
+    log2_penalties: Penalties | None
 
 
-def _code_values(asked: Asked, coder: BitCoder, values: np.ndarray | None, grain: Grain) -> np.ndarray:
+def _code_values(
+    batch: SubpixelBatch, coder: BitCoder, values: np.ndarray | None, sample_scale: SampleScale
+) -> np.ndarray:
     """Code subpixels: in which part of the window around the mean, or outside?  Then on in there, or in the rest.
 
     Args:
@@ -74,23 +76,23 @@ def _code_values(asked: Asked, coder: BitCoder, values: np.ndarray | None, grain
     Returns:
         int32 ``(N,)``, the values.
     """
-    mixture, halvings = asked.mixture, asked.halvings
-    planes = min(max(_WINDOW_PLANES + grain.shift, _LEAST_WINDOW_PLANES), grain.planes)
+    mixture, log2_penalties = batch.mixture, batch.log2_penalties
+    planes = min(max(_WINDOW_PLANES + sample_scale.log2_steps, _LEAST_WINDOW_PLANES), sample_scale.bits)
     size = 1 << planes
     with timed("tables"):
-        low = window(asked.centre, size, grain)
+        low = window(batch.mean_level, size, sample_scale)
         high = low + np.int32(size)
         mass_low, mass_high = mixture.cdf(np.stack((low, high)))
         mass_low *= low > 0
-        mass_high += (mixture.total - mass_high) * (high >= grain.count)
+        mass_high += (mixture.total - mass_high) * (high >= sample_scale.count)
         central = mass_high - mass_low
         share = ratio(central, mixture.total)
-        if halvings is None:
-            search, cdf = Search(coder, low, mass_low, mass_high), mixture.cdf
+        if log2_penalties is None:
+            search, cdf = CdfSearch(coder, low, mass_low, mass_high), mixture.cdf
         else:
             assert isinstance(mixture, Mixture)
-            sieve = Sieve(mixture, low, size, halvings)
-            search, cdf = Search(coder, low, np.zeros_like(low), sieve.total), sieve.cdf
+            sieve = ReweightedWindow(mixture, low, size, log2_penalties)
+            search, cdf = CdfSearch(coder, low, np.zeros_like(low), sieve.total), sieve.cdf
     found, outside = search.run(planes, cdf, None if values is None else values - low, share)
     if not len(outside):
         return found
@@ -103,12 +105,12 @@ def _code_values(asked: Asked, coder: BitCoder, values: np.ndarray | None, grain
         return np.where(edge <= low, mass, np.where(edge >= high, mass - central, mass_low))
 
     zeros = np.zeros(len(outside), dtype=np.int32)
-    search = Search(coder, zeros, zeros.astype(central.dtype), rest.total - central)
-    found[outside], _ = search.run(grain.planes, cdf_outside, None if values is None else values[outside])
+    search = CdfSearch(coder, zeros, zeros.astype(central.dtype), rest.total - central)
+    found[outside], _ = search.run(sample_scale.bits, cdf_outside, None if values is None else values[outside])
     return found
 
 
-def _code_flat_places(coder: BitCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+def _code_constant_surround(coder: BitCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     """Code where values are those of their surroundings, which are all the same.
 
     A byte says how often they are not.  It pays for itself where that is rare, as in the background of medical
@@ -128,19 +130,19 @@ def _code_flat_places(coder: BitCoder, coded: np.ndarray, known: np.ndarray | No
         misses = None if known is None else (known[flat] != coded[flat]).astype(np.int64)
         code = None if misses is None else np.array([_rarity(int(misses.sum()), len(flat))])
     with timed("coder"):
-        rarity = int(coder.flat(code, 1)[0])
+        rarity = int(coder.uniform(code, 1)[0])
         if not rarity:
             return np.arange(len(coded))
         probability = _miss_probability(rarity)
-        missed = coder.code(np.full(len(flat), probability), misses)
+        missed = coder.bernoulli(np.full(len(flat), probability), misses)
     remaining = coded < 0
     remaining[flat] = missed
     return np.flatnonzero(remaining)
 
 
 def _miss_probability(rarity: int) -> int:
-    """What a byte of 1 to 127 stands for, out of ``2**PROBABILITY_BITS``: eight steps for each halving."""
-    return (16 - rarity % 8 << PROBABILITY_BITS - 4) >> rarity // 8
+    """What a byte of 1 to 127 stands for, out of ``2**P_BITS``: eight steps for each halving."""
+    return (16 - rarity % 8 << P_BITS - 4) >> rarity // 8
 
 
 def _rarity(misses: int, count: int) -> int:
@@ -148,7 +150,7 @@ def _rarity(misses: int, count: int) -> int:
     if _LEAST_RARITY * misses > count:
         return 0
     # With half a miss more, as there may be none.
-    wanted = (2 * misses + 1 << PROBABILITY_BITS) // (2 * count)
+    wanted = (2 * misses + 1 << P_BITS) // (2 * count)
     return next(r for r in range(_MAX_RARITY, -1, -1) if _miss_probability(r) >= wanted or not r)
 
 
@@ -160,13 +162,13 @@ class MixtureCoder:
         tables: Tables,
         coder: BitCoder,
         colours: int = COLOURS,
-        grain: Grain = EIGHT_BIT,
+        sample_scale: SampleScale = EIGHT_BIT,
     ):
         """``colours`` is 3, or 1 for gray: then only the first colour is coded, and there is no gamut."""
         self._tables = tables
         self._coder = coder
         self._colours = colours
-        self._grain = grain
+        self._sample_scale = sample_scale
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
         """Code the ``n`` cells of ``prediction``, :data:`CHUNK` at a time.
@@ -179,48 +181,52 @@ class MixtureCoder:
             the samples, ``(n, colours)``.
         """
         count = prediction.base.shape[1]
-        values = np.empty((count, self._colours), dtype=self._grain.dtype)
+        values = np.empty((count, self._colours), dtype=self._sample_scale.dtype)
         for start in range(0, count, CHUNK):
             part = slice(start, min(count, start + CHUNK))
             self._code_chunk(prediction, part, None if truth is None else truth[part], values[part])
         return values
 
-    def _code(self, asked: Asked, values: np.ndarray | None) -> np.ndarray:
-        return _code_values(asked, self._coder, values, self._grain)
+    def _code(self, batch: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
+        return _code_values(batch, self._coder, values, self._sample_scale)
 
     def _code_chunk(self, prediction: Prediction, part: slice, truth: np.ndarray | None, values: np.ndarray) -> None:
         features, base = prediction.features[part], prediction.base[:, part]
         offsets = np.empty((self._colours, base.shape[1]), dtype=np.int32)
         for colour in range(self._colours):
             known = None if truth is None else truth[:, colour].astype(np.int32)
-            if prediction.flat is None:
-                halvings = self._halvings(values, colour)
-                coded = self._code_colour(prediction, features, base[colour], offsets[:colour], colour, known, halvings)
+            if prediction.constant_surround is None:
+                log2_penalties = self._log2_penalties(values, colour)
+                coded = self._code_colour(
+                    prediction, features, base[colour], offsets[:colour], colour, known, log2_penalties
+                )
             else:
-                coded = prediction.flat[colour, part].copy()
-                rest = self._code_flat(coded, known)
+                coded = prediction.constant_surround[colour, part].copy()
+                rest = self._code_constant_surround(coded, known)
                 if len(rest):
                     some = None if known is None else known[rest]
                     before = np.ascontiguousarray(offsets[:colour, rest])
                     parts = (features[rest], base[colour, rest], before, colour, some)
                     coded[rest] = self._code_colour(prediction, *parts)
             values[:, colour] = coded
-            offsets[colour] = self._places(coded, colour) - base[colour]
+            offsets[colour] = self._level_positions(coded, colour) - base[colour]
 
-    def _places(self, values: np.ndarray, colour: int) -> np.ndarray:
+    def _level_positions(self, values: np.ndarray, colour: int) -> np.ndarray:
         """Where samples are, in ``2**-MEAN_BITS`` levels: int32 ``(n,)``."""
-        if self._grain.tones is None:
-            return values << MEAN_BITS + self._grain.up >> self._grain.down
-        return self._grain.tones.centres[colour].take(values)
+        if self._sample_scale.value_edges is None:
+            return (
+                values << MEAN_BITS + self._sample_scale.log2_levels_per_step >> self._sample_scale.log2_steps_per_level
+            )
+        return self._sample_scale.value_edges.level_centres[colour].take(values)
 
-    def _halvings(self, values: np.ndarray, colour: int) -> Halvings | None:
+    def _log2_penalties(self, values: np.ndarray, colour: int) -> Penalties | None:
         """Of values of a colour, given those before."""
-        if self._grain.gamut is None or colour < COLOURS - 1:
+        if self._sample_scale.gamut is None or colour < COLOURS - 1:
             return None
-        return partial(self._grain.gamut.halvings, values[:, :colour].T.astype(np.int32))
+        return partial(self._sample_scale.gamut.log2_penalties, values[:, :colour].T.astype(np.int32))
 
-    def _code_flat(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
-        return _code_flat_places(self._coder, coded, known)
+    def _code_constant_surround(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+        return _code_constant_surround(self._coder, coded, known)
 
     def _code_colour(
         self,
@@ -230,7 +236,7 @@ class MixtureCoder:
         before: np.ndarray,
         colour: int,
         known: np.ndarray | None,
-        halvings: Halvings | None = None,
+        log2_penalties: Penalties | None = None,
     ) -> np.ndarray:
         """Code ``n`` subpixels of a colour by their mixtures: int32 ``(n,)``."""
         with timed("network"):
@@ -241,13 +247,13 @@ class MixtureCoder:
             # To the nearest step: rounded down, means that are half a step off cost up to 0.2 %.
             shift = (couplings * before).sum(0, dtype=np.int32) + _HALF_COUPLING >> COUPLING_BITS
             parts = (shapes[:mixtures], shapes[mixtures:], means[:mixtures] + (base + shift))
-            mixture, centre = self._mixture(*parts, colour)
-        return self._code(Asked(mixture, centre, colour, halvings), known)
+            mixture, mean_level = self._mixture(*parts, colour)
+        return self._code(SubpixelBatch(mixture, mean_level, colour, log2_penalties), known)
 
     def _mixture(
         self, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, colour: int
     ) -> tuple[Mixture | FineMixture, np.ndarray]:
-        if self._grain.is_plain:
-            edges = None if self._grain.tones is None else self._grain.tones.edges[colour]
+        if self._sample_scale.is_plain:
+            edges = None if self._sample_scale.value_edges is None else self._sample_scale.value_edges.edges[colour]
             return Mixture.build(self._tables, logits, scales, means, edges)
-        return FineMixture.build(self._tables, logits, scales, means, self._grain)
+        return FineMixture.build(self._tables, logits, scales, means, self._sample_scale)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mulanzip.density.prediction import Prediction
 from mulanzip.lattice.geometry import A, Grid, Tile, to_cells, write_cells
-from mulanzip.lattice.schedules import Schedule, part_mask
+from mulanzip.lattice.schedules import Schedule, subset_mask
 from mulanzip.timings import timed
 
 
@@ -26,7 +26,7 @@ class Predictor(Protocol):
         window: tuple[slice, slice],
         phases: set[int],
         level: int,
-        first: Any,
+        pass0_features: Any,
     ) -> tuple[dict[int, Prediction], Any]: ...
 
 
@@ -44,7 +44,7 @@ def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
     return pixels[..., ::stride, ::stride, :]
 
 
-def walk_tile(
+def code_tile(
     tile: Tile,
     pixels: np.ndarray,
     predictor: Predictor,
@@ -85,13 +85,15 @@ def walk_tile(
     known = np.zeros(cells.shape[-4:-1], dtype=bool)
     known[..., A] = True
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
-    first = None
+    pass0_features = None
     for step in schedule:
         with timed("network"):
             phases = {r.phase for r in step}
-            predictions, first = predictor.predict(cells, known, window, phases, tile.grid.level + skipped, first)
+            predictions, pass0_features = predictor.predict(
+                cells, known, window, phases, tile.grid.level + skipped, pass0_features
+            )
         for reveal in step:
-            mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
+            mask = present[..., reveal.phase] & subset_mask(reveal.part, tile.height, tile.width)
             every = np.broadcast_to(mask, own.shape[:-2])
             prediction = predictions[reveal.phase].select(every)
             values = coder.code_phase(prediction, None if truth is None else truth[every, reveal.phase])

@@ -14,9 +14,9 @@ from functools import cached_property
 
 import numpy as np
 
-from mulanzip.density.sample_scale import EIGHT_BIT, SHIFTS, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
 from mulanzip.errors import CorruptFileError
-from mulanzip.row_blocks import strips
+from mulanzip.row_blocks import row_blocks
 
 _ALL = 1 << 16
 #: Shift, least and largest value, whether all between are in use.
@@ -25,21 +25,21 @@ _MOST = _FIELDS.size + _ALL // 8
 
 
 @dataclass(frozen=True, eq=False)
-class SampleCode:
+class ValueMap:
     """How the samples of some planes are coded.
 
     Attributes:
         values: int32 ``(count,)``, rising: the values that indices stand for.
-        shift: see :class:`mulanzip.density.sample_scale.Grain`.
+        log2_steps: see :class:`mulanzip.density.sample_scale.SampleScale`.
     """
 
     values: np.ndarray
-    shift: int = 0
+    log2_steps: int = 0
 
     @cached_property
-    def grain(self) -> Grain:
+    def sample_scale(self) -> SampleScale:
         """That of the indices."""
-        return Grain(len(self.values), self.shift)
+        return SampleScale(len(self.values), self.log2_steps)
 
     @property
     def is_constant(self) -> bool:
@@ -48,10 +48,10 @@ class SampleCode:
 
     def to_indices(self, pixels: np.ndarray) -> np.ndarray:
         """Values in use -> contiguous indices, of the grain's type."""
-        if self.grain == EIGHT_BIT:
+        if self.sample_scale == EIGHT_BIT:
             return np.ascontiguousarray(pixels)
         low, high = int(self.values[0]), int(self.values[-1])
-        index = np.zeros(high - low + 1, dtype=self.grain.dtype)
+        index = np.zeros(high - low + 1, dtype=self.sample_scale.dtype)
         index[self.values - low] = np.arange(len(self.values))
         return _look_up(index, pixels, low)
 
@@ -61,7 +61,7 @@ class SampleCode:
         Raises:
             CorruptFileError: if an index stands for nothing.
         """
-        if self.grain == EIGHT_BIT:
+        if self.sample_scale == EIGHT_BIT:
             return indices
         if indices.max(initial=0) >= len(self.values):
             raise CorruptFileError("a sample has none of the values that the file names")
@@ -71,20 +71,20 @@ class SampleCode:
 def _look_up(table: np.ndarray, samples: np.ndarray, low: int) -> np.ndarray:
     """``table[samples - low]``."""
     found = np.empty(samples.shape, dtype=table.dtype)
-    for rows in strips(samples):
+    for rows in row_blocks(samples):
         found[rows] = table[samples[rows].astype(np.int32) - low]
     return found
 
 
 #: That of ordinary images.
-PLAIN = SampleCode(np.arange(256, dtype=np.int32))
+PLAIN = ValueMap(np.arange(256, dtype=np.int32))
 
 
 def used_values(pixels: np.ndarray) -> np.ndarray:
     """The values in use: int32, rising.  Args: uint16 or int16 of any shape."""
     low = np.iinfo(pixels.dtype).min
     used = np.zeros(_ALL, dtype=bool)
-    for rows in strips(pixels):
+    for rows in row_blocks(pixels):
         used[pixels[rows].astype(np.int32) - low] = True
     return np.flatnonzero(used).astype(np.int32) + np.int32(low)
 
@@ -94,14 +94,14 @@ def spanned(values: np.ndarray) -> np.ndarray:
     return np.arange(values[0], values[-1] + 1, dtype=np.int32)
 
 
-def pack(codes: Sequence[SampleCode], signed: bool) -> bytes:
-    """Codes as bytes: of each the shift, the least and the largest value, and which ones between are in use."""
+def pack(codes: Sequence[ValueMap], signed: bool) -> bytes:
+    """Codes as bytes: of each the log2_steps, the least and the largest value, and which ones between are in use."""
     low = -(_ALL >> 1) if signed else 0
     parts = []
     for code in codes:
         first, last = int(code.values[0]), int(code.values[-1])
         dense = last - first + 1 == len(code.values)
-        parts.append(_FIELDS.pack(code.shift - SHIFTS.start, first - low, last - low, dense))
+        parts.append(_FIELDS.pack(code.log2_steps - LOG2_STEPS.start, first - low, last - low, dense))
         if not dense:
             used = np.zeros(last - first + 1, dtype=bool)
             used[code.values - first] = True
@@ -109,7 +109,7 @@ def pack(codes: Sequence[SampleCode], signed: bool) -> bytes:
     return zlib.compress(b"".join(parts), 9)
 
 
-def unpack(data: bytes, count: int, signed: bool) -> list[SampleCode]:
+def unpack(data: bytes, count: int, signed: bool) -> list[ValueMap]:
     """The inverse of :func:`pack`, for ``count`` codes.
 
     Raises:
@@ -129,10 +129,10 @@ def unpack(data: bytes, count: int, signed: bool) -> list[SampleCode]:
     return codes
 
 
-def _unpack_one(content: bytes, position: int, signed: bool) -> tuple[SampleCode, int]:
-    shift, first, last, dense = _FIELDS.unpack_from(content, position)
+def _unpack_one(content: bytes, position: int, signed: bool) -> tuple[ValueMap, int]:
+    log2_steps, first, last, dense = _FIELDS.unpack_from(content, position)
     position += _FIELDS.size
-    if shift >= len(SHIFTS) or first > last or dense > 1:
+    if log2_steps >= len(LOG2_STEPS) or first > last or dense > 1:
         raise ValueError
     used = np.ones(last - first + 1, dtype=bool)
     if not dense:
@@ -146,4 +146,4 @@ def _unpack_one(content: bytes, position: int, signed: bool) -> tuple[SampleCode
         if used.all():
             raise ValueError
     low = -(_ALL >> 1) if signed else 0
-    return SampleCode(np.flatnonzero(used).astype(np.int32) + np.int32(first + low), SHIFTS[shift]), position
+    return ValueMap(np.flatnonzero(used).astype(np.int32) + np.int32(first + low), LOG2_STEPS[log2_steps]), position

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from mulanzip.lattice.geometry import PHASE_NAMES, D, H, V
 
@@ -30,6 +31,10 @@ WEIGHT_MAX = 64
 MEAN_BITS = 5
 
 
+#: Names in model files that differ from those of fields.
+_FILE_KEYS = {"presets": "looks"}
+
+
 @dataclass(frozen=True)
 class Config:
     """Size of a denoiser.  Stored in the model file."""
@@ -41,7 +46,7 @@ class Config:
     #: Width of the layer that a colour's parameters get from the colours before it.
     hidden: int = 32
     #: Kinds of pictures that the network learns a context for.
-    looks: int = 10
+    presets: int = 10
 
     @property
     def shape_outputs(self) -> int:
@@ -61,4 +66,17 @@ class Config:
         return min(level, self.level_classes - 1)
 
     def as_dict(self) -> dict[str, int]:
-        return asdict(self)
+        """The form that model files have."""
+        return {_FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, config: dict[str, Any]) -> Config:
+        """The inverse of :meth:`as_dict`.
+
+        Raises:
+            TypeError: for unknown keys, or what is no dictionary.
+        """
+        if not isinstance(config, dict):
+            raise TypeError("a configuration is a dictionary")
+        names = {key: name for name, key in _FILE_KEYS.items()}
+        return cls(**{names.get(key, key): value for key, value in config.items()})

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.entropy.ans import PROBABILITY_BITS, BitCoder, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import P_BITS, BitCoder, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 
 #: Entries are in ``-LIMIT..LIMIT``.
 LIMIT = 127
 _PLANES = 8
-_TOTAL = 1 << PROBABILITY_BITS
+_TOTAL = 1 << P_BITS
 #: Mean sizes of entries that the rows of a prior stand for.
 _SIZES = tuple(0.05 * 1.5**i for i in range(16))
 
@@ -32,15 +32,15 @@ class Prior:
     Attributes:
         row: uint8 ``(n,)``, which row of ``mass`` the deviation of an entry uses.
         mass: int32 ``(rows, 2 * LIMIT + 1)``, at least 1 each, probabilities in ``2**-16``.
-        looks: int8 ``(looks, n)``, ``-LIMIT..LIMIT``.
+        presets: int8 ``(presets, n)``, ``-LIMIT..LIMIT``.
     """
 
     row: np.ndarray
     mass: np.ndarray
-    looks: np.ndarray
+    presets: np.ndarray
 
     @classmethod
-    def build(cls, sizes: np.ndarray, looks: np.ndarray | None = None) -> Prior:
+    def build(cls, sizes: np.ndarray, presets: np.ndarray | None = None) -> Prior:
         """A prior for deviations of the given mean sizes, float ``(n,)``; floats are allowed here and only here.
 
         Rows are two-sided geometric distributions with a little mass everywhere.
@@ -56,14 +56,14 @@ class Prior:
             rows.append(mass)
         nearest = np.abs(np.log(np.maximum(sizes, _SIZES[0]))[:, None] - np.log(_SIZES)).argmin(1)
         return cls(
-            nearest.astype(np.uint8), np.stack(rows), np.zeros((0, len(sizes)), np.int8) if looks is None else looks
+            nearest.astype(np.uint8), np.stack(rows), np.zeros((0, len(sizes)), np.int8) if presets is None else presets
         )
 
     @property
     def entries(self) -> int:
         return len(self.row)
 
-    def validate(self, entries: int, looks: int) -> None:
+    def validate(self, entries: int, presets: int) -> None:
         """Check what coding relies on.
 
         Raises:
@@ -77,7 +77,11 @@ class Prior:
             raise ValueError("the context's prior refers to a row that it does not have")
         if self.mass.min() < 1 or (self.mass.sum(1, dtype=np.int64) != _TOTAL).any():
             raise ValueError("the context's prior is no distribution")
-        if self.looks.shape != (looks, entries) or self.looks.dtype != np.int8 or self.looks.min(initial=0) < -LIMIT:
+        if (
+            self.presets.shape != (presets, entries)
+            or self.presets.dtype != np.int8
+            or self.presets.min(initial=0) < -LIMIT
+        ):
             raise ValueError("the looks of the context's prior have the wrong size, type or range")
 
     def bits(self) -> np.ndarray:
@@ -88,22 +92,23 @@ class Prior:
         """Bits of a context, int8 ``(n,)``."""
         bits = self.bits()
         choices = [
-            bits[np.arange(self.entries), rest + LIMIT].sum() if rest.any() else 0 for _, rest in self.ways(context)
+            bits[np.arange(self.entries), rest + LIMIT].sum() if rest.any() else 0
+            for _, rest in self.representations(context)
         ]
         return 8 + float(min(choices))
 
-    def ways(self, context: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    def representations(self, context: np.ndarray) -> list[tuple[int, np.ndarray]]:
         """How a context can be said: number of a look from 1 on, or 0 for none, and deviations, int64 ``(n,)``."""
         found = []
-        for number in range(len(self.looks) + 1):
-            rest = context.astype(np.int64) - self.look(number)
+        for number in range(len(self.presets) + 1):
+            rest = context.astype(np.int64) - self.preset(number)
             if np.abs(rest).max(initial=0) <= LIMIT:
                 found.append((number, rest))
         return found
 
-    def look(self, number: int) -> np.ndarray:
+    def preset(self, number: int) -> np.ndarray:
         """int8 ``(n,)``: look ``number`` from 1 on; zeros for 0."""
-        return self.looks[number - 1] if number else np.zeros(self.entries, dtype=np.int8)
+        return self.presets[number - 1] if number else np.zeros(self.entries, dtype=np.int8)
 
 
 def _code(coder: BitCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarray:
@@ -115,8 +120,8 @@ def _code(coder: BitCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarr
     for plane in range(_PLANES - 1, -1, -1):
         middle, high = low + (1 << plane), low + (2 << plane)
         top, bottom = below[prior.row, high], below[prior.row, low]
-        probability = (top - below[prior.row, middle] << PROBABILITY_BITS) // np.maximum(top - bottom, 1)
-        bits = coder.code(probability, None if symbols is None else symbols >> plane & 1)
+        probability = (top - below[prior.row, middle] << P_BITS) // np.maximum(top - bottom, 1)
+        bits = coder.bernoulli(probability, None if symbols is None else symbols >> plane & 1)
         low += bits.astype(np.int64) << plane
     return low
 
@@ -129,7 +134,7 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
     """
     if context.shape != prior.row.shape or context.dtype != np.int8 or context.min(initial=0) < -LIMIT:
         raise ValueError(f"a context for this model is int8 ({prior.entries},) within -{LIMIT}..{LIMIT}")
-    return min((_coded(number, rest, prior) for number, rest in prior.ways(context)), key=len)
+    return min((_coded(number, rest, prior) for number, rest in prior.representations(context)), key=len)
 
 
 def _coded(number: int, rest: np.ndarray, prior: Prior) -> bytes:
@@ -146,9 +151,9 @@ def decode(data: bytes, prior: Prior) -> np.ndarray:
     Raises:
         CorruptFileError: if the bytes are no context under this prior, or that of all zeros, which is never sent.
     """
-    if not data or data[0] >> 1 > len(prior.looks):
+    if not data or data[0] >> 1 > len(prior.presets):
         raise CorruptFileError("the context is damaged")
-    context = prior.look(data[0] >> 1).astype(np.int64)
+    context = prior.preset(data[0] >> 1).astype(np.int64)
     if data[0] & 1:
         decoder = BitDecoder(data[1:])
         symbols = _code(decoder, prior, None)

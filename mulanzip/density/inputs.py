@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mulanzip.density.config import INPUT_PLANES, MEAN_BITS, UNIT
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import A, D, H, V
 
 # Reciprocals by number of terms: mean = sum * table[count] >> bits.
@@ -57,16 +57,16 @@ def _moved(padded: Tensor, rows: int, columns: int) -> Tensor:
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
-def sample_type(grain: Grain) -> torch.dtype:
+def sample_type(sample_scale: SampleScale) -> torch.dtype:
     """Of cells: sums of samples times fixed-point factors must fit."""
-    return torch.int32 if grain.is_plain else torch.int64
+    return torch.int32 if sample_scale.is_plain else torch.int64
 
 
-def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
+def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
     """Input of the denoiser.
 
     Args:
-        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``grain``, phases A, H, V, D; C = 3 colours.
+        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``sample_scale``; phases A, H, V, D; C = 3.
         known: bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all; values that are not known have no influence.
 
     Returns:
@@ -75,8 +75,8 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
         ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
-    if grain.up:
-        cells = cells << grain.up
+    if sample_scale.log2_levels_per_step:
+        cells = cells << sample_scale.log2_levels_per_step
     mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
@@ -87,17 +87,17 @@ def input_planes(cells: Tensor, known: Tensor, grain: Grain = EIGHT_BIT) -> Tens
             continue  # Zeros, as in most planes of a first step.
         of_phase = slice(3 * phase, 3 * phase + 3)
         difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
-        above[:, of_phase] = (difference >> grain.down).clamp_(0, 255)
-        below[:, of_phase] = (difference.neg_() >> grain.down).clamp_(0, 255)
-    if grain.is_plain:
+        above[:, of_phase] = (difference >> sample_scale.log2_steps_per_level).clamp_(0, 255)
+        below[:, of_phase] = (difference.neg_() >> sample_scale.log2_steps_per_level).clamp_(0, 255)
+    if sample_scale.is_plain:
         brightness[:] = mean >> 2
     else:
-        brightness[:] = (mean << 6) // (grain.count << grain.up)
+        brightness[:] = (mean << 6) // (sample_scale.count << sample_scale.log2_levels_per_step)
     knowledge[:] = mask * UNIT
     return planes
 
 
-def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIGHT_BIT) -> Tensor:
+def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
     """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` levels.
 
     Args:
@@ -112,10 +112,10 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, grain: Grain = EIG
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
-    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + grain.shift).to(torch.int32)
+    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + sample_scale.log2_steps).to(torch.int32)
 
 
-def flat_values(cells: Tensor, known: Tensor, phase: int) -> Tensor:
+def constant_surround(cells: Tensor, known: Tensor, phase: int) -> Tensor:
     """What the surroundings of a phase are where they are all the same: int32 ``(B, C, h, w)``, else -1.
 
     The surroundings are the known ones of A in the 3x3 neighbourhood, and the nearest known pixels.

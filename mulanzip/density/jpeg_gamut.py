@@ -15,10 +15,10 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import GAMUT, Container
-from mulanzip.row_blocks import strips
+from mulanzip.row_blocks import row_blocks
 
 #: Halvings of the mass of other colours, at most: nothing is left of it.
-MAX_RARITY = 31
+MAX_LOG2_PENALTY = 31
 #: Smaller images do not say how rare they are.
 _LEAST_PIXELS = 1 << 12
 #: One pixel of so many has another colour at most.
@@ -34,20 +34,21 @@ class Gamut:
     """Colours that decoders of JPEG files make.
 
     Attributes:
-        rarity: 1 to :data:`MAX_RARITY`; other colours have ``2**-rarity`` of the mass that the model gives them.
+        log2_penalty: 1 to :data:`MAX_LOG2_PENALTY`.  Other colours have ``2**-log2_penalty`` of the mass that the model
+            gives them.
     """
 
-    rarity: int
+    log2_penalty: int
 
-    def halvings(self, before: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
-        """How often the mass of values of the third colour is halved: 0, or :attr:`rarity`.
+    def log2_penalties(self, before: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
+        """How often the mass of values of the third colour is halved: 0, or :attr:`log2_penalty`.
 
         Args:
             before: int32 ``(N,)`` each, the first and the second colour: green and red.
             values: int32 ``(N,)``, 0..255.
         """
         first, second = before
-        found: np.ndarray = _others().take((first << 16) + (second << 8) + values) * np.uint8(self.rarity)
+        found: np.ndarray = _others().take((first << 16) + (second << 8) + values) * np.uint8(self.log2_penalty)
         return found
 
 
@@ -79,7 +80,7 @@ def find(planes: np.ndarray) -> Gamut | None:
         return None
     pixels = planes.shape[0] * planes.shape[1]
     others, nearby, count = 0, 0, 0
-    for rows in strips(planes):
+    for rows in row_blocks(planes):
         green, red, blue = planes[rows].reshape(-1, 3).astype(np.int32).T
         colours = (green << 16) + (red << 8)
         others += int(_others().take(colours + blue).sum())
@@ -94,12 +95,12 @@ def find(planes: np.ndarray) -> Gamut | None:
         return None
     # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
     ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
-    return Gamut(min(max(1, ratio.bit_length() - 1), MAX_RARITY)) if ratio else None
+    return Gamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None
 
 
 def encode(gamut: Gamut) -> bytes:
     """Payload of the chunk that holds a gamut."""
-    return bytes([gamut.rarity])
+    return bytes([gamut.log2_penalty])
 
 
 def gamut_in(file: Container) -> Gamut | None:
@@ -111,6 +112,6 @@ def gamut_in(file: Container) -> Gamut | None:
     payloads = file.of_kind(GAMUT)
     if not payloads:
         return None
-    if len(payloads[0]) != 1 or not 1 <= payloads[0][0] <= MAX_RARITY:
+    if len(payloads[0]) != 1 or not 1 <= payloads[0][0] <= MAX_LOG2_PENALTY:
         raise CorruptFileError("the gamut is damaged")
     return Gamut(payloads[0][0])

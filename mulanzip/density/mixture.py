@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.sample_scale import Grain
+from mulanzip.density.sample_scale import SampleScale
 
 MEAN_GAIN = 16
 COUPLING_GAIN = 0.5
@@ -133,17 +133,17 @@ class Mixture:
 
         Args:
             logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
-            edges: int32 ``(257,)``, see :class:`mulanzip.density.value_edges.Tones`; None for values that are levels.
+            edges: int32 ``(257,)``, see :class:`mulanzip.density.value_edges.ValueEdges`; None for even values.
         """
         unit = 1 << MEAN_BITS
         # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
         weights = tables.weight.take(logits.max(0) - logits, mode="clip")
         inverse = tables.inverse_scale.take(scales, mode="clip")
         means = np.clip(means, *_MEAN_LIMITS)
-        centre = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
+        mean_level = (weights * means).sum(0, dtype=np.int32) // weights.sum(0, dtype=np.int32) >> MEAN_BITS
         offset = np.int32(TABLE_HALF << _INVERSE_BITS) - (means + np.int32(unit // 2)) * inverse
         slope = inverse * np.int32(unit) if edges is None else inverse
-        return cls(weights, slope, offset, tables.logistic, edges), centre
+        return cls(weights, slope, offset, tables.logistic, edges), mean_level
 
     def select(self, indices: np.ndarray) -> Mixture:
         """Only some subpixels."""
@@ -172,20 +172,27 @@ class FineMixture:
         total: int64 ``(N,)``, the mass of all values.
     """
 
-    def __init__(self, weights: np.ndarray, slope: np.ndarray, offset: np.ndarray, logistic: np.ndarray, grain: Grain):
+    def __init__(
+        self,
+        weights: np.ndarray,
+        slope: np.ndarray,
+        offset: np.ndarray,
+        logistic: np.ndarray,
+        sample_scale: SampleScale,
+    ):
         self._weights = weights
         self._slope = slope
         self._offset = offset
         self._logistic = logistic
-        self._grain = grain
-        self._bits = _INVERSE_BITS + grain.down + _STRIDE_BITS
+        self._sample_scale = sample_scale
+        self._bits = _INVERSE_BITS + sample_scale.log2_steps_per_level + _STRIDE_BITS
         # All floors together weigh what they do in plain samples.
-        self._floor = (256 * _FLOOR << _FINE_BITS) // grain.count
-        self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + grain.count * self._floor
+        self._floor = (256 * _FLOOR << _FINE_BITS) // sample_scale.count
+        self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + sample_scale.count * self._floor
 
     @classmethod
     def build(
-        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, grain: Grain
+        cls, tables: Tables, logits: np.ndarray, scales: np.ndarray, means: np.ndarray, sample_scale: SampleScale
     ) -> tuple[FineMixture, np.ndarray]:
         """Mixtures, and their means rounded down to samples (int32 ``(N,)``, may be out of range).
 
@@ -194,18 +201,23 @@ class FineMixture:
         unit = 1 << MEAN_BITS
         weights = tables.weight.take(logits.max(0) - logits, mode="clip").astype(np.int64)
         inverse = tables.inverse_scale.take(scales, mode="clip").astype(np.int64)
-        top = (grain.count - 1) * unit << grain.up >> grain.down
-        means = np.clip(means.astype(np.int64), -_MEAN_MARGIN * unit, top + _MEAN_MARGIN * unit) << grain.down
-        centre = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + grain.up
-        bits = _INVERSE_BITS + grain.down
-        offset = (TABLE_HALF << bits) - (means + (unit // 2 << grain.up)) * inverse
+        top = (sample_scale.count - 1) * unit << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level
+        means = (
+            np.clip(means.astype(np.int64), -_MEAN_MARGIN * unit, top + _MEAN_MARGIN * unit)
+            << sample_scale.log2_steps_per_level
+        )
+        mean_level = (weights * means).sum(0) // weights.sum(0) >> MEAN_BITS + sample_scale.log2_levels_per_step
+        bits = _INVERSE_BITS + sample_scale.log2_steps_per_level
+        offset = (TABLE_HALF << bits) - (means + (unit // 2 << sample_scale.log2_levels_per_step)) * inverse
         logistic = tables.logistic[:: 1 << _STRIDE_BITS].astype(np.int64)
-        return cls(weights, inverse * unit << grain.up, offset, logistic, grain), centre.astype(np.int32)
+        return cls(
+            weights, inverse * unit << sample_scale.log2_levels_per_step, offset, logistic, sample_scale
+        ), mean_level.astype(np.int32)
 
     def select(self, indices: np.ndarray) -> FineMixture:
         """Only some subpixels."""
         parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
-        return FineMixture(*parts, self._logistic, self._grain)
+        return FineMixture(*parts, self._logistic, self._sample_scale)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
         """Mass below values ``edge`` (int32 ``(..., N)``, 0 and more), out of :attr:`total`: int64 ``(..., N)``."""
@@ -217,4 +229,4 @@ class FineMixture:
         low = self._logistic.take(entry)
         mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
         below: np.ndarray = (mass * self._weights[inner]).sum(0) + edge * np.int64(self._floor)
-        return np.where(edge < self._grain.count, below * (edge > 0), self.total)
+        return np.where(edge < self._sample_scale.count, below * (edge > 0), self.total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ FORMAT = "mulanzip-integer-7"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
+#: Fields of the prior, and their names in model files.
+_PRIOR_KEYS = {"row": "row", "mass": "mass", "presets": "looks"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class IntegerModel:
         found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
         for name in ("logistic", "weight", "inverse_scale"):
             found[f"tables.{name}"] = getattr(self.tables, name)
-        return found | {f"prior.{name}": getattr(self.prior, name) for name in ("row", "mass", "looks")}
+        return found | {f"prior.{key}": getattr(self.prior, name) for name, key in _PRIOR_KEYS.items()}
 
     def adapted(self, context: np.ndarray) -> IntegerModel:
         """The model for an image of this context: int8 ``(entries,)``, see :mod:`mulanzip.density.context`."""
@@ -129,9 +131,9 @@ def _check_sizes(config: Config) -> None:
         "mixtures": range(1, 8),
         "level_classes": range(1, 33),
         "hidden": range(1, 1025),
-        "looks": range(65),
+        "presets": range(65),
     }
-    for name, size in config.as_dict().items():
+    for name, size in asdict(config).items():
         if type(size) is not int or size not in limits[name]:
             raise ModelError(f"configuration out of range: {name} is {size!r}")
 
@@ -186,7 +188,7 @@ def prove(model: IntegerModel) -> None:
         prove_layer(name, layer, expected[name], config.level_classes, slack)
     try:
         model.tables.validate()
-        model.prior.validate(context_entries(config), config.looks)
+        model.prior.validate(context_entries(config), config.presets)
     except ValueError as error:
         raise ModelError(str(error)) from None
 
@@ -215,7 +217,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
     if metadata.get("format") != FORMAT:
         raise ModelError(f"{name} is not a model of format {FORMAT}")
     try:
-        config = Config(**json.loads(metadata["config"]))
+        config = Config.from_dict(json.loads(metadata["config"]))
         _check_sizes(config)
 
         def layer(prefix: str) -> Layer:
@@ -225,7 +227,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
             config,
             {name: layer(name) for name in layer_shapes(config)},
             Tables(*(tensors.pop(f"tables.{key}") for key in ("logistic", "weight", "inverse_scale"))),
-            Prior(*(tensors.pop(f"prior.{key}") for key in ("row", "mass", "looks"))),
+            Prior(*(tensors.pop(f"prior.{key}") for key in _PRIOR_KEYS.values())),
             metadata,
         )
     except (KeyError, TypeError, ValueError) as error:

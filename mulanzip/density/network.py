@@ -12,7 +12,7 @@ from mulanzip.density.backends import Backend
 from mulanzip.density.inputs import offset_planes
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.passes import PassPredictor
-from mulanzip.density.sample_scale import Grain
+from mulanzip.density.sample_scale import SampleScale
 
 
 class IntegerNetwork(PassPredictor):
@@ -27,17 +27,19 @@ class IntegerNetwork(PassPredictor):
         #: Input channels of each layer.
         self.inputs = {name: layer.weight.shape[1] for name, layer in model.layers.items()}
 
-    def at(self, grain: Grain) -> IntegerNetwork:
+    def at(self, sample_scale: SampleScale) -> IntegerNetwork:
         """The same for samples of another grain."""
         other = copy(self)
-        other.grain = grain
+        other.sample_scale = sample_scale
         return other
 
-    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+    def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
         backend, name = self.backend, f"pass.{index}"
         x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
-        start = None if earlier is None else earlier.clone()  # Backends may overwrite it; later steps need it.
+        start = (
+            None if pass0_features is None else pass0_features.clone()
+        )  # Backends may overwrite it; later steps need it.
         x = backend.activation(self.prepared[f"{name}.stem"], x, level_class, residual=start)
         for i in range(0, 2 * self.config.blocks, 2):
             inner = backend.activation(self.prepared[f"{name}.body.{i}"], x, level_class)

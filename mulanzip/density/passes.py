@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mulanzip.density.config import COLOURS, HEADS, PASSES, Config
-from mulanzip.density.inputs import base_prediction, flat_values, input_planes, sample_type
+from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
 from mulanzip.density.prediction import Prediction
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import PHASE_NAMES
 
 
@@ -27,14 +27,14 @@ class PassPredictor(ABC):
 
     config: Config
     #: Of the samples in cells.
-    grain: Grain = EIGHT_BIT
+    sample_scale: SampleScale = EIGHT_BIT
 
     @abstractmethod
-    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+    def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
-            earlier: features of the first pass, for the others.
+            pass0_features: features of the first pass, for the others.
         """
 
     @abstractmethod
@@ -51,17 +51,17 @@ class PassPredictor(ABC):
         window: tuple[slice, slice],
         phases: set[int],
         level: int,
-        first: Tensor | None,
+        pass0_features: Tensor | None,
     ) -> tuple[dict[int, Prediction], Tensor]:
         """One step: the pass that predicts ``phases``.
 
         Args:
-            cells: samples of ``grain``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` of images side by side.
+            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` of images side by side.
             known: bool ``(h, w, 4)``, for all of them.
             window: the rows and columns of cells whose predictions are wanted.
             phases: which phases to predict.
             level: lattice level of the cells.
-            first: what the step before returned; None in the first step.
+            pass0_features: what the step before returned; None in the first step.
 
         Returns:
             a :class:`Prediction` for each of ``phases``, of one image after the other, and features of the first
@@ -69,23 +69,23 @@ class PassPredictor(ABC):
         """
         level_class = self.config.level_class(level)
         batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))
-        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.grain))
+        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.sample_scale))
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        planes = input_planes(cell_tensor, known_tensor, self.grain)
-        if first is None or phases & set(PASSES[0]):
-            first = self.features(planes, 0, level_class, None)
+        planes = input_planes(cell_tensor, known_tensor, self.sample_scale)
+        if pass0_features is None or phases & set(PASSES[0]):
+            pass0_features = self.features(planes, 0, level_class, None)
         heads = heads_of(phases)
         index = HEADS[next(iter(heads.values()))][0]
-        features = self.features(planes, index, level_class, first) if index else first
+        features = self.features(planes, index, level_class, pass0_features) if index else pass0_features
         inside = (..., *window)
         rows = features[inside].permute(0, 2, 3, 1).reshape(-1, features.shape[1])
         predictions = {}
         for phase, name in heads.items():
-            base = base_prediction(cell_tensor, known_tensor, phase, self.grain)[inside].transpose(0, 1)
+            base = base_prediction(cell_tensor, known_tensor, phase, self.sample_scale)[inside].transpose(0, 1)
             head = partial(self.head, name=name, level_class=level_class)
-            flat = None
-            if not self.grain.is_plain:
-                values = flat_values(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
-                flat = values.reshape(COLOURS, -1).numpy()
-            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, flat)
-        return predictions, first
+            surround = None
+            if not self.sample_scale.is_plain:
+                values = constant_surround(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
+                surround = values.reshape(COLOURS, -1).numpy()
+            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, surround)
+        return predictions, pass0_features

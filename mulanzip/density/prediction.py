@@ -35,18 +35,19 @@ class Prediction:
         features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` levels.
         head: gives the parameters, colour by colour.
-        flat: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit samples.
+        constant_surround: int32 ``(3, n)``: the value of all surroundings, -1 where they differ; None for plain 8-bit
+            samples.
     """
 
     features: Tensor
     base: np.ndarray
     head: ColourHead
-    flat: np.ndarray | None = None
+    constant_surround: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
         """Only the cells where ``mask`` (bool, of as many entries as there are cells) holds."""
         if mask.all():
             return self
         indices = np.flatnonzero(mask)
-        flat = None if self.flat is None else self.flat[:, indices]
-        return Prediction(self.features[indices], self.base[:, indices], self.head, flat)
+        constant_surround = None if self.constant_surround is None else self.constant_surround[:, indices]
+        return Prediction(self.features[indices], self.base[:, indices], self.head, constant_surround)

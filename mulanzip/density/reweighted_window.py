@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 #: Values (int32 ``(N,)``) -> how often their mass is halved, uint8 ``(N,)``.
-Halvings = Callable[[np.ndarray], np.ndarray]
+Penalties = Callable[[np.ndarray], np.ndarray]
 
 
 class Distribution(Protocol):
@@ -30,17 +30,17 @@ def masses(mixture: Distribution, low: np.ndarray, size: int) -> Iterator[tuple[
         below = above
 
 
-class Sieve:
+class ReweightedWindow:
     """The values of windows ``low .. low + size - 1``, with masses of their own.
 
     Attributes:
         total: int32 ``(N,)``, the mass of the whole window.
     """
 
-    def __init__(self, mixture: Distribution, low: np.ndarray, size: int, halvings: Halvings):
+    def __init__(self, mixture: Distribution, low: np.ndarray, size: int, log2_penalties: Penalties):
         cumulative = [np.zeros_like(mixture.total)]
         for value, mass in masses(mixture, low, size):
-            cumulative.append(cumulative[-1] + (mass >> halvings(value)))
+            cumulative.append(cumulative[-1] + (mass >> log2_penalties(value)))
         self._low = low
         self._cumulative = np.concatenate(cumulative)
         self.total: np.ndarray = cumulative[-1]

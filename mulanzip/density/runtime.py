@@ -20,7 +20,7 @@ from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, Refer
 from mulanzip.density.mixture import Tables
 from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.network import IntegerNetwork
-from mulanzip.density.sample_scale import Grain
+from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.selftest import golden_digest
 from mulanzip.errors import ModelError
 
@@ -57,16 +57,16 @@ class Runtime:
         if context is None:
             return self
         network = IntegerNetwork(self.model.adapted(context), self.network.backend)
-        return replace(self, network=network.at(self.grain))
+        return replace(self, network=network.at(self.sample_scale))
 
     @property
-    def grain(self) -> Grain:
+    def sample_scale(self) -> SampleScale:
         """Of the samples that are coded."""
-        return self.network.grain
+        return self.network.sample_scale
 
-    def at(self, grain: Grain) -> Runtime:
+    def at(self, sample_scale: SampleScale) -> Runtime:
         """The same for samples of another grain."""
-        return replace(self, network=self.network.at(grain))
+        return replace(self, network=self.network.at(sample_scale))
 
     @contextmanager
     def intra_threads(self, count: int) -> Iterator[None]:

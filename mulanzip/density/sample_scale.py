@@ -12,46 +12,46 @@ from dataclasses import dataclass
 import numpy as np
 
 from mulanzip.density.jpeg_gamut import Gamut
-from mulanzip.density.value_edges import Tones
+from mulanzip.density.value_edges import ValueEdges
 
-#: ``shift`` is one of these.
-SHIFTS = range(-4, 9)
+#: ``log2_steps`` is one of these.
+LOG2_STEPS = range(-4, 9)
 
 
 @dataclass(frozen=True)
-class Grain:
-    """Samples are ``0 .. count - 1``, and ``2**shift`` of their steps are a level.
+class SampleScale:
+    """Samples are ``0 .. count - 1``, and ``2**log2_steps`` of their steps are a level.
 
     Attributes:
         count: 1 to 65536.
-        shift: one of :data:`SHIFTS`; negative where a step is several levels.
-        tones, gamut: of plain samples, where their values are not evenly wide, or some colours are rare.
+        log2_steps: one of :data:`LOG2_STEPS`; negative where a step is several levels.
+        value_edges, gamut: of plain samples, where their values are not evenly wide, or some colours are rare.
     """
 
     count: int
-    shift: int = 0
-    tones: Tones | None = None
+    log2_steps: int = 0
+    value_edges: ValueEdges | None = None
     gamut: Gamut | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether a step is a level, and there are 256: the case that must be fast."""
-        return self.count == 256 and self.shift == 0
+        return self.count == 256 and self.log2_steps == 0
 
     @property
-    def planes(self) -> int:
+    def bits(self) -> int:
         """Bits that tell all samples apart."""
         return (self.count - 1).bit_length()
 
     @property
-    def up(self) -> int:
+    def log2_levels_per_step(self) -> int:
         """log2 of the levels in a step, where a step is several."""
-        return max(0, -self.shift)
+        return max(0, -self.log2_steps)
 
     @property
-    def down(self) -> int:
+    def log2_steps_per_level(self) -> int:
         """log2 of the steps in a level, where a level is several."""
-        return max(0, self.shift)
+        return max(0, self.log2_steps)
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
@@ -60,4 +60,4 @@ class Grain:
 
 
 #: That of ordinary images.
-EIGHT_BIT = Grain(256)
+EIGHT_BIT = SampleScale(256)

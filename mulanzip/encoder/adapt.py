@@ -8,24 +8,24 @@ from itertools import product
 
 import numpy as np
 
-from mulanzip.codec.segment import walk_segment
+from mulanzip.codec.segment import code_segment
 from mulanzip.density import context
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import Grain
-from mulanzip.density.value_edges import Tones
-from mulanzip.encoder.edge_choice import find_tones
+from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.value_edges import ValueEdges
+from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
-from mulanzip.encoder.preset_choice import best_look
+from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, Container
 from mulanzip.lattice.geometry import Segment, segments
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 
 #: Contexts are judged on segments that have at least so many pixels together, or on all.
 _JUDGED_PIXELS = 1 << 20
 #: Samples, and their grain.
-Group = tuple[np.ndarray, Grain]
+Group = tuple[np.ndarray, SampleScale]
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Adaptation:
     """
 
     context: np.ndarray | None = None
-    tones: Tones | None = None
+    tones: ValueEdges | None = None
 
 
 def find_adaptation(
     groups: Sequence[Group],
     runtime: Runtime,
-    plan: Plan,
+    plan: TileSchedules,
     steps: int,
     progress: Progress | None = None,
     *,
@@ -59,26 +59,28 @@ def find_adaptation(
         progress: told the share that is done.
         toned: whether the first group may have tones: samples of 8 bits.
     """
-    planes, grain = groups[0]
+    planes, sample_scale = groups[0]
     if not is_fitted(*planes.shape[:2]):
         return Adaptation()
     prior = runtime.model.prior
-    look = prior.look(best_look(planes, runtime.at(grain), plan))
-    tones = find_tones(planes, runtime.at(grain).adapted(look), steps > 0) if toned else None
+    preset = prior.preset(choose_preset(planes, runtime.at(sample_scale), plan))
+    tones = choose_edges(planes, runtime.at(sample_scale).adapted(preset), steps > 0) if toned else None
     if not steps:
-        return Adaptation(look if look.any() else None, tones)
+        return Adaptation(preset if preset.any() else None, tones)
     from mulanzip.encoder.context_fit import Fitter
 
-    even, groups = groups, [(planes, replace(grain, tones=tones)), *groups[1:]]
+    even, groups = groups, [(planes, replace(sample_scale, value_edges=tones)), *groups[1:]]
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(planes, steps, runtime.threads, progress, grain=groups[0][1], start=look)
+        found = Fitter(runtime.model).fit(
+            planes, steps, runtime.threads, progress, sample_scale=groups[0][1], start=preset
+        )
         judged = _sample(segments(*planes.shape[:2]))
 
         def bits(choice: np.ndarray | None, groups: Sequence[Group]) -> float:
             own = 0 if choice is None else 8 * (len(context.encode(choice, prior)) + CHUNK_OVERHEAD)
             return own + _bits(judged, groups, runtime.adapted(choice), plan)
 
-        choices = [None, *(choice for choice in (look, found) if choice.any())]
+        choices = [None, *(choice for choice in (preset, found) if choice.any())]
         least, best = min(((bits(choice, groups), i) for i, choice in enumerate(choices)))
         if tones and least + 8 * (len(tones.encode()) + CHUNK_OVERHEAD) > bits(choices[best], even):
             tones = None
@@ -111,8 +113,8 @@ def _sample(parts: list[Segment]) -> list[Segment]:
     return parts[::-every]
 
 
-def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, plan: Plan) -> float:
+def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, plan: TileSchedules) -> float:
     counter = BitCounter()
-    for (planes, grain), part in product(groups, parts):
-        walk_segment(part, planes, runtime.at(grain), plan, counter, decoding=False)
+    for (planes, sample_scale), part in product(groups, parts):
+        code_segment(part, planes, runtime.at(sample_scale), plan, counter, decoding=False)
     return counter.bits

@@ -17,9 +17,9 @@ from torch import Tensor
 from mulanzip.density.config import COLOURS
 from mulanzip.density.context import LIMIT
 from mulanzip.density.model import IntegerModel
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.encoder.effort import CROP_SIDE
-from mulanzip.floatnet.export import context_gains, layer_rows, to_float
+from mulanzip.floatnet.export import bias_step, float_layers, to_float
 from mulanzip.floatnet.network import Conv
 from mulanzip.floatnet.objective import level_bits
 from mulanzip.floatnet.precision import has_fast_bfloat16
@@ -43,11 +43,11 @@ class Fitter:
         self.network.requires_grad_(False).quantise()
         self._bits = torch.from_numpy(model.prior.bits()).float()
         self._autocast = has_fast_bfloat16()
-        gains = context_gains(model.config)
+        gains = bias_step(model.config)
         self.entries = len(gains)
         self._places = []
         start = 0
-        for at in layer_rows(model.config).values():
+        for at in float_layers(model.config).values():
             part = slice(start, start + len(at.unit))
             self._places.append((self.network.conv(at.conv), part, gains[part]))
             start = part.stop
@@ -70,13 +70,13 @@ class Fitter:
         threads: int = 1,
         progress: Progress | None = None,
         subpixels: int | None = None,
-        grain: Grain = EIGHT_BIT,
+        sample_scale: SampleScale = EIGHT_BIT,
         start: np.ndarray | None = None,
     ) -> np.ndarray:
         """Fit a context to an image.
 
         Args:
-            planes: samples of ``grain``, ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
+            planes: samples of ``sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3; sides of
                 :data:`mulanzip.encoder.effort.CROP_SIDE` or more.
             steps: of gradient descent.
             threads: at most so many; no effect on the result.
@@ -99,7 +99,9 @@ class Fitter:
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(base + values.detach().round())
                 jobs = [_crops(planes, rng) for _ in range(_JOBS)]
-                gradients = list(pool.map(partial(self._gradient, offsets, colours=colours, grain=grain), jobs))
+                gradients = list(
+                    pool.map(partial(self._gradient, offsets, colours=colours, sample_scale=sample_scale), jobs)
+                )
                 self._rate(values).backward()
                 assert values.grad is not None
                 values.grad /= subpixels or planes.size
@@ -114,13 +116,15 @@ class Fitter:
         found: np.ndarray = (base + values.detach().round()).to(torch.int8).numpy()
         return found
 
-    def _gradient(self, offsets: list[Tensor], crops: Tensor, colours: int, grain: Grain) -> tuple[Tensor, ...]:
+    def _gradient(
+        self, offsets: list[Tensor], crops: Tensor, colours: int, sample_scale: SampleScale
+    ) -> tuple[Tensor, ...]:
         """Of the bits per subpixel of some crops, with respect to the offsets."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
                 pixels = crops[..., :: 1 << level, :: 1 << level]
-                bits, count = level_bits(self.network, pixels, level, colours, grain)
+                bits, count = level_bits(self.network, pixels, level, colours, sample_scale)
                 total, subpixels = total + bits, subpixels + count
         return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 

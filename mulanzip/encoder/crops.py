@@ -8,7 +8,7 @@ import numpy as np
 _GRID = (2, 3)
 
 
-def mosaic(planes: np.ndarray, side: int) -> np.ndarray:
+def sample_crops(planes: np.ndarray, side: int) -> np.ndarray:
     """Crops side by side, corners on the lattices of the finest levels.
 
     As one image, which takes a fraction of their time: what is wrong at seams is wrong for every choice.

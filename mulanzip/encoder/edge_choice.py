@@ -6,18 +6,18 @@ import math
 
 import numpy as np
 
-from mulanzip.codec.subpixels import WINDOW, Asked, MixtureCoder, window
-from mulanzip.codec.tile import walk_tile
+from mulanzip.codec.subpixels import WINDOW, MixtureCoder, SubpixelBatch, window
+from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.reweighted_window import masses
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.value_edges import PLAIN_EDGES, REACH, VALUES, Tones
-from mulanzip.encoder.crops import mosaic
+from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
+from mulanzip.encoder.crops import sample_crops
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Grid, tiles
 from mulanzip.lattice.schedules import SCHEDULES
-from mulanzip.row_blocks import strips
+from mulanzip.row_blocks import row_blocks
 
 #: Fractional bits of expected counts, and of widths.
 _BITS = 16
@@ -45,13 +45,13 @@ class Census(MixtureCoder):
     """
 
     def __init__(self, runtime: Runtime, colours: int):
-        super().__init__(runtime.tables, BitCounter(), colours, runtime.grain)
+        super().__init__(runtime.tables, BitCounter(), colours, runtime.sample_scale)
         self.seen = np.zeros((colours, VALUES), dtype=np.int64)
         self.expected = np.zeros((colours, VALUES), dtype=np.int64)
 
-    def _code(self, asked: Asked, values: np.ndarray | None) -> np.ndarray:
+    def _code(self, asked: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
         assert values is not None
-        low = window(asked.centre, WINDOW, self._grain)
+        low = window(asked.mean_level, WINDOW, self._sample_scale)
         for value, mass in masses(asked.mixture, low, WINDOW):
             share = (mass.astype(np.int64) << _BITS) // asked.mixture.total
             # Sums of integers: exact in floating point.
@@ -61,7 +61,7 @@ class Census(MixtureCoder):
         return values
 
 
-def find_tones(planes: np.ndarray, runtime: Runtime, judged: bool) -> Tones | None:
+def choose_edges(planes: np.ndarray, runtime: Runtime, judged: bool) -> ValueEdges | None:
     """The tones of an image; None where they are not worth their bytes.
 
     Args:
@@ -73,24 +73,24 @@ def find_tones(planes: np.ndarray, runtime: Runtime, judged: bool) -> Tones | No
     combs = [_is_comb(planes[..., colour], rugged) for colour in range(planes.shape[2])]
     if not any(combs):
         return None
-    sample = mosaic(planes, _SIDE)
+    sample = sample_crops(planes, _SIDE)
     share = sample.size / planes.size
     unit = _unit(planes[..., 0].size // VALUES)
     census = _count(sample, runtime)
     steps = _steps(census, unit)
-    gains = _gains(Tones.moved(steps, unit), census)
+    gains = _gains(ValueEdges.moved(steps, unit), census)
     for colour, is_comb in enumerate(combs):
         fitted = np.count_nonzero(np.diff(steps[colour], prepend=0))
-        cost = share * 8 * len(Tones.moved(steps[[colour]], unit).encode())
+        cost = share * 8 * len(ValueEdges.moved(steps[[colour]], unit).encode())
         if not is_comb or gains[colour] < _NAT * fitted + cost:
             steps[colour] = gains[colour] = 0
-    return Tones.moved(steps, unit) if gains.sum() > share * 8 * CHUNK_OVERHEAD else None
+    return ValueEdges.moved(steps, unit) if gains.sum() > share * 8 * CHUNK_OVERHEAD else None
 
 
 def _is_comb(plane: np.ndarray, rugged: int) -> bool:
     """Whether neighbours in a histogram differ more than in most pictures."""
     counts = np.zeros(VALUES, dtype=np.int64)
-    for rows in strips(plane):
+    for rows in row_blocks(plane):
         counts += np.bincount(plane[rows].reshape(-1), minlength=VALUES)
     counts = counts[1:-1]  # Without the ends, where all beyond is.
     return bool(np.abs(np.diff(counts, 2)).sum() * rugged > counts.sum())
@@ -105,7 +105,7 @@ def _count(sample: np.ndarray, runtime: Runtime) -> Census:
     census = Census(runtime, sample.shape[2])
     with runtime.intra_threads(1):
         for tile in tiles(Grid(0, *sample.shape[:2])):
-            walk_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
+            code_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
     return census
 
 
@@ -116,7 +116,7 @@ def _steps(census: Census, unit: int) -> np.ndarray:
     moved = (ratio - (1 << _BITS))[:, :-1].cumsum(1)
     moved -= _smooth(_smooth(moved))
     nearest = moved + (1 << _BITS - MEAN_BITS + unit - 1) >> _BITS - MEAN_BITS + unit
-    most = REACH >> unit
+    most = MAX_OFFSET >> unit
     inner = PLAIN_EDGES[1:-1].astype(np.int64)
     places = inner + (np.clip(nearest, -most, most) << unit)
     places = np.clip(np.maximum.accumulate(places, axis=1), 0, PLAIN_EDGES[-1])
@@ -133,7 +133,7 @@ def _smooth(rows: np.ndarray) -> np.ndarray:
     return found
 
 
-def _gains(tones: Tones, census: Census) -> np.ndarray:
+def _gains(tones: ValueEdges, census: Census) -> np.ndarray:
     """Bits that the values counted take less with these widths: float64 ``(colours,)``."""
     widths = np.maximum(np.diff(tones.edges), _LEAST_WIDTH) / (1 << MEAN_BITS)
     found: np.ndarray = (census.seen * np.log2(widths) - _NAT * census.expected / (1 << _BITS) * (widths - 1)).sum(1)

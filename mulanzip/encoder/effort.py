@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
-from mulanzip.lattice.tile_schedules import Candidates
+from mulanzip.lattice.tile_schedules import ScheduleChoices
 
 EFFORTS = range(1, 10)
 DEFAULT_EFFORT = 5
@@ -48,13 +48,13 @@ def fit_steps(effort: int, context: str | None) -> int | None:
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
 
 
-def candidates(effort: int, schedule: str, mu: float) -> Candidates:
+def candidates(effort: int, schedule: str, mu: float) -> ScheduleChoices:
     """The schedules that the encoder chooses from.
 
     Args:
         effort: 1 to 9.
         schedule: one for all tiles, or :data:`ADAPTIVE`.
-        mu: see :class:`mulanzip.lattice.tile_schedules.Candidates`; of no effect with a schedule for all tiles.
+        mu: see :class:`mulanzip.lattice.tile_schedules.ScheduleChoices`; of no effect with a schedule for all tiles.
 
     Raises:
         ValueError: for anything else.
@@ -64,8 +64,8 @@ def candidates(effort: int, schedule: str, mu: float) -> Candidates:
     if not mu >= 0:
         raise ValueError(f"mu must be 0 or more, not {mu}")
     if schedule != ADAPTIVE:
-        return Candidates((schedule,))
-    return Candidates(SCHEDULE_NAMES if effort >= _ALL_SCHEDULES else ("default", "one"), mu)
+        return ScheduleChoices((schedule,))
+    return ScheduleChoices(SCHEDULE_NAMES if effort >= _ALL_SCHEDULES else ("default", "one"), mu)
 
 
 def is_fitted(height: int, width: int) -> bool:

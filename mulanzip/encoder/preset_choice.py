@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.codec.segment import walk_segment
+from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.crops import mosaic
+from mulanzip.encoder.crops import sample_crops
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Grid, Segment, tiles
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Of the crops, in pixels.  Their finest level tells as much as all levels of crops of 64.
 _SIDE = 48
 
 
-def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
+def choose_preset(planes: np.ndarray, runtime: Runtime, plan: TileSchedules) -> int:
     """Number of the look that suits an image best, from 1 on; 0 if none is worth its bytes.
 
     Args:
@@ -27,14 +27,14 @@ def best_look(planes: np.ndarray, runtime: Runtime, plan: Plan) -> int:
             :data:`_SIDE` or more.
         plan: uniform.
     """
-    crops = mosaic(planes, _SIDE)
+    crops = sample_crops(planes, _SIDE)
     segment = Segment(tuple(tiles(Grid(0, *crops.shape[:2]))))
     share = crops.size / planes.size
 
     def cost(number: int) -> float:
-        adapted = runtime.adapted(runtime.model.prior.look(number)) if number else runtime
+        adapted = runtime.adapted(runtime.model.prior.preset(number)) if number else runtime
         counter = BitCounter()
-        walk_segment(segment, crops, adapted, plan, counter, decoding=False)
+        code_segment(segment, crops, adapted, plan, counter, decoding=False)
         return counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
 
-    return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.looks) + 1)]))
+    return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.presets) + 1)]))

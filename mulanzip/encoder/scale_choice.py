@@ -9,13 +9,13 @@ import math
 
 import numpy as np
 
-from mulanzip.codec.segment import walk_segment
-from mulanzip.codec.value_map import SampleCode, pack, spanned, used_values
+from mulanzip.codec.segment import code_segment
+from mulanzip.codec.value_map import ValueMap, pack, spanned, used_values
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import SHIFTS
+from mulanzip.density.sample_scale import LOG2_STEPS
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import Segment, level_grids, tiles
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Side in pixels of the crops, and how many there are across and down at most.
 _CROP = 96
@@ -30,7 +30,7 @@ _REACH = 2
 _SPARSE = 0.9
 
 
-def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
+def choose_value_map(pixels: np.ndarray, runtime: Runtime, plan: TileSchedules) -> ValueMap:
     """How to code some planes.
 
     Args:
@@ -39,29 +39,33 @@ def choose_code(pixels: np.ndarray, runtime: Runtime, plan: Plan) -> SampleCode:
     used = used_values(pixels)
     every = spanned(used)
     if len(every) == 1:
-        return SampleCode(every)
+        return ValueMap(every)
     crops = _crops(pixels)
     suggested = _suggested_shift(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
-    def best(values: np.ndarray, shifts: range) -> tuple[float, SampleCode]:
+    def best(values: np.ndarray, shifts: range) -> tuple[float, ValueMap]:
         """Of these shifts, and of those beyond an end as long as it is the best."""
-        listed = 8 * len(pack([SampleCode(values)], pixels.dtype == np.int16))
+        listed = 8 * len(pack([ValueMap(values)], pixels.dtype == np.int16))
         costs: dict[int, float] = {}
-        tried = [shift for shift in shifts if shift in SHIFTS]
+        tried = [log2_steps for log2_steps in shifts if log2_steps in LOG2_STEPS]
         while tried:
-            for shift in tried:
-                costs[shift] = size * _bits(SampleCode(values, shift), crops, runtime, plan) + listed
-            least = min(costs, key=lambda shift: costs[shift])
-            tried = [shift for shift in (least - 1, least + 1) if shift in SHIFTS and shift not in costs]
-        return costs[least], SampleCode(values, least)
+            for log2_steps in tried:
+                costs[log2_steps] = size * _bits(ValueMap(values, log2_steps), crops, runtime, plan) + listed
+            least = min(costs, key=lambda log2_steps: costs[log2_steps])
+            tried = [
+                log2_steps
+                for log2_steps in (least - 1, least + 1)
+                if log2_steps in LOG2_STEPS and log2_steps not in costs
+            ]
+        return costs[least], ValueMap(values, least)
 
     found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
     if len(used) < _SPARSE * len(every):
         # The same differences are fewer indices.
-        closer = found[1].shift - round(math.log2(len(every) / len(used)))
-        closer = min(max(closer, SHIFTS[0]), SHIFTS[-1])
-        found = min(found, best(used, range(closer, found[1].shift + 1)), key=lambda pair: pair[0])
+        closer = found[1].log2_steps - round(math.log2(len(every) / len(used)))
+        closer = min(max(closer, LOG2_STEPS[0]), LOG2_STEPS[-1])
+        found = min(found, best(used, range(closer, found[1].log2_steps + 1)), key=lambda pair: pair[0])
     return found[1]
 
 
@@ -77,7 +81,7 @@ def _crops(pixels: np.ndarray) -> list[np.ndarray]:
 
 
 def _suggested_shift(crops: list[np.ndarray]) -> int:
-    """The shift that gives samples differences of the usual size from their neighbours."""
+    """The log2_steps that gives samples differences of the usual size from their neighbours."""
     differences = []
     for crop in crops:
         a = crop[..., 0].astype(np.int64)
@@ -86,17 +90,17 @@ def _suggested_shift(crops: list[np.ndarray]) -> int:
         differences.append(difference[difference > 0])
     joined = np.concatenate(differences)
     median = float(np.median(joined)) / 4 if len(joined) else 0.0
-    return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), SHIFTS[0]), SHIFTS[-1])
+    return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), LOG2_STEPS[0]), LOG2_STEPS[-1])
 
 
-def _bits(code: SampleCode, crops: list[np.ndarray], runtime: Runtime, plan: Plan) -> float:
+def _bits(code: ValueMap, crops: list[np.ndarray], runtime: Runtime, plan: TileSchedules) -> float:
     """Code length of the finest levels of crops."""
-    runtime = runtime.at(code.grain)
+    runtime = runtime.at(code.sample_scale)
     counter = BitCounter()
     with runtime.intra_threads(1):
         for crop in crops:
             indices = code.to_indices(crop)
             for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
                 segment = Segment(tuple(tiles(grid)))
-                walk_segment(segment, indices, runtime, plan, counter, decoding=False)
+                code_segment(segment, indices, runtime, plan, counter, decoding=False)
     return counter.bits

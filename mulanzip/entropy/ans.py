@@ -12,28 +12,28 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 
-#: Probabilities of decisions are multiples of ``2**-PROBABILITY_BITS``; float32 holds them exactly.
-PROBABILITY_BITS = 16
-_ONE = 1 << PROBABILITY_BITS
-#: Shares of choices are multiples of ``2**-SHARE_BITS``.
-SHARE_BITS = 20
-_WHOLE = 1 << SHARE_BITS
+#: Probabilities of decisions are multiples of ``2**-P_BITS``; float32 holds them exactly.
+P_BITS = 16
+_ONE = 1 << P_BITS
+#: Shares of choices are multiples of ``2**-CDF_BITS``.
+CDF_BITS = 20
+_WHOLE = 1 << CDF_BITS
 _BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
 _CATEGORICAL = constriction.stream.model.Categorical(perfect=False)
-_FLAT = constriction.stream.model.Uniform(256)
+_UNIFORM = constriction.stream.model.Uniform(256)
 #: The coder's own precision: each choice has one of so many at least.
-_MOST = 1 << 24
+_ANS_SLOTS = 1 << 24
 
 
 class BitCoder(Protocol):
     """Takes decisions (encoder, counter) or gives them (decoder)."""
 
-    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Code an array of decisions.
 
         Args:
-            probability: int64 ``(n,)``, probability of a one in units of ``2**-PROBABILITY_BITS``;
-                0 and ``2**PROBABILITY_BITS`` count as the nearest value inside.
+            probability: int64 ``(n,)``, probability of a one in units of ``2**-P_BITS``;
+                0 and ``2**P_BITS`` count as the nearest value inside.
             bits: ``(n,)`` of 0 and 1 when encoding, ignored when decoding.
 
         Returns:
@@ -41,12 +41,12 @@ class BitCoder(Protocol):
         """
         ...
 
-    def choose(self, shares: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
+    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
         """Code an array of choices among ``k``.
 
         Args:
-            shares: int64 ``(k - 1, n)``, probability of a choice below 1, ..., below ``k - 1``, in units of
-                ``2**-SHARE_BITS``; rising.  The last choice has ``2**-SHARE_BITS`` at least.
+            cdf: int64 ``(k - 1, n)``, probability of a choice below 1, ..., below ``k - 1``, in units of
+                ``2**-CDF_BITS``; rising.  The last choice has ``2**-CDF_BITS`` at least.
             choices: ``(n,)`` of 0 to ``k - 1`` when encoding, ignored when decoding.
 
         Returns:
@@ -54,7 +54,7 @@ class BitCoder(Protocol):
         """
         ...
 
-    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+    def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         """Code ``count`` values of 0..255 that are equally likely."""
         ...
 
@@ -69,22 +69,22 @@ def _exact(probability: np.ndarray) -> np.ndarray:
     return probability.astype(np.float32) * np.float32(1 / _ONE)
 
 
-def _rising(shares: np.ndarray) -> np.ndarray:
+def _rising(cdf: np.ndarray) -> np.ndarray:
     """Shares of choices below 1: int32."""
-    return np.minimum(shares, _WHOLE - 1).astype(np.int32)
+    return np.minimum(cdf, _WHOLE - 1).astype(np.int32)
 
 
-def _weights(shares: np.ndarray) -> np.ndarray:
-    """What each choice has, in units of ``2**-SHARE_BITS``, as float64 ``(n, k)``; from int32 ``(k - 1, n)``.
+def _weights(cdf: np.ndarray) -> np.ndarray:
+    """What each choice has, in units of ``2**-CDF_BITS``, as float64 ``(n, k)``; from int32 ``(k - 1, n)``.
 
     The coder multiplies sums of them, which have 21 bits, by a number of 24 bits: it rounds nothing.
     """
-    count = len(shares)
-    found = np.empty((shares.shape[1], count + 1), dtype=np.float64)
-    found[:, 0] = shares[0]
+    count = len(cdf)
+    found = np.empty((cdf.shape[1], count + 1), dtype=np.float64)
+    found[:, 0] = cdf[0]
     for i in range(1, count):
-        found[:, i] = shares[i] - shares[i - 1]
-    found[:, count] = _WHOLE - shares[-1]
+        found[:, i] = cdf[i] - cdf[i - 1]
+    found[:, count] = _WHOLE - cdf[-1]
     return found
 
 
@@ -111,17 +111,17 @@ class BitEncoder:
     def __init__(self) -> None:
         self._parts: list[tuple[np.ndarray, np.ndarray | None]] = []
 
-    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         assert bits is not None
         self._parts.append((bits.astype(np.uint8), _inside(probability)))
         return bits
 
-    def choose(self, shares: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
+    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
         assert choices is not None
-        self._parts.append((choices.astype(np.uint8), _rising(shares)))
+        self._parts.append((choices.astype(np.uint8), _rising(cdf)))
         return choices
 
-    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+    def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         assert values is not None
         self._parts.append((values.astype(np.uint8), None))
         return values
@@ -133,15 +133,15 @@ class BitEncoder:
     def finish(self) -> bytes:
         """The coded bytes, see :func:`to_bytes`."""
         coder = constriction.stream.stack.AnsCoder()
-        self.pour(coder)
+        self.push_onto(coder)
         return to_bytes(coder)
 
-    def pour(self, coder: constriction.stream.stack.AnsCoder) -> None:
+    def push_onto(self, coder: constriction.stream.stack.AnsCoder) -> None:
         """Put the decisions on top of what ``coder`` holds."""
         while self._parts:
             symbols, probability = self._parts.pop()
             if probability is None:
-                coder.encode_reverse(symbols.astype(np.int32), _FLAT)
+                coder.encode_reverse(symbols.astype(np.int32), _UNIFORM)
             elif probability.ndim == 1:
                 coder.encode_reverse(symbols.astype(np.int32), _BERNOULLI, _exact(probability))
             else:
@@ -154,16 +154,16 @@ class BitReader:
     def __init__(self, coder: constriction.stream.stack.AnsCoder):
         self._coder = coder
 
-    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         decisions: np.ndarray = self._coder.decode(_BERNOULLI, _exact(_inside(probability)))
         return decisions
 
-    def choose(self, shares: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
-        decoded: np.ndarray = self._coder.decode(_CATEGORICAL, _weights(_rising(shares)))
+    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
+        decoded: np.ndarray = self._coder.decode(_CATEGORICAL, _weights(_rising(cdf)))
         return decoded
 
-    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
-        decoded: np.ndarray = self._coder.decode(_FLAT, count)
+    def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
+        decoded: np.ndarray = self._coder.decode(_UNIFORM, count)
         return decoded
 
 
@@ -194,28 +194,28 @@ class BitCounter:
         self.bits = 0.0
         self._inner = inner
 
-    def code(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         if self._inner is not None:
-            bits = self._inner.code(probability, bits)
+            bits = self._inner.bernoulli(probability, bits)
         assert bits is not None
         p = _inside(probability) / _ONE
         self.bits -= float(np.log2(np.where(bits.astype(bool), p, 1 - p)).sum())
         return bits
 
-    def choose(self, shares: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
+    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
         if self._inner is not None:
-            choices = self._inner.choose(shares, choices)
+            choices = self._inner.categorical(cdf, choices)
         assert choices is not None
-        lows = _rising(shares).astype(np.int64) * (_MOST - len(shares) - 1) >> SHARE_BITS
-        lows += np.arange(1, len(shares) + 1)[:, None]
-        ends = np.pad(lows, ((1, 1), (0, 0)), constant_values=((0, _MOST), (0, 0)))
+        lows = _rising(cdf).astype(np.int64) * (_ANS_SLOTS - len(cdf) - 1) >> CDF_BITS
+        lows += np.arange(1, len(cdf) + 1)[:, None]
+        ends = np.pad(lows, ((1, 1), (0, 0)), constant_values=((0, _ANS_SLOTS), (0, 0)))
         place = choices.astype(np.int64) * len(choices) + np.arange(len(choices))
-        self.bits -= float(np.log2((ends[1:].take(place) - ends.take(place)) / _MOST).sum())
+        self.bits -= float(np.log2((ends[1:].take(place) - ends.take(place)) / _ANS_SLOTS).sum())
         return choices
 
-    def flat(self, values: np.ndarray | None, count: int) -> np.ndarray:
+    def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         if self._inner is not None:
-            values = self._inner.flat(values, count)
+            values = self._inner.uniform(values, count)
         assert values is not None
         self.bits += 8.0 * count
         return values

@@ -18,7 +18,7 @@ from mulanzip.errors import CorruptFileError
 V = TypeVar("V")
 #: Decisions in the order in which a decoder takes them: ``walk(coder, value)`` codes the value and returns it; None is
 #: given where the value is to be found.
-Walk = Callable[[BitCoder, "V | None"], V]
+SymbolProgram = Callable[[BitCoder, "V | None"], V]
 
 #: Ends what :meth:`Message.holding` puts below a message; not zero, for a message cannot end with zero bytes.
 _END = b"\1"
@@ -61,13 +61,13 @@ class Message:
             raise CorruptFileError("coded data does not end where its images do")
         return data[: -len(_END)]
 
-    def push(self, walk: Walk[V], value: V) -> None:
+    def push(self, walk: SymbolProgram[V], value: V) -> None:
         """Put a value on top."""
         encoder = BitEncoder()
         walk(encoder, value)
-        encoder.pour(self._coder)
+        encoder.push_onto(self._coder)
 
-    def pop(self, walk: Walk[V]) -> V:
+    def pop(self, walk: SymbolProgram[V]) -> V:
         """Take a value off the top.  From an empty message come zeros, which leave it empty."""
         value = walk(BitReader(self._coder), None)
         self.lowest = min(self.lowest, self.bits)
@@ -79,8 +79,8 @@ class Message:
         What is popped under a distribution that it was not pushed under looks random after this.
         """
         sequence = np.frombuffer(hashlib.shake_256(key).digest(size), dtype=np.uint8)
-        top = self.pop(lambda coder, values: coder.flat(values, size))
-        self.push(lambda coder, values: coder.flat(values, size), top.astype(np.uint8) ^ sequence)
+        top = self.pop(lambda coder, values: coder.uniform(values, size))
+        self.push(lambda coder, values: coder.uniform(values, size), top.astype(np.uint8) ^ sequence)
 
     @property
     def bits(self) -> int:

@@ -19,7 +19,7 @@ _RARE = 0.3
 
 
 @dataclass(frozen=True)
-class _Rows:
+class FloatLayer:
     """Where a layer of the integer model is in the float one, and the units of its outputs.
 
     Attributes:
@@ -33,7 +33,7 @@ class _Rows:
     zero: int = 0
 
 
-def layer_rows(config: Config) -> dict[str, _Rows]:
+def float_layers(config: Config) -> dict[str, FloatLayer]:
     """The float counterpart of each layer of the integer model, in the order of the layers."""
     k = config.mixtures
     found = {}
@@ -51,22 +51,24 @@ def layer_rows(config: Config) -> dict[str, _Rows]:
             "means": [MEAN_UNIT] * k + [COUPLING_UNIT] * (outputs - k),
         }
         unit = torch.tensor(units.get(part, [UNIT] * outputs), dtype=torch.float64)
-        found[name] = _Rows(conv, rows, unit, SHAPE_ZERO if part == "shapes" else 0)
+        found[name] = FloatLayer(conv, rows, unit, SHAPE_ZERO if part == "shapes" else 0)
     return found
 
 
-def context_gains(config: Config) -> Tensor:
+def bias_step(config: Config) -> Tensor:
     """What a step of each entry of a context adds to a float output: float32 ``(entries,)``."""
-    return torch.cat([(2.0 ** context_step(name) / at.unit).float() for name, at in layer_rows(config).items()])
+    return torch.cat([(2.0 ** context_step(name) / at.unit).float() for name, at in float_layers(config).items()])
 
 
-def _looks(network: Denoiser) -> np.ndarray:
-    """Looks as contexts: int8 ``(looks, entries)``."""
-    rows = layer_rows(network.config).values()
-    looks = [torch.cat([network.look_of(at.conv, i)[at.rows] for at in rows]) for i in range(network.config.looks)]
-    if not looks:
+def _presets(network: Denoiser) -> np.ndarray:
+    """Looks as contexts: int8 ``(presets, entries)``."""
+    rows = float_layers(network.config).values()
+    presets = [
+        torch.cat([network.preset_of(at.conv, i)[at.rows] for at in rows]) for i in range(network.config.presets)
+    ]
+    if not presets:
         return np.zeros((0, context_entries(network.config)), dtype=np.int8)
-    steps = torch.stack(looks).detach() / context_gains(network.config)
+    steps = torch.stack(presets).detach() / bias_step(network.config)
     found: np.ndarray = steps.round().clamp(-LIMIT, LIMIT).to(torch.int8).numpy()
     return found
 
@@ -102,10 +104,10 @@ def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Pri
     """
     config = network.config
     layers = {}
-    for name, at in layer_rows(config).items():
+    for name, at in float_layers(config).items():
         conv = network.conv(at.conv)
         layers[name] = rounded(conv.kernel()[at.rows], conv.bias[:, at.rows], at.unit, at.zero)
-    prior = replace(prior or Prior.build(np.full(context_entries(config), _RARE)), looks=_looks(network))
+    prior = replace(prior or Prior.build(np.full(context_entries(config), _RARE)), presets=_presets(network))
     model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
     prove(model)
     return model
@@ -115,7 +117,7 @@ def to_float(model: IntegerModel) -> Denoiser:
     """The float denoiser whose export ``model`` is, with the weights that it was rounded to; without its looks."""
     network = Denoiser(model.config)
     with torch.no_grad():
-        for name, at in layer_rows(model.config).items():
+        for name, at in float_layers(model.config).items():
             layer, conv = model.layers[name], network.conv(at.conv)
             power = torch.exp2(torch.from_numpy(layer.shift).double())
             scale = power * at.unit / UNIT

@@ -15,30 +15,36 @@ from torch import Tensor
 
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.mixture import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 
 _CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
 
 
-def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) -> tuple[Tensor, list[Tensor]]:
+def _chunk(
+    outputs: list[Tensor], base: Tensor, values: Tensor, sample_scale: SampleScale
+) -> tuple[Tensor, list[Tensor]]:
     """Bits ``(colours, n)`` and their gradients with respect to ``outputs``."""
     k = len(outputs[0]) // 3
     logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
     couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
 
     # Deep samples are not rounded to steps of their places.
-    level = values.float() * 2.0**-grain.shift if grain.tones is None else places(values, grain) / 2**MEAN_BITS
+    level = (
+        values.float() * 2.0**-sample_scale.log2_steps
+        if sample_scale.value_edges is None
+        else places(values, sample_scale) / 2**MEAN_BITS
+    )
     offset = level - base
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
-    lower, upper = ((distance + side) * inverse for side in _sides(values, grain))
+    lower, upper = ((distance + side) * inverse for side in _sides(values, sample_scale))
     cdf_upper = torch.sigmoid(upper)
     cdf_lower = torch.sigmoid(lower)
     density_upper = cdf_upper * (1 - cdf_upper)
     density_lower = cdf_lower * (1 - cdf_lower)
     # Both ends of the range take the whole tail.
-    top = (values == grain.count - 1)[:, None]
+    top = (values == sample_scale.count - 1)[:, None]
     bottom = (values == 0)[:, None]
     cdf_upper.masked_fill_(top, 1)
     density_upper.masked_fill_(top, 0)
@@ -47,7 +53,7 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
     mass = cdf_upper - cdf_lower
     weight = torch.softmax(logits, 1)
     mixed = (weight * mass).sum(1)
-    probability = mixed + PROBABILITY_FLOOR * 256 / grain.count
+    probability = mixed + PROBABILITY_FLOOR * 256 / sample_scale.count
     bits = -torch.log2(probability)
 
     slope = (-1 / math.log(2)) * weight / probability[:, None]
@@ -64,21 +70,25 @@ def _chunk(outputs: list[Tensor], base: Tensor, values: Tensor, grain: Grain) ->
     return bits, gradients
 
 
-def _sides(values: Tensor, grain: Grain) -> tuple[Tensor | float, Tensor | float]:
+def _sides(values: Tensor, sample_scale: SampleScale) -> tuple[Tensor | float, Tensor | float]:
     """How far the edges of values are from their places, in levels."""
-    if grain.tones is None:
-        half = 2.0**-grain.shift / 2
+    if sample_scale.value_edges is None:
+        half = 2.0**-sample_scale.log2_steps / 2
         return -half, half
-    middle = places(values, grain) + 2 ** (MEAN_BITS - 1)
-    lower, upper = ((_looked_up(grain.tones.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1))
+    middle = places(values, sample_scale) + 2 ** (MEAN_BITS - 1)
+    lower, upper = (
+        (_looked_up(sample_scale.value_edges.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1)
+    )
     return lower[:, None], upper[:, None]
 
 
-def places(values: Tensor, grain: Grain) -> Tensor:
+def places(values: Tensor, sample_scale: SampleScale) -> Tensor:
     """Where samples ``(colours, n)`` are, in ``2**-MEAN_BITS`` levels: int32."""
-    if grain.tones is None:
-        return (values.to(torch.int32) << MEAN_BITS + grain.up) >> grain.down
-    return _looked_up(grain.tones.centres, values)
+    if sample_scale.value_edges is None:
+        return (
+            values.to(torch.int32) << MEAN_BITS + sample_scale.log2_levels_per_step
+        ) >> sample_scale.log2_steps_per_level
+    return _looked_up(sample_scale.value_edges.level_centres, values)
 
 
 def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
@@ -88,12 +98,14 @@ def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
 
 class _CodeLength(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, base: Tensor, values: Tensor, weights: Tensor, grain: Grain, *outputs: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, base: Tensor, values: Tensor, weights: Tensor, sample_scale: SampleScale, *outputs: Tensor
+    ) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
         gradients = [torch.empty_like(o) for o in outputs]
         for start in range(0, values.shape[1], _CHUNK_CELLS):
             part = slice(start, start + _CHUNK_CELLS)
-            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], grain)
+            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], sample_scale)
             total += (bits * weights[part]).sum(dtype=torch.float64)
             for gradient, piece in zip(gradients, pieces, strict=True):
                 torch.mul(piece, weights[part], out=gradient[:, part])
@@ -107,7 +119,7 @@ class _CodeLength(torch.autograd.Function):
 
 
 def code_length(
-    outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor, grain: Grain = EIGHT_BIT
+    outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor, sample_scale: SampleScale = EIGHT_BIT
 ) -> Tensor:
     """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
@@ -118,11 +130,11 @@ def code_length(
     Args:
         outputs: per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means, couplings.
         base: float32 ``(colours, n)``, base predictions in levels.
-        values: samples of ``grain``, integers ``(colours, n)``.
+        values: samples of ``sample_scale``, integers ``(colours, n)``.
         weights: float32 ``(n,)``, 0 where nothing is coded.
 
     Returns:
         float64 scalar.
     """
-    result: Tensor = _CodeLength.apply(base, values, weights, grain, *outputs)
+    result: Tensor = _CodeLength.apply(base, values, weights, sample_scale, *outputs)
     return result

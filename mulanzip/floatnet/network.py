@@ -184,19 +184,19 @@ class Denoiser(Quantisable):
         self.heads = nn.ModuleDict({name: Head(config) for name in HEADS})
         self._convs = [m for m in self.modules() if isinstance(m, Conv)]
         #: What each look adds to the outputs of the convolutions, one after the other.
-        self.looks = nn.Parameter(torch.zeros(config.looks, sum(len(conv.weight) for conv in self._convs)))
+        self.presets = nn.Parameter(torch.zeros(config.presets, sum(len(conv.weight) for conv in self._convs)))
 
-    def look_of(self, name: str, look: int) -> Tensor:
+    def preset_of(self, name: str, preset: int) -> Tensor:
         """What a look adds to the outputs of the convolution at a path of the module tree."""
         found = self.conv(name)
-        return next(part for conv, part in zip(self._convs, self._parts(look), strict=True) if conv is found)
+        return next(part for conv, part in zip(self._convs, self._parts(preset), strict=True) if conv is found)
 
-    def _parts(self, look: int) -> tuple[Tensor, ...]:
-        return self.looks[look].split([len(conv.weight) for conv in self._convs])
+    def _parts(self, preset: int) -> tuple[Tensor, ...]:
+        return self.presets[preset].split([len(conv.weight) for conv in self._convs])
 
-    def wear(self, look: int | None) -> None:
+    def use_preset(self, preset: int | None) -> None:
         """Run with a look from now on, or without any."""
-        parts = self._parts(look) if look is not None else [None] * len(self._convs)
+        parts = self._parts(preset) if preset is not None else [None] * len(self._convs)
         for conv, part in zip(self._convs, parts, strict=True):
             conv.offset = part
 

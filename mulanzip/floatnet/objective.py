@@ -8,16 +8,16 @@ from torch import Tensor
 
 from mulanzip.density.config import COLOURS, HEADS, MEAN_BITS, PASSES
 from mulanzip.density.inputs import base_prediction, input_planes, sample_type
-from mulanzip.density.sample_scale import EIGHT_BIT, Grain
+from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.floatnet.loss import code_length, places
 from mulanzip.floatnet.network import Denoiser
 from mulanzip.lattice.geometry import A, level_grids
 
 
-def cells_of(patches: Tensor, grain: Grain = EIGHT_BIT) -> Tensor:
+def cells_of(patches: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
     """Samples ``(B, 3, 2h, 2w)`` -> cells ``(B, 4, 3, h, w)`` of :func:`mulanzip.density.inputs.sample_type`."""
     b, c, height, width = patches.shape
-    blocks = patches.to(sample_type(grain)).view(b, c, height // 2, 2, width // 2, 2)
+    blocks = patches.to(sample_type(sample_scale)).view(b, c, height // 2, 2, width // 2, 2)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
 
 
@@ -29,7 +29,7 @@ def step_bits(
     level_class: int,
     earlier: Tensor | None,
     colours: int = COLOURS,
-    grain: Grain = EIGHT_BIT,
+    sample_scale: SampleScale = EIGHT_BIT,
 ) -> tuple[Tensor, int, Tensor]:
     """Bits to reveal what pass ``index`` predicts and is not known, how many subpixels that is, and features.
 
@@ -37,11 +37,11 @@ def step_bits(
         cells: as :func:`cells_of` gives them; known: bool ``(B, 4, h, w)``.
         earlier: features of the first pass, for the others.
         colours: how many are coded; 1 for gray images, whose cells hold the same value three times.
-        grain: of the samples.
+        sample_scale: of the samples.
     """
-    features = model.features(input_planes(cells, known, grain), index, level_class, earlier)
+    features = model.features(input_planes(cells, known, sample_scale), index, level_class, earlier)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
-    return *_head_bits(model, heads, features, cells, known, level_class, colours, grain), features
+    return *_head_bits(model, heads, features, cells, known, level_class, colours, sample_scale), features
 
 
 def early_bits(model: Denoiser, cells: Tensor, known: Tensor, level_class: int, features: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def _head_bits(
     known: Tensor,
     level_class: int,
     colours: int,
-    grain: Grain,
+    sample_scale: SampleScale,
 ) -> tuple[Tensor, int]:
     """Bits that the phases of ``heads`` take where they are not known, and how many subpixels that is."""
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
@@ -73,12 +73,12 @@ def _head_bits(
     count, bits = 0, torch.zeros((), dtype=torch.float64)
     for name in heads:
         phase = HEADS[name][1]
-        base = _planar(base_prediction(cells, known, phase, grain)[:, :colours])
+        base = _planar(base_prediction(cells, known, phase, sample_scale)[:, :colours])
         values = _planar(cells[:, phase, :colours])
-        offsets = places(values, grain) - base
+        offsets = places(values, sample_scale) - base
         outputs = [model.parameters_of(name, planar, offsets, c, level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
-        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), grain)
+        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), sample_scale)
         count += colours * int(erased.sum())
     return bits, count
 
@@ -89,21 +89,21 @@ def _planar(planes: Tensor) -> Tensor:
 
 
 def level_bits(
-    model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, grain: Grain = EIGHT_BIT
+    model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, sample_scale: SampleScale = EIGHT_BIT
 ) -> tuple[Tensor, int]:
     """Bits of one level under the default schedule given the coarser one, and how many subpixels that is.
 
     Args:
         pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
-        colours, grain: see :func:`step_bits`.
+        colours, sample_scale: see :func:`step_bits`.
     """
-    cells = cells_of(pixels, grain)
+    cells = cells_of(pixels, sample_scale)
     known = torch.zeros((len(cells), 4, *cells.shape[3:]), dtype=torch.bool)
     known[:, A] = True
     total, subpixels, first = torch.zeros((), dtype=torch.float64), 0, None
     for index, phases in enumerate(PASSES):
         level_class = model.config.level_class(level)
-        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours, grain)
+        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours, sample_scale)
         first = features if first is None else first
         total, subpixels = total + bits, subpixels + count
         known[:, list(phases)] = True

@@ -136,7 +136,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Part:
+class ArchiveChunk:
     """A chunk of an archive.
 
     Attributes:
@@ -190,7 +190,7 @@ def check_name(name: str) -> None:
 class Directory:
     """What an archive holds: parts and images, both in order."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ArchiveChunk, ...]
     members: tuple[Member, ...]
 
     def places(self) -> Iterator[tuple[Member, int, int]]:
@@ -274,7 +274,7 @@ class Directory:
             shape = shapes[tag - _SHAPE_TAG] if kind == GROUP else None
             if length > MAX_CHUNK or count > MAX_COUNT:
                 raise ValueError
-            parts.append(Part(kind, length, count, reader.raw(DIGEST_BYTES), shape))
+            parts.append(ArchiveChunk(kind, length, count, reader.raw(DIGEST_BYTES), shape))
         total = reader.count()
         names = [name.decode() for name in read_names(reader, total, _MAX_DIRECTORY)]
         found: list[Shape | None] = []

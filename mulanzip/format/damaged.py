@@ -13,7 +13,7 @@ from mulanzip.imageio import metadata
 
 
 @dataclass(frozen=True)
-class Part:
+class Fragment:
     """A stretch of the file: a chunk, or what cannot be read as one.
 
     Attributes:
@@ -27,7 +27,7 @@ class Part:
 _KINDS = (*container.CRITICAL_KINDS, *metadata.KINDS)
 
 
-def parts_of(data: bytes) -> Iterator[Part]:
+def parts_of(data: bytes) -> Iterator[Fragment]:
     """The chunks of a file, whatever their checksums say, up to the end mark or the end of the file."""
     position = container.HEADER_SIZE
     while position < len(data):
@@ -38,16 +38,16 @@ def parts_of(data: bytes) -> Iterator[Part]:
         position = end
 
 
-def _part_at(data: bytes, position: int) -> tuple[Part, int]:
+def _part_at(data: bytes, position: int) -> tuple[Fragment, int]:
     """The part that begins at ``position``, and where it ends."""
     try:
         end = container.chunk_end(data, position)
     except CorruptFileError:
-        return Part(None, intact=False), _next_intact(data, position + 1)
+        return Fragment(None, intact=False), _next_intact(data, position + 1)
     intact = container.is_intact(data, position, end)
     if intact or _is_framed(data, position, end):
-        return Part(container.chunk_between(data, position, end), intact), end
-    return Part(None, intact=False), _next_intact(data, position + 1)
+        return Fragment(container.chunk_between(data, position, end), intact), end
+    return Fragment(None, intact=False), _next_intact(data, position + 1)
 
 
 def _is_framed(data: bytes, position: int, end: int) -> bool:
@@ -70,7 +70,7 @@ def _next_intact(data: bytes, start: int) -> int:
     return len(data)
 
 
-def candidates_of(parts: list[Part], total: int) -> list[list[bytes]]:
+def candidates_of(parts: list[Fragment], total: int) -> list[list[bytes]]:
     """For each segment the payloads that may be its own: their hashes must tell.
 
     Before the first stretch that is unreadable, and after the last one if the file has its end, segments

@@ -19,14 +19,14 @@ def from_coding_order(planes: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes[..., _TO_CODING])
 
 
-def plane_groups(mode: Mode, channels: int) -> list[slice]:
+def channel_groups(mode: Mode, channels: int) -> list[slice]:
     """The channels that are coded together, group by group: three colours, and everything else alone."""
     colours = 3 if mode in (Mode.RGB, Mode.RGBA) else 0
     first = [slice(0, colours)] if colours else []
     return first + [slice(i, i + 1) for i in range(colours, channels)]
 
 
-def planes_of(pixels: np.ndarray, channels: slice) -> np.ndarray:
+def group_in_coding_order(pixels: np.ndarray, channels: slice) -> np.ndarray:
     """Pixels ``(H, W, channels)`` -> those of a group in coding order of colours, ``(H, W, C)``."""
     part = pixels[..., channels]
     return to_coding_order(part) if part.shape[2] == 3 else part

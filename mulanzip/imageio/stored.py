@@ -17,7 +17,7 @@ from mulanzip.format.container import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
-from mulanzip.row_blocks import strips
+from mulanzip.row_blocks import row_blocks
 
 _WEBP_SIDE = 16383
 _DRAWN_SHARE = 0.45
@@ -125,7 +125,7 @@ def looks_drawn(picture: Picture) -> bool:
     if not inner.size:
         return True
     repeats = 0
-    for rows in strips(inner):
+    for rows in row_blocks(inner):
         same = (inner[rows] == left[rows]).all(2) | (inner[rows] == above[rows]).all(2)
         repeats += int(same.sum())
     return repeats > _DRAWN_SHARE * inner.shape[0] * inner.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mulanzip import registry
-from mulanzip.codec.segment import HASH_BYTES, samples_hash, walk_segment
+from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
 from mulanzip.codec.side_info import groups_of, plans_of
 from mulanzip.density.runtime import open_runtime
 from mulanzip.encoder.adapt import context_in
@@ -82,15 +82,15 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         if group.code.is_constant:
             pixels[..., group.channels] = group.code.values[0]
             continue
-        coder = runtime.at(group.grain)
-        indices = np.zeros((header.height, header.width, group.colours), dtype=coder.grain.dtype)
+        coder = runtime.at(group.sample_scale)
+        indices = np.zeros((header.height, header.width, group.colours), dtype=coder.sample_scale.dtype)
         mark = f"{number}: " if len(groups) > 1 else ""
         for index, (segment, payload) in enumerate(
             zip(segments(header.height, header.width), file.of_kind(SEGMENT)[group.segments], strict=True)
         ):
             decoder = BitDecoder(payload[HASH_BYTES:])
             counter = BitCounter(decoder)
-            walk_segment(segment, indices, coder, plans[number], counter, decoding=True)
+            code_segment(segment, indices, coder, plans[number], counter, decoding=True)
             decoder.finish()
             if samples_hash(segment, indices) != payload[:HASH_BYTES]:
                 raise CorruptFileError(f"segment {mark}{index} does not decode to the right samples")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Loss:
+class DamagedRegion:
     """A segment that could not be trusted.
 
     Attributes:
@@ -24,14 +24,14 @@ class Loss:
     level: int
 
 
-def describe(losses: list[Loss]) -> list[str]:
+def describe(losses: list[DamagedRegion]) -> list[str]:
     """One line for each area, however many segments it has."""
     return [_name(area) for area in _areas(losses)]
 
 
-def _areas(losses: list[Loss]) -> list[list[Loss]]:
+def _areas(losses: list[DamagedRegion]) -> list[list[DamagedRegion]]:
     """Losses of one level that make up a rectangle, together: side by side first, then such rows below each other."""
-    rows: list[list[Loss]] = []
+    rows: list[list[DamagedRegion]] = []
     for loss in losses:
         if (
             rows
@@ -41,7 +41,7 @@ def _areas(losses: list[Loss]) -> list[list[Loss]]:
             rows[-1].append(loss)
         else:
             rows.append([loss])
-    areas: list[list[Loss]] = []
+    areas: list[list[DamagedRegion]] = []
     for row in rows:
         for area in areas:
             same_sides = (area[0].left, area[-1].right) == (row[0].left, row[-1].right)
@@ -53,7 +53,7 @@ def _areas(losses: list[Loss]) -> list[list[Loss]]:
     return areas
 
 
-def _name(area: list[Loss]) -> str:
+def _name(area: list[DamagedRegion]) -> str:
     """``segments 2 to 4 of 9 are lost: 1/2 of the resolution in columns 0 to 99, rows 100 to 199``"""
     first, last = area[0], area[-1]
     numbers = [loss.segment for loss in area]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from mulanzip import api, registry
-from mulanzip.codec.cell_bits import CodeLengths
+from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.segment import decode_segments
-from mulanzip.codec.side_info import Group, groups_of, plans_of
-from mulanzip.codec.tile import level_view, walk_tile
+from mulanzip.codec.side_info import ChannelGroup, groups_of, plans_of
+from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import for_file
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SEGMENT, Coding, Container
 from mulanzip.lattice.geometry import Tile, level_grids, segments, write_cells
-from mulanzip.lattice.schedules import SCHEDULE_NAMES, Schedule, part_mask
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, Schedule, subset_mask
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress, part_of
 
@@ -63,18 +63,20 @@ def bits_map(
     for done, group in enumerate(groups):
         if not group.code.is_constant:
             reached = part_of(progress, done / len(groups), (done + 1) / len(groups))
-            bits += _group_bits(file, group, runtime.at(group.grain), plans[done], reached)
+            bits += _group_bits(file, group, runtime.at(group.sample_scale), plans[done], reached)
     return bits
 
 
-def _group_bits(file: Container, group: Group, runtime: Runtime, plan: Plan, progress: Progress | None) -> np.ndarray:
+def _group_bits(
+    file: Container, group: ChannelGroup, runtime: Runtime, plan: TileSchedules, progress: Progress | None
+) -> np.ndarray:
     """The map of planes that are coded together."""
     height, width = file.header.height, file.header.width
     shape = (height, width, group.colours)
     payloads = file.of_kind(SEGMENT)[group.segments]
     planes = decode_segments(payloads, shape, runtime, plan, part_of(progress, 0, 0.5))
     bits = np.zeros((height, width, 1), dtype=np.float32)
-    level_view(bits, level_grids(height, width)[-1])[...] = 8 * shape[2] * runtime.grain.dtype.itemsize
+    level_view(bits, level_grids(height, width)[-1])[...] = 8 * shape[2] * runtime.sample_scale.dtype.itemsize
     parts = segments(height, width)
     with runtime.intra_threads(runtime.threads):
         for done, segment in enumerate(parts):
@@ -142,14 +144,14 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CodeLengths(runtime.tables, planes.shape[2], runtime.grain)
-    walk_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
+    lengths = CellBits(runtime.tables, planes.shape[2], runtime.sample_scale)
+    code_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
     reveals = [reveal for step in schedule for reveal in step]
     cells = np.zeros((tile.height, tile.width, 4, 1), dtype=np.float32)
     cells[:, :, 0] = inside[::2, ::2]
     for reveal, found in zip(reveals, lengths.phases, strict=True):
-        mask = present[..., reveal.phase] & part_mask(reveal.part, tile.height, tile.width)
+        mask = present[..., reveal.phase] & subset_mask(reveal.part, tile.height, tile.width)
         cells[mask, reveal.phase, 0] = found
     write_cells(cells, inside)

@@ -18,22 +18,22 @@ import numpy as np
 
 from mulanzip import api, registry
 from mulanzip.codec.segment import decode_segment
-from mulanzip.codec.side_info import Group, groups_of, plans_of
+from mulanzip.codec.side_info import ChannelGroup, groups_of, plans_of
 from mulanzip.codec.tile import level_view
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import for_file
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.format import container
 from mulanzip.format.container import STORED, Coding, Container, Header, Mode
-from mulanzip.format.damaged import Part, candidates_of, parts_of
+from mulanzip.format.damaged import Fragment, candidates_of, parts_of
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.inspect.lost_areas import Loss, describe
+from mulanzip.inspect.lost_areas import DamagedRegion, describe
 from mulanzip.jobs.files import STREAM, FileResult, restore_file
 from mulanzip.lattice.geometry import Segment, Tile, segments, to_cells, write_cells
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress, part_of
 
@@ -58,7 +58,7 @@ class Salvaged:
 
     picture: Picture
     trusted: np.ndarray
-    losses: list[Loss]
+    losses: list[DamagedRegion]
     damaged_metadata: list[str]
 
 
@@ -151,7 +151,7 @@ def salvage(
         raise CorruptFileError("nothing can be salvaged of a chain of tiles: each needs those after it")
     if header.coding is Coding.STORED:
         pixels, palette = _restore_stored(header, parts, limits)
-        losses: list[Loss] = []
+        losses: list[DamagedRegion] = []
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
         info = registry.by_id(header.model_id, model)
@@ -179,7 +179,7 @@ def _is_sound(data: bytes) -> bool:
     return True
 
 
-def _metadata(parts: list[Part], mode: Mode, limits: Limits) -> tuple[dict[bytes, bytes], list[str]]:
+def _metadata(parts: list[Fragment], mode: Mode, limits: Limits) -> tuple[dict[bytes, bytes], list[str]]:
     """Metadata that are intact, and the names of those that are not."""
     kept: dict[bytes, bytes] = {}
     damaged = []
@@ -197,7 +197,7 @@ def _metadata(parts: list[Part], mode: Mode, limits: Limits) -> tuple[dict[bytes
     return kept, damaged
 
 
-def _restore_stored(header: Header, parts: list[Part], limits: Limits) -> tuple[np.ndarray, bytes]:
+def _restore_stored(header: Header, parts: list[Fragment], limits: Limits) -> tuple[np.ndarray, bytes]:
     limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
     for part in parts:
         if part.chunk is not None and part.chunk.kind == STORED:
@@ -205,17 +205,17 @@ def _restore_stored(header: Header, parts: list[Part], limits: Limits) -> tuple[
     raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
 
 
-def _plans(file: Container, groups: list[Group]) -> list[list[Plan]]:
+def _plans(file: Container, groups: list[ChannelGroup]) -> list[list[TileSchedules]]:
     """The schedules of the tiles by group; where they are lost, every guess that is right for segments of one tile."""
     try:
         return [[plan] for plan in plans_of(file, groups)]
     except CorruptFileError:
-        return [[Plan.uniform(name) for name in SCHEDULE_NAMES]] * len(groups)
+        return [[TileSchedules.uniform(name) for name in SCHEDULE_NAMES]] * len(groups)
 
 
 def _decode(
-    file: Container, parts: list[Part], runtime: Runtime, progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
+    file: Container, parts: list[Fragment], runtime: Runtime, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray, list[DamagedRegion]]:
     """Pixels ``(H, W, channels)``, which of them to trust, and what is lost."""
     header = file.header
     geometry = segments(header.height, header.width)
@@ -224,7 +224,7 @@ def _decode(
     plans = _plans(file, groups)
     pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
     trusted = np.ones(pixels.shape[:2], dtype=bool)
-    losses: list[Loss] = []
+    losses: list[DamagedRegion] = []
     with runtime.intra_threads(runtime.threads):
         for done, group in enumerate(groups):
             if group.code.is_constant:
@@ -234,7 +234,7 @@ def _decode(
                 geometry,
                 candidates[group.segments],
                 (*pixels.shape[:2], group.colours),
-                runtime.at(group.grain),
+                runtime.at(group.sample_scale),
                 plans[done],
                 part_of(progress, done / len(groups), (done + 1) / len(groups)),
             )
@@ -250,11 +250,11 @@ def _decode_group(
     candidates: list[list[bytes]],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    plans: list[Plan],
+    plans: list[TileSchedules],
     progress: Progress | None,
-) -> tuple[np.ndarray, np.ndarray, list[Loss]]:
-    """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.grain``."""
-    pixels = np.zeros(shape, dtype=runtime.grain.dtype)
+) -> tuple[np.ndarray, np.ndarray, list[DamagedRegion]]:
+    """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.sample_scale``."""
+    pixels = np.zeros(shape, dtype=runtime.sample_scale.dtype)
     trusted = np.zeros((*shape[:2], 1), dtype=bool)
     losses = []
     for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
@@ -277,7 +277,7 @@ def _fits(
     pixels: np.ndarray,
     trusted: np.ndarray,
     runtime: Runtime,
-    plans: list[Plan],
+    plans: list[TileSchedules],
 ) -> bool:
     """Whether the segment's coarser pixels are known and a payload decodes to its samples under one of the plans."""
     if not segment.is_base and not _context(segment.tiles[0], trusted).all():
@@ -317,7 +317,7 @@ def _fill(tile: Tile, pixels: np.ndarray) -> None:
     write_cells(cells, inside)
 
 
-def _loss(index: int, total: int, tile: Tile, shape: tuple[int, int, int]) -> Loss:
+def _loss(index: int, total: int, tile: Tile, shape: tuple[int, int, int]) -> DamagedRegion:
     side = 2 << tile.grid.level
     bottom, right = min(side * tile.bottom, shape[0]), min(side * tile.right, shape[1])
-    return Loss(index, total, side * tile.top, bottom, side * tile.left, right, tile.grid.level)
+    return DamagedRegion(index, total, side * tile.top, bottom, side * tile.left, right, tile.grid.level)

@@ -20,7 +20,7 @@ from mulanzip.jobs import files, workers
 from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.jobs.files import STREAM, SUFFIX, FileResult
 
-Report = Callable[[Path, OSError], None]
+OnError = Callable[[Path, OSError], None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def is_compressed(path: Path) -> bool:
         return False
 
 
-def find(paths: Iterable[Path], wanted: Callable[[Path], bool], *, recursive: bool, report: Report) -> Iterator[Found]:
+def find(paths: Iterable[Path], wanted: Callable[[Path], bool], *, recursive: bool, report: OnError) -> Iterator[Found]:
     """Files as they are named; instead of folders, if recursive, the wanted files below them.
 
     Folders are walked in the order of names.  Hidden files and folders are left out, and links to folders are
@@ -70,7 +70,7 @@ def find(paths: Iterable[Path], wanted: Callable[[Path], bool], *, recursive: bo
                 yield file
 
 
-def _walk(top: Path, wanted: Callable[[Path], bool], report: Report) -> Iterator[Found]:
+def _walk(top: Path, wanted: Callable[[Path], bool], report: OnError) -> Iterator[Found]:
     def failed(error: OSError) -> None:
         report(Path(error.filename), error)
 

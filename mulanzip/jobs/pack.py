@@ -26,9 +26,9 @@ from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.progress import Progress, part_of
 
 #: Told of a file, or image of an archive, that was left out, and why.
-Report = Callable[[Path, Exception], None]
+OnError = Callable[[Path, Exception], None]
 #: Told of a file, and the names of what could not be kept of it.
-Loss = Callable[[Path, list[str]], None]
+OnMetadataLost = Callable[[Path, list[str]], None]
 
 
 class NoImageError(MulanzipError):
@@ -64,8 +64,8 @@ def pack(
     strip: Collection[str] = (),
     limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
-    report: Report | None = None,
-    lost: Loss | None = None,
+    report: OnError | None = None,
+    lost: OnMetadataLost | None = None,
     **options: Any,
 ) -> PackResult:
     """Compress image files, and those below folders, into one archive.
@@ -127,7 +127,9 @@ def pack(
     )
 
 
-def _add(writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: Loss | None) -> int:
+def _add(
+    writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: OnMetadataLost | None
+) -> int:
     """Add a file to an archive: its size."""
     with open(source.path, "rb") as file:
         facts = os.fstat(file.fileno())
@@ -169,8 +171,8 @@ def unpack(
     threads: int | None = None,
     limits: Limits = NO_LIMITS,
     progress: Progress | None = None,
-    report: Report | None = None,
-    lost: Loss | None = None,
+    report: OnError | None = None,
+    lost: OnMetadataLost | None = None,
 ) -> UnpackResult:
     """Restore the images of an archive as files, with their dates and permissions.
 

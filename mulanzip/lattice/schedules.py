@@ -16,7 +16,7 @@ import numpy as np
 from mulanzip.lattice.geometry import D, H, V
 
 
-class Part(IntEnum):
+class CellSubset(IntEnum):
     """Which cells of a phase: all, or the half of the checkerboard where row + column is even/odd."""
 
     ALL = 0
@@ -29,7 +29,7 @@ class Reveal:
     """A phase, at all cells or at half of them."""
 
     phase: int
-    part: Part = Part.ALL
+    part: CellSubset = CellSubset.ALL
 
 
 Step = tuple[Reveal, ...]
@@ -37,7 +37,7 @@ Schedule = tuple[Step, ...]
 
 
 def _halves(phase: int) -> Schedule:
-    return ((Reveal(phase, Part.EVEN),), (Reveal(phase, Part.ODD),))
+    return ((Reveal(phase, CellSubset.EVEN),), (Reveal(phase, CellSubset.ODD),))
 
 
 #: Schedules by name.  The position in this dict is the number stored in files: only append.
@@ -53,12 +53,12 @@ SCHEDULE_NAMES = tuple(SCHEDULES)
 MIXED = 255
 
 
-def part_mask(part: Part, height: int, width: int) -> np.ndarray:
+def subset_mask(part: CellSubset, height: int, width: int) -> np.ndarray:
     """Cells of ``part``: bool ``(height, width)``; parity counts from the tile's own corner."""
-    if part is Part.ALL:
+    if part is CellSubset.ALL:
         return np.ones((height, width), dtype=bool)
     parity = np.add.outer(np.arange(height), np.arange(width)) % 2
-    return parity == (0 if part is Part.EVEN else 1)
+    return parity == (0 if part is CellSubset.EVEN else 1)
 
 
 def validate(schedule: Schedule) -> None:
@@ -72,6 +72,6 @@ def validate(schedule: Schedule) -> None:
         if not step:
             raise ValueError("a step reveals nothing")
         for reveal in step:
-            seen[..., reveal.phase] += part_mask(reveal.part, 2, 2)
+            seen[..., reveal.phase] += subset_mask(reveal.part, 2, 2)
     if seen[..., 0].any() or (seen[..., 1:] != 1).any():
         raise ValueError("a schedule must reveal H, V and D of every cell exactly once, and never A")

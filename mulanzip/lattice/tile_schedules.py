@@ -25,7 +25,7 @@ _SHARE_BITS = 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class TileSchedules:
     """The schedules of an image's tiles.
 
     Attributes:
@@ -35,19 +35,19 @@ class Plan:
     numbers: tuple[int, ...]
 
     @classmethod
-    def uniform(cls, name: str) -> Plan:
+    def uniform(cls, name: str) -> TileSchedules:
         """The same schedule for all tiles, however many there are."""
         return cls((SCHEDULE_NAMES.index(name),))
 
     @classmethod
-    def joined(cls, plans: Sequence[Plan], tiles: int) -> Plan:
+    def joined(cls, plans: Sequence[TileSchedules], tiles: int) -> TileSchedules:
         """One for groups of ``tiles`` tiles each."""
         numbers = [plan.numbers * (tiles if len(plan.numbers) == 1 else 1) for plan in plans]
         return cls(tuple(chain.from_iterable(numbers)) or plans[0].numbers)
 
-    def part(self, start: int, tiles: int) -> Plan:
+    def part(self, start: int, tiles: int) -> TileSchedules:
         """That of ``tiles`` tiles from ``start`` on."""
-        return Plan(self.numbers[start : start + tiles]) if len(self.numbers) > 1 else self
+        return TileSchedules(self.numbers[start : start + tiles]) if len(self.numbers) > 1 else self
 
     def __getitem__(self, tile: int) -> Schedule:
         return SCHEDULES[SCHEDULE_NAMES[self.numbers[tile] if len(self.numbers) > 1 else self.numbers[0]]]
@@ -59,7 +59,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ScheduleChoices:
     """What the encoder may choose from, tile by tile.
 
     It takes what minimises ``bits + mu * cells * evaluations``.
@@ -78,7 +78,7 @@ def tile_cells(height: int, width: int) -> list[int]:
     return [tile.height * tile.width for segment in segments(height, width) for tile in segment.tiles]
 
 
-def encode(plan: Plan) -> bytes:
+def encode(plan: TileSchedules) -> bytes:
     """Payload of the chunk that holds a mixed plan: shares of the schedules, then coded decisions."""
     from mulanzip.entropy.ans import BitEncoder  # Describing a file need not load the coder.
 
@@ -93,7 +93,7 @@ def encode(plan: Plan) -> bytes:
     return bytes(shares) + encoder.finish()
 
 
-def decode(payload: bytes, tiles: int) -> Plan:
+def decode(payload: bytes, tiles: int) -> TileSchedules:
     """The inverse of :func:`encode`.
 
     Raises:
@@ -105,14 +105,14 @@ def decode(payload: bytes, tiles: int) -> Plan:
     if len(payload) < count:
         raise CorruptFileError("the schedules are damaged")
     decoder = BitDecoder(payload[count:])
-    plan = Plan(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
+    plan = TileSchedules(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
     decoder.finish()
     if plan.number != MIXED:
         raise CorruptFileError("the schedules are damaged")
     return plan
 
 
-def plan_in(file: Container, groups: int) -> Plan:
+def plan_in(file: Container, groups: int) -> TileSchedules:
     """The plan that a file carries: of all tiles, group after group.
 
     Args:
@@ -123,7 +123,7 @@ def plan_in(file: Container, groups: int) -> Plan:
     """
     header = file.header
     if header.schedule != MIXED:
-        return Plan((header.schedule,))
+        return TileSchedules((header.schedule,))
     payloads = file.of_kind(SCHEDULES_CHUNK)
     if not payloads:
         raise CorruptFileError("the schedules are missing")
@@ -132,13 +132,13 @@ def plan_in(file: Container, groups: int) -> Plan:
 
 def _code(coder: BitCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
     """Schedule after schedule: which of the tiles that have none yet have this one?  The rest have the last."""
-    from mulanzip.entropy.ans import PROBABILITY_BITS
+    from mulanzip.entropy.ans import P_BITS
 
     found = np.full(tiles, len(shares))
     left = np.arange(tiles)
     for number, share in enumerate(shares):
-        probability = np.full(len(left), (2 * share + 1) << PROBABILITY_BITS - _SHARE_BITS - 1)
-        is_this = coder.code(probability, None if numbers is None else (numbers[left] == number).astype(int)) != 0
+        probability = np.full(len(left), (2 * share + 1) << P_BITS - _SHARE_BITS - 1)
+        is_this = coder.bernoulli(probability, None if numbers is None else (numbers[left] == number).astype(int)) != 0
         found[left[is_this]] = number
         left = left[~is_this]
     return found

@@ -132,7 +132,7 @@ class ErasureRun(Run):
 
     def _bits(self, model: Denoiser, batch: _Batch) -> tuple[Tensor, Tensor, int]:
         """Bits of all passes, those of the heads for one pass on a part of the patches, and how many subpixels."""
-        model.wear(batch.look)
+        model.use_preset(batch.look)
         level_class, cells, known = batch.level_class, batch.cells, batch.known
         some = slice(-(-len(cells) // _EARLY_SHARE))
         bits: list[Tensor] = []
@@ -151,11 +151,11 @@ class ErasureRun(Run):
         """Mean bits per subpixel of the averaged weights over the validation images, each in the look that suits it."""
         self.average.quantise(self.progress >= self.recipe.quantise_from)
         best = np.full(len(self.validation), np.inf)
-        for look in (None, *range(self.average.config.looks)):
-            self.average.wear(look)
+        for look in (None, *range(self.average.config.presets)):
+            self.average.use_preset(look)
             bits = self.pool.map(lambda x: image_bits(self.average, x, self.autocast) / x.size, self.validation)
             best = np.minimum(best, list(bits))
-        self.average.wear(None)
+        self.average.use_preset(None)
         return float(best.mean())
 
     def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:

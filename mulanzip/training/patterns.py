@@ -10,27 +10,27 @@ from __future__ import annotations
 import numpy as np
 
 from mulanzip.lattice.geometry import A, D, H, V
-from mulanzip.lattice.schedules import Part, part_mask
+from mulanzip.lattice.schedules import CellSubset, subset_mask
 
 #: Share of samples whose pattern is mixed in space.
 MIXED_SHARE = 0.25
 
-_Known = tuple[tuple[int, Part], ...]
-_ALL = Part.ALL
+_Known = tuple[tuple[int, CellSubset], ...]
+_ALL = CellSubset.ALL
 # Per pass of the network: the default schedule's pattern first, then the others.
 _PATTERNS: tuple[tuple[_Known, ...], ...] = (
     (
         ((A, _ALL),),
-        ((A, _ALL), (H, Part.EVEN)),
+        ((A, _ALL), (H, CellSubset.EVEN)),
         ((A, _ALL), (H, _ALL)),
-        ((A, _ALL), (H, _ALL), (V, Part.EVEN)),
+        ((A, _ALL), (H, _ALL), (V, CellSubset.EVEN)),
         ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
     ),
     (
         ((A, _ALL), (H, _ALL), (V, _ALL)),
         ((A, _ALL),),
         ((A, _ALL), (H, _ALL)),
-        ((A, _ALL), (H, _ALL), (V, _ALL), (D, Part.EVEN)),
+        ((A, _ALL), (H, _ALL), (V, _ALL), (D, CellSubset.EVEN)),
         ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
     ),
 )
@@ -40,7 +40,7 @@ def _fill(known: np.ndarray, pattern: _Known, where: np.ndarray) -> None:
     height, width = known.shape[1:]
     known[:, where] = False
     for phase, part in pattern:
-        known[phase] |= part_mask(part, height, width) & where
+        known[phase] |= subset_mask(part, height, width) & where
 
 
 def draw_known(index: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:

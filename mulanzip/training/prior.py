@@ -14,8 +14,8 @@ from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.context_fit import Fitter
 from mulanzip.encoder.effort import CROP_SIDE
-from mulanzip.encoder.preset_choice import best_look
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.encoder.preset_choice import choose_preset
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: An image's worth of pixels that a context serves: training pictures are crops.
 _PIXELS = 1 << 19
@@ -50,10 +50,10 @@ def learn_prior(
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), cpu.available())
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
-        look = model.prior.look(best_look(images[index], runtime, Plan.uniform("default")))
-        found = fitter.fit(images[index], steps, cpu.available(), subpixels=3 * _PIXELS, start=look)
-        total += np.abs(found.astype(float) - look)
+        preset = model.prior.preset(choose_preset(images[index], runtime, TileSchedules.uniform("default")))
+        found = fitter.fit(images[index], steps, cpu.available(), subpixels=3 * _PIXELS, start=preset)
+        total += np.abs(found.astype(float) - preset)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]
     by_layer = np.repeat([part.mean() for part in np.split(total, np.cumsum(layers)[:-1])], layers) / len(chosen)
-    return Prior.build((total + _LAYER_WEIGHT * by_layer) / (len(chosen) + _LAYER_WEIGHT), model.prior.looks)
+    return Prior.build((total + _LAYER_WEIGHT * by_layer) / (len(chosen) + _LAYER_WEIGHT), model.prior.presets)

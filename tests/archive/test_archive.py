@@ -25,19 +25,19 @@ from mulanzip.archive import groups
 from mulanzip.archive import writer as archive_writer
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.cli.main import main
-from mulanzip.codec.segment import walk_segment
+from mulanzip.codec.segment import code_segment
 from mulanzip.codec.stack import COARSEST, decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, UnsupportedVersionError
 from mulanzip.format import archive as archive_format
-from mulanzip.format.archive import FILE, GROUP, METADATA, Directory, Header, Member, Part, Shape, check_name
+from mulanzip.format.archive import FILE, GROUP, METADATA, ArchiveChunk, Directory, Header, Member, Shape, check_name
 from mulanzip.format.container import CHUNK_OVERHEAD, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 
 def crops(count: int, side: int = 8, channels: int = 3) -> list[np.ndarray]:
@@ -63,7 +63,7 @@ class TestStacks:
     @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from((1, 3)), st.sampled_from(SCHEDULE_NAMES))
     def test_there_and_back(self, runtime: Runtime, height: int, width: int, channels: int, schedule: str) -> None:
         stack = noise(3 * height, width, 3)[..., :channels].reshape(3, height, width, channels) // 3
-        plan = Plan.uniform(schedule)
+        plan = TileSchedules.uniform(schedule)
         data = encode_stack(stack, runtime, plan)
         np.testing.assert_array_equal(decode_stack(data, stack.shape, runtime, plan), stack)
 
@@ -73,7 +73,7 @@ class TestStacks:
         def bits(planes: np.ndarray) -> float:
             counter = BitCounter()
             (segment,) = segments(13, 13, COARSEST)
-            walk_segment(segment, planes, runtime, Plan.uniform("default"), counter, decoding=False)
+            code_segment(segment, planes, runtime, TileSchedules.uniform("default"), counter, decoding=False)
             return counter.bits
 
         assert bits(stack) == pytest.approx(sum(bits(image) for image in stack), rel=1e-9)
@@ -122,7 +122,7 @@ class TestReading:
     def test_small_images_cost_next_to_nothing_beside_their_code(self, runtime: Runtime) -> None:
         arrays = crops(200)
         stack = np.stack([array[..., [1, 0, 2]] for array in arrays])
-        coded = len(encode_stack(stack, runtime, Plan.uniform("default")))
+        coded = len(encode_stack(stack, runtime, TileSchedules.uniform("default")))
         assert len(packed(arrays)) < coded + 250
 
     def test_what_is_smaller_stored_is_stored(self) -> None:
@@ -197,7 +197,9 @@ class TestWriting:
 
 def _directory(names: list[str], shape: Shape | None = None) -> Directory:
     shape = shape or Shape(Mode.GRAY, 2, 3)
-    return Directory((Part(GROUP, 9, len(names), bytes(16), shape),), tuple(Member(name, shape) for name in names))
+    return Directory(
+        (ArchiveChunk(GROUP, 9, len(names), bytes(16), shape),), tuple(Member(name, shape) for name in names)
+    )
 
 
 def _forged(names: list[str]) -> bytes:
@@ -231,7 +233,7 @@ class TestDirectory:
         for shape in shapes:
             held = sum(member.shape == shape for member in members)
             sizes = [1] * held if shape is None else [held] if held else []
-            parts += [Part(FILE if shape is None else GROUP, 5, n, bytes(range(16)), shape) for n in sizes]
+            parts += [ArchiveChunk(FILE if shape is None else GROUP, 5, n, bytes(range(16)), shape) for n in sizes]
         directory = Directory(tuple(parts), members)
         assert Directory.unpack(directory.pack()) == directory
         places = {member.name: (part, place) for member, part, place in directory.places()}
@@ -246,11 +248,11 @@ class TestDirectory:
             _directory(["a"], Shape(Mode.GRAY, 0, 1)),
             _directory(["a"], Shape(Mode.RGBA, 2, 2)),
             _directory([f"{i}" for i in range(5)], Shape(Mode.GRAY, 256, 256)),
-            Directory((Part(FILE, 5, 2, bytes(16)),), (Member("a", None), Member("b", None))),
-            Directory((Part(FILE, 1 << 40, 1, bytes(16)),), (Member("a", None),)),
-            Directory((Part(FILE, 5, 1, bytes(16)),), (Member("a", None, {b"iccp": 0}),)),
-            Directory((Part(FILE, 5, 1, bytes(16)),), (Member("a", None, {}, None, 1 << 20),)),
-            Directory((Part(METADATA, 5, 0, bytes(16)),), ()),
+            Directory((ArchiveChunk(FILE, 5, 2, bytes(16)),), (Member("a", None), Member("b", None))),
+            Directory((ArchiveChunk(FILE, 1 << 40, 1, bytes(16)),), (Member("a", None),)),
+            Directory((ArchiveChunk(FILE, 5, 1, bytes(16)),), (Member("a", None, {b"iccp": 0}),)),
+            Directory((ArchiveChunk(FILE, 5, 1, bytes(16)),), (Member("a", None, {}, None, 1 << 20),)),
+            Directory((ArchiveChunk(METADATA, 5, 0, bytes(16)),), ()),
         ],
         ids=range(11),
     )

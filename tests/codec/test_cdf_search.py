@@ -7,21 +7,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mulanzip.codec.cdf_search import ratio
-from mulanzip.entropy.ans import SHARE_BITS
+from mulanzip.entropy.ans import CDF_BITS
 
 LARGEST = 2**31 - 1
 wholes = st.one_of(st.integers(1, LARGEST), st.integers(LARGEST - 1000, LARGEST))
 
 
-@given(wholes, st.integers(0, 1 << SHARE_BITS), st.integers(-2, 2))
-@example(LARGEST, 1 << SHARE_BITS, 0)
-@example(LARGEST, (1 << SHARE_BITS) - 1, 1)
-@example(LARGEST - 1, 1 << SHARE_BITS - 1, 0)
-@example(LARGEST, 1 << SHARE_BITS - 1, 0)
+@given(wholes, st.integers(0, 1 << CDF_BITS), st.integers(-2, 2))
+@example(LARGEST, 1 << CDF_BITS, 0)
+@example(LARGEST, (1 << CDF_BITS) - 1, 1)
+@example(LARGEST - 1, 1 << CDF_BITS - 1, 0)
+@example(LARGEST, 1 << CDF_BITS - 1, 0)
 def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, share: int, off: int) -> None:
     # Where quotients are next to an integer, rounding would show.
-    part = min(max(0, -(-share * whole >> SHARE_BITS) + off), whole)
-    expected = (part << SHARE_BITS) // whole
+    part = min(max(0, -(-share * whole >> CDF_BITS) + off), whole)
+    expected = (part << CDF_BITS) // whole
     for dtype in (np.int32, np.int64):
         found = ratio(np.array([part], dtype=dtype), np.array([whole], dtype=dtype))
         assert found.dtype == dtype
@@ -31,11 +31,11 @@ def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, share: int, 
 def test_many_ratios_next_to_an_integer() -> None:
     rng = np.random.default_rng(0)
     whole = rng.integers(1 << 28, LARGEST, 200_000, endpoint=True)
-    share = rng.integers(0, 1 << SHARE_BITS, len(whole), endpoint=True)
+    share = rng.integers(0, 1 << CDF_BITS, len(whole), endpoint=True)
     for off in (-1, 0, 1):
-        part = np.clip((share * whole >> SHARE_BITS) + off, 0, whole)
+        part = np.clip((share * whole >> CDF_BITS) + off, 0, whole)
         found = ratio(part.astype(np.int32), whole.astype(np.int32))
-        np.testing.assert_array_equal(found, (part << SHARE_BITS) // whole)
+        np.testing.assert_array_equal(found, (part << CDF_BITS) // whole)
 
 
 def test_nothing_of_nothing_is_nothing() -> None:

@@ -15,27 +15,27 @@ from torch import Tensor
 import mulanzip
 from mulanzip.codec import value_map
 from mulanzip.codec.image import groups_of
-from mulanzip.codec.subpixels import CHUNK, MixtureCoder, code_flat
-from mulanzip.codec.value_map import SampleCode
+from mulanzip.codec.subpixels import CHUNK, MixtureCoder, code_uniform
+from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.inputs import base_prediction, flat_values, input_planes, sample_type
+from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
 from mulanzip.density.mixture import FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import EIGHT_BIT, SHIFTS, Grain
-from mulanzip.encoder.scale_choice import choose_code
+from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
+from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SEGMENT, VALUES, Chunk, Coding, Container, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import D, H, V
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 TABLES = Tables.build()
 counts = st.sampled_from((1, 2, 3, 7, 255, 256, 257, 1000, 4096, 65535, 65536))
-grains = st.builds(Grain, counts, st.sampled_from(SHIFTS))
+grains = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +49,36 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 # Likelihood.
 
 
-def mixtures(rng: np.random.Generator, count: int, grain: Grain) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mixtures(
+    rng: np.random.Generator, count: int, sample_scale: SampleScale
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     logits, scales = (worst_values(rng, 0, 255, (3, count)).astype(np.uint8) for _ in range(2))
-    top = (grain.count << grain.up >> grain.down) << MEAN_BITS
+    top = (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS
     return logits, scales, worst_values(rng, -(1 << 14), top + (1 << 14), (3, count)).astype(np.int32)
 
 
 @given(grains, st.integers(0, 99))
-def test_cdfs_rise_from_zero_to_their_total_at_every_value(grain: Grain, seed: int) -> None:
+def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleScale, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    mixture, _ = FineMixture.build(TABLES, *mixtures(rng, 5, grain), grain)
-    edges = np.unique(np.concatenate((rng.integers(0, grain.count + 1, 300), [0, 1, grain.count - 1, grain.count])))
+    mixture, _ = FineMixture.build(TABLES, *mixtures(rng, 5, sample_scale), sample_scale)
+    edges = np.unique(
+        np.concatenate(
+            (rng.integers(0, sample_scale.count + 1, 300), [0, 1, sample_scale.count - 1, sample_scale.count])
+        )
+    )
     masses = np.stack([mixture.cdf(np.full(5, edge, dtype=np.int32)) for edge in edges])
     assert (masses[0] == 0).all()
     assert (masses[-1] == mixture.total).all()
     # No value is without mass: at least its share of a 4096th, which all values have together.
-    assert (np.diff(masses, axis=0) >= np.diff(edges)[:, None] * ((1 << 28) // grain.count)).all()
+    assert (np.diff(masses, axis=0) >= np.diff(edges)[:, None] * ((1 << 28) // sample_scale.count)).all()
 
 
 @given(st.integers(0, 99))
 def test_on_plain_samples_fine_mixtures_are_the_plain_ones(seed: int) -> None:
     parameters = mixtures(np.random.default_rng(seed), 50, EIGHT_BIT)
     plain, plain_centre = Mixture.build(TABLES, *parameters)
-    fine, centre = FineMixture.build(TABLES, *parameters, EIGHT_BIT)
-    np.testing.assert_array_equal(plain_centre, centre)
+    fine, mean_level = FineMixture.build(TABLES, *parameters, EIGHT_BIT)
+    np.testing.assert_array_equal(plain_centre, mean_level)
     np.testing.assert_array_equal(fine.total, plain.total.astype(np.int64) << 12)
     for edge in (1, 2, 100, 254, 255):
         edges = np.full(50, edge, dtype=np.int32)
@@ -81,8 +87,8 @@ def test_on_plain_samples_fine_mixtures_are_the_plain_ones(seed: int) -> None:
         assert ((difference >= -3 * 20 * 4096) & (difference <= 3 * 36 * 4096)).all()
 
 
-def hostile(rng: np.random.Generator, count: int, colours: int, grain: Grain) -> Prediction:
-    parameters = [mixtures(rng, count, grain) for _ in range(colours)]
+def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: SampleScale) -> Prediction:
+    parameters = [mixtures(rng, count, sample_scale) for _ in range(colours)]
 
     def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
         # Features are the places, of which some may have been left out.
@@ -91,37 +97,42 @@ def hostile(rng: np.random.Generator, count: int, colours: int, grain: Grain) ->
         couplings = worst_values(np.random.default_rng(5), -2000, 2000, (colour, 1)).astype(np.int32)
         return np.concatenate((logits, scales)), np.concatenate((means >> 4, np.repeat(couplings, len(at), 1)))
 
-    base = worst_values(rng, 0, (grain.count << grain.up >> grain.down) << MEAN_BITS, (3, count)).astype(np.int32)
-    flat = np.where(rng.random((3, count)) < 0.5, rng.integers(0, grain.count, (3, count)), -1).astype(np.int32)
-    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if grain.is_plain else flat)
+    base = worst_values(
+        rng,
+        0,
+        (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS,
+        (3, count),
+    ).astype(np.int32)
+    flat = np.where(rng.random((3, count)) < 0.5, rng.integers(0, sample_scale.count, (3, count)), -1).astype(np.int32)
+    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else flat)
 
 
 @given(grains, st.sampled_from((1, 3)), st.integers(0, 99))
-@example(Grain(65536, 8), 3, 0)
-def test_hostile_predictions_code_losslessly(grain: Grain, colours: int, seed: int) -> None:
+@example(SampleScale(65536, 8), 3, 0)
+def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    prediction = hostile(rng, 60, colours, grain)
-    truth = worst_values(rng, 0, grain.count - 1, (60, colours)).astype(grain.dtype)
-    if prediction.flat is not None and seed % 2:
-        flat = prediction.flat[:colours].T
-        truth = np.where(flat >= 0, flat, truth).astype(grain.dtype)
+    prediction = hostile(rng, 60, colours, sample_scale)
+    truth = worst_values(rng, 0, sample_scale.count - 1, (60, colours)).astype(sample_scale.dtype)
+    if prediction.constant_surround is not None and seed % 2:
+        flat = prediction.constant_surround[:colours].T
+        truth = np.where(flat >= 0, flat, truth).astype(sample_scale.dtype)
     encoder = BitEncoder()
-    MixtureCoder(TABLES, encoder, colours, grain).code_phase(prediction, truth)
-    code_flat(encoder, truth[:16, 0], 16, grain)
+    MixtureCoder(TABLES, encoder, colours, sample_scale).code_phase(prediction, truth)
+    code_uniform(encoder, truth[:16, 0], 16, sample_scale)
     decoder = BitDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, colours, grain).code_phase(prediction, None)
+    found = MixtureCoder(TABLES, decoder, colours, sample_scale).code_phase(prediction, None)
     np.testing.assert_array_equal(found, truth)
-    np.testing.assert_array_equal(code_flat(decoder, None, 16, grain), truth[:16, 0])
+    np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])
     decoder.finish()
 
 
 def test_values_of_flat_surroundings_cost_next_to_nothing() -> None:
-    grain, count = Grain(4096, 2), CHUNK + 1000
-    prediction = hostile(np.random.default_rng(0), count, 1, grain)
+    sample_scale, count = SampleScale(4096, 2), CHUNK + 1000
+    prediction = hostile(np.random.default_rng(0), count, 1, sample_scale)
     everywhere = np.full((3, count), 77, dtype=np.int32)
     flat = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
     counter = BitCounter()
-    MixtureCoder(TABLES, counter, 1, grain).code_phase(flat, np.full((count, 1), 77, dtype=np.uint16))
+    MixtureCoder(TABLES, counter, 1, sample_scale).code_phase(flat, np.full((count, 1), 77, dtype=np.uint16))
     assert counter.bits < 20
 
 
@@ -135,14 +146,14 @@ def test_deeper_samples_of_the_same_picture_look_the_same_to_the_denoiser(shift:
     plain = torch.from_numpy(noise(6, 7, 12).reshape(1, 6, 7, 4, 3)).permute(0, 3, 4, 1, 2)
     known = torch.from_numpy(noise(6, 7, 4) > 90).permute(2, 0, 1)[None]
     known[:, 0] = True
-    grain = Grain(256 << shift, shift)
-    fine = plain.to(sample_type(grain)) << shift
+    sample_scale = SampleScale(256 << shift, shift)
+    fine = plain.to(sample_type(sample_scale)) << shift
     plain = plain.to(torch.int32)
     # Means are rounded down to samples: a level may appear or vanish.
-    difference = input_planes(fine, known, grain).int() - input_planes(plain, known).int()
+    difference = input_planes(fine, known, sample_scale).int() - input_planes(plain, known).int()
     assert difference.abs().max() <= 1
     for phase in (H, V, D):
-        ours, theirs = base_prediction(fine, known, phase, grain), base_prediction(plain, known, phase)
+        ours, theirs = base_prediction(fine, known, phase, sample_scale), base_prediction(plain, known, phase)
         assert (ours == theirs).all()
 
 
@@ -153,13 +164,13 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
     cells[0, 3] = 1234  # D is not known.
     known = torch.zeros((1, 4, 5, 6), dtype=torch.bool)
     known[:, 0] = True
-    assert (flat_values(cells, known, D) == 9).all()
+    assert (constant_surround(cells, known, D) == 9).all()
     cells[0, 0, 0, 2, 2] = 8
-    found = flat_values(cells, known, D)[0, 0]
+    found = constant_surround(cells, known, D)[0, 0]
     assert (found[1:4, 1:4] == -1).all()
     assert (found == -1).sum() == 9
     known[:, 3] = True
-    assert (flat_values(cells, known, H) == -1).all()
+    assert (constant_surround(cells, known, H) == -1).all()
 
 
 # Codes of samples.
@@ -168,18 +179,18 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
 @given(
     st.lists(st.lists(st.integers(0, 65535), min_size=1, max_size=40, unique=True), min_size=1, max_size=4),
     st.booleans(),
-    st.sampled_from(SHIFTS),
+    st.sampled_from(LOG2_STEPS),
 )
 @example([[0, 65535], [65535]], True, 8)
 def test_unpacking_codes_inverts_packing(values: list[list[int]], signed: bool, shift: int) -> None:
-    codes = [SampleCode(np.array(sorted(v), dtype=np.int32) - signed * 32768, shift) for v in values]
+    codes = [ValueMap(np.array(sorted(v), dtype=np.int32) - signed * 32768, shift) for v in values]
     found = value_map.unpack(value_map.pack(codes, signed), len(codes), signed)
     for code, copy in zip(codes, found, strict=True):
         np.testing.assert_array_equal(code.values, copy.values)
-        assert code.grain == copy.grain
+        assert code.sample_scale == copy.sample_scale
         pixels = code.values.astype(np.int16 if signed else np.uint16)[:, None, None]
         indices = code.to_indices(pixels)
-        assert indices.dtype == code.grain.dtype
+        assert indices.dtype == code.sample_scale.dtype
         np.testing.assert_array_equal(code.to_values(indices, pixels.dtype), pixels)
 
 
@@ -198,17 +209,17 @@ def test_any_bytes_are_codes_or_damage(data: bytes, count: int, signed: bool) ->
 
 def test_a_sample_that_stands_for_nothing_is_damage() -> None:
     with pytest.raises(CorruptFileError, match="none of the values"):
-        SampleCode(np.arange(5, dtype=np.int32)).to_values(np.array([5]), np.dtype(np.uint16))
+        ValueMap(np.arange(5, dtype=np.int32)).to_values(np.array([5]), np.dtype(np.uint16))
 
 
 def test_gaps_between_values_and_the_level_are_chosen(runtime: Runtime) -> None:
     pixels = photo(96, 96, 1)[..., None].astype(np.uint16)
-    sparse = choose_code(pixels * 37 + 1000, runtime, Plan.uniform("default"))
+    sparse = choose_value_map(pixels * 37 + 1000, runtime, TileSchedules.uniform("default"))
     assert len(sparse.values) <= 256
     assert set(sparse.values % 37) == {1000 % 37}
-    assert abs(sparse.shift) <= 1
-    full = choose_code(deep(96, 96, bits=14)[..., None], runtime, Plan.uniform("default"))
-    assert 5 <= full.shift <= 7
+    assert abs(sparse.log2_steps) <= 1
+    full = choose_value_map(deep(96, 96, bits=14)[..., None], runtime, TileSchedules.uniform("default"))
+    assert 5 <= full.log2_steps <= 7
 
 
 # Whole images.
@@ -353,8 +364,8 @@ def test_damage_behind_right_checksums_never_gives_a_wrong_image(model: str) -> 
 def test_other_codes_of_samples_than_the_segments_need_are_damage(model: str) -> None:
     file = container.unpack(mulanzip.encode(deep(24, 20, 4), effort=1, stored=False, model=model, threads=1))
     (segments,) = [[c for c in file.chunks if c.kind == SEGMENT]]
-    constant = SampleCode(np.array([5], dtype=np.int32))
-    half = SampleCode(np.arange(0, 4000, 2, dtype=np.int32))
+    constant = ValueMap(np.array([5], dtype=np.int32))
+    half = ValueMap(np.arange(0, 4000, 2, dtype=np.int32))
     for codes in ([constant, constant], [half, constant], [half]):
         values = Chunk(VALUES, value_map.pack(codes, False))
         with pytest.raises(CorruptFileError):

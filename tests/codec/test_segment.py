@@ -18,8 +18,8 @@ from support.pictures import images, noise, photo, smooth
 import mulanzip
 from mulanzip import limits
 from mulanzip.codec import segment as codec
-from mulanzip.codec.segment import HASH_BYTES, decode_segments, encode_segments, walk_segment
-from mulanzip.codec.tile import level_view, walk_tile
+from mulanzip.codec.segment import HASH_BYTES, code_segment, decode_segments, encode_segments
+from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder import effort
@@ -35,7 +35,7 @@ from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice import geometry
 from mulanzip.lattice.geometry import A, D, H, V, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import Candidates, Plan
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
 from mulanzip.timings import Timings, measure
 
 
@@ -249,10 +249,10 @@ def planes() -> np.ndarray:
 
 def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
-        (payload,), plan = encode_segments(planes, runtime, Candidates((name,)))
-        assert plan == Plan.uniform(name)
+        (payload,), plan = encode_segments(planes, runtime, ScheduleChoices((name,)))
+        assert plan == TileSchedules.uniform(name)
         counter = BitCounter()
-        walk_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
+        code_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
         assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
         decoded = decode_segments([payload], planes.shape, runtime, plan)
         np.testing.assert_array_equal(decoded, planes)
@@ -260,7 +260,7 @@ def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    payloads, plan = encode_segments(image, runtime, Candidates())
+    payloads, plan = encode_segments(image, runtime, ScheduleChoices())
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
@@ -270,12 +270,12 @@ def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    (payload,), plan = encode_segments(planes, runtime, Candidates())
-    (other,), _ = encode_segments(planes[::-1].copy(), runtime, Candidates())
+    (payload,), plan = encode_segments(planes, runtime, ScheduleChoices())
+    (other,), _ = encode_segments(planes[::-1].copy(), runtime, ScheduleChoices())
     with pytest.raises(CorruptFileError):
         decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
     with pytest.raises(CorruptFileError):
-        decode_segments([payload], planes.shape, runtime, Plan.uniform("one"))
+        decode_segments([payload], planes.shape, runtime, TileSchedules.uniform("one"))
 
 
 def no_head(features: torch.Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
@@ -328,7 +328,7 @@ def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
         patch.setattr(geometry, "TILE_CELLS", tile_cells)
         tiles = [tile for segment in segments(height, width) for tile in segment.tiles]
         for tile in tiles:
-            steps = walk_tile(tile, pixels, recorder, SCHEDULES[schedule], recorder, decoding=False)
+            steps = code_tile(tile, pixels, recorder, SCHEDULES[schedule], recorder, decoding=False)
             assert steps == len(SCHEDULES[schedule])
     assert recorder.evaluations == len(tiles) * len(SCHEDULES[schedule])
     coarsest = level_view(pixels, geometry.level_grids(*pixels.shape[:2])[-1])
@@ -338,11 +338,11 @@ def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
 
 def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     image = photo(514, 514, 1)[..., None]
-    before, _ = encode_segments(image, runtime, Candidates())
+    before, _ = encode_segments(image, runtime, ScheduleChoices())
     assert len(before) == 1 + 2 + 4
     changed = image.copy()
     changed[301, 301] ^= 1  # In the last tile, and of no coarser level.
-    after, _ = encode_segments(changed, runtime, Candidates())
+    after, _ = encode_segments(changed, runtime, ScheduleChoices())
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 6 + [False]
 
 
@@ -355,7 +355,7 @@ def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_segments(image, several, Candidates(("one",)), progress)
+        encode_segments(image, several, ScheduleChoices(("one",)), progress)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -363,7 +363,7 @@ def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
     seen: list[float] = []
     image = to_coding_order(photo(514, 30))
     several = Runtime(runtime.network, threads)
-    payloads, _ = encode_segments(image, several, Candidates(("one",)), seen.append)
+    payloads, _ = encode_segments(image, several, ScheduleChoices(("one",)), seen.append)
     assert seen == sorted(seen)
     assert len(seen) == len(payloads)
     assert seen[-1] == pytest.approx(1)

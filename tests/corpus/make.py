@@ -25,7 +25,7 @@ from mulanzip import api, registry  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.context import encode as encode_context  # noqa: E402
 from mulanzip.density.model import context_entries, load  # noqa: E402
-from mulanzip.density.value_edges import PLAIN_EDGES, Tones  # noqa: E402
+from mulanzip.density.value_edges import PLAIN_EDGES, ValueEdges  # noqa: E402
 from mulanzip.format.container import (  # noqa: E402
     CONTEXT,
     END,
@@ -45,7 +45,7 @@ from mulanzip.image.picture import Picture  # noqa: E402
 from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402
 from mulanzip.jobs.files import compress_file  # noqa: E402
-from mulanzip.lattice.tile_schedules import Plan  # noqa: E402
+from mulanzip.lattice.tile_schedules import TileSchedules  # noqa: E402
 from mulanzip.lattice.tile_schedules import encode as encode_plan  # noqa: E402
 
 MANIFEST = FOLDER / "README.md"
@@ -102,7 +102,7 @@ def compressed() -> dict[str, Faulty]:
     stored = api.encode_picture(Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9))))
     (segment,) = unpack(model).chunks
     (image,) = unpack(stored).chunks
-    config = Config(**registry.find(registry.DEFAULT_MODEL).config)
+    config = Config.from_dict(registry.find(registry.DEFAULT_MODEL).config)
     context = np.zeros(context_entries(config), dtype=np.int8)
     context[0] = 1
     adapted = api.encode(smooth(7, 9), context=context, stored=False, threads=1)
@@ -110,7 +110,7 @@ def compressed() -> dict[str, Faulty]:
     deep_segments = unpack(deep).chunks[1:]
     mixed = api.encode(smooth(7, 12), effort=1, schedule="adaptive", mu=1.0, stored=False, threads=1)
     schedules, coded = unpack(mixed).chunks
-    crossing = Tones(np.where(np.arange(255) == 99, 40, 0)[None].repeat(3, 0), 0, PLAIN_EDGES)
+    crossing = ValueEdges(np.where(np.arange(255) == 99, 40, 0)[None].repeat(3, 0), 0, PLAIN_EDGES)
     tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
     base, *rest = unpack(tiles).chunks
     original = _compressed(_saved(Image.fromarray(smooth(9, 11, 1)), "PNG", compress_level=1))
@@ -233,7 +233,7 @@ def compressed() -> dict[str, Faulty]:
             with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded), "a share of four", 4, "schedules are damaged"
         ),
         "schedules_same": Faulty(
-            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_plan(Plan((0, 0)))), coded),
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_plan(TileSchedules((0, 0)))), coded),
             "the same for all",
             4,
             "schedules are",

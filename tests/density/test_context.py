@@ -26,21 +26,21 @@ from mulanzip.encoder import adapt
 from mulanzip.encoder.adapt import find_adaptation
 from mulanzip.encoder.context_fit import Fitter
 from mulanzip.encoder.effort import EFFORTS, fit_share, fit_steps
-from mulanzip.encoder.preset_choice import best_look
+from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.errors import CorruptFileError, ModelError
-from mulanzip.floatnet.export import export, layer_rows, to_float
+from mulanzip.floatnet.export import export, float_layers, to_float
 from mulanzip.floatnet.network import Conv
 from mulanzip.format import container
 from mulanzip.format.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.image.channels import to_coding_order
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def some_prior(seed: int, entries: int, looks: int = 3) -> Prior:
+def some_prior(seed: int, entries: int, presets: int = 3) -> Prior:
     rng = np.random.default_rng(seed)
-    return Prior.build(rng.exponential(1.0, entries), rng.integers(-9, 10, (looks, entries)).astype(np.int8))
+    return Prior.build(rng.exponential(1.0, entries), rng.integers(-9, 10, (presets, entries)).astype(np.int8))
 
 
 # The code.
@@ -68,11 +68,11 @@ def test_a_context_costs_what_the_prior_says(seed: int) -> None:
 @given(seeds, st.integers(0, 2))
 def test_a_look_costs_a_byte_and_what_is_near_it_little(seed: int, number: int) -> None:
     prior = some_prior(seed, 300)
-    look = prior.looks[number]
-    assert encode(look, prior) == bytes([2 * number + 2])
-    assert np.array_equal(decode(encode(look, prior), prior), look)
-    assert prior.code_length(look) == 8
-    near = look.copy()
+    preset = prior.presets[number]
+    assert encode(preset, prior) == bytes([2 * number + 2])
+    assert np.array_equal(decode(encode(preset, prior), prior), preset)
+    assert prior.code_length(preset) == 8
+    near = preset.copy()
     near[5] += 1
     coded = encode(near, prior)
     assert coded[0] == 2 * number + 3
@@ -85,7 +85,7 @@ def test_looks_that_are_not_there_and_contexts_out_of_range_are_refused() -> Non
     for data in (bytes([8]), bytes([2, 0]), bytes([0])):
         with pytest.raises(CorruptFileError):
             decode(data, prior)
-    largest = Prior(prior.row, prior.mass, np.full_like(prior.looks, LIMIT))
+    largest = Prior(prior.row, prior.mass, np.full_like(prior.presets, LIMIT))
     beyond = bytes([3]) + encode(np.ones(300, dtype=np.int8), prior)[1:]
     with pytest.raises(CorruptFileError):
         decode(beyond, largest)
@@ -128,10 +128,10 @@ def test_priors_are_distributions_and_wider_for_larger_entries() -> None:
     assert np.allclose(prior.mass, prior.mass[:, ::-1])
 
 
-@pytest.mark.parametrize("broken", ["row", "entries", "mass", "sum", "type", "look", "looks"])
+@pytest.mark.parametrize("broken", ["row", "entries", "mass", "sum", "type", "preset", "presets"])
 def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
     model = tiny_model()
-    row, mass, looks = (getattr(model.prior, name).copy() for name in ("row", "mass", "looks"))
+    row, mass, presets = (getattr(model.prior, name).copy() for name in ("row", "mass", "presets"))
     if broken == "row":
         row[3] = len(mass)
     elif broken == "entries":
@@ -141,14 +141,14 @@ def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
         mass[0, 0] = 0
     elif broken == "sum":
         mass[1, 5] += 1
-    elif broken == "look":
-        looks[2, 7] = -128
-    elif broken == "looks":
-        looks = looks[1:]
+    elif broken == "preset":
+        presets[2, 7] = -128
+    elif broken == "presets":
+        presets = presets[1:]
     else:
         mass = mass.astype(np.int64)
     with pytest.raises(ModelError, match="prior"):
-        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass, looks)))
+        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass, presets)))
 
 
 # The network.
@@ -211,7 +211,7 @@ def test_a_context_means_the_same_to_the_float_and_to_the_integer_network() -> N
     fitter = Fitter(model)
     fitter.apply(torch.from_numpy(context).float())
     adapted = to_float(model.adapted(context))
-    for at in layer_rows(model.config).values():
+    for at in float_layers(model.config).values():
         conv = fitter.network.conv(at.conv)
         assert conv.offset is not None
         assert torch.allclose(conv.bias + conv.offset.detach(), adapted.conv(at.conv).bias, atol=0.02)
@@ -236,10 +236,11 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     for image in (photo(63, 400), photo(100, 100)):
         assert (
-            find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, Plan.uniform("default"), 2).context is None
+            find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 2).context
+            is None
         )
     flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_adaptation([(flat, EIGHT_BIT)], runtime, Plan.uniform("default"), 3).context is None
+    assert find_adaptation([(flat, EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 3).context is None
 
 
 def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,12 +248,12 @@ def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest
     groups = [(to_coding_order(photo(128, 128)), EIGHT_BIT)]
     found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
-    monkeypatch.setattr(adapt, "best_look", lambda *_: 0)
+    monkeypatch.setattr(adapt, "choose_preset", lambda *_: 0)
     coded = 8.0 * len(encode(found, runtime.model.prior))
     monkeypatch.setattr(
         adapt, "_bits", lambda _, groups, used, plan: coded / 2 * len(groups) if used is runtime else 0.0
     )
-    plan = Plan.uniform("default")
+    plan = TileSchedules.uniform("default")
     assert find_adaptation(groups, runtime, plan, 12).context is None
     assert find_adaptation(groups * 9, runtime, plan, 12).context is found
 
@@ -332,21 +333,21 @@ def test_contexts_stand_once_and_only_beside_coded_segments() -> None:
 
 def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
     """A model one of whose looks is a context that suits an image, and two that suit none."""
-    model = tiny_model(looks=3)
+    model = tiny_model(presets=3)
     image = to_coding_order(photo(128, 160))
     entries = context_entries(model.config)
     suited = Fitter(model).fit(image, 40, 1)
-    looks = np.stack([np.full(entries, 9), suited, np.full(entries, -9)]).astype(np.int8)
-    model = replace(model, prior=replace(model.prior, looks=looks))
+    presets = np.stack([np.full(entries, 9), suited, np.full(entries, -9)]).astype(np.int8)
+    model = replace(model, prior=replace(model.prior, presets=presets))
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
-    plan = Plan.uniform("default")
-    assert best_look(image, runtime, plan) == 2
+    plan = TileSchedules.uniform("default")
+    assert choose_preset(image, runtime, plan) == 2
     chosen = find_adaptation([(image, EIGHT_BIT)], runtime, plan, 0).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])
-    useless = replace(model, prior=replace(model.prior, looks=np.zeros_like(looks)))
-    assert best_look(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), plan) == 0
+    useless = replace(model, prior=replace(model.prior, presets=np.zeros_like(presets)))
+    assert choose_preset(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), plan) == 0
 
 
 # Effort.

@@ -14,10 +14,10 @@ from support.mixtures import TABLES, hostile, mixtures, seeds
 from support.pictures import photo
 
 import mulanzip
-from mulanzip.codec.cell_bits import CodeLengths
+from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
-from mulanzip.density.jpeg_gamut import MAX_RARITY, Gamut
+from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, Gamut
 from mulanzip.density.sample_scale import EIGHT_BIT
 from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
@@ -41,15 +41,15 @@ def test_what_a_jpeg_decoder_gives_is_recognised(quality: int, subsampling: int)
     pixels = once_jpeg(quality, subsampling)
     found = jpeg_gamut.find(to_coding_order(pixels))
     assert found is not None
-    assert found.rarity > 10
+    assert found.log2_penalty > 10
     green, red, blue = to_coding_order(pixels).reshape(-1, 3).T.astype(np.int32)
-    assert not found.halvings((green, red), blue).any()
+    assert not found.log2_penalties((green, red), blue).any()
 
 
 def test_a_quarter_of_all_colours_are_those_of_jpeg_files() -> None:
     rng = np.random.default_rng(1)
     green, red, blue = rng.integers(0, 256, (3, 100_000), dtype=np.int32)
-    others = Gamut(1).halvings((green, red), blue).mean()
+    others = Gamut(1).log2_penalties((green, red), blue).mean()
     assert 0.74 < others < 0.76
 
 
@@ -84,14 +84,18 @@ def test_alpha_does_not_matter() -> None:
 
 
 @settings(max_examples=25)
-@given(seeds, mixtures, st.integers(1, 600), st.integers(1, MAX_RARITY))
-def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, rarity: int) -> None:
+@given(seeds, mixtures, st.integers(1, 600), st.integers(1, MAX_LOG2_PENALTY))
+def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, log2_penalty: int) -> None:
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = BitEncoder()
-    MixtureCoder(TABLES, encoder, grain=replace(EIGHT_BIT, gamut=Gamut(rarity))).code_phase(prediction, truth)
+    MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
+        prediction, truth
+    )
     decoder = BitDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, grain=replace(EIGHT_BIT, gamut=Gamut(rarity))).code_phase(prediction, None)
+    found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
+        prediction, None
+    )
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -99,18 +103,18 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, ra
 def test_code_lengths_of_cells_are_what_is_coded() -> None:
     pixels = once_jpeg(height=128, width=128)
     planes = to_coding_order(pixels)
-    grain = replace(EIGHT_BIT, gamut=jpeg_gamut.find(planes))
+    sample_scale = replace(EIGHT_BIT, gamut=jpeg_gamut.find(planes))
     rng = np.random.default_rng(2)
     prediction = hostile(3, 2, 4000)
     prediction.base[...] = rng.integers(0, 8, prediction.base.shape) * 32 + 100 * 32
     truth = planes.reshape(-1, 3)[:4000]
-    counter, lengths = BitCounter(), CodeLengths(TABLES, grain=grain)
-    MixtureCoder(TABLES, counter, grain=grain).code_phase(prediction, truth)
+    counter, lengths = BitCounter(), CellBits(TABLES, sample_scale=sample_scale)
+    MixtureCoder(TABLES, counter, sample_scale=sample_scale).code_phase(prediction, truth)
     lengths.code_phase(prediction, truth)
     assert lengths.phases[0].sum() == pytest.approx(counter.bits, rel=0.01)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\0", bytes([MAX_RARITY + 1]), b"\x05\x05"])
+@pytest.mark.parametrize("payload", [b"", b"\0", bytes([MAX_LOG2_PENALTY + 1]), b"\x05\x05"])
 def test_damaged_gamuts_are_refused(payload: bytes) -> None:
     file = container.unpack(mulanzip.encode(once_jpeg(), effort=1, stored=False))
     chunks = tuple(Chunk(GAMUT, payload) if chunk.kind == GAMUT else chunk for chunk in file.chunks)

@@ -44,7 +44,7 @@ from mulanzip.density.mixture import (
     Tables,
 )
 from mulanzip.density.prediction import Prediction
-from mulanzip.density.sample_scale import Grain
+from mulanzip.density.sample_scale import SampleScale
 from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
 from mulanzip.floatnet.loss import code_length
 
@@ -62,8 +62,8 @@ def exact_cdf(logits: np.ndarray, scales: np.ndarray, means: np.ndarray, edge: i
         for logit, scale, mean in zip(logits[:, column], scales[:, column], means[:, column], strict=True):
             weight = int(TABLES.weight[int(logits[:, column].max()) - int(logit)])
             inverse = int(TABLES.inverse_scale[int(scale)])
-            centre = min(max(int(mean), -64 << MEAN_BITS), (255 + 64) << MEAN_BITS)
-            position = ((edge << MEAN_BITS) - (1 << MEAN_BITS - 1) - centre) * inverse + (TABLE_HALF << 8) >> 8
+            mean_level = min(max(int(mean), -64 << MEAN_BITS), (255 + 64) << MEAN_BITS)
+            position = ((edge << MEAN_BITS) - (1 << MEAN_BITS - 1) - mean_level) * inverse + (TABLE_HALF << 8) >> 8
             height = int(TABLES.logistic[min(max(position, 0), 2 * TABLE_HALF)])
             below += weight * (height if edge < 256 else one)
         found.append(below)
@@ -294,15 +294,15 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 6), st.sampled_from((1, 4, 8)))
 def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, shift: int) -> None:
-    count, grain = 1500, Grain(256 << shift, shift)
+    count, sample_scale = 1500, SampleScale(256 << shift, shift)
     prediction, outputs, base, values = plausible(seed, k, count)
     below = np.random.default_rng(seed).integers(0, 1 << shift, values.shape)
     # In its lower half a level is nearer to the next one below.
     fine = torch.from_numpy(np.clip((values.numpy().astype(int) << shift) + below - (1 << shift - 1), 0, None))
     colours = outputs.split([3 * k + colour for colour in range(COLOURS)])
-    in_float = float(code_length(colours, base, fine, torch.ones(count), grain))
+    in_float = float(code_length(colours, base, fine, torch.ones(count), sample_scale))
     counter = BitCounter()
-    MixtureCoder(TABLES, counter, grain=grain).code_phase(prediction, fine.numpy().T.astype(np.uint16))
+    MixtureCoder(TABLES, counter, sample_scale=sample_scale).code_phase(prediction, fine.numpy().T.astype(np.uint16))
     # The table has no more than 16 bits in its tails.
     assert counter.bits == pytest.approx(in_float, rel=0.01)
 

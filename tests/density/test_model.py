@@ -110,7 +110,7 @@ def test_a_shift_that_scales_a_sum_out_of_the_exact_range_is_refused(tiny: Integ
 
 def heaviest(channels: int) -> IntegerModel:
     """All weights of the body at their largest."""
-    model = tiny_model(channels=1, looks=0)
+    model = tiny_model(channels=1, presets=0)
     config = replace(model.config, channels=channels)
 
     def layer(shape: tuple[int, ...], weight: int) -> Layer:
@@ -242,7 +242,7 @@ def test_export_keeps_metadata_and_counts_parameters() -> None:
     network = Denoiser(Config(channels=8, blocks=1, mixtures=2, level_classes=2))
     model = export(network, {"note": "a word"})
     assert model.metadata == {"note": "a word"}
-    assert model.parameters() == sum(p.numel() for p in network.parameters()) - network.looks.numel()
+    assert model.parameters() == sum(p.numel() for p in network.parameters()) - network.presets.numel()
 
 
 # Identity.

@@ -20,8 +20,8 @@ from mulanzip.density.jpeg_gamut import Gamut
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT
-from mulanzip.density.value_edges import MAX_UNIT, REACH, Tones
-from mulanzip.encoder.edge_choice import find_tones
+from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
+from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.entropy.ans import BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.floatnet.loss import code_length
@@ -32,13 +32,13 @@ from mulanzip.image.channels import to_coding_order
 WIDE, HIGH = 136, 132
 
 
-def random_tones(seed: int, unit: int, colours: int = 3) -> Tones:
+def random_tones(seed: int, unit: int, colours: int = 3) -> ValueEdges:
     """Edges that are moved as far as they may, or less."""
     rng = np.random.default_rng(seed)
-    reach = int(rng.integers(1, (REACH >> unit) + 1))
+    reach = int(rng.integers(1, (MAX_OFFSET >> unit) + 1))
     edges = (np.arange(1, 256) << MEAN_BITS - unit) + rng.integers(-reach, reach + 1, (colours, 255))
     edges = np.clip(np.maximum.accumulate(edges, axis=1), 0, 256 << MEAN_BITS - unit)
-    return Tones.moved(edges - (np.arange(1, 256) << MEAN_BITS - unit), unit)
+    return ValueEdges.moved(edges - (np.arange(1, 256) << MEAN_BITS - unit), unit)
 
 
 def file_of(pixels: np.ndarray) -> Container:
@@ -46,7 +46,7 @@ def file_of(pixels: np.ndarray) -> Container:
 
 
 @settings(max_examples=40)
-@given(seeds, st.integers(0, MAX_UNIT), st.sampled_from((1, 3)))
+@given(seeds, st.integers(0, MAX_LOG2_UNIT), st.sampled_from((1, 3)))
 def test_tones_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
     given_tones = random_tones(seed, unit, colours)
     found = value_edges.decode(given_tones.encode(), colours)
@@ -61,12 +61,12 @@ def test_any_bytes_are_rising_edges_or_refused(data: bytes, colours: int) -> Non
     except CorruptFileError:
         return
     assert (np.diff(found.edges) >= 0).all()
-    assert np.abs(found.edges - value_edges.PLAIN_EDGES).max() <= REACH
+    assert np.abs(found.edges - value_edges.PLAIN_EDGES).max() <= MAX_OFFSET
     assert found.edges.shape == (colours, 257)
 
 
 @settings(max_examples=25)
-@given(seeds, mixtures, st.integers(0, MAX_UNIT))
+@given(seeds, mixtures, st.integers(0, MAX_LOG2_UNIT))
 def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int) -> None:
     prediction = hostile(seed, k, 50)
     mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_tones(seed, unit, 1).edges[0])[0]
@@ -74,15 +74,15 @@ def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int)
 
 
 @settings(max_examples=25)
-@given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_UNIT), st.booleans())
+@given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
 def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    grain = replace(EIGHT_BIT, tones=random_tones(seed, unit), gamut=Gamut(9) if within else None)
+    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=Gamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = BitEncoder()
-    MixtureCoder(TABLES, encoder, grain=grain).code_phase(prediction, truth)
+    MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
     decoder = BitDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, grain=grain).code_phase(prediction, None)
+    found = MixtureCoder(TABLES, decoder, sample_scale=sample_scale).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -93,7 +93,7 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
     steps = np.zeros((1, 255), dtype=np.int64)
     steps[0, 99] = -16  # Value 100 begins half a level earlier.
     masses = []
-    for edges in (value_edges.PLAIN_EDGES, Tones.moved(steps, 0).edges[0]):
+    for edges in (value_edges.PLAIN_EDGES, ValueEdges.moved(steps, 0).edges[0]):
         mixture = Mixture.build(runtime.tables, *shapes, means, edges)[0]
         masses.append(np.diff(whole_cdf(mixture)[:, 0]))
     ratio = masses[1] / masses[0]
@@ -133,7 +133,7 @@ def test_other_images_have_none() -> None:
 
 def test_what_is_found_is_the_same_for_the_same_image(runtime: Runtime) -> None:
     planes = to_coding_order(brightened(photo(HIGH, WIDE)))
-    found = [find_tones(planes, runtime, judged) for judged in (False, True)]
+    found = [choose_edges(planes, runtime, judged) for judged in (False, True)]
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].encode() == found[1].encode()
@@ -143,22 +143,24 @@ def test_the_fit_sees_the_same_code_length() -> None:
     rng = np.random.default_rng(0)
     count, k = 500, 2
     outputs = [torch.from_numpy(rng.normal(0, 0.5, (3 * k, count)).astype(np.float32))]
-    grain = replace(EIGHT_BIT, tones=Tones.moved(rng.integers(-10, 11, (1, 255)), 0))
+    sample_scale = replace(EIGHT_BIT, value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
     base = rng.integers(60, 190, (1, count)) << MEAN_BITS
     values = torch.from_numpy(np.clip((base >> MEAN_BITS) + rng.integers(-6, 7, (1, count)), 0, 255))
-    theory = code_length(outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), grain)
+    theory = code_length(
+        outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), sample_scale
+    )
     parts = outputs[0].numpy()
     shapes = np.rint(128 + np.concatenate((16 * parts[:k], 32 * parts[k : 2 * k]))).astype(np.uint8)
     means = (np.rint(parts[2 * k :] * 16 * 2**MEAN_BITS) + base).astype(np.int32)
-    assert grain.tones is not None
-    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, grain.tones.edges[0])[0]
+    assert sample_scale.value_edges is not None
+    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, sample_scale.value_edges.edges[0])[0]
     cdf = whole_cdf(mixture)
     at = values[0].numpy(), np.arange(count)
     mass = cdf[at[0] + 1, at[1]] - cdf[at]
     assert float(theory) == pytest.approx(-np.log2(mass / mixture.total).sum(), rel=0.01)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\0\0", bytes([MAX_UNIT + 1, 0, 0]), b"\0\xff\xff\x01", b"\0\0\0\0"])
+@pytest.mark.parametrize("payload", [b"", b"\0\0", bytes([MAX_LOG2_UNIT + 1, 0, 0]), b"\0\xff\xff\x01", b"\0\0\0\0"])
 def test_damaged_tones_are_refused(payload: bytes) -> None:
     file = file_of(brightened(photo(HIGH, WIDE)))
     chunks = tuple(Chunk(TONES, payload) if chunk.kind == TONES else chunk for chunk in file.chunks)

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.pictures import worst_values
 
-from mulanzip.entropy.ans import PROBABILITY_BITS, SHARE_BITS, BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import CDF_BITS, P_BITS, BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
 
-ONE = 1 << PROBABILITY_BITS
-WHOLE = 1 << SHARE_BITS
+ONE = 1 << P_BITS
+WHOLE = 1 << CDF_BITS
 
 decision = st.tuples(st.integers(0, ONE), st.integers(0, 1))
 choice = st.tuples(st.lists(st.integers(0, WHOLE), min_size=3, max_size=3).map(sorted), st.integers(0, 3))
@@ -43,12 +43,12 @@ def encode(done: Calls) -> bytes:
     for kind, items in done:
         if kind == "choose":
             shares, choices = split_choices(items)
-            np.testing.assert_array_equal(encoder.choose(shares, choices), choices)
+            np.testing.assert_array_equal(encoder.categorical(shares, choices), choices)
         elif kind == "code":
             probability, bits = split(items)
-            np.testing.assert_array_equal(encoder.code(probability, bits), bits)
+            np.testing.assert_array_equal(encoder.bernoulli(probability, bits), bits)
         else:
-            encoder.flat(np.array(items, dtype=np.uint8), len(items))
+            encoder.uniform(np.array(items, dtype=np.uint8), len(items))
     return encoder.finish()
 
 
@@ -64,12 +64,12 @@ def test_decoding_gives_back_every_call(done: Calls) -> None:
     for kind, items in done:
         if kind == "choose":
             shares, choices = split_choices(items)
-            np.testing.assert_array_equal(decoder.choose(shares, None), choices)
+            np.testing.assert_array_equal(decoder.categorical(shares, None), choices)
         elif kind == "code":
             probability, bits = split(items)
-            np.testing.assert_array_equal(decoder.code(probability, None), bits)
+            np.testing.assert_array_equal(decoder.bernoulli(probability, None), bits)
         else:
-            np.testing.assert_array_equal(decoder.flat(None, len(items)), items)
+            np.testing.assert_array_equal(decoder.uniform(None, len(items)), items)
     decoder.finish()
 
 
@@ -78,11 +78,11 @@ def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
     decoder = BitDecoder(encode([*done, ("flat", [left])]))
     for kind, items in done:
         if kind == "choose":
-            decoder.choose(split_choices(items)[0], None)
+            decoder.categorical(split_choices(items)[0], None)
         elif kind == "code":
-            decoder.code(split(items)[0], None)
+            decoder.bernoulli(split(items)[0], None)
         else:
-            decoder.flat(None, len(items))
+            decoder.uniform(None, len(items))
     with pytest.raises(CorruptFileError, match="goes on after the last pixel"):
         decoder.finish()
 
@@ -96,11 +96,11 @@ def stream(count: int) -> tuple[np.ndarray, np.ndarray]:
 def test_golden_words_are_what_they_were() -> None:
     encoder = BitEncoder()
     probability, bits = stream(300)
-    encoder.code(probability[:200], bits[:200])
-    encoder.flat(np.arange(0, 256, 17, dtype=np.uint8), 16)
-    encoder.code(probability[200:], bits[200:])
+    encoder.bernoulli(probability[:200], bits[:200])
+    encoder.uniform(np.arange(0, 256, 17, dtype=np.uint8), 16)
+    encoder.bernoulli(probability[200:], bits[200:])
     shares = 16 * np.sort(probability[:60].reshape(4, 15), 0)
-    encoder.choose(shares, (shares <= 16 * probability[60:75]).sum(0))
+    encoder.categorical(shares, (shares <= 16 * probability[60:75]).sum(0))
     data = encoder.finish()
     # If this fails, constriction codes differently than when files were made: they could not be decoded.
     assert data.hex() == (
@@ -118,9 +118,9 @@ def test_coded_length_is_the_theoretical_one(seed: int, count: int) -> None:
     shares = np.sort(probability[: count // 5 * 5].reshape(5, -1) * 16, 0)
     choices = (shares <= rng.integers(0, WHOLE, shares.shape[1])).sum(0)
     for coder in (encoder, counter):
-        coder.code(probability, bits)
-        coder.choose(shares, choices)
-        coder.flat(values, 7)
+        coder.bernoulli(probability, bits)
+        coder.categorical(shares, choices)
+        coder.uniform(values, 7)
     coded = 8 * len(encoder.finish())
     assert -32 <= coded - counter.bits <= 40 + 0.001 * counter.bits
 
@@ -129,22 +129,22 @@ def test_a_counter_around_a_decoder_counts_what_the_decoder_gives() -> None:
     probability, bits = stream(300)
     encoder, alone = BitEncoder(), BitCounter()
     for coder in (encoder, alone):
-        coder.code(probability, bits)
-        coder.choose(np.array([[WHOLE // 4], [WHOLE // 2]]), np.array([1]))
-        coder.flat(np.array([7], dtype=np.uint8), 1)
+        coder.bernoulli(probability, bits)
+        coder.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), np.array([1]))
+        coder.uniform(np.array([7], dtype=np.uint8), 1)
     around = BitCounter(BitDecoder(encoder.finish()))
-    np.testing.assert_array_equal(around.code(probability, None), bits)
-    assert around.choose(np.array([[WHOLE // 4], [WHOLE // 2]]), None).tolist() == [1]
-    assert around.flat(None, 1).tolist() == [7]
+    np.testing.assert_array_equal(around.bernoulli(probability, None), bits)
+    assert around.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), None).tolist() == [1]
+    assert around.uniform(None, 1).tolist() == [7]
     assert around.bits == alone.bits
 
 
 def test_a_counter_counts_bits() -> None:
     counter = BitCounter()
-    counter.code(np.array([ONE // 2, ONE // 4]), np.array([1, 1]))
-    counter.code(np.array([ONE // 4 * 3]), np.array([0]))
-    counter.flat(np.array([1, 2]), 2)
-    counter.choose(np.array([[WHOLE // 8, 0], [WHOLE // 4, WHOLE // 2]]), np.array([1, 2]))
+    counter.bernoulli(np.array([ONE // 2, ONE // 4]), np.array([1, 1]))
+    counter.bernoulli(np.array([ONE // 4 * 3]), np.array([0]))
+    counter.uniform(np.array([1, 2]), 2)
+    counter.categorical(np.array([[WHOLE // 8, 0], [WHOLE // 4, WHOLE // 2]]), np.array([1, 2]))
     assert counter.bits == pytest.approx(1 + 2 + 2 + 16 + 3 + 1, abs=1e-5)
 
 
@@ -152,19 +152,19 @@ def test_impossible_choices_cost_24_bits_and_the_last_one_20() -> None:
     counter, encoder = BitCounter(), BitEncoder()
     shares = np.array([[0, WHOLE, WHOLE], [WHOLE, WHOLE, WHOLE]])
     for coder in (counter, encoder):
-        coder.choose(np.tile(shares, 100), np.tile([0, 1, 2], 100))
+        coder.categorical(np.tile(shares, 100), np.tile([0, 1, 2], 100))
     assert counter.bits == pytest.approx(100 * (24 + 24 + 20), abs=10)
     assert 8 * len(encoder.finish()) == pytest.approx(counter.bits, abs=40)
 
 
 def test_impossible_decisions_cost_sixteen_bits_and_certain_ones_nothing_to_speak_of() -> None:
     counter = BitCounter()
-    counter.code(np.array([0, ONE]), np.array([1, 0]))
+    counter.bernoulli(np.array([0, ONE]), np.array([1, 0]))
     assert counter.bits == 32
-    counter.code(np.array([0, ONE]), np.array([0, 1]))
+    counter.bernoulli(np.array([0, ONE]), np.array([0, 1]))
     assert counter.bits == pytest.approx(32, abs=1e-4)
     encoder = BitEncoder()
-    encoder.code(np.array([0, ONE] * 100), np.array([1, 0] * 100))
+    encoder.bernoulli(np.array([0, ONE] * 100), np.array([1, 0] * 100))
     assert len(encoder.finish()) == pytest.approx(400, abs=4)
 
 
@@ -177,5 +177,5 @@ def test_padding_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=40))
 def test_any_bytes_decode_to_something_without_a_crash(data: bytes) -> None:
     decoder = BitDecoder(data.rstrip(b"\0"))
-    assert set(decoder.code(np.arange(0, ONE, 997), None)) <= {0, 1}
-    assert len(decoder.flat(None, 9)) == 9
+    assert set(decoder.bernoulli(np.arange(0, ONE, 997), None)) <= {0, 1}
+    assert len(decoder.uniform(None, 9)) == 9

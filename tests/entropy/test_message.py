@@ -7,18 +7,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import PROBABILITY_BITS
-from mulanzip.entropy.message import Message, Walk
+from mulanzip.entropy.ans import P_BITS
+from mulanzip.entropy.message import Message, SymbolProgram
 from mulanzip.errors import CorruptFileError
 
-ONE = 1 << PROBABILITY_BITS
+ONE = 1 << P_BITS
 contents = st.binary(max_size=24)
 messages = contents.map(lambda data: Message(data.rstrip(b"\0")))
 decisions = st.lists(st.tuples(st.integers(0, ONE), st.integers(0, 1)), max_size=60)
 
 
-def decided(probability: list[int]) -> Walk[np.ndarray]:
-    return lambda coder, bits: coder.code(np.array(probability, dtype=np.int64), bits)
+def decided(probability: list[int]) -> SymbolProgram[np.ndarray]:
+    return lambda coder, bits: coder.bernoulli(np.array(probability, dtype=np.int64), bits)
 
 
 @given(messages, decisions)

@@ -11,7 +11,7 @@ from random import Random
 
 from mulanzip.errors import MulanzipError
 from mulanzip.format import archive
-from mulanzip.format.archive import Directory, Member, Part
+from mulanzip.format.archive import ArchiveChunk, Directory, Member
 from mulanzip.format.container import (
     ARCHIVE_SIGNATURE,
     CHUNK_OVERHEAD,
@@ -216,7 +216,9 @@ def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> byt
     return body + Chunk(archive.DIRECTORY, packed).pack() + archive.pack_end(len(body))
 
 
-def _part_changed(random: Random, part: Part, payload: bytes, others: Sequence[bytes]) -> tuple[Part, bytes]:
+def _part_changed(
+    random: Random, part: ArchiveChunk, payload: bytes, others: Sequence[bytes]
+) -> tuple[ArchiveChunk, bytes]:
     """A part with another payload, of which the directory knows length and hash."""
     if part.kind == archive.FILE:
         try:
@@ -234,7 +236,7 @@ def _part_changed(random: Random, part: Part, payload: bytes, others: Sequence[b
     return replace(part, length=len(payload), digest=digest), payload
 
 
-def _fact_changed(random: Random, part: Part, parts: Sequence[Part]) -> Part:
+def _fact_changed(random: Random, part: ArchiveChunk, parts: Sequence[ArchiveChunk]) -> ArchiveChunk:
     """What the directory says of a part, changed."""
     other = random.choice(parts)
     changes: tuple[dict[str, object], ...] = (

@@ -20,7 +20,7 @@ from mulanzip.jobs.files import compress_file
 
 
 def _context() -> np.ndarray:
-    context = np.zeros(context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
+    context = np.zeros(context_entries(Config.from_dict(registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
     context[::40] = 3
     return context
 

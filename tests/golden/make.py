@@ -44,7 +44,7 @@ def waves(height: int, width: int, channels: int) -> np.ndarray:
 
 def some_context() -> np.ndarray:
     """A context that changes every layer: int8."""
-    entries = context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config))
+    entries = context_entries(Config.from_dict(registry.find(registry.DEFAULT_MODEL).config))
     return (stable_noise("context", entries) % 9).astype(np.int8) - np.int8(4)
 
 

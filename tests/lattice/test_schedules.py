@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mulanzip.lattice.geometry import A, D, H, V
-from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES, Part, Reveal, Schedule, part_mask, validate
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES, CellSubset, Reveal, Schedule, subset_mask, validate
 
 sides = st.integers(1, 20)
 
@@ -34,18 +34,18 @@ def test_each_phase_of_each_cell_is_revealed_once(name: str, height: int, width:
     revealed = np.zeros((height, width, 4), dtype=int)
     for step in SCHEDULES[name]:
         for reveal in step:
-            revealed[..., reveal.phase] += part_mask(reveal.part, height, width)
+            revealed[..., reveal.phase] += subset_mask(reveal.part, height, width)
     assert (revealed[..., [H, V, D]] == 1).all()
     assert (revealed[..., A] == 0).all()
 
 
 @given(sides, sides)
 def test_halves_of_the_checkerboard_complete_each_other(height: int, width: int) -> None:
-    even, odd = (part_mask(part, height, width) for part in (Part.EVEN, Part.ODD))
+    even, odd = (subset_mask(part, height, width) for part in (CellSubset.EVEN, CellSubset.ODD))
     assert even[0, 0]
     np.testing.assert_array_equal(even, ~odd)
     assert not (even[:, 1:] & even[:, :-1]).any()
-    assert part_mask(Part.ALL, height, width).all()
+    assert subset_mask(CellSubset.ALL, height, width).all()
 
 
 _D, _H, _V = Reveal(D), Reveal(H), Reveal(V)
@@ -55,9 +55,9 @@ BROKEN: dict[str, Schedule] = {
     "V is missing": ((_D,), (_H,)),
     "D twice": ((_D,), (_H, _V), (_D,)),
     "D twice in a step": ((_D, _D), (_H, _V)),
-    "one half only": ((Reveal(D, Part.EVEN),), (_H, _V)),
-    "the same half twice": ((Reveal(D, Part.ODD),), (Reveal(D, Part.ODD),), (_H, _V)),
-    "all and a half": ((_D,), (Reveal(D, Part.EVEN),), (_H, _V)),
+    "one half only": ((Reveal(D, CellSubset.EVEN),), (_H, _V)),
+    "the same half twice": ((Reveal(D, CellSubset.ODD),), (Reveal(D, CellSubset.ODD),), (_H, _V)),
+    "all and a half": ((_D,), (Reveal(D, CellSubset.EVEN),), (_H, _V)),
     "A as well": ((_D,), (_H, _V, Reveal(A))),
 }
 

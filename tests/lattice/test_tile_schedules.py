@@ -22,21 +22,21 @@ from mulanzip.inspect.info import describe
 from mulanzip.lattice import geometry
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import Candidates, Plan, decode, encode, tile_cells
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules, decode, encode, tile_cells
 
 numbers = st.lists(st.integers(0, len(SCHEDULES) - 1), min_size=2, max_size=300).filter(lambda n: len(set(n)) > 1)
 
 
 @given(numbers)
 def test_decoding_a_plan_inverts_encoding(found: list[int]) -> None:
-    plan = Plan(tuple(found))
+    plan = TileSchedules(tuple(found))
     assert plan.number == MIXED
     assert decode(encode(plan), len(found)) == plan
     assert all(plan[i] is SCHEDULES[SCHEDULE_NAMES[number]] for i, number in enumerate(found))
 
 
 def test_a_plan_costs_about_its_entropy() -> None:
-    rare = Plan(tuple(int(i % 50 == 7) for i in range(5000)))
+    rare = TileSchedules(tuple(int(i % 50 == 7) for i in range(5000)))
     assert len(encode(rare)) < 0.145 * 5000 / 8 + 16
 
 
@@ -53,7 +53,7 @@ def test_any_bytes_are_a_mixed_plan_or_an_error(payload: bytes, tiles: int) -> N
 @pytest.mark.parametrize("number", range(len(SCHEDULES)))
 def test_a_plan_of_one_schedule_is_never_sent(number: int) -> None:
     with pytest.raises(CorruptFileError, match="schedules are damaged"):
-        decode(encode(Plan((number,) * 9)), 9)
+        decode(encode(TileSchedules((number,) * 9)), 9)
 
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from((2, 16, 256)))
@@ -71,8 +71,8 @@ def image() -> np.ndarray:
     return np.concatenate((photo(64, 48), noise(64, 48)), 1)
 
 
-def _costs(planes: np.ndarray, runtime: Runtime, names: tuple[str, ...], mu: float) -> tuple[float, Plan]:
-    payloads, plan = encode_segments(planes, runtime, Candidates(names, mu))
+def _costs(planes: np.ndarray, runtime: Runtime, names: tuple[str, ...], mu: float) -> tuple[float, TileSchedules]:
+    payloads, plan = encode_segments(planes, runtime, ScheduleChoices(names, mu))
     cells = tile_cells(*planes.shape[:2])
     evaluations = sum(n * len(plan[i]) for i, n in enumerate(cells))
     return 8 * sum(map(len, payloads)) + mu * evaluations, plan

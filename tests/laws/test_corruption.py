@@ -47,7 +47,7 @@ def palette_picture() -> Picture:
 
 
 def with_context() -> bytes:
-    context = np.zeros(context_entries(Config(**registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
+    context = np.zeros(context_entries(Config.from_dict(registry.find(registry.DEFAULT_MODEL).config)), dtype=np.int8)
     context[::30] = 2
     return mulanzip.encode(smooth(9, 10), context=context, stored=False, threads=1)
 

@@ -22,7 +22,7 @@ LEFT_OUT: dict[str, set[str]] = {
     "density/context": {"Prior.build", "Prior.bits", "Prior.code_length"},
     # Counts bits instead of coding them.
     "entropy/ans": {"BitCounter"},
-    "codec/cell_bits": {"CodeLengths"},
+    "codec/cell_bits": {"CellBits"},
     # Export of a float model to integers.
     "gaussian/exact/export": {WHOLE},
     "gaussian/exact/export_trained": {WHOLE},

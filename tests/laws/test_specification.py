@@ -21,7 +21,7 @@ from mulanzip.codec.subpixels import WINDOW
 from mulanzip.density.mixture import FineMixture, Tables
 from mulanzip.density.mixture import Mixture as OurMixture
 from mulanzip.density.model import load
-from mulanzip.density.sample_scale import SHIFTS, Grain
+from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
 from mulanzip.entropy.ans import BitEncoder
 from mulanzip.format import container
 from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header, Mode
@@ -55,15 +55,15 @@ def test_the_vectors_of_the_coder() -> None:
     first, second, third = (bytes.fromhex(line) for line in block("coder"))
     probabilities, decisions = np.array([32768, 65535, 1, 1000]), np.array([1, 1, 0, 0])
     ours = BitEncoder()
-    ours.flat(np.array([1, 2, 3]), 3)
-    ours.code(probabilities, decisions)
+    ours.uniform(np.array([1, 2, 3]), 3)
+    ours.bernoulli(probabilities, decisions)
     assert ours.finish() == first
     stack = Stack(first)
     assert [stack.flat() for _ in range(3)] == [1, 2, 3]
     assert [stack.bit(p) for p in probabilities.tolist()] == decisions.tolist()
     stack.finish()
     ours = BitEncoder()
-    ours.flat(np.arange(1, 13), 12)
+    ours.uniform(np.arange(1, 13), 12)
     assert ours.finish() == second
     stack = Stack(second)
     assert [stack.flat() for _ in range(12)] == list(range(1, 13))
@@ -71,7 +71,7 @@ def test_the_vectors_of_the_coder() -> None:
     shares = [[1000, 20000, 20000, 1 << 20], [0, 0, 0, 40000], [1 << 20] * 4, [30000, 30000, 30001, 65535]]
     assert all(" ".join(map(str, row)) in TEXT for row in shares)
     ours = BitEncoder()
-    ours.choose(np.array(shares).T, np.array([1, 4, 0, 2]))
+    ours.categorical(np.array(shares).T, np.array([1, 4, 0, 2]))
     assert ours.finish() == third
     stack = Stack(third)
     assert [stack.choice(row) for row in shares] == [1, 4, 0, 2]
@@ -96,7 +96,7 @@ def test_the_shares_of_choices_are_those_of_the_library(seed: int, count: int) -
     rows = np.sort(worst_values(rng, 0, 1 << 20, shape) if seed % 2 else rng.integers(0, (1 << 20) + 1, shape))
     choices = rng.integers(0, count, 30)
     ours = BitEncoder()
-    ours.choose(rows.T, choices)
+    ours.categorical(rows.T, choices)
     stack = Stack(ours.finish())
     assert [stack.choice(row) for row in rows.tolist()] == choices.tolist()
     stack.finish()
@@ -150,12 +150,14 @@ def test_that_decoder_reads_schedules_of_tiles() -> None:
 
 
 @settings(max_examples=60)
-@given(st.integers(2, 1 << 16), st.sampled_from(SHIFTS), st.integers(0, 2**32 - 1))
+@given(st.integers(2, 1 << 16), st.sampled_from(LOG2_STEPS), st.integers(0, 2**32 - 1))
 def test_that_decoder_has_our_likelihood_of_deep_samples(count: int, shift: int, seed: int) -> None:
-    rng, grain = np.random.default_rng(seed), Grain(count, shift)
+    rng, sample_scale = np.random.default_rng(seed), SampleScale(count, shift)
     logits, scales = rng.integers(0, 256, (2, 3, 8), dtype=np.uint8)
-    means = rng.integers(-9000, 9000 + (32 * count << grain.up >> grain.down), (3, 8)).astype(np.int32)
-    ours, centre = FineMixture.build(load(MODEL).tables, logits, scales, means, grain)
+    means = rng.integers(
+        -9000, 9000 + (32 * count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level), (3, 8)
+    ).astype(np.int32)
+    ours, centre = FineMixture.build(load(MODEL).tables, logits, scales, means, sample_scale)
     edges = rng.integers(0, count + 2, 8).astype(np.int32)
     samples = reference_decoder.Samples(np.arange(count), shift)
     for i, edge in enumerate(edges.tolist()):

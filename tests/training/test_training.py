@@ -133,8 +133,8 @@ def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[Erasure
     finished[0].average.quantise(False)
     assert again.step == 0
     bits = []
-    for look in (None, *range(CONFIG.looks)):
-        finished[0].average.wear(look)
+    for look in (None, *range(CONFIG.presets)):
+        finished[0].average.use_preset(look)
         bits.append(image_bits(finished[0].average, VALIDATION[0], again.autocast))
     assert again.validate() == pytest.approx(min(bits) / VALIDATION[0].size)
     wider = Config(channels=16, blocks=1, mixtures=2, level_classes=2)
@@ -179,7 +179,7 @@ def test_the_prior_of_contexts_is_learned_from_images() -> None:
     done: list[int] = []
     prior = learn_prior(model, IMAGES, 3, 2, 0, done.append)
     assert done == [1, 2]
-    prior.validate(model.prior.entries, model.config.looks)
+    prior.validate(model.prior.entries, model.config.presets)
     assert len(set(prior.row.tolist())) > 1
     assert np.array_equal(prior.row, learn_prior(model, IMAGES, 3, 2, 0).row)
     assert learn_prior(model, [smooth(9, 9)], 3, 2, 0) is model.prior

@@ -20,7 +20,7 @@ from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.images import images_codec
 from mulanzip.gaussian.exact.runtime import GaussianRuntime, open_gaussian
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 from mulanzip.varint import Reader, Writer
 
@@ -55,7 +55,11 @@ class Chain:
 
 
 def encode_tiles(
-    planes: np.ndarray, gaussian: GaussianRuntime, erasure: Runtime, plan: Plan, progress: Progress | None = None
+    planes: np.ndarray,
+    gaussian: GaussianRuntime,
+    erasure: Runtime,
+    plan: TileSchedules,
+    progress: Progress | None = None,
 ) -> Chain:
     """Code a stack.
 
@@ -99,7 +103,7 @@ def _push(message: Message, planes: np.ndarray, gaussian: GaussianRuntime) -> No
     images_codec(gaussian.model, gaussian.denoiser, len(images)).push(message, (gaussian.contexts(images), images))
 
 
-def encode_seeds(planes: np.ndarray, erasure: Runtime, plan: Plan) -> Chain:
+def encode_seeds(planes: np.ndarray, erasure: Runtime, plan: TileSchedules) -> Chain:
     """A stack in the same form, with all images coded by the erasure process."""
     writer = Writer()
     writer.number(len(planes))
@@ -111,7 +115,7 @@ def decode_tiles(
     data: bytes,
     shape: tuple[int, int, int, int],
     erasure: Runtime,
-    plan: Plan,
+    plan: TileSchedules,
     *,
     model: str | None = None,
     device: str = "auto",

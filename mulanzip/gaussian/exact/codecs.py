@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mulanzip.entropy.message import Message, Walk
+from mulanzip.entropy.message import Message, SymbolProgram
 
 V = TypeVar("V")
 W = TypeVar("W")
@@ -34,7 +34,7 @@ class Codec(Generic[V]):
     pop: Callable[[Message], V]
 
 
-def walked(walk: Walk[V]) -> Codec[V]:
+def walked(walk: SymbolProgram[V]) -> Codec[V]:
     """Of the decisions that a walk takes."""
     return Codec(lambda message, value: message.push(walk, value), lambda message: message.pop(walk))
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.codec.cdf_search import Search
-from mulanzip.entropy.ans import PROBABILITY_BITS, BitCoder
+from mulanzip.codec.cdf_search import CdfSearch
+from mulanzip.entropy.ans import P_BITS, BitCoder
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.codecs import Codec, walked
@@ -39,7 +39,7 @@ LEAST_PLANES = 2
 MOST_PLANES = 24
 #: Values further than ``2**32`` bins beyond the window cannot be coded.
 _BEYOND_PLANES = 32
-_HALF = 1 << PROBABILITY_BITS - 1
+_HALF = 1 << P_BITS - 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Tables:
             return below
 
         zeros = np.zeros(len(mean), dtype=np.int64)
-        search = Search(coder, zeros, zeros, zeros + (ONE + size * floor))
+        search = CdfSearch(coder, zeros, zeros, zeros + (ONE + size * floor))
         place, _ = search.run(planes, cdf, None if values is None else np.clip(values - low, 0, size - 1))
         found = low + place
         for end, sign in ((low, -1), (low + size - 1, 1)):
@@ -139,13 +139,13 @@ def _beyond(coder: BitCoder, count: int, values: np.ndarray | None) -> np.ndarra
     length = np.zeros(count, dtype=np.int64)
     longer = np.arange(count)
     for plane in range(_BEYOND_PLANES):
-        more = coder.code(even[longer], None if values is None else values[longer] + 1 >> plane + 1 > 0)
+        more = coder.bernoulli(even[longer], None if values is None else values[longer] + 1 >> plane + 1 > 0)
         longer = longer[more.astype(bool)]
         length[longer] += 1
     found = np.ones(count, dtype=np.int64)
     for plane in range(int(length.max(initial=0)) - 1, -1, -1):
         some = np.flatnonzero(length > plane)
-        bits = coder.code(even[some], None if values is None else (values[some] + 1) >> plane & 1)
+        bits = coder.bernoulli(even[some], None if values is None else (values[some] + 1) >> plane & 1)
         found[some] = found[some] << 1 | bits
     return found - 1
 

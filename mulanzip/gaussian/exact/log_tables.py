@@ -18,7 +18,7 @@ _SUM_STEPS, _SUM_END = 128, 32
 #: Entries of tables of sigmoids per unit, and where they end on either side of 0.
 SIGMOID_STEPS, SIGMOID_END = 256, 32
 #: Fractional bits of sigmoids.
-SHARE_BITS = 24
+CDF_BITS = 24
 _WHOLE = np.int64(1) << np.arange(63, dtype=np.int64)
 
 
@@ -53,7 +53,7 @@ class Logarithms:
             np.exp2(fraction) * (1 << _POWER_BITS),
             np.log2(1 + fraction[:-1]) * one,
             np.log2(1 + np.exp2(-drop)) * one,
-            (1 << SHARE_BITS) / (1 + np.exp(-t)),
+            (1 << CDF_BITS) / (1 + np.exp(-t)),
             -np.logaddexp(0, -t) / np.log(2) * one,
             np.logaddexp(0, t) * one,
         )
@@ -72,7 +72,7 @@ class Logarithms:
             "power": (1 << _POWER_BITS, 2 << _POWER_BITS),
             "logarithm": (0, unit),
             "total": (0, unit),
-            "share": (0, 1 << SHARE_BITS),
+            "share": (0, 1 << CDF_BITS),
             "log_share": (-64 * unit, 0),
             "softplus": (0, 64 * unit),
         }

@@ -9,7 +9,7 @@ from mulanzip.density.config import UNIT
 #: Fractional bits of ``z``, which is kept within 8 on either side; of what differs from its neighbourhood.
 Z_BITS = 16
 DETAIL_BITS = 12
-_MOST = (8 << Z_BITS) - 1
+_ANS_SLOTS = (8 << Z_BITS) - 1
 _UNIT_BITS = UNIT.bit_length() - 1
 HATS = 8
 #: Places of a schedule per unit of a plane.
@@ -32,7 +32,7 @@ def pixels(values: np.ndarray) -> np.ndarray:
 
 def limited(z: np.ndarray) -> np.ndarray:
     """``z`` with :data:`Z_BITS` fractional bits, within its limits."""
-    return z.clip(-_MOST, _MOST)
+    return z.clip(-_ANS_SLOTS, _ANS_SLOTS)
 
 
 def neighbourhood(z: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from mulanzip.gaussian.exact.discretized import MEAN_BITS
-from mulanzip.gaussian.exact.log_tables import LOG_BITS, SHARE_BITS
+from mulanzip.gaussian.exact.log_tables import CDF_BITS, LOG_BITS
 from mulanzip.gaussian.exact.noise_levels import LOG_PER_UNIT, Course, scale_index
 from mulanzip.gaussian.exact.process import COEFFICIENT_BITS, LEVELS
 
@@ -48,7 +48,7 @@ def bayes(
     logs, gamma = course.logs, course.noise.gamma.take(course.place[step])
     at = logs.sigmoid_place(log_variance - gamma, LOG_BITS)
     mean = mean.clip(-_MOST_PLACE, _MOST_PLACE)
-    place = mean + ((own_place(course, step, z) - mean) * logs.share.take(at) >> SHARE_BITS)
+    place = mean + ((own_place(course, step, z) - mean) * logs.share.take(at) >> CDF_BITS)
     log_noise = 2 * (course.log_sigma(step) - course.log_alpha(step) + LOG_PER_UNIT)
     return place, logs.log_share.take(at) + log_noise
 

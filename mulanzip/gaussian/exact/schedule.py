@@ -22,7 +22,7 @@ GAIN = 10
 #: Fractional bits of weights, and of hidden values.
 WEIGHT_BITS = 16
 #: Coefficients are kept within this, with as many.
-_MOST = (512 << WEIGHT_BITS) - 1
+_ANS_SLOTS = (512 << WEIGHT_BITS) - 1
 #: ``log(e - 1)`` and 0.001, likewise.
 _SHIFT, _LEAST = 35_476, 66
 BASIS_BITS = 14
@@ -153,7 +153,7 @@ class AdaptiveSchedule:
         hidden = np.maximum(contexts.astype(np.int64) @ self.first.T + self.first_bias, 0)
         weights = (hidden @ self.last.T >> WEIGHT_BITS) + self.last_bias
         raw = GAIN * weights.reshape(-1, len(self.basis)) @ self.basis.reshape(len(self.basis), -1) >> BASIS_BITS
-        a, b, d = raw.clip(-_MOST, _MOST).reshape(len(contexts), 3, 3, *self.basis.shape[1:]).swapaxes(0, 1)
+        a, b, d = raw.clip(-_ANS_SLOTS, _ANS_SLOTS).reshape(len(contexts), 3, 3, *self.basis.shape[1:]).swapaxes(0, 1)
         softplus = logs.softplus.take(logs.sigmoid_place(d + _SHIFT, WEIGHT_BITS)) >> LOG_BITS - WEIGHT_BITS
         # Beyond the table's end it is what it is of.
         d = _LEAST + np.maximum(softplus, d + _SHIFT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.entropy.ans import PROBABILITY_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, BitCoder
 from mulanzip.gaussian.exact.codecs import Codec, walked
 
 
@@ -19,8 +19,8 @@ def uniform(count: int, bits: int, active: int) -> Codec[np.ndarray]:
             found[:, place] = left == remaining
             open_ = np.flatnonzero((left > 0) & (left < remaining))
             truth = None if values is None else values[open_, place]
-            chance = (left[open_] << PROBABILITY_BITS) // remaining
-            found[open_, place] = coder.code(chance, truth).astype(bool)
+            chance = (left[open_] << P_BITS) // remaining
+            found[open_, place] = coder.bernoulli(chance, truth).astype(bool)
             left -= found[:, place]
         return found
 

@@ -9,11 +9,11 @@ from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.chain import decode_tiles, encode_tiles
 from mulanzip.gaussian.exact.runtime import GaussianRuntime
 from mulanzip.image.channels import from_coding_order, to_coding_order
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 from mulanzip.varint import Reader, Writer
 
-_PLAN = Plan.uniform("default")
+_PLAN = TileSchedules.uniform("default")
 #: Sides of tiles at most.
 _MOST_SIDE = 512
 

@@ -27,10 +27,10 @@ from mulanzip.gaussian.exact.images import images_codec
 from mulanzip.gaussian.exact.runtime import GaussianRuntime, open_gaussian
 from mulanzip.image.channels import to_coding_order
 from mulanzip.image.picture import Picture
-from mulanzip.lattice.tile_schedules import Plan
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.varint import Reader, Writer
 
-PLAN = Plan.uniform("default")
+PLAN = TileSchedules.uniform("default")
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import PROBABILITY_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, BitCoder
 from mulanzip.entropy.message import Message
 from mulanzip.gaussian.exact.codecs import Codec, Link, bits_back, chain, conditional, masked, serial, walked
 
-ONE = 1 << PROBABILITY_BITS
+ONE = 1 << P_BITS
 messages = st.binary(max_size=24).map(lambda data: Message(data.rstrip(b"\0")))
 
 
@@ -22,9 +22,9 @@ def two_bits(seed: int) -> Codec[int]:
     first, second, third = (1 + (seed * k + 977) * 7919 % (ONE - 1) for k in (3, 5, 11))
 
     def walk(coder: BitCoder, value: int | None) -> int:
-        high = coder.code(np.array([first]), None if value is None else np.array([value >> 1]))
+        high = coder.bernoulli(np.array([first]), None if value is None else np.array([value >> 1]))
         given_high = second if high[0] else third
-        low = coder.code(np.array([given_high]), None if value is None else np.array([value & 1]))
+        low = coder.bernoulli(np.array([given_high]), None if value is None else np.array([value & 1]))
         return int(high[0]) << 1 | int(low[0])
 
     return walked(walk)
@@ -110,7 +110,7 @@ def test_bits_back_costs_the_bound() -> None:
     # p(z = 1) = 1/4; p(x = 1 | z) = 1/8 or 3/4, hence p(x = 1) = 9/32 and q(z = 1 | x) = 2/3 or 2/23.
     def decision(numerator: int, denominator: int) -> Codec[int]:
         probability = np.array([ONE * numerator // denominator])
-        return walked(lambda coder, v: int(coder.code(probability, None if v is None else np.array([v]))[0]))
+        return walked(lambda coder, v: int(coder.bernoulli(probability, None if v is None else np.array([v]))[0]))
 
     codec = bits_back(
         decision(1, 4),
