@@ -27,7 +27,9 @@ import numpy as np
 
 from mulanzip.bench.codecs import JpegXl, WebP
 from mulanzip.errors import MulanzipError
-from mulanzip.format.container import CHUNK_OVERHEAD, Coding, Mode
+from mulanzip.format.container import CHUNK_OVERHEAD, Coding
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, tiff_tags
 from mulanzip.imageio.png import encode_samples
@@ -36,12 +38,12 @@ from mulanzip.inspect.info import info
 from mulanzip.jobs.files import compress_file, decompress_file
 
 _NAMES = {
-    metadata.ICC: "icc",
-    metadata.EXIF: "exif",
-    metadata.XMP: "xmp",
-    metadata.PNG_CHUNKS: "png",
-    metadata.RESOLUTION: "dpi",
-    metadata.TRANSPARENCY: "trns",
+    ICC: "icc",
+    EXIF: "exif",
+    XMP: "xmp",
+    PNG_CHUNKS: "png",
+    RESOLUTION: "dpi",
+    TRANSPARENCY: "trns",
 }
 _FORMS = ("PNG", "WebP", "JPEG XL")
 #: Resolutions that a format rounds to whole pixels per metre, or to fractions.
@@ -126,8 +128,8 @@ def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
 def _same_metadata(picture: Picture, restored: Picture) -> bool:
     """Whether metadata came back."""
     before, after = dict(picture.metadata), dict(restored.metadata)
-    dpi = [metadata.resolution(m.pop(metadata.RESOLUTION)) for m in (before, after) if metadata.RESOLUTION in m]
-    tags = [_tags(m.pop(metadata.EXIF, b"")) for m in (before, after)]
+    dpi = [metadata.resolution(m.pop(RESOLUTION)) for m in (before, after) if RESOLUTION in m]
+    tags = [_tags(m.pop(EXIF, b"")) for m in (before, after)]
     same_dpi = len(dpi) != 1 and bool((np.ptp(dpi or [(0, 0)], axis=0) < _DPI_TOLERANCE).all())
     return before == after and tags[0] == tags[1] and same_dpi
 

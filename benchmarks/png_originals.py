@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mulanzip.errors import MulanzipError
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import png, stored
 from mulanzip.imageio.pillow_image import to_pillow

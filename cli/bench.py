@@ -92,16 +92,16 @@ def bench(
     """
     from tqdm import tqdm
 
-    from mulanzip import cpu
     from mulanzip.bench import benchmark, plot
     from mulanzip.errors import MulanzipError
+    from mulanzip.limits import available_cores
 
     if plot_path:
         try:
             plot.require_matplotlib()
         except MulanzipError as error:
             raise click.ClickException(str(error)) from None
-    threads = threads or cpu.available()
+    threads = threads or available_cores()
     chosen = _choose(codecs, threads, device)
     problems: list[str] = []
 

@@ -32,7 +32,8 @@ def info(
     """
     from mulanzip.errors import MulanzipError
     from mulanzip.format import container
-    from mulanzip.format.container import ARCHIVE_SIGNATURE, Mode
+    from mulanzip.format.container import ARCHIVE_SIGNATURE
+    from mulanzip.image.kinds import Mode
     from mulanzip.inspect.info import describe
     from mulanzip.jobs.batch import is_compressed
     from mulanzip.jobs.files import STREAM

@@ -24,7 +24,7 @@ from mulanzip.cli import options
 def sample(model: str, count: int, output: Path, seed: int, steps: int, force: bool) -> None:
     """Draw images that a model makes up."""
     from mulanzip.errors import MulanzipError
-    from mulanzip.format.container import Kind, Mode
+    from mulanzip.image.kinds import Kind, Mode
     from mulanzip.image.picture import Picture
     from mulanzip.imageio.writer import require_writable, write_picture
     from mulanzip.jobs import atomic

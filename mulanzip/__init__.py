@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         LimitError,
         ModelError,
         MulanzipError,
+        OutputExistsError,
         UnreadableImageError,
         UnsupportedImageError,
         UnsupportedVersionError,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from mulanzip.inspect.ledger import Ledger, ledger
     from mulanzip.inspect.maps import bits_map, schedule_map
     from mulanzip.inspect.salvage import salvage_file
-    from mulanzip.jobs.atomic import OutputExistsError
     from mulanzip.jobs.files import FileResult, compress_file, decompress_file
     from mulanzip.jobs.pack import pack, unpack
     from mulanzip.limits import Limits
@@ -62,6 +62,7 @@ _HOMES = {
         "LimitError",
         "ModelError",
         "MulanzipError",
+        "OutputExistsError",
         "UnreadableImageError",
         "UnsupportedImageError",
         "UnsupportedVersionError",
@@ -71,7 +72,6 @@ _HOMES = {
     "mulanzip.inspect.info": ("FileInfo", "info"),
     "mulanzip.inspect.maps": ("bits_map", "schedule_map"),
     "mulanzip.limits": ("Limits",),
-    "mulanzip.jobs.atomic": ("OutputExistsError",),
     "mulanzip.inspect.ledger": ("Ledger", "ledger"),
     "mulanzip.clients.pillow": ("register_pillow",),
     "mulanzip.inspect.salvage": ("salvage_file",),

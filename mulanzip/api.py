@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import cpu, registry
 from mulanzip import limits as memory
+from mulanzip import registry
 from mulanzip.encoder.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps, is_fitted
 from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
-from mulanzip.format.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header, Mode
+from mulanzip.format.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
-from mulanzip.imageio.metadata import KINDS, check
+from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.lattice.tile_schedules import ScheduleChoices
@@ -249,7 +251,7 @@ def open_for_coding(
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    limits.require(memory.coding_bytes(size, threads or cpu.available()))
+    limits.require(memory.coding_bytes(size, threads or memory.available_cores()))
     from mulanzip.density.runtime import open_runtime
 
     return open_runtime(info.path, device, threads)

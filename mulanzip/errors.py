@@ -45,3 +45,15 @@ class LimitError(MulanzipError):
 
 class VerificationError(MulanzipError):
     """What was just compressed does not decode to the same pixels: nothing was written."""
+
+
+class OutputExistsError(MulanzipError):
+    """The output is there already, or is the input itself."""
+
+
+class NotDamagedError(MulanzipError):
+    """There is nothing to salvage: the file is as it should be."""
+
+
+class NoImageError(MulanzipError):
+    """There is no image for an archive: nothing was written."""

@@ -1,37 +1,59 @@
-"""How large an image may be, and is there enough memory?  Asked before it is taken."""
+"""What one image may take, and what the machine has: checked before memory is taken."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
 
 from mulanzip.errors import LimitError
 
-#: What coding takes whatever the image: torch, the model, tables.
+#: Bytes that coding takes for any image: torch, the model, tables.
 _FIXED = 300 << 20
-#: What one tile takes while it is coded: activations, predictions, decisions.
+#: Bytes that one tile takes while it is coded: activations, predictions, decisions.
 _PER_THREAD = 250 << 20
 #: Copies of an image in its different forms.
 _COPIES = 5
+#: Where Linux mounts the control groups that hold a container to its memory and its processor time.
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def coding_bytes(size: int, threads: int) -> int:
-    """Upper estimate of what coding an image of so many bytes takes, in bytes."""
+    """Upper estimate of the memory that coding an image of ``size`` bytes takes, in bytes."""
     return _FIXED + min(threads, 1 + size // (3 << 18)) * _PER_THREAD + _COPIES * size
 
 
-def available() -> int | None:
-    """Bytes that can be taken without swapping, where the system tells."""
+def available_memory() -> int:
+    """Bytes that this process can take without swapping: those of the machine, or of its control group."""
+    free = int(psutil.virtual_memory().available)
+    limit, used = _cgroup_number("memory.max"), _cgroup_number("memory.current")
+    if limit is None or used is None:
+        return free
+    # The kernel gives pages of files that nobody uses back before it refuses memory.
+    return min(free, max(0, limit - used + (_cgroup_number("memory.stat", key="inactive_file") or 0)))
+
+
+def available_cores() -> int:
+    """Cores that this process may use, by its affinity and its control group: 1 or more."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, period = (_cgroup_number("cpu.max", field) for field in (0, 1))
+    return cores if quota is None or not period else max(1, min(cores, -(-quota // period)))
+
+
+def _cgroup_number(name: str, field: int = 0, key: str | None = None) -> int | None:
+    """A number of this process's control group (version 2); None where there is no such limit.
+
+    Args:
+        name: of the file.
+        field: position in the file; with ``key``, the number after that word.
+    """
     try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) << 10
-    except OSError:
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
+        group = Path("/proc/self/cgroup").read_text().split("::", 1)[1].strip()
+        words = (_CGROUPS / group.lstrip("/") / name).read_text().split()
+        return int(words[words.index(key) + 1 if key else field])
+    except (OSError, IndexError, ValueError):
         return None
 
 
@@ -40,8 +62,8 @@ class Limits:
     """What one image may take; by default whatever the format and the machine allow.
 
     Attributes:
-        pixels: at most so many.
-        memory: bytes at most, by the estimates that are made before memory is taken.
+        pixels: maximum number of pixels.
+        memory: maximum number of bytes, by the estimates that are made before memory is taken.
     """
 
     pixels: int | None = None
@@ -65,10 +87,10 @@ class Limits:
         if self.memory is not None and size > self.memory:
             need, limit = -(-size >> 20), self.memory >> 20
             raise LimitError(f"this image needs about {need} MiB of memory; the limit is {limit} MiB (--max-memory)")
-        free = available()
-        if free is not None and size > free:
+        free = available_memory()
+        if size > free:
             raise LimitError(f"this image needs about {size >> 20} MiB of memory; {free >> 20} MiB are available")
 
 
-#: Those of the format and the machine.
+#: Only the limits of the format and of the machine.
 NO_LIMITS = Limits()

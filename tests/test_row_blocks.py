@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mulanzip.codec.value_map import ValueMap, spanned, used_values
 from mulanzip.density import jpeg_gamut
 from mulanzip.encoder.edge_choice import _is_comb
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.stored import looks_drawn
 from mulanzip.row_blocks import row_blocks

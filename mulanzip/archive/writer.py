@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from mulanzip import api, cpu, registry
+from mulanzip import api, registry
 from mulanzip.api import code_length
 from mulanzip.archive.groups import CodedGroup, GroupCoder
 from mulanzip.encoder.effort import DEFAULT_EFFORT, is_fitted
-from mulanzip.errors import LimitError
+from mulanzip.errors import LimitError, OutputExistsError
 from mulanzip.format.archive import (
     DIRECTORY,
     END_OF_TIME,
@@ -37,10 +37,9 @@ from mulanzip.image.channels import group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
 from mulanzip.imageio.stored import looks_drawn
-from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.limits import NO_LIMITS, Limits, available_cores
 
 #: Bytes of images and of metadata that wait for their groups to fill, at most.
 _WAITING = 1 << 25
@@ -99,7 +98,7 @@ class ArchiveWriter:
         self._waiting_bytes = 0
         self._numbers: dict[bytes, int] = {}
         self._new_payloads: list[bytes] = []
-        self._threads = threads or cpu.available()
+        self._threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self._threads)
         # Parts in the order in which they are written; those that are coded in other threads may be late.
         self._queue: deque[Callable[[], CodedGroup]] = deque()

@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 
 import mulanzip
-from mulanzip import cpu, timings
+from mulanzip import timings
 from mulanzip.bench.codecs import Codec, MissingExtraError, has_jpegxl
 from mulanzip.errors import MulanzipError, UnreadableImageError, UnsupportedImageError
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import batch
+from mulanzip.limits import available_cores
 
 _MIB = 1 << 20
 
@@ -382,7 +383,7 @@ def machine() -> dict[str, Any]:
         versions["libjxl"] = imagecodecs.jpegxl_version().removeprefix("libjxl ")
     return {
         "cpu": _processor(),
-        "cores": cpu.available(),
+        "cores": available_cores(),
         "platform": platform.platform(),
         "python": platform.python_version(),
         "versions": versions,

@@ -15,7 +15,9 @@ from PIL import Image, ImageFile, PngImagePlugin
 from mulanzip import api
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import CHANNELS, SIGNATURE, Mode
+from mulanzip.format.container import SIGNATURE
+from mulanzip.image.kinds import CHANNELS, Mode
+from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import DEEP_GRAY, MODES, from_pillow, pillow_mode, to_pillow
@@ -132,7 +134,7 @@ class MzpImageFile(ImageFile.ImageFile):
 def _read_front(file: IO[bytes], limits: Limits) -> tuple[container.Header, dict[bytes, bytes]]:
     """The header, and the metadata that come before the pixels."""
     header, chunks = container.read_front(file)
-    found = {chunk.kind: api.inflate(chunk, limits) for chunk in chunks if chunk.kind in metadata.KINDS}
+    found = {chunk.kind: api.inflate(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
     metadata.check(found, header.mode)
     return header, found
 
@@ -151,12 +153,12 @@ def _to_info(mode: Mode, found: dict[bytes, bytes]) -> tuple[dict[str | tuple[in
             info, text = dict(image.info), dict(image.text)
     except (OSError, ValueError, SyntaxError) as error:
         raise MzpReadError(f"the metadata are damaged: {error}") from None
-    if metadata.XMP in found:  # PNG has it as a text as well.
-        info["xmp"] = found[metadata.XMP]
+    if XMP in found:  # PNG has it as a text as well.
+        info["xmp"] = found[XMP]
         info.pop(_XMP_TEXT, None)
         text.pop(_XMP_TEXT, None)
-    if metadata.RESOLUTION in found:  # PNG has it in whole pixels per metre.
-        info["dpi"] = metadata.resolution(found[metadata.RESOLUTION])
+    if RESOLUTION in found:  # PNG has it in whole pixels per metre.
+        info["dpi"] = metadata.resolution(found[RESOLUTION])
     return info, text
 
 
@@ -184,12 +186,12 @@ def _from_info(image: Image.Image, options: dict[str, Any]) -> dict[bytes, bytes
         raise MzpModeError(f"the metadata cannot be saved: {error}") from None
     chunks, transparency, _ = png.read_chunks(buffer)
     found = {
-        metadata.ICC: icc,
-        metadata.EXIF: exif.removeprefix(_EXIF_PREFIX),
-        metadata.XMP: xmp.encode() if isinstance(xmp, str) else bytes(xmp),
-        metadata.PNG_CHUNKS: png.pack_chunks(chunks),
-        metadata.RESOLUTION: metadata.pack_resolution(given.get("dpi")),
-        metadata.TRANSPARENCY: transparency,
+        ICC: icc,
+        EXIF: exif.removeprefix(_EXIF_PREFIX),
+        XMP: xmp.encode() if isinstance(xmp, str) else bytes(xmp),
+        PNG_CHUNKS: png.pack_chunks(chunks),
+        RESOLUTION: metadata.pack_resolution(given.get("dpi")),
+        TRANSPARENCY: transparency,
     }
     return {kind: payload for kind, payload in found.items() if payload}
 

@@ -15,7 +15,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from mulanzip import cpu
 from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
 from mulanzip.density.mixture import Tables
 from mulanzip.density.model import IntegerModel, load
@@ -23,6 +22,7 @@ from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.selftest import golden_digest
 from mulanzip.errors import ModelError
+from mulanzip.limits import available_cores
 
 N = TypeVar("N")
 DEVICES = ("auto", "cpu", "cuda", "reference")
@@ -153,4 +153,4 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
             model = load(resolved)
             _networks[key] = choose_network(model, backends)
         network = _networks[key]
-    return Runtime(network, threads or cpu.available())
+    return Runtime(network, threads or available_cores())

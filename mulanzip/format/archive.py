@@ -23,11 +23,11 @@ from mulanzip.format.container import (
     MAX_CHUNK,
     SIGNATURE,
     Chunk,
-    Mode,
     chunk_between,
     is_intact,
 )
-from mulanzip.imageio.metadata import KINDS
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.lattice.geometry import TILE_CELLS
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.limits import NO_LIMITS, Limits

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, UnsupportedVersionError
+from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, Kind, Mode, is_kind
 from mulanzip.lattice.geometry import TILE_CELLS, level_grids, segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
 
@@ -24,9 +25,6 @@ SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
 #: Of archives (:mod:`mulanzip.format.archive`).
 ARCHIVE_SIGNATURE = b"\x8aMLA\r\n\x1a\n"
 VERSION = 0
-#: Sides and pixels of an image at most.
-MAX_SIDE = 1 << 24
-MAX_PIXELS = 1 << 32
 #: One chunk's payload at most.
 MAX_CHUNK = 1 << 31
 
@@ -38,70 +36,8 @@ HEADER_SIZE = _HEADER.size + _CRC.size
 CHUNK_OVERHEAD = _CHUNK.size + _CRC.size
 
 
-class Mode(IntEnum):
-    """What the pixels are."""
-
-    GRAY = 0
-    GRAY_ALPHA = 1
-    RGB = 2
-    RGBA = 3
-    PALETTE = 4
-    BILEVEL = 5
-    BANDS = 6
-
-
-#: Samples per pixel by mode; palette images hold indices, the header says how many bands there are.
-CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
-#: Bands of an image at most.
-MAX_BANDS = 255
-#: Modes that may have more than 8 bits per sample, and those that may have signed ones then.
-_DEEP_MODES = (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA, Mode.BANDS)
-SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
 #: Bit of the depth that says that samples are signed.
 _SIGNED = 128
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What an image's samples are.
-
-    Attributes:
-        depth: bits per sample, 1 to 16.
-        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
-        bands: samples per pixel where the mode does not tell, else 0.
-    """
-
-    mode: Mode
-    depth: int
-    signed: bool = False
-    bands: int = 0
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether samples have more than 8 bits."""
-        return self.depth > 8
-
-    @property
-    def channels(self) -> int:
-        """Samples per pixel."""
-        return self.bands or CHANNELS[self.mode]
-
-    @property
-    def groups(self) -> int:
-        """Groups of channels that are coded together: three colours, and everything else alone."""
-        return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the array that the image is."""
-        if not self.is_deep:
-            return np.dtype(np.uint8)
-        return np.dtype(np.int16 if self.signed else np.uint16)
-
-    def __str__(self) -> str:
-        name = self.mode.name.lower().replace("_", "+")
-        sign = "signed " if self.signed else ""
-        return f"{sign}{self.depth}-bit {name}" if self.is_deep else name
 
 
 class Coding(IntEnum):
@@ -195,7 +131,7 @@ class Header:
         signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
         is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
         is_known = mode in list(Mode) and coding in list(Coding) and is_schedule
-        if not is_known or not _may_be(Mode(mode), depth, signed, bands):
+        if not is_known or not is_kind(Mode(mode), depth, signed, bands):
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
         if not width or not height:
             raise CorruptFileError("the header says that the image has no pixels")
@@ -212,15 +148,6 @@ class Header:
         if header.pack()[: _HEADER.size] != data[: _HEADER.size]:
             raise UnsupportedVersionError("the header contradicts itself, or uses another geometry")
         return header
-
-
-def _may_be(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
-    """Whether there are such images."""
-    if bool(bands) != (mode is Mode.BANDS):
-        return False
-    if 8 < depth <= 16:
-        return mode in SIGNED_MODES if signed else mode in _DEEP_MODES
-    return not signed and depth == (1 if mode is Mode.BILEVEL else 8)
 
 
 def _crc_is_right(data: bytes) -> bool:

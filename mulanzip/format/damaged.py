@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
 from mulanzip.format.container import SEGMENT, Chunk
-from mulanzip.imageio import metadata
+from mulanzip.image.metadata import KINDS
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Fragment:
     intact: bool
 
 
-_KINDS = (*container.CRITICAL_KINDS, *metadata.KINDS)
+_KINDS = (*container.CRITICAL_KINDS, *KINDS)
 
 
 def parts_of(data: bytes) -> Iterator[Fragment]:

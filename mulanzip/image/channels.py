@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
 
 _TO_CODING = [1, 0, 2]  # Its own inverse: green is coded first, then red, then blue.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mulanzip.errors import LimitError, UnsupportedImageError
-from mulanzip.format.container import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
+from mulanzip.image.kinds import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
 
 _MODE_BY_CHANNELS = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
 #: Bytes of a palette at most.

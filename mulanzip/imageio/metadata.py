@@ -23,11 +23,10 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.imageio import jpeg, png, tiff_tags
 
-ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY = (b"iccp", b"exif", b"xmpm", b"pngc", b"phys", b"trns")
-KINDS = (ICC, EXIF, XMP, PNG_CHUNKS, RESOLUTION, TRANSPARENCY)
 #: What can be stripped, by the names that users know: ``text`` and ``other`` are kinds of PNG chunks.
 STRIPPABLE = ("icc", "exif", "xmp", "resolution", "text", "other")
 _KIND_OF = {"icc": ICC, "exif": EXIF, "xmp": XMP, "resolution": RESOLUTION}

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.format.container import Kind, Mode
+from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 
 PILLOW_MODES = {

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import Mode
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.pillow_image import to_pillow
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.format.container import MAX_BANDS, Mode
+from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.limits import Limits
 

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 
+from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png, tiff_tags
 
@@ -47,16 +48,16 @@ def shrunk(picture: Picture, scale: int, done: int = 1) -> Picture:
 
 
 def _metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
-    kept = {kind: found[kind] for kind in (metadata.ICC, metadata.TRANSPARENCY) if kind in found}
-    chunks = png.unpack_chunks(found.get(metadata.PNG_CHUNKS, b""))
+    kept = {kind: found[kind] for kind in (ICC, TRANSPARENCY) if kind in found}
+    chunks = png.unpack_chunks(found.get(PNG_CHUNKS, b""))
     if colour := [chunk for chunk in chunks if chunk[0] in _COLOUR_CHUNKS]:
-        kept[metadata.PNG_CHUNKS] = png.pack_chunks(colour)
-    if metadata.RESOLUTION in found:
-        across, down = metadata.resolution(found[metadata.RESOLUTION])
+        kept[PNG_CHUNKS] = png.pack_chunks(colour)
+    if RESOLUTION in found:
+        across, down = metadata.resolution(found[RESOLUTION])
         if divided := metadata.pack_resolution((across / scale, down / scale)):
-            kept[metadata.RESOLUTION] = divided
-    if metadata.EXIF in found and (orientation := _orientation(found[metadata.EXIF])):
-        kept[metadata.EXIF] = orientation
+            kept[RESOLUTION] = divided
+    if EXIF in found and (orientation := _orientation(found[EXIF])):
+        kept[EXIF] = orientation
     return kept
 
 

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
+from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import dicom, metadata, numpy_file, pillow_limits, png, pnm, tiff
 from mulanzip.imageio.lossy import lossy_format
@@ -152,9 +153,9 @@ def _with_tags(file: BinaryIO, found: dict[bytes, bytes], lost: Iterable[str]) -
         tags = tiff.Tags(b"", [], False)
         lost.append("TIFF tags, which are damaged")
     if tags.exif:
-        found[metadata.EXIF] = tags.exif
+        found[EXIF] = tags.exif
     if not tags.has_resolution:
-        found.pop(metadata.RESOLUTION, None)
+        found.pop(RESOLUTION, None)
     if tags.dropped:
         lost.append(f"TIFF tags {', '.join(map(str, tags.dropped))}")
     return found, lost

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import Kind, Mode
+from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow

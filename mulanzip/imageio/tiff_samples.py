@@ -11,7 +11,8 @@ import tifffile
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
-from mulanzip.format.container import MAX_BANDS, Mode
+from mulanzip.image.kinds import MAX_BANDS, Mode
+from mulanzip.image.metadata import ICC, RESOLUTION, XMP
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata
 from mulanzip.limits import Limits
@@ -113,9 +114,9 @@ def _samples(page: TiffPage) -> np.ndarray:
 
 def _metadata(page: TiffPage) -> dict[bytes, bytes]:
     found = {
-        metadata.ICC: _value(page, _ICC),
-        metadata.XMP: _value(page, _XMP),
-        metadata.RESOLUTION: metadata.pack_resolution(_dots_per_inch(page)),
+        ICC: _value(page, _ICC),
+        XMP: _value(page, _XMP),
+        RESOLUTION: metadata.pack_resolution(_dots_per_inch(page)),
     }
     return {kind: payload for kind, payload in found.items() if payload}
 
@@ -148,8 +149,8 @@ def encode(picture: Picture) -> bytes:
         options = {"planarconfig": "contig", "extrasamples": ["unassalpha"]}
     else:
         options = {"planarconfig": "contig"}
-    if metadata.RESOLUTION in picture.metadata:
-        options |= {"resolution": metadata.resolution(picture.metadata[metadata.RESOLUTION]), "resolutionunit": "INCH"}
+    if RESOLUTION in picture.metadata:
+        options |= {"resolution": metadata.resolution(picture.metadata[RESOLUTION]), "resolutionunit": "INCH"}
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
@@ -159,7 +160,7 @@ def encode(picture: Picture) -> bytes:
         predictor=True,
         software=False,
         metadata=None,
-        iccprofile=picture.metadata.get(metadata.ICC),
+        iccprofile=picture.metadata.get(ICC),
         **options,
     )
     return buffer.getvalue()

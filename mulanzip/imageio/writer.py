@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 from mulanzip.errors import UnsupportedImageError
-from mulanzip.format.container import Kind, Mode
+from mulanzip.image.kinds import Kind, Mode
+from mulanzip.image.metadata import EXIF, ICC, RESOLUTION, XMP
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, numpy_file, png, pnm, tiff_tags
 from mulanzip.imageio.pillow_image import to_pillow
@@ -127,17 +128,17 @@ def _by_pillow(picture: Picture, file_format: str) -> bytes:
 def _metadata_options(found: dict[bytes, bytes], file_format: str) -> dict[str, Any]:
     """Arguments of Pillow's ``save`` that write metadata."""
     options: dict[str, Any] = {}
-    if metadata.ICC in found and file_format in ("TIFF", "WEBP"):
-        options["icc_profile"] = found[metadata.ICC]
-    if metadata.RESOLUTION in found and file_format in ("TIFF", "BMP"):
-        options["dpi"] = metadata.resolution(found[metadata.RESOLUTION])
+    if ICC in found and file_format in ("TIFF", "WEBP"):
+        options["icc_profile"] = found[ICC]
+    if RESOLUTION in found and file_format in ("TIFF", "BMP"):
+        options["dpi"] = metadata.resolution(found[RESOLUTION])
     if file_format == "WEBP":
-        options |= {"exif": found.get(metadata.EXIF, b""), "xmp": found.get(metadata.XMP, b"")}
+        options |= {"exif": found.get(EXIF, b""), "xmp": found.get(XMP, b"")}
     return options
 
 
 def _with_tags(data: bytes, found: dict[bytes, bytes]) -> tuple[bytes, list[str]]:
-    exif, xmp = found.get(metadata.EXIF), found.get(metadata.XMP)
+    exif, xmp = found.get(EXIF), found.get(XMP)
     try:
         return tiff_tags.added(data, exif, xmp), []
     except ValueError:

@@ -15,8 +15,9 @@ from mulanzip.codec.side_info import groups_of, varying
 from mulanzip.errors import ModelError
 from mulanzip.format import archive, container
 from mulanzip.format.archive import FILE, GROUP, METADATA, Directory, read_front
-from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container, Mode
-from mulanzip.imageio.metadata import KINDS
+from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Coding, Container
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.lattice.tile_schedules import plan_in, tile_cells

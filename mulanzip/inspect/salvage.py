@@ -22,10 +22,12 @@ from mulanzip.codec.side_info import ChannelGroup, groups_of, plans_of
 from mulanzip.codec.tile import level_view
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import for_file
-from mulanzip.errors import CorruptFileError, MulanzipError
+from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format import container
-from mulanzip.format.container import STORED, Coding, Container, Header, Mode
+from mulanzip.format.container import STORED, Coding, Container, Header
 from mulanzip.format.damaged import Fragment, candidates_of, parts_of
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
@@ -39,10 +41,6 @@ from mulanzip.progress import Progress, part_of
 
 #: In the names of files that are not the original.
 MARK = ".salvaged"
-
-
-class NotDamagedError(MulanzipError):
-    """There is nothing to salvage: the file is as it should be."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,7 @@ def _metadata(parts: list[Fragment], mode: Mode, limits: Limits) -> tuple[dict[b
     kept: dict[bytes, bytes] = {}
     damaged = []
     for part in parts:
-        if part.chunk is None or part.chunk.kind not in metadata.KINDS:
+        if part.chunk is None or part.chunk.kind not in KINDS:
             continue
         try:
             if not part.intact:

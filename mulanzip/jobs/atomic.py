@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from mulanzip.errors import MulanzipError
+from mulanzip.errors import OutputExistsError
 
 try:
     import fcntl
@@ -21,10 +21,6 @@ except ImportError:  # Windows
 
 _PREFIX, _SUFFIX = ".mulanzip-", ".tmp"
 _swept: set[Path] = set()
-
-
-class OutputExistsError(MulanzipError):
-    """The output is there already, or is the input itself."""
 
 
 def check(

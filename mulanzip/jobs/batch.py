@@ -11,13 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mulanzip import cpu, limits
-from mulanzip.errors import CorruptFileError, LimitError, MulanzipError
+from mulanzip import limits
+from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
 from mulanzip.imageio import reader
 from mulanzip.jobs import files, workers
-from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.jobs.files import STREAM, SUFFIX, FileResult
 
 OnError = Callable[[Path, OSError], None]
@@ -280,14 +279,14 @@ def workers_for(jobs: int, threads: int | None = None) -> int:
 
     One image keeps several threads busy for parts of the time only; images do not wait for each other.
     """
-    free = limits.available()
-    fitting = free // limits.coding_bytes(0, 1) if free is not None else jobs
-    return max(1, min(jobs, threads or cpu.available(), fitting))
+    free = limits.available_memory()
+    fitting = free // limits.coding_bytes(0, 1)
+    return max(1, min(jobs, threads or limits.available_cores(), fitting))
 
 
 def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, None]:
     """Do all jobs in ``count`` processes, which share the threads of the task's options."""
-    share = max(1, (task.options["threads"] or cpu.available()) // count)
+    share = max(1, (task.options["threads"] or limits.available_cores()) // count)
     shared = replace(task, options={**task.options, "threads": share})
     return workers.run(
         partial(attempt, shared),
@@ -295,7 +294,7 @@ def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, Non
         count=count,
         threads=share,
         cost=partial(memory_needed, share),
-        budget=limits.available(),
+        budget=limits.available_memory(),
         died=lambda job, reason: Outcome(
             job.source, None, "failed", 0.0, error=f"its process ended before it was done ({reason})", exit_code=1
         ),

@@ -17,7 +17,8 @@ from mulanzip import api, registry
 from mulanzip.encoder.effort import DEFAULT_EFFORT, DEFAULT_MU, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.format import container
-from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header, Mode
+from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, preview
 from mulanzip.imageio.png_original import original as png_original

@@ -12,14 +12,14 @@ from typing import Any
 
 from mulanzip.archive.reader import Archive, named
 from mulanzip.archive.writer import ArchiveWriter
-from mulanzip.errors import MulanzipError, VerificationError
+from mulanzip.errors import MulanzipError, NoImageError, OutputExistsError, VerificationError
 from mulanzip.format.archive import Member
-from mulanzip.format.container import Header, Kind
+from mulanzip.format.container import Header
+from mulanzip.image.kinds import Kind
 from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.jobs import atomic
-from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.jobs.batch import Found, explain, find, is_image
 from mulanzip.jobs.files import decompress_file
 from mulanzip.limits import NO_LIMITS, Limits
@@ -29,10 +29,6 @@ from mulanzip.progress import Progress, part_of
 OnError = Callable[[Path, Exception], None]
 #: Told of a file, and the names of what could not be kept of it.
 OnMetadataLost = Callable[[Path, list[str]], None]
-
-
-class NoImageError(MulanzipError):
-    """There is no image for an archive: nothing was written."""
 
 
 @dataclass(frozen=True)

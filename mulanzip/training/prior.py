@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip import cpu
 from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, layer_shapes
@@ -16,6 +15,7 @@ from mulanzip.encoder.context_fit import Fitter
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.limits import available_cores
 
 #: An image's worth of pixels that a context serves: training pictures are crops.
 _PIXELS = 1 << 19
@@ -47,11 +47,11 @@ def learn_prior(
     if not len(chosen):
         return model.prior
     fitter = Fitter(model)
-    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), cpu.available())
+    runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), available_cores())
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
         preset = model.prior.preset(choose_preset(images[index], runtime, TileSchedules.uniform("default")))
-        found = fitter.fit(images[index], steps, cpu.available(), subpixels=3 * _PIXELS, start=preset)
+        found = fitter.fit(images[index], steps, available_cores(), subpixels=3 * _PIXELS, start=preset)
         total += np.abs(found.astype(float) - preset)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]

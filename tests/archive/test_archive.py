@@ -29,12 +29,12 @@ from mulanzip.codec.segment import code_segment
 from mulanzip.codec.stack import COARSEST, decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.ans import BitCounter
-from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, UnsupportedVersionError
+from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError, UnsupportedVersionError
 from mulanzip.format import archive as archive_format
 from mulanzip.format.archive import FILE, GROUP, METADATA, ArchiveChunk, Directory, Header, Member, Shape, check_name
-from mulanzip.format.container import CHUNK_OVERHEAD, Mode
+from mulanzip.format.container import CHUNK_OVERHEAD
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules

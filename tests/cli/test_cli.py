@@ -224,7 +224,7 @@ class TestErrors:
         run("test", "b.mzp", exit_code=4)
 
     def test_images_too_large(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("mulanzip.limits.available", lambda: 100)
+        monkeypatch.setattr("mulanzip.limits.available_memory", lambda: 100)
         assert "of memory" in run("compress", "a.png", exit_code=6).stderr
 
     def test_any_file_name_is_shown_on_one_line(self, folder: Path) -> None:

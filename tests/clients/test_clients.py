@@ -20,7 +20,8 @@ from mulanzip.clients import pillow
 from mulanzip.clients.imagecodecs import mzp_check, mzp_decode, mzp_encode, mzp_version
 from mulanzip.clients.pillow import MIME_TYPE, MzpImageFile, MzpModeError, MzpReadError
 from mulanzip.errors import CorruptFileError, LimitError, ModelError, MulanzipError
-from mulanzip.format.container import HEADER_SIZE, SIGNATURE, Chunk, Container, Mode, unpack
+from mulanzip.format.container import HEADER_SIZE, SIGNATURE, Chunk, Container, unpack
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
 

@@ -28,7 +28,8 @@ from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import SEGMENT, VALUES, Chunk, Coding, Container, Mode
+from mulanzip.format.container import SEGMENT, VALUES, Chunk, Coding, Container
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import D, H, V
 from mulanzip.lattice.tile_schedules import TileSchedules

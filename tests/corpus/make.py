@@ -38,9 +38,9 @@ from mulanzip.format.container import (  # noqa: E402
     VALUES,
     Chunk,
     Container,
-    Mode,
     unpack,
 )
+from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
 from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402

@@ -18,12 +18,9 @@ from mulanzip.format.container import (
     CHUNK_OVERHEAD,
     END,
     HEADER_SIZE,
-    MAX_PIXELS,
-    MAX_SIDE,
     SCHEDULES_CHUNK,
     SEGMENT,
     SIGNATURE,
-    SIGNED_MODES,
     STORED,
     VALUES,
     VERSION,
@@ -31,9 +28,9 @@ from mulanzip.format.container import (
     Coding,
     Container,
     Header,
-    Mode,
     unpack,
 )
+from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, SIGNED_MODES, Mode
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
 

@@ -17,8 +17,8 @@ from mulanzip.archive.reader import Archive
 from mulanzip.errors import MulanzipError, UnreadableImageError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
+from mulanzip.image.metadata import RESOLUTION
 from mulanzip.image.picture import Picture
-from mulanzip.imageio.metadata import RESOLUTION
 from mulanzip.imageio.reader import read_picture
 from mulanzip.inspect import info, ledger
 from mulanzip.inspect.salvage import salvage

@@ -22,11 +22,12 @@ from mulanzip.format.container import (
     VALUES,
     Chunk,
     Header,
-    Mode,
     unpack,
 )
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import metadata, png
+from mulanzip.imageio import png
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.png_original import original
 
@@ -119,7 +120,7 @@ def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
                 stranger = random.choice(unpack(random.choice(others)).chunks)
                 chunks[index : index + random.randrange(2)] = [stranger]
             case 5 if chunks:
-                kind = random.choice((*metadata.KINDS, original.KIND, *CRITICAL_KINDS, b"xxxx"))
+                kind = random.choice((*KINDS, original.KIND, *CRITICAL_KINDS, b"xxxx"))
                 chunks[index] = replace(chunks[index], kind=kind)
             case _ if chunks:
                 chunks[index] = _payload_changed(random, chunks[index], others)
@@ -136,7 +137,7 @@ def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> C
         return damaged(random, content, others)
 
     unpacked: dict[bytes, Callable[[bytes], bytes]] = {
-        **dict.fromkeys((*metadata.KINDS, VALUES), lambda payload: zlib.compress(change(zlib.decompress(payload)))),
+        **dict.fromkeys((*KINDS, VALUES), lambda payload: zlib.compress(change(zlib.decompress(payload)))),
         original.KIND: lambda payload: (
             payload[: original.HASH_BYTES]
             + zlib.compress(change(zlib.decompress(payload[original.HASH_BYTES :], -15)), wbits=-15)
@@ -261,7 +262,7 @@ def _member_changed(random: Random, member: Member, members: Sequence[Member]) -
         case 1:
             return replace(member, shape=other.shape)
         case 2:
-            kinds = random.sample(metadata.KINDS, random.randrange(3))
+            kinds = random.sample(KINDS, random.randrange(3))
             return replace(member, metadata={kind: random.choice((0, 1, 2, 1 << 20)) for kind in kinds})
         case 3:
             return replace(member, modified=random.choice((None, 0, -1, 1, (1 << 62) - 1, 1 << 62)))

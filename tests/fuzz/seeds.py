@@ -14,8 +14,8 @@ from mulanzip import api, registry
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.density.config import Config
 from mulanzip.density.model import context_entries
+from mulanzip.image.metadata import ICC, XMP
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import metadata
 from mulanzip.jobs.files import compress_file
 
 
@@ -147,7 +147,7 @@ def _packed(pictures: dict[str, Picture], sources: dict[str, bytes] | None = Non
 @cache
 def archives() -> dict[str, bytes]:
     """Archives by name."""
-    kinds = {metadata.ICC: b"no real profile", metadata.XMP: b"<x/>"}
+    kinds = {ICC: b"no real profile", XMP: b"<x/>"}
     colour = {f"colour/{i}.png": Picture.from_array(smooth(5, 6, 3, i)) for i in range(3)}
     gray = {f"gray/{i}.png": Picture.from_array(smooth(4, 7, 1, i)) for i in range(2)}
     described = {f"{i}.png": Picture(p.mode, p.pixels, b"", kinds) for i, p in enumerate(colour.values())}

@@ -23,7 +23,7 @@ import mulanzip  # noqa: E402
 from mulanzip import api, registry  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.model import context_entries  # noqa: E402
-from mulanzip.format.container import Mode  # noqa: E402
+from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"

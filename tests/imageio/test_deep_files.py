@@ -21,7 +21,8 @@ from support.png import png_chunk, png_file
 import mulanzip
 from mulanzip.density import model as exact_model
 from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
-from mulanzip.format.container import Kind, Mode
+from mulanzip.image.kinds import Kind, Mode
+from mulanzip.image.metadata import ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png, stored
 from mulanzip.imageio.png_original import original
@@ -102,14 +103,14 @@ class TestPng:
         rows = b"".join(b"\0" + row.tobytes() for row in samples)
         picture = read(png_file(2, 3, 16, colour, rows, (b"gAMA", b"\0\0\xb1\x8f"), (b"sBIT", b"\x0c" * channels)))
         np.testing.assert_array_equal(picture.pixels.reshape(-1), np.frombuffer(samples.tobytes(), ">u2"))
-        assert [kind for kind, _ in png.unpack_chunks(picture.metadata[metadata.PNG_CHUNKS])] == [b"gAMA", b"sBIT"]
+        assert [kind for kind, _ in png.unpack_chunks(picture.metadata[PNG_CHUNKS])] == [b"gAMA", b"sBIT"]
 
     def test_transparent_values_stay_values(self) -> None:
         for colour, size in ((0, 2), (2, 6)):
             transparent = bytes(range(1, 1 + size))
             picture = read(png_file(1, 1, 16, colour, b"\0" + transparent, (b"tRNS", transparent)))
             assert picture.pixels.shape == (1, 1, size // 2)
-            assert picture.metadata == {metadata.TRANSPARENCY: transparent}
+            assert picture.metadata == {TRANSPARENCY: transparent}
             data, _ = write_picture(picture, PurePath("a.png"))
             assert png_chunk(b"tRNS", transparent) in data
             assert read(data).metadata == picture.metadata
@@ -237,8 +238,8 @@ class TestTiff:
             deep(9, 8), resolution=(300, 150), description="a scan", software="none", iccprofile=b"profile" * 9
         )
         picture = read(source)
-        assert metadata.resolution(picture.metadata[metadata.RESOLUTION]) == (300, 150)
-        assert picture.metadata[metadata.ICC] == b"profile" * 9
+        assert metadata.resolution(picture.metadata[RESOLUTION]) == (300, 150)
+        assert picture.metadata[ICC] == b"profile" * 9
         copy = read(write_picture(picture, PurePath("a.tif"))[0])
         assert copy.metadata == picture.metadata
 

@@ -25,7 +25,8 @@ from support.png import png_chunk, png_file
 from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import Kind, Mode
+from mulanzip.image.kinds import Kind, Mode
+from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import MAX_PALETTE, Picture, check_size
 from mulanzip.imageio import metadata, pillow_limits, png, stored, tiff_tags
 from mulanzip.imageio.reader import read_picture
@@ -162,7 +163,7 @@ class TestPixels:
         assert not notes
         pixels = np.asarray(image, dtype=np.uint8)
         np.testing.assert_array_equal(picture.pixels, pixels.reshape(*pixels.shape[:2], -1))
-        assert metadata.EXIF not in picture.metadata
+        assert EXIF not in picture.metadata
         assert_same(restored(Picture(picture.mode, picture.pixels, picture.palette), tmp_path), picture_only(picture))
 
     def test_alpha_that_is_opaque_everywhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +189,7 @@ class TestPixels:
         full = 1 if depth == 1 else 255
         assert picture.mode is (Mode.BILEVEL if depth == 1 else Mode.GRAY)
         assert set(picture.pixels.ravel()) == {0, full}
-        assert picture.metadata[metadata.TRANSPARENCY] == bytes([0, full])
+        assert picture.metadata[TRANSPARENCY] == bytes([0, full])
         assert_same(restored(picture, tmp_path), picture)
         with Image.open(tmp_path / "restored.png") as copy:
             alpha = np.asarray(copy.convert("RGBA"))[..., 3]
@@ -198,7 +199,7 @@ class TestPixels:
     def test_transparent_colour(self, tmp_path: Path) -> None:
         path = saved(tmp_path, pillow_image("RGB"), "a.png", transparency=(1, 2, 3))
         picture, _ = read_picture(path)
-        assert picture.metadata[metadata.TRANSPARENCY] == bytes([0, 1, 0, 2, 0, 3])
+        assert picture.metadata[TRANSPARENCY] == bytes([0, 1, 0, 2, 0, 3])
         restored(picture, tmp_path)
         with Image.open(tmp_path / "restored.png") as copy:
             assert copy.info["transparency"] == (1, 2, 3)
@@ -235,7 +236,7 @@ class TestPalette:
     def test_transparency(self, transparency: int | bytes, tmp_path: Path) -> None:
         picture, _ = read_picture(saved(tmp_path, pillow_image("P"), "a.png", transparency=transparency))
         expected = b"\xff\xff\xff\0" if transparency == 3 else transparency
-        assert picture.metadata == {metadata.TRANSPARENCY: expected}
+        assert picture.metadata == {TRANSPARENCY: expected}
         assert_same(restored(picture, tmp_path), picture)
         with Image.open(tmp_path / "a.png") as image:
             np.testing.assert_array_equal(picture.to_array(), np.asarray(image.convert("RGBA")))
@@ -324,7 +325,7 @@ class TestPngMetadata:
         path.write_bytes(png_file(1, 1, 8, 2, bytes(4), *self.CHUNKS))
         picture, notes = read_picture(path)
         assert not notes
-        assert png.unpack_chunks(picture.metadata[metadata.PNG_CHUNKS]) == list(self.CHUNKS)
+        assert png.unpack_chunks(picture.metadata[PNG_CHUNKS]) == list(self.CHUNKS)
         data, lost = write_picture(picture, PurePath("b.png"))
         assert not lost
         for chunk in self.CHUNKS:
@@ -348,7 +349,7 @@ class TestPngMetadata:
         path = tmp_path / "a.png"
         path.write_bytes(data[:-12] + png_chunk(b"tEXt", b"Late\0text") + data[-12:])
         picture, _ = read_picture(path)
-        assert png.unpack_chunks(picture.metadata[metadata.PNG_CHUNKS]) == [(b"tEXt", b"Late\0text")]
+        assert png.unpack_chunks(picture.metadata[PNG_CHUNKS]) == [(b"tEXt", b"Late\0text")]
 
     def test_what_depends_on_the_old_file_is_left_out(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
@@ -377,36 +378,36 @@ class TestPngMetadata:
             )
         )
         picture, _ = read_picture(path)
-        assert picture.metadata.keys() == {metadata.ICC, metadata.EXIF, metadata.XMP, metadata.RESOLUTION}
-        assert picture.metadata[metadata.ICC] == b"profile"
-        assert picture.metadata[metadata.EXIF] == exif
-        assert picture.metadata[metadata.XMP] == xmp
+        assert picture.metadata.keys() == {ICC, EXIF, XMP, RESOLUTION}
+        assert picture.metadata[ICC] == b"profile"
+        assert picture.metadata[EXIF] == exif
+        assert picture.metadata[XMP] == xmp
         data = write_picture(picture, PurePath("a.png"))[0]
         assert png_chunk(b"pHYs", struct.pack(">IIB", 2835, 5906, 1)) in data
         assert_same(restored(picture, tmp_path), picture)
 
     def test_large_profiles_are_read(self, tmp_path: Path) -> None:
         """Pillow takes them for an attack from 1 MiB on."""
-        picture = Picture(Mode.GRAY, noise(3, 3, 1)[..., None], metadata={metadata.ICC: bytes(3 << 20)})
+        picture = Picture(Mode.GRAY, noise(3, 3, 1)[..., None], metadata={ICC: bytes(3 << 20)})
         assert_same(restored(picture, tmp_path), picture)
 
     @pytest.mark.parametrize("packed", [b"\0", b"\0\0\0\5tEXtab", b"\0\0\0\1te1tx", b"\0\0\0\1IDATx", b"\0\0\0\0acTL"])
     def test_damaged_chunks_in_a_container(self, packed: bytes) -> None:
         with pytest.raises(CorruptFileError, match="chunks"):
-            metadata.check({metadata.PNG_CHUNKS: packed}, Mode.RGB)
+            metadata.check({PNG_CHUNKS: packed}, Mode.RGB)
 
 
 class TestOtherMetadata:
     @pytest.mark.parametrize(
         ("found", "mode"),
         [
-            ({metadata.RESOLUTION: b"short"}, Mode.RGB),
-            ({metadata.RESOLUTION: struct.pack("<2d", float("nan"), 1)}, Mode.RGB),
-            ({metadata.RESOLUTION: struct.pack("<2d", 72, -1)}, Mode.RGB),
-            ({metadata.RESOLUTION: struct.pack("<2d", 1e300, 72)}, Mode.RGB),
-            ({metadata.TRANSPARENCY: bytes(257)}, Mode.PALETTE),
-            ({metadata.TRANSPARENCY: bytes(2)}, Mode.RGB),
-            ({metadata.TRANSPARENCY: bytes(2)}, Mode.RGBA),
+            ({RESOLUTION: b"short"}, Mode.RGB),
+            ({RESOLUTION: struct.pack("<2d", float("nan"), 1)}, Mode.RGB),
+            ({RESOLUTION: struct.pack("<2d", 72, -1)}, Mode.RGB),
+            ({RESOLUTION: struct.pack("<2d", 1e300, 72)}, Mode.RGB),
+            ({TRANSPARENCY: bytes(257)}, Mode.PALETTE),
+            ({TRANSPARENCY: bytes(2)}, Mode.RGB),
+            ({TRANSPARENCY: bytes(2)}, Mode.RGBA),
         ],
     )
     def test_payloads_of_a_container_are_checked(self, found: dict[bytes, bytes], mode: Mode) -> None:
@@ -416,7 +417,7 @@ class TestOtherMetadata:
     @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tif", ".png"])
     def test_no_exif_out_of_nothing(self, suffix: str, tmp_path: Path) -> None:
         picture, _ = read_picture(saved(tmp_path, pillow_image("RGB"), "a" + suffix))
-        assert metadata.EXIF not in picture.metadata
+        assert EXIF not in picture.metadata
 
     @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png"])
     def test_exif_and_xmp_are_kept_and_not_applied(self, suffix: str, tmp_path: Path) -> None:
@@ -429,12 +430,12 @@ class TestOtherMetadata:
             options["xmp"] = xmp
         picture, _ = read_picture(saved(tmp_path, pillow_image("RGB"), "a" + suffix, **options))
         assert picture.pixels.shape == (13, 17, 3)
-        assert picture.metadata[metadata.EXIF] == block.removeprefix(b"Exif\0\0")
-        assert picture.metadata[metadata.ICC] == b"profile"
-        assert picture.metadata.get(metadata.XMP) == options.get("xmp")
+        assert picture.metadata[EXIF] == block.removeprefix(b"Exif\0\0")
+        assert picture.metadata[ICC] == b"profile"
+        assert picture.metadata.get(XMP) == options.get("xmp")
         for copy_suffix in (".png", ".webp"):
             copy = restored(picture, tmp_path, copy_suffix)
-            for kind in (metadata.EXIF, metadata.ICC, metadata.XMP):
+            for kind in (EXIF, ICC, XMP):
                 assert copy.metadata.get(kind) == picture.metadata.get(kind)
 
     @pytest.mark.parametrize(
@@ -450,20 +451,20 @@ class TestOtherMetadata:
     def test_comments_become_text(self, suffix: str, comment: bytes, chunk: png.Chunk, tmp_path: Path) -> None:
         picture, _ = read_picture(saved(tmp_path, pillow_image("L"), "a" + suffix, comment=comment))
         assert picture.lost == ()
-        assert png.unpack_chunks(picture.metadata[metadata.PNG_CHUNKS]) == [chunk]
+        assert png.unpack_chunks(picture.metadata[PNG_CHUNKS]) == [chunk]
         assert_same(restored(picture, tmp_path), picture)
-        assert metadata.PNG_CHUNKS not in metadata.stripped(picture.metadata, ["text"])
+        assert PNG_CHUNKS not in metadata.stripped(picture.metadata, ["text"])
 
     def test_several_comments_of_a_jpeg(self, tmp_path: Path) -> None:
         path = saved(tmp_path, pillow_image("L"), "a.jpg")
         data = path.read_bytes()
         path.write_bytes(data[:2] + b"\xff\xfe\0\x05one" + b"\xff\xfe\0\x05two" + b"\xff\xfe\0\x02" + data[2:])
-        chunks = png.unpack_chunks(read_picture(path)[0].metadata[metadata.PNG_CHUNKS])
+        chunks = png.unpack_chunks(read_picture(path)[0].metadata[PNG_CHUNKS])
         assert chunks == [(b"tEXt", b"Comment\0one"), (b"tEXt", b"Comment\0two")]
 
     def test_comments_that_are_no_text(self, tmp_path: Path) -> None:
         picture, _ = read_picture(saved(tmp_path, pillow_image("L"), "a.jpg", comment=b"a\0b"))
-        assert (picture.lost, picture.metadata.get(metadata.PNG_CHUNKS)) == (("comment",), None)
+        assert (picture.lost, picture.metadata.get(PNG_CHUNKS)) == (("comment",), None)
 
     @pytest.mark.parametrize("with_exif", [False, True])
     @pytest.mark.parametrize("suffix", [".tif", ".png", ".webp"])
@@ -479,11 +480,11 @@ class TestOtherMetadata:
         path.write_bytes(data[:2] + b"\xff\xed" + (2 + len(segment)).to_bytes(2, "big") + segment + data[2:])
         picture, _ = read_picture(path)
         assert picture.lost == ()
-        block = picture.metadata[metadata.EXIF]
+        block = picture.metadata[EXIF]
         found = tiff_tags.read(io.BytesIO(block)).entries
         assert (found[tiff_tags.IPTC].value, found[tiff_tags.PHOTOSHOP].value) == (iptc, resources)
         copy = restored(picture, tmp_path, suffix)
-        again = tiff_tags.read(io.BytesIO(copy.metadata[metadata.EXIF])).entries
+        again = tiff_tags.read(io.BytesIO(copy.metadata[EXIF])).entries
         assert {t: again[t].value for t in found if t != 34665} == {t: found[t].value for t in found if t != 34665}
         if with_exif:
             loaded = Image.Exif()
@@ -514,18 +515,18 @@ class TestOtherMetadata:
     @pytest.mark.parametrize("suffix", [".tif", ".bmp", ".png"])
     def test_resolution(self, suffix: str, dpi: tuple[float, float], tmp_path: Path) -> None:
         picture, _ = read_picture(saved(tmp_path, pillow_image("RGB"), "a" + suffix, dpi=dpi))
-        found = metadata.resolution(picture.metadata[metadata.RESOLUTION])
+        found = metadata.resolution(picture.metadata[RESOLUTION])
         assert found == pytest.approx(dpi, rel=1e-3)
         assert restored(picture, tmp_path, suffix).metadata == picture.metadata
 
     def test_what_a_format_does_not_hold_is_named(self) -> None:
         found = {
-            metadata.ICC: b"p",
-            metadata.EXIF: b"e",
-            metadata.XMP: b"x",
-            metadata.TRANSPARENCY: bytes(6),
-            metadata.RESOLUTION: struct.pack("<2d", 72, 72),
-            metadata.PNG_CHUNKS: png.pack_chunks([(b"tEXt", b"a\0b"), (b"tEXt", b"c\0d"), (b"gAMA", bytes(4))]),
+            ICC: b"p",
+            EXIF: b"e",
+            XMP: b"x",
+            TRANSPARENCY: bytes(6),
+            RESOLUTION: struct.pack("<2d", 72, 72),
+            PNG_CHUNKS: png.pack_chunks([(b"tEXt", b"a\0b"), (b"tEXt", b"c\0d"), (b"gAMA", bytes(4))]),
         }
         picture = Picture(Mode.RGB, noise(3, 3), metadata=found)
         everything = ["ICC profile", "EXIF", "XMP", "resolution", "transparency", "PNG tEXt, gAMA"]
@@ -568,16 +569,16 @@ class TestTiff:
         picture, notes = read_picture(path)
         assert (notes, picture.lost) == ([], ("TIFF tags 37724",))
         np.testing.assert_array_equal(picture.pixels, [[[0x12], [0x34]]])
-        assert picture.metadata[metadata.XMP] == b"<xmp/>"
-        assert metadata.resolution(picture.metadata[metadata.RESOLUTION]) == (300, 150)
-        kept = tiff_tags.read(io.BytesIO(picture.metadata[metadata.EXIF]))
+        assert picture.metadata[XMP] == b"<xmp/>"
+        assert metadata.resolution(picture.metadata[RESOLUTION]) == (300, 150)
+        kept = tiff_tags.read(io.BytesIO(picture.metadata[EXIF]))
         assert set(kept.entries) == {270, 271, 33550, 34735}
         assert kept.entries[270].value == b"d\xe9scription\0"
         # Resolutions of PNG are in pixels per metre, and Pillow writes TIFF in the byte order of the machine.
-        ignored = {metadata.RESOLUTION: b""}
+        ignored = {RESOLUTION: b""}
         assert {**restored(picture, tmp_path).metadata, **ignored} == {**picture.metadata, **ignored}
         copy = restored(picture, tmp_path, ".tif")
-        assert {**copy.metadata, metadata.EXIF: b""} == {**picture.metadata, metadata.EXIF: b""}
+        assert {**copy.metadata, EXIF: b""} == {**picture.metadata, EXIF: b""}
         with Image.open(tmp_path / "restored.tif") as image:
             assert image.tag_v2[33550] == (1, 2.5, 0)
             assert image.tag_v2[34735] == (1, 1, 0)
@@ -598,12 +599,12 @@ class TestTiff:
 
     @pytest.mark.parametrize("exif", [b"", b"nonsense", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])
     def test_damaged_exif_is_left_out(self, exif: bytes, tmp_path: Path) -> None:
-        picture = Picture(Mode.RGB, noise(3, 3), metadata={metadata.EXIF: exif, metadata.XMP: b"<xmp/>"})
+        picture = Picture(Mode.RGB, noise(3, 3), metadata={EXIF: exif, XMP: b"<xmp/>"})
         data, lost = write_picture(picture, PurePath("a.tif"))
         assert lost == (["EXIF, which is damaged"] if exif else [])
         path = tmp_path / "a.tif"
         path.write_bytes(data)
-        assert read_picture(path)[0].metadata == {metadata.XMP: b"<xmp/>"}
+        assert read_picture(path)[0].metadata == {XMP: b"<xmp/>"}
 
     def test_directories_that_contain_themselves(self) -> None:
         loop = tiff_tags.Entry(4, struct.pack("<I", 8))
@@ -903,7 +904,7 @@ def test_samples(tmp_path: Path) -> None:
         copy = restored(picture, tmp_path)
         assert (copy.mode, copy.palette, copy.pixel_hash()) == (picture.mode, picture.palette, picture.pixel_hash())
         # PNG has resolutions in pixels per metre only.
-        ignored = {metadata.RESOLUTION: b""}
+        ignored = {RESOLUTION: b""}
         assert {**copy.metadata, **ignored} == {**picture.metadata, **ignored}, path
         read += 1
     assert read

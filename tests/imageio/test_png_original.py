@@ -289,7 +289,7 @@ class TestFiles:
         picture = read(source, tmp_path)
         payload = original.describe(source, picture, LARGE)
         assert payload is not None
-        monkeypatch.setattr("mulanzip.limits.available", lambda: 1000)
+        monkeypatch.setattr("mulanzip.limits.available_memory", lambda: 1000)
         assert original.describe(source, picture, LARGE) is None
         assert original.rebuild(payload, picture) is None
 

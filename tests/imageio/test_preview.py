@@ -21,7 +21,9 @@ from mulanzip import api, limits
 from mulanzip.cli.main import main
 from mulanzip.codec.segment import HASH_BYTES
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import SEGMENT, Chunk, Container, Mode, unpack
+from mulanzip.format.container import SEGMENT, Chunk, Container, unpack
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png, preview
 from mulanzip.lattice import geometry
@@ -101,7 +103,7 @@ def test_a_preview_needs_less_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # Metadata.
 
-EXIF = b"Exif\0\0"
+EXIF_PREFIX = b"Exif\0\0"
 
 
 def exif(orientation: int | None) -> bytes:
@@ -110,35 +112,35 @@ def exif(orientation: int | None) -> bytes:
     block.get_ifd(0x8769)[0xA002] = 640
     if orientation is not None:
         block[274] = orientation
-    return block.tobytes().removeprefix(EXIF)
+    return block.tobytes().removeprefix(EXIF_PREFIX)
 
 
 def test_what_shows_the_image_right_is_kept_and_the_rest_is_not() -> None:
     gamma, text = (b"gAMA", struct.pack(">I", 45455)), (b"tEXt", b"Title\0words")
     found = {
-        metadata.ICC: b"profile",
-        metadata.EXIF: exif(6),
-        metadata.XMP: b"<x/>",
-        metadata.PNG_CHUNKS: png.pack_chunks([text, gamma]),
-        metadata.RESOLUTION: metadata.pack_resolution((300, 150)),
-        metadata.TRANSPARENCY: b"\0\1\0\2\0\3",
+        ICC: b"profile",
+        EXIF: exif(6),
+        XMP: b"<x/>",
+        PNG_CHUNKS: png.pack_chunks([text, gamma]),
+        RESOLUTION: metadata.pack_resolution((300, 150)),
+        TRANSPARENCY: b"\0\1\0\2\0\3",
     }
     picture = Picture(Mode.RGB, smooth(20, 30), b"", found)
     small = api.decode_picture(api.encode_picture(picture), scale=4, threads=1)
     kept = dict(small.metadata)
-    with Image.open(io.BytesIO(png.encode(small, [(b"eXIf", kept.pop(metadata.EXIF))]))) as image:
+    with Image.open(io.BytesIO(png.encode(small, [(b"eXIf", kept.pop(EXIF))]))) as image:
         assert dict(image.getexif()) == {274: 6}
-    assert metadata.resolution(kept.pop(metadata.RESOLUTION)) == (75, 37.5)
+    assert metadata.resolution(kept.pop(RESOLUTION)) == (75, 37.5)
     assert kept == {
-        metadata.ICC: b"profile",
-        metadata.PNG_CHUNKS: png.pack_chunks([gamma]),
-        metadata.TRANSPARENCY: found[metadata.TRANSPARENCY],
+        ICC: b"profile",
+        PNG_CHUNKS: png.pack_chunks([gamma]),
+        TRANSPARENCY: found[TRANSPARENCY],
     }
 
 
 @pytest.mark.parametrize("block", [exif(None), b"II*\0\xff\xff\xff\xff", b"rubbish"])
 def test_exif_without_orientation_is_left_out(block: bytes) -> None:
-    picture = Picture(Mode.GRAY, smooth(9, 9, 1)[..., None], b"", {metadata.EXIF: block})
+    picture = Picture(Mode.GRAY, smooth(9, 9, 1)[..., None], b"", {EXIF: block})
     assert preview.shrunk(picture, 2).metadata == {}
     assert preview.shrunk(picture, 1) is picture
 

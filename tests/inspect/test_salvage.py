@@ -19,10 +19,11 @@ from support.processes import TESTS
 import mulanzip
 from mulanzip import api, limits
 from mulanzip.cli.main import main
-from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Header, Mode, unpack
+from mulanzip.errors import CorruptFileError, NotDamagedError
+from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Header, unpack
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.inspect.salvage import NotDamagedError, Salvaged, salvage, salvage_file
+from mulanzip.inspect.salvage import Salvaged, salvage, salvage_file
 from mulanzip.lattice import geometry
 
 TILES = TESTS / "golden" / "tiles.mzp"

@@ -23,7 +23,8 @@ from support.processes import run_python
 import mulanzip
 from mulanzip import limits as memory
 from mulanzip.cli.main import main
-from mulanzip.imageio.metadata import KINDS, PNG_CHUNKS, STRIPPABLE, stripped
+from mulanzip.image.metadata import KINDS, PNG_CHUNKS
+from mulanzip.imageio.metadata import STRIPPABLE, stripped
 from mulanzip.imageio.png import pack_chunks
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import batch
@@ -428,9 +429,9 @@ class TestLimits:
     def test_workers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert batch.workers_for(5, 3) == 3
         assert batch.workers_for(2, 3) == 2
-        monkeypatch.setattr(memory, "available", lambda: 2 * memory.coding_bytes(0, 1))
+        monkeypatch.setattr(memory, "available_memory", lambda: 2 * memory.coding_bytes(0, 1))
         assert batch.workers_for(5, 3) == 2
-        monkeypatch.setattr(memory, "available", lambda: 0)
+        monkeypatch.setattr(memory, "available_memory", lambda: 0)
         assert batch.workers_for(5, 3) == 1
 
     def test_workers_share_the_threads(self) -> None:

@@ -21,17 +21,18 @@ from mulanzip.errors import (
     CorruptFileError,
     LimitError,
     ModelError,
+    OutputExistsError,
     UnreadableImageError,
     UnsupportedImageError,
     VerificationError,
 )
 from mulanzip.format import container
-from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Coding, Container, Mode
+from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Coding, Container
+from mulanzip.image.kinds import Mode
 from mulanzip.imageio import stored
 from mulanzip.imageio.png_original import original as png_original
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import files
-from mulanzip.jobs.atomic import OutputExistsError
 from mulanzip.jobs.files import compress_file, decompress_file, restored_name
 
 DATE = 1_000_000_000

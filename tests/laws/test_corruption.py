@@ -32,9 +32,9 @@ from mulanzip.format.container import (
     Coding,
     Container,
     Header,
-    Mode,
     unpack,
 )
+from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.jobs.files import compress_file
 from mulanzip.lattice.geometry import segments

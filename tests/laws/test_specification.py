@@ -24,8 +24,9 @@ from mulanzip.density.model import load
 from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
 from mulanzip.entropy.ans import BitEncoder
 from mulanzip.format import container
-from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header, Mode
-from mulanzip.imageio import metadata
+from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import MIXED, SCHEDULES
 
@@ -186,7 +187,7 @@ def test_that_decoder_uses_nothing_of_ours() -> None:
 
 
 def test_the_text_names_every_part() -> None:
-    kinds = (*CRITICAL_KINDS, *metadata.KINDS, original.KIND)
+    kinds = (*CRITICAL_KINDS, *KINDS, original.KIND)
     assert all(f"`{kind.decode()}`" in TEXT for kind in kinds)
     modes = re.search(r"\| mode \| (.*) \|", TEXT)
     names = [f"{mode.value} {mode.name.lower().replace('_', '+').replace('rgb', 'RGB')}" for mode in Mode]

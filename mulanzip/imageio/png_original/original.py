@@ -17,7 +17,9 @@ import numpy as np
 from mulanzip import limits
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
-from mulanzip.format.container import Container, Mode
+from mulanzip.format.container import Container
+from mulanzip.image.kinds import Mode
+from mulanzip.image.metadata import ICC
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
@@ -120,8 +122,7 @@ def rebuild(payload: bytes, picture: Picture) -> bytes | None:
 
 def _is_enough_memory(picture: Picture) -> bool:
     """Rows, filtered ones, the deflated stream, the file and a copy of it."""
-    free = limits.available()
-    return free is None or 5 * picture.pixels.nbytes + 4 * _MAX_EXTRA < free
+    return 5 * picture.pixels.nbytes + 4 * _MAX_EXTRA < limits.available_memory()
 
 
 def _hash(source: bytes) -> bytes:
@@ -194,7 +195,7 @@ class _Known:
         self.chunks += [chunk for chunk in metadata.png_chunks(picture.metadata) if chunk[0] != _ICC]
         if picture.palette:
             self.chunks.append((b"PLTE", picture.palette))
-        self._profile = picture.metadata.get(metadata.ICC, b"")
+        self._profile = picture.metadata.get(ICC, b"")
 
     def take(self, index: int) -> png.Chunk:
         """Raises ValueError or IndexError for a chunk that is not there (any more)."""
