@@ -816,7 +816,7 @@ class TestLimits:
 
     def test_memory_is_asked_for_before_it_is_taken(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = saved(tmp_path, pillow_image("RGB", 500, 500), "a.png")
-        monkeypatch.setattr(limits, "available", lambda: 1 << 20)
+        monkeypatch.setattr(limits, "available_memory", lambda: 1 << 20)
         with pytest.raises(LimitError, match="1 MiB are available"):
             read_picture(path)
 
