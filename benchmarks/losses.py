@@ -35,7 +35,7 @@ from mulanzip.image.channels import to_coding_order
 from mulanzip.imageio.reader import read_picture
 from mulanzip.lattice.geometry import level_grids, segments
 from mulanzip.lattice.schedules import SCHEDULES
-from mulanzip.lattice.tile_schedules import ScheduleChoices
+from mulanzip.lattice.tile_schedules import TileSchedules
 
 
 class FloatPredictor(PassPredictor):
@@ -104,7 +104,7 @@ def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: s
     _walk(planes, runtime.network, rounded)
     counter = BitCounter()
     _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))
-    parts, _ = encode_segments(planes, runtime, ScheduleChoices(("default",)))
+    parts = encode_segments(planes, runtime, TileSchedules.uniform("default"))
     coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))
     return [plain.bits + flat, rounded.bits + flat, counter.bits + flat, coded, file]

@@ -1,4 +1,4 @@
-"""Arrays <-> ``.mzp`` bytes: what ``import mulanzip`` offers for work in memory."""
+"""Arrays and pictures <-> ``.mzp`` bytes: what ``import mulanzip`` offers for work in memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from mulanzip import limits as memory
 from mulanzip import registry
-from mulanzip.encoder.effort import DEFAULT_EFFORT, DEFAULT_MU, candidates, fit_share, fit_steps, is_fitted
+from mulanzip.encoder.effort import SearchPlan, is_fitted
 from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
-from mulanzip.format.container import CHAIN, CONTEXT, STORED, Chunk, Coding, Container, Header
+from mulanzip.format.container import CHAIN, CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
@@ -22,43 +22,34 @@ from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
 from mulanzip.lattice.geometry import level_grids
-from mulanzip.lattice.tile_schedules import ScheduleChoices
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.progress import Progress
+from mulanzip.options import EncodeOptions, Execution
 
 if TYPE_CHECKING:
     from mulanzip.density.runtime import Runtime
 
-#: Metadata of one kind at most, uncompressed.
+#: Maximum size of one kind of metadata, uncompressed, in bytes.
 _MAX_METADATA = 1 << 28
-#: Samples of an image that is tried both ways, whatever it looks like.
+#: Images with at most this number of samples are tried as stored images, too.
 _SMALL = 1 << 14
-#: The stored form is tried where a quick one has less than so many times the model's bytes.
+#: An image is tried as a stored one where its quickly estimated stored size is less than this multiple of the model's.
 _QUICK_MARGIN = 1.08
-#: A context is not fitted where the model makes more than so many times the stored form without one.
+#: Contexts are fitted unless the model without one makes more than this multiple of the stored form.
 _OUT_OF_REACH = 1.5
 _WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)
-
-#: What a file has for its pixels.
-Form = tuple[Header, list[Chunk]]
-
-
-def _is_tried_both_ways(picture: Picture) -> bool:
-    """Whether a stored form costs next to no time, or has a chance."""
-    return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
 
 
 def encode(
     array: np.ndarray,
     *,
-    model: str = registry.DEFAULT_MODEL,
-    effort: int = DEFAULT_EFFORT,
-    context: str | np.ndarray | None = None,
-    schedule: str = "default",
-    mu: float = DEFAULT_MU,
-    device: str = "auto",
-    threads: int | None = None,
-    stored: bool = True,
+    model: str = EncodeOptions.model,
+    effort: int = EncodeOptions.effort,
+    context: str | np.ndarray | None = EncodeOptions.context,
+    schedule: str = EncodeOptions.schedule,
+    mu: float = EncodeOptions.mu,
+    stored: bool = EncodeOptions.stored,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
 ) -> bytes:
     """Compress an image.
 
@@ -88,17 +79,8 @@ def encode(
         ModelError: if the model cannot be used.
         ValueError: for unknown options.
     """
-    return encode_picture(
-        Picture.from_array(array),
-        model=model,
-        effort=effort,
-        context=context,
-        schedule=schedule,
-        mu=mu,
-        device=device,
-        threads=threads,
-        stored=stored,
-    )
+    options = EncodeOptions(model, effort, context, schedule, mu, stored)
+    return encode_picture(Picture.from_array(array), options, Execution(device, threads)).pack()
 
 
 def decode(
@@ -106,9 +88,9 @@ def decode(
     *,
     scale: int = 1,
     model: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    limits: Limits = Execution.limits,
 ) -> np.ndarray:
     """Restore an image from the bytes of a ``.mzp`` file.
 
@@ -129,101 +111,77 @@ def decode(
         LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.
     """
-    picture = decode_picture(data, scale=scale, model=model, device=device, threads=threads, limits=limits)
-    return picture.to_array()
+    return decode_picture(data, scale=scale, model=model, execution=Execution(device, threads, limits)).to_array()
 
 
 def encode_picture(
-    picture: Picture,
-    *,
-    model: str = registry.DEFAULT_MODEL,
-    effort: int = DEFAULT_EFFORT,
-    context: str | np.ndarray | None = None,
-    schedule: str = "default",
-    mu: float = DEFAULT_MU,
-    device: str = "auto",
-    threads: int | None = None,
-    stored: bool = True,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
-) -> bytes:
-    """Like :func:`encode` for a :class:`Picture`, which has metadata too."""
-    given = context if isinstance(context, np.ndarray) else None
-    steps = fit_steps(effort, "none" if isinstance(context, np.ndarray) else context)
-    choice = candidates(effort, schedule, mu)
+    picture: Picture, options: EncodeOptions = EncodeOptions(), execution: Execution = Execution()
+) -> Container:
+    """Compress a picture and its metadata.
+
+    Raises:
+        UnsupportedImageError, LimitError, ModelError, ValueError: as :func:`encode`.
+    """
+    plan = SearchPlan.of(options)
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
     )
-
-    def coded(steps: int | None, choice: ScheduleChoices, progress: Progress | None) -> Form:
-        return _encode_with_model(picture, model, given, steps, choice, device, threads, limits, progress)
-
-    forms = []
+    candidates = []
     is_for_model = picture.mode not in _WITHOUT_MODEL
-    is_tried = stored and _is_tried_both_ways(picture)
-    is_rough = is_for_model and is_tried and bool(steps) and is_fitted(*picture.pixels.shape[:2])
+    is_tried = options.stored and _has_stored_chance(picture)
+    is_quick = is_for_model and is_tried and bool(plan.steps) and is_fitted(*picture.pixels.shape[:2])
     if is_for_model:
-        forms.append(
-            coded(None, ScheduleChoices(choice.names[:1]), None) if is_rough else coded(steps, choice, progress)
+        candidates.append(
+            _encode_with_model(picture, options.model, plan.quick(), execution.silent())
+            if is_quick
+            else _encode_with_model(picture, options.model, plan, execution)
         )
-    if not forms or is_tried or (stored and stored_form.quick_size(picture) < _QUICK_MARGIN * _size(forms[0])):
-        forms.append(_stored(picture))
-    if is_rough and _size(forms[0]) < _OUT_OF_REACH * _size(forms[-1]):
-        forms[0] = coded(steps, choice, progress)
-    header, chunks = min(forms, key=_size)
-    return Container(header, (*metadata, *chunks)).pack()
+    if (
+        not candidates
+        or is_tried
+        or (options.stored and stored_form.quick_size(picture) < _QUICK_MARGIN * candidates[0].payload_size)
+    ):
+        candidates.append(_store(picture))
+    if is_quick and candidates[0].payload_size < _OUT_OF_REACH * candidates[-1].payload_size:
+        candidates[0] = _encode_with_model(picture, options.model, plan, execution)
+    best = min(candidates, key=lambda file: file.payload_size)
+    return replace(best, chunks=(*metadata, *best.chunks))
 
 
-def _stored(picture: Picture) -> Form:
+def _has_stored_chance(picture: Picture) -> bool:
+    """Whether the stored form takes next to no time, or may be the smaller one."""
+    return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
+
+
+def _store(picture: Picture) -> Container:
     header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
-    return header, [Chunk(STORED, stored_form.store(picture))]
+    return Container(header, (Chunk(STORED, stored_form.store(picture)),))
 
 
-def _size(form: Form) -> int:
-    return sum(len(c.payload) + container.CHUNK_OVERHEAD for c in form[1])
-
-
-def _encode_with_model(
-    picture: Picture,
-    model: str,
-    context: np.ndarray | None,
-    steps: int | None,
-    choice: ScheduleChoices,
-    device: str,
-    threads: int | None,
-    limits: Limits,
-    progress: Progress | None,
-) -> Form:
-    from mulanzip.codec.image import encode_groups
+def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:
+    from mulanzip.encoder.image import encode_image
 
     info = registry.find(model, None)
     if info.kind == "gaussian":
-        return _encode_in_chain(picture, info, device, threads, limits, progress)
-    height, width = picture.pixels.shape[:2]
-    runtime = open_for_coding(info, device, threads, picture.pixels.nbytes, limits)
-    share = fit_share(steps or 0, height, width)
-    chunks, schedule = encode_groups(picture, runtime, choice, context, steps, share, progress)
-    return _header(picture, Coding.MODEL, schedule, info.model_id), chunks
+        return _encode_in_chain(picture, info, execution)
+    runtime = open_for_coding(info, picture.pixels.nbytes, execution)
+    coded = encode_image(picture, runtime, plan, execution.progress)
+    header = _header(picture, Coding.MODEL, coded.side.schedule, info.model_id)
+    segments = (Chunk(SEGMENT, payload) for payload in coded.payloads)
+    return Container(header, (*coded.side.chunks(header), *segments))
 
 
-def _encode_in_chain(
-    picture: Picture,
-    info: registry.ModelInfo,
-    device: str,
-    threads: int | None,
-    limits: Limits,
-    progress: Progress | None,
-) -> Form:
-    """By a model of Gaussian noise."""
+def _encode_in_chain(picture: Picture, info: registry.ModelInfo, execution: Execution) -> Container:
+    """Compress with a model of Gaussian noise."""
     if picture.mode is not Mode.RGB or picture.is_deep:
         raise UnsupportedImageError(f"{info.name} is a model of Gaussian noise, for RGB images of 8 bits alone")
     from mulanzip.gaussian.exact.runtime import open_gaussian
     from mulanzip.gaussian.exact.tiled_image import encode_picture as encode_tiles
 
-    seeds = registry.find(registry.DEFAULT_MODEL)
-    runtime = open_for_coding(seeds, device, threads, picture.pixels.nbytes, limits)
-    data = encode_tiles(picture.pixels, open_gaussian(info, device), runtime, progress)
-    return _header(picture, Coding.CHAIN, 0, seeds.model_id), [Chunk(CHAIN, data)]
+    first_tiles = registry.find(registry.DEFAULT_MODEL)
+    runtime = open_for_coding(first_tiles, picture.pixels.nbytes, execution)
+    data = encode_tiles(picture.pixels, open_gaussian(info, execution.device), runtime, execution.progress)
+    return Container(_header(picture, Coding.CHAIN, 0, first_tiles.model_id), (Chunk(CHAIN, data),))
 
 
 def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) -> Header:
@@ -242,35 +200,36 @@ def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) ->
     )
 
 
-def open_for_coding(
-    info: registry.ModelInfo, device: str, threads: int | None, size: int, limits: Limits = NO_LIMITS
-) -> Runtime:
-    """The model, ready to code an image of so many bytes.
+def open_for_coding(info: registry.ModelInfo, size: int, execution: Execution) -> Runtime:
+    """The model, ready to code an image of ``size`` bytes.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    limits.require(memory.coding_bytes(size, threads or memory.available_cores()))
+    execution.limits.require(memory.coding_bytes(size, execution.thread_count))
     from mulanzip.density.runtime import open_runtime
 
-    return open_runtime(info.path, device, threads)
+    return open_runtime(info.path, execution.device, execution.threads)
 
 
 def decode_picture(
-    data: bytes,
-    *,
-    scale: int = 1,
-    model: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
+    data: bytes, *, scale: int = 1, model: str | None = None, execution: Execution = Execution()
 ) -> Picture:
-    """Like :func:`decode`, with mode, palette and metadata (those that hold for a preview)."""
+    """Restore a picture from the bytes of a ``.mzp`` file; arguments and errors as for :func:`decode`."""
+    return decode_container(container.unpack(data), scale=scale, model=model, execution=execution)
+
+
+def decode_container(
+    file: Container, *, scale: int = 1, model: str | None = None, execution: Execution = Execution()
+) -> Picture:
+    """Restore a picture with mode, palette and metadata; of a preview, the metadata that hold for it.
+
+    Raises:
+        CorruptFileError, ModelError, LimitError, ValueError: as :func:`decode`.
+    """
     preview.check_scale(scale)
-    file = container.unpack(data)
-    header = file.header
+    header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
@@ -278,25 +237,36 @@ def decode_picture(
         limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     elif header.coding is Coding.CHAIN:
-        from mulanzip.gaussian.exact.tiled_image import decode_picture as decode_tiles
-
-        size = header.height * header.width * header.channels
-        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
-        sides = (header.height, header.width)
-        data = file.of_kind(CHAIN)[0]
-        pixels = decode_tiles(data, sides, runtime, model=model, device=device, progress=progress)
+        pixels = _decode_chain(file, model, execution)
     else:
         from mulanzip.codec.image import decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
         size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
-        runtime = open_for_coding(registry.by_id(header.model_id, model), device, threads, size, limits)
-        pixels = decode_groups(file, runtime, progress, level=level)
+        runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution)
+        pixels = decode_groups(file, runtime, execution.progress, level=level)
     picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])
+
+
+def _decode_chain(file: Container, model: str | None, execution: Execution) -> np.ndarray:
+    """Pixels of a chain of tiles."""
+    from mulanzip.gaussian.exact.tiled_image import decode_picture as decode_tiles
+
+    header = file.header
+    info = registry.by_id(header.model_id, model)
+    runtime = open_for_coding(info, header.height * header.width * header.channels, execution)
+    return decode_tiles(
+        file.of_kind(CHAIN)[0],
+        (header.height, header.width),
+        runtime,
+        model=model,
+        device=execution.device,
+        progress=execution.progress,
+    )
 
 
 def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
@@ -305,13 +275,14 @@ def context_of(data: bytes, *, model: str | None = None) -> np.ndarray | None:
     Raises:
         CorruptFileError, ModelError: as :func:`decode`.
     """
+    from mulanzip.density import context
     from mulanzip.density.model import load
-    from mulanzip.encoder.adapt import context_in
 
     file = container.unpack(data)
-    if not file.of_kind(CONTEXT):
+    payloads = file.of_kind(CONTEXT)
+    if not payloads:
         return None
-    return context_in(file, load(registry.by_id(file.header.model_id, model).path).prior)
+    return context.decode(payloads[0], load(registry.by_id(file.header.model_id, model).path).prior)
 
 
 def metadata_of(file: Container, limits: Limits = NO_LIMITS) -> dict[bytes, bytes]:
@@ -346,38 +317,32 @@ def inflate(chunk: Chunk, limits: Limits = NO_LIMITS) -> bytes:
     return payload
 
 
-def verify(
-    picture: Picture,
-    data: bytes,
-    *,
-    model: str,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
-) -> None:
-    """Check that ``data`` decodes to ``picture``, pixels and metadata.
+def verify(picture: Picture, data: bytes, model: str, execution: Execution = Execution()) -> None:
+    """Check that the bytes of a file decode to a picture, pixels and metadata.
+
+    Args:
+        model: to try beside the shipped ones.
 
     Raises:
-        VerificationError: if it does not.
+        VerificationError: if they do not.
     """
     try:
-        restored = decode_picture(data, model=model, device=device, threads=threads, limits=limits, progress=progress)
+        restored = decode_picture(data, model=model, execution=execution)
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
-    same = restored.pixel_hash() == picture.pixel_hash() and restored.metadata == picture.metadata
-    if not same or not np.array_equal(restored.pixels, picture.pixels):
+    # Decoding has compared the pixels with the header's hash, which is the picture's.
+    if restored.metadata != picture.metadata or not np.array_equal(restored.pixels, picture.pixels):
         raise VerificationError("verification failed: the file does not decode to the same image")
 
 
 def code_length(
     array: np.ndarray,
     *,
-    model: str = registry.DEFAULT_MODEL,
+    model: str = EncodeOptions.model,
     context: np.ndarray | None = None,
-    schedule: str = "default",
-    device: str = "auto",
-    threads: int | None = None,
+    schedule: str = EncodeOptions.schedule,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
 ) -> float:
     """``-log2`` of the probability that the model gives to an image, in bits.
 

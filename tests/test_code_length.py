@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.models import ONE_THREAD
 from support.pictures import photo, smooth
 
 import mulanzip
@@ -14,6 +15,7 @@ from mulanzip.format import container
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
+from mulanzip.options import EncodeOptions
 
 
 def encode(image: np.ndarray, schedule: str = "default") -> bytes:
@@ -39,9 +41,9 @@ def test_the_terms_add_up_to_the_file_and_coding_costs_next_to_nothing(image: np
 
 def test_metadata_is_a_term_of_its_own() -> None:
     picture = Picture.from_array(photo(20, 20))
-    plain = api.encode_picture(picture, stored=False, threads=1)
+    plain = api.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
     picture.metadata[b"iccp"] = bytes(range(200))
-    data = api.encode_picture(picture, stored=False, threads=1)
+    data = api.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
     ledger = mulanzip.ledger(data, threads=1)
     assert ledger.total.file == 8 * len(data)
     term = {e.name: e.file for e in ledger.entries}["metadata"]

@@ -26,6 +26,7 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio.metadata import check as check_metadata
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.options import Execution
 from mulanzip.progress import Progress
 
 #: Groups that are kept decoded.
@@ -222,7 +223,7 @@ class Archive(Mapping[str, np.ndarray]):
     def _running(self) -> Runtime:
         if self._runtime is None:
             info = registry.by_id(self.header.model_id, self._model)
-            self._runtime = api.open_for_coding(info, self._device, self._threads, 0, self._limits)
+            self._runtime = api.open_for_coding(info, 0, Execution(self._device, self._threads, self._limits))
         return self._runtime
 
     def _decode_group(self, number: int, payload: bytes) -> list[Picture]:
@@ -245,7 +246,7 @@ class Archive(Mapping[str, np.ndarray]):
 
     def _decode_file(self, data: bytes) -> Picture:
         return api.decode_picture(
-            data, model=self._model, device=self._device, threads=self._threads, limits=self._limits
+            data, model=self._model, execution=Execution(self._device, self._threads, self._limits)
         )
 
     def _opened(self) -> AbstractContextManager[BinaryIO]:

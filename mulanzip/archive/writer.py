@@ -14,7 +14,7 @@ import numpy as np
 from mulanzip import api, registry
 from mulanzip.api import code_length
 from mulanzip.archive.groups import CodedGroup, GroupCoder
-from mulanzip.encoder.effort import DEFAULT_EFFORT, is_fitted
+from mulanzip.encoder.effort import is_fitted
 from mulanzip.errors import LimitError, OutputExistsError
 from mulanzip.format.archive import (
     DIRECTORY,
@@ -31,8 +31,7 @@ from mulanzip.format.archive import (
     pack_end,
     pack_metadata,
 )
-from mulanzip.format.container import Chunk, Coding
-from mulanzip.format.container import Header as FileHeader
+from mulanzip.format.container import Chunk, Coding, Container
 from mulanzip.image.channels import group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
@@ -40,6 +39,7 @@ from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import NO_LIMITS, Limits, available_cores
+from mulanzip.options import EncodeOptions, Execution
 
 #: Bytes of images and of metadata that wait for their groups to fill, at most.
 _WAITING = 1 << 25
@@ -71,7 +71,7 @@ class ArchiveWriter:
         file: BinaryIO,
         *,
         model: str = registry.DEFAULT_MODEL,
-        effort: int = DEFAULT_EFFORT,
+        effort: int = EncodeOptions.effort,
         schedule: str = "default",
         process: str = "erasure",
         gaussian_model: str = registry.DEFAULT_GAUSSIAN_MODEL,
@@ -86,7 +86,7 @@ class ArchiveWriter:
         self._common: dict[str, Any] = {"model": model, "schedule": schedule, "device": device, "threads": threads}
         self._limits = limits
         info = registry.find(model)
-        runtime = api.open_for_coding(info, device, threads, _WAITING, limits)
+        runtime = api.open_for_coding(info, _WAITING, Execution(device, threads, limits))
         self._coder = GroupCoder(process, runtime, TileSchedules.uniform(schedule), gaussian_model, device)
         #: What became of the chains so far.
         self.chains: list[Chain] = []
@@ -132,9 +132,9 @@ class ArchiveWriter:
             raise OutputExistsError(f"the archive has an image called {name} already")
         if len(self._members) >= MAX_IMAGES:
             raise LimitError(f"an archive holds {MAX_IMAGES:,} images at most")
-        data = self._as_file(picture)
-        if data is not None:
-            data = original.keep(data, source, picture) if source else data
+        file = self._as_file(picture)
+        if file is not None:
+            data = (original.keep(file, source, picture) if source else file).pack()
             self._members[name] = Member(name, None, {}, modified, permissions)
             self._put(lambda: CodedGroup(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
             return
@@ -171,17 +171,22 @@ class ArchiveWriter:
         self._write(Chunk(DIRECTORY, Directory(tuple(self._parts), tuple(self._members.values())).pack()).pack())
         self._write(pack_end(start))
 
-    def _as_file(self, picture: Picture) -> bytes | None:
+    def _as_file(self, picture: Picture) -> Container | None:
         """The ``.mzp`` file of an image that is not for a group, else None."""
         height, width = picture.pixels.shape[:2]
         if picture.is_deep or is_fitted(height, width) or not Shape(picture.mode, height, width).is_small:
-            return api.encode_picture(picture, effort=self._effort, limits=self._limits, **self._common)
+            return self._encoded(picture, self._effort)
         if looks_drawn(picture):
-            data = api.encode_picture(picture, effort=1, limits=self._limits, **self._common)
-            is_stored = FileHeader.unpack(data).coding is Coding.STORED
-            if is_stored and 8 * len(data) < code_length(picture.to_array(), **self._common):
+            data = self._encoded(picture, 1)
+            is_stored = data.header.coding is Coding.STORED
+            if is_stored and 8 * data.size < code_length(picture.to_array(), **self._common):
                 return data
         return None
+
+    def _encoded(self, picture: Picture, effort: int) -> Container:
+        common = self._common
+        options = EncodeOptions(common["model"], effort, schedule=common["schedule"])
+        return api.encode_picture(picture, options, Execution(common["device"], common["threads"], self._limits))
 
     def _number(self, payload: bytes) -> int:
         """The number of a payload of metadata, which is kept once."""

@@ -10,8 +10,8 @@ import numpy as np
 
 import mulanzip
 from mulanzip import api, registry
-from mulanzip.encoder.effort import DEFAULT_EFFORT
 from mulanzip.format import container
+from mulanzip.options import EncodeOptions
 
 _Bytes = bytes | bytearray | memoryview
 
@@ -22,7 +22,7 @@ def mzp_encode(
     data: np.ndarray,
     /,
     *,
-    effort: int = DEFAULT_EFFORT,
+    effort: int = EncodeOptions.effort,
     model: str = registry.DEFAULT_MODEL,
     numthreads: int | None = None,
 ) -> bytes:

@@ -14,8 +14,8 @@ from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_nda
 
 from mulanzip import api, registry
 from mulanzip.clients import arrays
-from mulanzip.encoder.effort import DEFAULT_EFFORT
 from mulanzip.errors import UnsupportedImageError
+from mulanzip.options import EncodeOptions
 
 
 class Mulanzip(Codec):
@@ -27,7 +27,7 @@ class Mulanzip(Codec):
 
     codec_id = "mulanzip"
 
-    def __init__(self, model: str = registry.DEFAULT_MODEL, effort: int = DEFAULT_EFFORT):
+    def __init__(self, model: str = registry.DEFAULT_MODEL, effort: int = EncodeOptions.effort):
         self.model = model
         self.effort = effort
 

@@ -22,6 +22,7 @@ from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata, pillow_limits, png
 from mulanzip.imageio.pillow_image import DEEP_GRAY, MODES, from_pillow, pillow_mode, to_pillow
 from mulanzip.limits import Limits
+from mulanzip.options import EncodeOptions, Execution
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"
@@ -111,7 +112,7 @@ class MzpImageFile(ImageFile.ImageFile):
             ) from error
         file.seek(0)
         try:
-            return api.decode_picture(file.read(), model=self.model, limits=self.limits)
+            return api.decode_picture(file.read(), model=self.model, execution=Execution(limits=self.limits))
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
 
@@ -212,4 +213,6 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         picture = from_pillow(image, _from_info(image, options))
     except UnsupportedImageError as error:
         raise MzpModeError(str(error)) from None
-    file.write(api.encode_picture(picture, **{key: options[key] for key in _OPTIONS if key in options}))
+    given = {key: options[key] for key in _OPTIONS if key in options}
+    execution = Execution(**{key: given.pop(key) for key in ("device", "threads") if key in given})
+    file.write(api.encode_picture(picture, EncodeOptions(**given), execution).pack())

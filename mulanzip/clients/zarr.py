@@ -15,8 +15,8 @@ from zarr.abc.codec import ArrayBytesCodec
 
 from mulanzip import api, registry
 from mulanzip.clients import arrays
-from mulanzip.encoder.effort import DEFAULT_EFFORT
 from mulanzip.image.picture import Picture
+from mulanzip.options import EncodeOptions
 
 NAME = "mulanzip"
 
@@ -30,7 +30,7 @@ class MulanzipCodec(ArrayBytesCodec):
     """
 
     model: str = registry.DEFAULT_MODEL
-    effort: int = DEFAULT_EFFORT
+    effort: int = EncodeOptions.effort
 
     is_fixed_size = False
 

@@ -1,108 +1,116 @@
-"""Images <-> coded segments, one group of planes after the other (:func:`mulanzip.image.channels.channel_groups`)."""
+"""Images <-> coded segments, one group of channels after the other."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from mulanzip.codec.segment import decode_segments, encode_segments
-from mulanzip.codec.side_info import groups_of, plans_of
-from mulanzip.codec.value_map import PLAIN, pack
-from mulanzip.density import context as contexts
-from mulanzip.density import jpeg_gamut as gamuts
+from mulanzip.codec.side_info import ChannelGroup, SideInfo
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.adapt import find_adaptation, for_file
-from mulanzip.encoder.scale_choice import choose_value_map
-from mulanzip.format.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, TONES, VALUES, Chunk, Container
-from mulanzip.image.channels import channel_groups, group_in_coding_order
+from mulanzip.format.container import SEGMENT, Container
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import level_grids
-from mulanzip.lattice.schedules import MIXED
-from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules, tile_cells
-from mulanzip.lattice.tile_schedules import encode as encode_plan
 from mulanzip.progress import Progress, part_of
 
 
-def encode_groups(
-    picture: Picture,
-    runtime: Runtime,
-    candidates: ScheduleChoices,
-    context: np.ndarray | None,
-    steps: int | None,
-    share: float,
-    progress: Progress | None,
-) -> tuple[list[Chunk], int]:
-    """Code a picture.
+@dataclass(frozen=True)
+class CodedGroup:
+    """A group of channels of a file, and all that decoding it needs.
+
+    Attributes:
+        group: its side information.
+        runtime: the model, adapted to the image and to the scale of its samples.
+        payloads: of its segments.
+        shape: ``(H, W, colours)`` of the image.
+        progress: for the part of the work that this group is.
+    """
+
+    group: ChannelGroup
+    runtime: Runtime
+    payloads: list[bytes]
+    shape: tuple[int, int, int]
+    progress: Progress | None
+
+    def decode(self, level: int = 0) -> np.ndarray:
+        """Indices ``(H, W, colours)`` of a level.
+
+        Raises:
+            CorruptFileError: if a segment is damaged.
+        """
+        return decode_segments(
+            self.payloads, self.shape, self.runtime, self.group.schedules, self.progress, level=level
+        )
+
+
+def coded_groups(
+    file: Container, side: SideInfo, runtime: Runtime, progress: Progress | None = None
+) -> Iterator[CodedGroup]:
+    """The groups of a file that are coded: every loop over the channels of a file is this one.
 
     Args:
-        candidates: schedules to choose from.
-        context: to be used as it is; else one is fitted to the first group that varies, with so many ``steps``, and
-            judged on all, and its tones are found.  None for neither.
-        share: of the work that the fit is.
-        progress: told the share that is done.
+        side: of the file.
+        runtime: the model of the file, as it was trained.
+        progress: called with the share that is done.
+
+    Raises:
+        CorruptFileError: if the context is damaged.
+    """
+    runtime = runtime.adapted(side.context(runtime.model.prior))
+    payloads = file.of_kind(SEGMENT)
+    groups = side.varying
+    for done, group in enumerate(groups):
+        yield CodedGroup(
+            group,
+            runtime.at(group.sample_scale),
+            payloads[group.segments],
+            (file.header.height, file.header.width, group.colours),
+            part_of(progress, done / len(groups), (done + 1) / len(groups)),
+        )
+
+
+def new_pixels(file: Container, side: SideInfo, level: int = 0) -> np.ndarray:
+    """Pixels of a level of a file, ``(H, W, channels)``; of these, constant channels have their samples."""
+    grid = level_grids(file.header.height, file.header.width)[level]
+    pixels = np.empty((grid.height, grid.width, file.header.channels), dtype=file.header.dtype)
+    for group in side.groups:
+        if group.is_constant:
+            pixels[..., group.channels] = group.value_map.values[0]
+    return pixels
+
+
+def encode_groups(picture: Picture, side: SideInfo, runtime: Runtime, progress: Progress | None = None) -> list[bytes]:
+    """Code a picture as its side information says.
+
+    Args:
+        runtime: the model as it was trained.
+        progress: called with the share that is done.
 
     Returns:
-        all chunks of its pixels, and the number that the header has for their schedules.
+        payloads of the segments.
     """
-    plan = TileSchedules.uniform(candidates.names[0])
-    planes = [
-        group_in_coding_order(picture.pixels, part) for part in channel_groups(picture.mode, picture.pixels.shape[2])
-    ]
-    codes = [choose_value_map(part, runtime, plan) if picture.is_deep else PLAIN for part in planes]
-    chunks = [Chunk(VALUES, pack(codes, picture.is_signed))] if picture.is_deep else []
-    coded = [
-        (code.to_indices(part), code.sample_scale)
-        for part, code in zip(planes, codes, strict=True)
-        if not code.is_constant
-    ]
-    if gamut := gamuts.find(planes[0]):
-        chunks.append(Chunk(GAMUT, gamuts.encode(gamut)))
-        coded[0] = coded[0][0], replace(coded[0][1], gamut=gamut)
-    if context is None and steps is not None and coded:
-        deep = picture.is_deep
-        found = find_adaptation(coded, runtime, plan, steps, part_of(progress, 0, share), toned=not deep)
-        context = found.context
-        if found.tones:
-            chunks.append(Chunk(TONES, found.tones.encode()))
-            coded[0] = coded[0][0], replace(coded[0][1], value_edges=found.tones)
-    if context is not None and context.any():
-        chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))
-        runtime = runtime.adapted(context)
-    plans, payloads = [], []
-    for done, (indices, sample_scale) in enumerate(coded):
-        start, stop = (share + (1 - share) * i / len(coded) for i in (done, done + 1))
-        segments, plan = encode_segments(indices, runtime.at(sample_scale), candidates, part_of(progress, start, stop))
-        payloads += segments
-        plans.append(plan)
-    plan = TileSchedules.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
-    if plan.number == MIXED:
-        chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
-    return [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)], plan.number
+    runtime = runtime.adapted(side.context(runtime.model.prior))
+    payloads, groups = [], side.varying
+    for done, group in enumerate(groups):
+        part = part_of(progress, done / len(groups), (done + 1) / len(groups))
+        payloads += encode_segments(group.indices(picture), runtime.at(group.sample_scale), group.schedules, part)
+    return payloads
 
 
 def decode_groups(file: Container, runtime: Runtime, progress: Progress | None = None, *, level: int = 0) -> np.ndarray:
     """Pixels of a file, ``(H, W, channels)``: those of level 0, or of a coarser one.
 
+    Args:
+        runtime: the model of the file, as it was trained.
+        progress: called with the share that is done.
+
     Raises:
         CorruptFileError: if it is damaged.
     """
-    header = file.header
-    groups, payloads = groups_of(file), file.of_kind(SEGMENT)
-    plans, runtime = plans_of(file, groups), for_file(runtime, file)
-    grid = level_grids(header.height, header.width)[level]
-    pixels = np.empty((grid.height, grid.width, header.channels), dtype=header.dtype)
-    for done, group in enumerate(groups):
-        if group.code.is_constant:
-            pixels[..., group.channels] = group.code.values[0]
-            continue
-        indices = decode_segments(
-            payloads[group.segments],
-            (header.height, header.width, group.colours),
-            runtime.at(group.sample_scale),
-            plans[done],
-            part_of(progress, done / len(groups), (done + 1) / len(groups)),
-            level=level,
-        )
-        group.restore(indices, pixels)
+    side = SideInfo.read(file)
+    pixels = new_pixels(file, side, level)
+    for coded in coded_groups(file, side, runtime, progress):
+        coded.group.restore(coded.decode(level), pixels)
     return pixels

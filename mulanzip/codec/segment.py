@@ -7,19 +7,17 @@ import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from itertools import chain, groupby
+from itertools import groupby
 
 import numpy as np
 
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCoder, BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCoder, BitDecoder, BitEncoder
 from mulanzip.errors import CorruptFileError
-from mulanzip.lattice.geometry import Segment, Tile, level_grids, segments
-from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
+from mulanzip.lattice.geometry import Segment, level_grids, segments
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 from mulanzip.timings import timed
 
@@ -55,29 +53,6 @@ def code_segment(
         code_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
 
 
-def _encode_adaptively(
-    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, encoder: BitEncoder
-) -> list[int]:
-    """Code a segment, every tile with the best of some schedules; their numbers."""
-    code_segment(replace(segment, tiles=()), pixels, runtime, TileSchedules(()), encoder, decoding=False)
-    chosen = []
-    for tile in segment.tiles:
-        trials = [_trial(tile, pixels, runtime, name, candidates.mu) for name in candidates.names]
-        best = min(range(len(trials)), key=lambda i: trials[i][0])
-        encoder.extend(trials[best][1])
-        chosen.append(SCHEDULE_NAMES.index(candidates.names[best]))
-    return chosen
-
-
-def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, BitEncoder]:
-    """A tile coded with a schedule, and what that costs in bits."""
-    encoder = BitEncoder()
-    counter = BitCounter(encoder)
-    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
-    evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
-    return counter.bits + mu * evaluations * tile.height * tile.width, encoder
-
-
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
     """Hash of the finest samples of a segment, which include all coarser ones in it."""
     if segment.tiles:
@@ -95,7 +70,7 @@ def _finest_level(segment: Segment) -> int:
     return -1 if segment.is_base else segment.tiles[0].grid.level
 
 
-def _run(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
+def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
     """Do independent segments: side by side where there are several, else with all threads in one.
 
     Args:
@@ -140,37 +115,32 @@ class _Meter:
 
 
 def encode_segments(
-    pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, progress: Progress | None = None
-) -> tuple[list[bytes], TileSchedules]:
+    pixels: np.ndarray, runtime: Runtime, schedules: TileSchedules, progress: Progress | None = None
+) -> list[bytes]:
     """Code an image.
 
     Args:
         pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
-        candidates: schedules to choose from; with more than one, each is tried on every tile.
-        progress: told the share that is done.
+        schedules: of its tiles.
+        progress: called with the share that is done.
 
     Returns:
-        the segments' payloads in order: hash of the samples, then coded decisions; and the schedules they have.
+        the segments' payloads in order: hash of the samples, then coded symbols.
     """
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
-    chosen: list[list[int]] = [[] for _ in parts]
-    uniform = TileSchedules.uniform(candidates.names[0])
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
         encoder = BitEncoder()
-        if len(candidates.names) > 1:
-            chosen[index] = _encode_adaptively(parts[index], pixels, runtime, candidates, encoder)
-        else:
-            code_segment(parts[index], pixels, runtime, uniform, encoder, decoding=False)
+        code_segment(parts[index], pixels, runtime, schedules, encoder, decoding=False)
         with timed("coder"):
             coded = encoder.finish()
         payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
-    _run(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
-    return payloads, TileSchedules(tuple(chain.from_iterable(chosen)) or uniform.numbers)
+    for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    return payloads
 
 
 def decode_segment(
@@ -234,5 +204,5 @@ def decode_segments(
 
     # A level's tiles need nothing but the coarser levels.
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        _run(work, list(group), grid.height * grid.width // 4, runtime)
+        for_each_segment(work, list(group), grid.height * grid.width // 4, runtime)
     return pixels

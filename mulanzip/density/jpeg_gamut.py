@@ -13,8 +13,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import GAMUT, Container
 from mulanzip.row_blocks import row_blocks
 
 #: Halvings of the mass of other colours, at most: nothing is left of it.
@@ -96,22 +94,3 @@ def find(planes: np.ndarray) -> Gamut | None:
     # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
     ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
     return Gamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None
-
-
-def encode(gamut: Gamut) -> bytes:
-    """Payload of the chunk that holds a gamut."""
-    return bytes([gamut.log2_penalty])
-
-
-def gamut_in(file: Container) -> Gamut | None:
-    """The gamut that a file names; None where there is none.
-
-    Raises:
-        CorruptFileError: if it is damaged.
-    """
-    payloads = file.of_kind(GAMUT)
-    if not payloads:
-        return None
-    if len(payloads[0]) != 1 or not 1 <= payloads[0][0] <= MAX_LOG2_PENALTY:
-        raise CorruptFileError("the gamut is damaged")
-    return Gamut(payloads[0][0])

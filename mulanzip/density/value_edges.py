@@ -15,7 +15,6 @@ import numpy as np
 
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import TONES, Container
 
 if TYPE_CHECKING:
     from mulanzip.entropy.ans import BitCoder
@@ -98,16 +97,6 @@ def decode(payload: bytes, colours: int) -> ValueEdges:
         return ValueEdges.moved(widths.reshape(colours, _MOVED).cumsum(1), payload[0])
     except ValueError:
         raise CorruptFileError("the tones are damaged") from None
-
-
-def tones_in(file: Container, colours: int) -> ValueEdges | None:
-    """The tones that a file says its first group of planes has; None where they are even.
-
-    Raises:
-        CorruptFileError: if they are damaged.
-    """
-    payloads = file.of_kind(TONES)
-    return decode(payloads[0], colours) if payloads else None
 
 
 def _share(part: int, whole: int) -> int:

@@ -1,4 +1,4 @@
-"""What the model learns of an image before it is coded.  The encoder's choice, made by exact code lengths."""
+"""How the model is adapted to an image before it is coded: context and value edges, chosen by exact code lengths."""
 
 from __future__ import annotations
 
@@ -17,104 +17,84 @@ from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
 from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.entropy.ans import BitCounter
-from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, Container
+from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 
-#: Contexts are judged on segments that have at least so many pixels together, or on all.
+#: Contexts are judged on segments with at least this number of pixels together, or on all.
 _JUDGED_PIXELS = 1 << 20
-#: Samples, and their grain.
+#: Indices ``(H, W, C)`` in coding order of colours, and their scale.
 Group = tuple[np.ndarray, SampleScale]
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What is found for an image.
+    """How the model is adapted to an image.
 
     Attributes:
-        context: int8 ``(entries,)``; None where there is none.
-        tones: of the first group of planes; None where they are even.
+        context: int8 ``(entries,)``; None for the network as it was trained.
+        edges: between the values of the first group of channels; None where they are even.
     """
 
     context: np.ndarray | None = None
-    tones: ValueEdges | None = None
+    edges: ValueEdges | None = None
 
 
 def find_adaptation(
     groups: Sequence[Group],
     runtime: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     steps: int,
     progress: Progress | None = None,
     *,
-    toned: bool = True,
+    has_edges: bool = True,
 ) -> Adaptation:
-    """Choose a look for an image, see whether its tones are even, and fit a context, as far as its file gets smaller.
+    """Choose a context preset and value edges for an image, and fit a context, where that makes its file smaller.
 
     Args:
-        groups: of planes, samples ``(H, W, C)`` in coding order of colours, C 1 or 3, and their grain.  The first
-            group decides; the context is judged on all.
-        steps: of gradient descent; without any, the look is all of the context.
-        progress: told the share that is done.
-        toned: whether the first group may have tones: samples of 8 bits.
+        groups: of channels.  Preset, edges and context are found for the first group; the fitted context is judged on
+            all of them.
+        steps: of gradient descent; with 0, the context is the preset.
+        progress: called with the share of the fit that is done.
+        has_edges: whether the first group may have uneven value edges, as samples of 8 bits may.
     """
-    planes, sample_scale = groups[0]
-    if not is_fitted(*planes.shape[:2]):
+    indices, scale = groups[0]
+    if not is_fitted(*indices.shape[:2]):
         return Adaptation()
     prior = runtime.model.prior
-    preset = prior.preset(choose_preset(planes, runtime.at(sample_scale), plan))
-    tones = choose_edges(planes, runtime.at(sample_scale).adapted(preset), steps > 0) if toned else None
+    preset = prior.preset(choose_preset(indices, runtime.at(scale), schedules))
+    edges = choose_edges(indices, runtime.at(scale).adapted(preset), steps > 0) if has_edges else None
     if not steps:
-        return Adaptation(preset if preset.any() else None, tones)
+        return Adaptation(preset if preset.any() else None, edges)
     from mulanzip.encoder.context_fit import Fitter
 
-    even, groups = groups, [(planes, replace(sample_scale, value_edges=tones)), *groups[1:]]
+    even, groups = groups, [(indices, replace(scale, value_edges=edges)), *groups[1:]]
     with runtime.intra_threads(runtime.threads):
-        found = Fitter(runtime.model).fit(
-            planes, steps, runtime.threads, progress, sample_scale=groups[0][1], start=preset
-        )
-        judged = _sample(segments(*planes.shape[:2]))
+        fitter = Fitter(runtime.model)
+        fitted = fitter.fit(indices, steps, runtime.threads, progress, sample_scale=groups[0][1], start=preset)
+        judged = _sample(segments(*indices.shape[:2]))
 
         def bits(choice: np.ndarray | None, groups: Sequence[Group]) -> float:
             own = 0 if choice is None else 8 * (len(context.encode(choice, prior)) + CHUNK_OVERHEAD)
-            return own + _bits(judged, groups, runtime.adapted(choice), plan)
+            return own + _bits(judged, groups, runtime.adapted(choice), schedules)
 
-        choices = [None, *(choice for choice in (preset, found) if choice.any())]
+        choices = [None, *(choice for choice in (preset, fitted) if choice.any())]
         least, best = min(((bits(choice, groups), i) for i, choice in enumerate(choices)))
-        if tones and least + 8 * (len(tones.encode()) + CHUNK_OVERHEAD) > bits(choices[best], even):
-            tones = None
-    return Adaptation(choices[best], tones)
-
-
-def context_in(file: Container, prior: context.Prior) -> np.ndarray | None:
-    """The context that a file carries: int8 ``(entries,)``; None where there is none.
-
-    Raises:
-        CorruptFileError: if it is damaged.
-    """
-    coded = file.of_kind(CONTEXT)
-    return context.decode(coded[0], prior) if coded else None
-
-
-def for_file(runtime: Runtime, file: Container) -> Runtime:
-    """What a file is to be decoded with: the model, adapted by the context if there is one.
-
-    Raises:
-        CorruptFileError: if the context is damaged.
-    """
-    return runtime.adapted(context_in(file, runtime.model.prior))
+        if edges and least + 8 * (len(edges.encode()) + CHUNK_OVERHEAD) > bits(choices[best], even):
+            edges = None
+    return Adaptation(choices[best], edges)
 
 
 def _sample(parts: list[Segment]) -> list[Segment]:
-    """Enough segments to judge by, evenly from all."""
+    """Every n-th segment, enough to judge by."""
     pixels = [sum(4 * t.height * t.width for t in part.tiles) for part in parts]
     every = max(1, sum(pixels) // _JUDGED_PIXELS)
     return parts[::-every]
 
 
-def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, plan: TileSchedules) -> float:
+def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, schedules: TileSchedules) -> float:
     counter = BitCounter()
-    for (planes, sample_scale), part in product(groups, parts):
-        code_segment(part, planes, runtime.at(sample_scale), plan, counter, decoding=False)
+    for (indices, sample_scale), part in product(groups, parts):
+        code_segment(part, indices, runtime.at(sample_scale), schedules, counter, decoding=False)
     return counter.bits

@@ -1,40 +1,80 @@
-"""What the levels of effort mean: how long a context is fitted to the image.  Free of torch."""
+"""What the levels of effort mean: how long a context is fitted, and which schedules are tried.  Free of torch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import ScheduleChoices
+from mulanzip.options import EncodeOptions
 
 EFFORTS = range(1, 10)
-DEFAULT_EFFORT = 5
-#: What ``context`` may say.
+#: Values of ``context``.
 CONTEXTS = ("none", "fit")
 
 ADAPTIVE = "adaptive"
-#: What ``schedule`` may say.
+#: Values of ``schedule``.
 SCHEDULE_CHOICES = (*SCHEDULE_NAMES, ADAPTIVE)
-#: Bits per cell that one evaluation of the network is worth, if nothing else is said.
-DEFAULT_MU = 1.5
 
-#: From this effort on, a choice of schedules tries all of them; before, the cheapest and the default.
+#: From this effort on, ``adaptive`` tries all schedules; below it, the default and the one with a single evaluation.
 _ALL_SCHEDULES = 8
 
 #: Steps of gradient descent by effort, from 1 on.
 _STEPS = (0, 30, 60, 100, 150, 230, 350, 530, 800)
-#: A step costs about as much as coding so many pixels.
+#: A step costs about as much as coding this number of pixels.
 _PIXELS_PER_STEP = 1 << 14
 #: Side in pixels of the crops that a context is fitted to.
 CROP_SIDE = 64
-#: Fewest pixels of an image that can win more by a context than its bytes cost.
+#: In smaller images, a context costs more bytes than it saves.
 _MIN_PIXELS = 1 << 14
 
 
-def fit_steps(effort: int, context: str | None) -> int | None:
-    """Steps of gradient descent that a context is fitted with; 0 for a look as it is, None for no context.
+@dataclass(frozen=True, eq=False)
+class SearchPlan:
+    """What the encoder looks for.
+
+    Attributes:
+        context: to be used as it is: int8 ``(entries,)``; None to look for one, or for none.
+        steps: of gradient descent that a context is fitted with; 0 for a preset as it is; None for no context, and
+            where one is given.
+        schedules: that are tried on each tile.
+    """
+
+    context: np.ndarray | None
+    steps: int | None
+    schedules: ScheduleChoices
+
+    @classmethod
+    def of(cls, options: EncodeOptions) -> SearchPlan:
+        """The plan that options ask for.
+
+        Raises:
+            ValueError: for unknown options.
+        """
+        given = options.context if isinstance(options.context, np.ndarray) else None
+        steps = fit_steps(options.effort, options.context if given is None else "none")
+        return cls(given, steps, _schedule_choices(options.effort, options.schedule, options.mu))
+
+    def quick(self) -> SearchPlan:
+        """A plan without trials, for a first estimate of the size."""
+        return SearchPlan(self.context, None, ScheduleChoices(self.schedules.names[:1]))
+
+    def fit_share(self, height: int, width: int) -> float:
+        """Approximate share of the work that the fit is; the rest is coding an image of this size."""
+        if not self.steps or not is_fitted(height, width):
+            return 0.0
+        fit = self.steps * _PIXELS_PER_STEP
+        return fit / (fit + height * width)
+
+
+def fit_steps(effort: int, context: str | np.ndarray | None) -> int | None:
+    """Steps of gradient descent that a context is fitted with; 0 for a preset as it is, None for no context.
 
     Args:
         effort: 1 to 9.
-        context: ``none``, or ``fit`` for one at effort 1 too; by default, effort decides.
+        context: ``none``; ``fit`` for a fitted one at effort 1 too; None: effort decides.
 
     Raises:
         ValueError: for anything else.
@@ -48,13 +88,12 @@ def fit_steps(effort: int, context: str | None) -> int | None:
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
 
 
-def candidates(effort: int, schedule: str, mu: float) -> ScheduleChoices:
+def _schedule_choices(effort: int, schedule: str, mu: float) -> ScheduleChoices:
     """The schedules that the encoder chooses from.
 
     Args:
-        effort: 1 to 9.
         schedule: one for all tiles, or :data:`ADAPTIVE`.
-        mu: see :class:`mulanzip.lattice.tile_schedules.ScheduleChoices`; of no effect with a schedule for all tiles.
+        mu: see :class:`mulanzip.lattice.tile_schedules.ScheduleChoices`; without effect unless adaptive.
 
     Raises:
         ValueError: for anything else.
@@ -71,10 +110,3 @@ def candidates(effort: int, schedule: str, mu: float) -> ScheduleChoices:
 def is_fitted(height: int, width: int) -> bool:
     """Whether an image is large enough to have a context fitted to it."""
     return min(height, width) >= CROP_SIDE and height * width >= _MIN_PIXELS
-
-
-def fit_share(steps: int, height: int, width: int) -> float:
-    """About which share of the work is the fit, where the rest is coding an image of this size."""
-    if not is_fitted(height, width):
-        return 0.0
-    return steps * _PIXELS_PER_STEP / (steps * _PIXELS_PER_STEP + height * width)

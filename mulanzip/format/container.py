@@ -192,6 +192,16 @@ class Container:
     def pack(self) -> bytes:
         return b"".join((self.header.pack(), *(c.pack() for c in self.chunks), Chunk(END, b"").pack()))
 
+    @property
+    def payload_size(self) -> int:
+        """Bytes of all chunks but the end, with their overhead."""
+        return sum(len(chunk.payload) + CHUNK_OVERHEAD for chunk in self.chunks)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return HEADER_SIZE + self.payload_size + CHUNK_OVERHEAD
+
     def of_kind(self, kind: bytes) -> list[bytes]:
         return [chunk.payload for chunk in self.chunks if chunk.kind == kind]
 

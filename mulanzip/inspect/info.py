@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mulanzip import registry
-from mulanzip.codec.side_info import groups_of, varying
+from mulanzip.codec.side_info import SideInfo
 from mulanzip.errors import ModelError
 from mulanzip.format import archive, container
 from mulanzip.format.archive import FILE, GROUP, METADATA, Directory, read_front
@@ -19,8 +19,8 @@ from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, SEGMENT, Codi
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
-from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import plan_in, tile_cells
+from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES
+from mulanzip.lattice.tile_schedules import tile_cells
 
 _PARTS = {
     SEGMENT: "segments",
@@ -117,11 +117,11 @@ def describe(file: Container, size: int) -> FileInfo:
 
 def _schedules(file: Container) -> dict[str, float]:
     """Share of an image's cells by schedule, largest first."""
-    groups = len(varying(groups_of(file)))
-    plan = plan_in(file, groups)
-    if len(plan.numbers) == 1:
-        return {SCHEDULE_NAMES[plan.numbers[0]]: 1.0}
-    cells = np.bincount(plan.numbers, groups * tile_cells(file.header.height, file.header.width), len(SCHEDULES))
+    side, cells_of_tiles = SideInfo.read(file), tile_cells(file.header.height, file.header.width)
+    numbers = side.joined_schedules(len(cells_of_tiles)).numbers
+    if side.schedule != MIXED:
+        return {SCHEDULE_NAMES[side.schedule]: 1.0}
+    cells = np.bincount(numbers, len(side.varying) * cells_of_tiles, len(SCHEDULES))
     shares = dict(zip(SCHEDULE_NAMES, (cells / cells.sum()).tolist(), strict=True))
     return {name: share for name, share in sorted(shares.items(), key=lambda item: -item[1]) if share}
 

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mulanzip import registry
+import numpy as np
+
+from mulanzip import api, registry
+from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
-from mulanzip.codec.side_info import groups_of, plans_of
-from mulanzip.density.runtime import open_runtime
-from mulanzip.encoder.adapt import context_in
+from mulanzip.codec.side_info import SideInfo
+from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.ans import BitCounter, BitDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, TONES, VALUES, Coding
+from mulanzip.format.container import (
+    CHUNK_OVERHEAD,
+    CONTEXT,
+    GAMUT,
+    HEADER_SIZE,
+    SCHEDULES_CHUNK,
+    SEGMENT,
+    TONES,
+    VALUES,
+    Coding,
+    Container,
+)
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import segments
+from mulanzip.options import Execution
+
+#: Chunks of side information that have no code length of their own, and their names.
+_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", TONES: "tones"}
 
 
 @dataclass(frozen=True)
@@ -53,61 +71,80 @@ class Ledger:
         return "\n".join(lines)
 
 
-def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threads: int | None = None) -> Ledger:
+def ledger(
+    data: bytes,
+    *,
+    model: str | None = None,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+) -> Ledger:
     """Decode a file and account for its bits.
 
+    Args:
+        model, device, threads: as for :func:`mulanzip.decode`.
+
     Raises:
-        UnsupportedImageError: for stored images, which have no code length.
-        CorruptFileError, ModelError: as :func:`mulanzip.decode`.
+        UnsupportedImageError: for images that no model codes segment by segment: they have no code length.
+        CorruptFileError, ModelError, LimitError: as :func:`mulanzip.decode`.
     """
     file = container.unpack(data)
     header = file.header
     if header.coding is not Coding.MODEL:
-        raise UnsupportedImageError("the image is stored as it is, or a chain: it has no code length under a model")
-    import numpy as np
-
-    groups = groups_of(file)
-    runtime = open_runtime(registry.by_id(header.model_id, model).path, device, threads)
-    prior = runtime.model.prior
-    found = context_in(file, prior)
-    runtime = runtime.adapted(found)
-    pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
-    plans = plans_of(file, groups)
-    entries = []
-    if found is not None:
-        theory = prior.code_length(found)
-        coded = 8.0 * len(file.of_kind(CONTEXT)[0])
-        entries.append(Entry("context", theory, coded, coded))
-    for number, group in enumerate(groups):
-        if group.code.is_constant:
-            pixels[..., group.channels] = group.code.values[0]
-            continue
-        coder = runtime.at(group.sample_scale)
-        indices = np.zeros((header.height, header.width, group.colours), dtype=coder.sample_scale.dtype)
-        mark = f"{number}: " if len(groups) > 1 else ""
-        for index, (segment, payload) in enumerate(
-            zip(segments(header.height, header.width), file.of_kind(SEGMENT)[group.segments], strict=True)
-        ):
-            decoder = BitDecoder(payload[HASH_BYTES:])
-            counter = BitCounter(decoder)
-            code_segment(segment, indices, coder, plans[number], counter, decoding=True)
-            decoder.finish()
-            if samples_hash(segment, indices) != payload[:HASH_BYTES]:
-                raise CorruptFileError(f"segment {mark}{index} does not decode to the right samples")
-            coded = 8.0 * (len(payload) - HASH_BYTES)
-            name = "coarse levels" if segment.is_base else f"tile {index}"
-            entries.append(Entry(mark + name, counter.bits, coded, coded))
-        group.restore(indices, pixels)
+        raise UnsupportedImageError("the image is stored, or a chain of tiles: it has no code length under a model")
+    size = header.height * header.width * header.channels * header.dtype.itemsize
+    runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, Execution(device, threads))
+    side = SideInfo.read(file)
+    pixels = new_pixels(file, side)
+    entries = _context_entries(side, runtime)
+    with runtime.intra_threads(runtime.threads):
+        for coded in coded_groups(file, side, runtime):
+            mark = f"{side.groups.index(coded.group)}: " if len(side.groups) > 1 else ""
+            indices, found = _decode_counting(coded, mark)
+            entries += found
+            coded.group.restore(indices, pixels)
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
+    return Ledger((*entries, *_other_entries(file)), pixels.size)
+
+
+def _context_entries(side: SideInfo, runtime: Runtime) -> list[Entry]:
+    prior = runtime.model.prior
+    context = side.context(prior)
+    if context is None or side.coded_context is None:
+        return []
+    coded = 8.0 * len(side.coded_context)
+    return [Entry("context", prior.code_length(context), coded, coded)]
+
+
+def _decode_counting(coded: CodedGroup, mark: str) -> tuple[np.ndarray, list[Entry]]:
+    """Indices ``(H, W, colours)`` of a group, and an entry for each of its segments.
+
+    Args:
+        mark: goes before the names of entries.
+    """
+    indices = np.zeros(coded.shape, dtype=coded.runtime.sample_scale.dtype)
+    entries = []
+    for number, (segment, payload) in enumerate(zip(segments(*coded.shape[:2]), coded.payloads, strict=True)):
+        decoder = BitDecoder(payload[HASH_BYTES:])
+        counter = BitCounter(decoder)
+        code_segment(segment, indices, coded.runtime, coded.group.schedules, counter, decoding=True)
+        decoder.finish()
+        if samples_hash(segment, indices) != payload[:HASH_BYTES]:
+            raise CorruptFileError(f"segment {mark}{number} does not decode to the right samples")
+        bits = 8.0 * (len(payload) - HASH_BYTES)
+        name = "coarse levels" if segment.is_base else f"tile {number}"
+        entries.append(Entry(mark + name, counter.bits, bits, bits))
+    return indices, entries
+
+
+def _other_entries(file: Container) -> Iterator[Entry]:
+    """Entries of everything but the context and the segments' symbols."""
+    yield Entry("header", 0, 0, 8.0 * HEADER_SIZE)
     hashes = 8.0 * HASH_BYTES * len(file.of_kind(SEGMENT))
-    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, GAMUT, TONES, VALUES))
-    marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
-    entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
-    entries.append(Entry("checksums", 0, 0, hashes + marks))
-    for kind, name in ((VALUES, "values in use"), (GAMUT, "gamut"), (TONES, "tones")):
+    yield Entry("checksums", 0, 0, hashes + 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks)))
+    for kind, name in _SIDE_NAMES.items():
         if payloads := file.of_kind(kind):
-            entries.append(Entry(name, 0, 0, 8.0 * len(payloads[0])))
-    if metadata:
-        entries.append(Entry("metadata", 0, 0, metadata))
-    return Ledger(tuple(entries), pixels.size)
+            yield Entry(name, 0, 0, 8.0 * len(payloads[0]))
+    accounted = (SEGMENT, CONTEXT, *_SIDE_NAMES)
+    if metadata := sum(len(chunk.payload) for chunk in file.chunks if chunk.kind not in accounted):
+        yield Entry("metadata", 0, 0, 8.0 * metadata)

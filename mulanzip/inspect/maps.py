@@ -1,23 +1,24 @@
-"""Where the bits of an image are, and how its noise is scheduled: maps, and pictures of them."""
+"""Maps of an image, and pictures of them: the bits of each pixel, and the noise schedule of each tile."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from mulanzip import api, registry
 from mulanzip.codec.cell_bits import CellBits
-from mulanzip.codec.segment import decode_segments
-from mulanzip.codec.side_info import ChannelGroup, groups_of, plans_of
+from mulanzip.codec.image import CodedGroup, coded_groups
+from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.adapt import for_file
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import SEGMENT, Coding, Container
+from mulanzip.format.container import Coding, Container
 from mulanzip.lattice.geometry import Tile, level_grids, segments, write_cells
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, Schedule, subset_mask
-from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.limits import Limits
+from mulanzip.options import Execution
 from mulanzip.progress import Progress, part_of
 
 #: Colours of schedules, from few evaluations to many.
@@ -37,51 +38,47 @@ def bits_map(
     data: bytes,
     *,
     model: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    limits: Limits = Execution.limits,
+    progress: Progress | None = Execution.progress,
 ) -> np.ndarray:
-    """What each pixel of a file takes, all colours together.
+    """The bits that each pixel of a file takes, all channels together.
+
+    Args:
+        all as for :func:`mulanzip.decode`; progress: called with the share that is done.
 
     Returns:
-        float32 ``(H, W)``, bits; the sum is the code length of the pixels, without context and marks.
+        float32 ``(H, W)``, bits; the sum is the code length of the pixels, without context and checksums.
 
     Raises:
-        UnsupportedImageError: for stored images, which have no code length.
+        UnsupportedImageError: for images that no model codes segment by segment: they have no code length.
         CorruptFileError, ModelError, LimitError: as :func:`mulanzip.decode`.
     """
     file = _coded(data)
     header = file.header
-    info = registry.by_id(header.model_id, model)
-    # The map takes as much as four bytes of samples.
+    # The map takes as much as four bytes of samples per pixel.
     size = header.height * header.width * (header.channels * header.dtype.itemsize + 4)
-    runtime = for_file(api.open_for_coding(info, device, threads, size, limits), file)
-    groups = groups_of(file)
-    plans = plans_of(file, groups)
+    execution = Execution(device, threads, limits)
+    runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, execution)
     bits = np.zeros((header.height, header.width), dtype=np.float32)
-    for done, group in enumerate(groups):
-        if not group.code.is_constant:
-            reached = part_of(progress, done / len(groups), (done + 1) / len(groups))
-            bits += _group_bits(file, group, runtime.at(group.sample_scale), plans[done], reached)
+    for coded in coded_groups(file, SideInfo.read(file), runtime, progress):
+        bits += _group_bits(coded)
     return bits
 
 
-def _group_bits(
-    file: Container, group: ChannelGroup, runtime: Runtime, plan: TileSchedules, progress: Progress | None
-) -> np.ndarray:
-    """The map of planes that are coded together."""
-    height, width = file.header.height, file.header.width
-    shape = (height, width, group.colours)
-    payloads = file.of_kind(SEGMENT)[group.segments]
-    planes = decode_segments(payloads, shape, runtime, plan, part_of(progress, 0, 0.5))
+def _group_bits(coded: CodedGroup) -> np.ndarray:
+    """The map of channels that are coded together."""
+    height, width, colours = coded.shape
+    runtime, progress = coded.runtime, coded.progress
+    indices = replace(coded, progress=part_of(progress, 0, 0.5)).decode()
     bits = np.zeros((height, width, 1), dtype=np.float32)
-    level_view(bits, level_grids(height, width)[-1])[...] = 8 * shape[2] * runtime.sample_scale.dtype.itemsize
+    level_view(bits, level_grids(height, width)[-1])[...] = 8 * colours * runtime.sample_scale.dtype.itemsize
     parts = segments(height, width)
     with runtime.intra_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):
-                _measure(tile, planes, runtime, plan[number], bits)
+                _measure(tile, indices, runtime, coded.group.schedules[number], bits)
             if progress is not None:
                 progress(0.5 + 0.5 * (done + 1) / len(parts))
     return bits[..., 0]
@@ -90,24 +87,24 @@ def _group_bits(
 def schedule_map(data: bytes) -> np.ndarray:
     """The schedule of each pixel's finest tile, as its position in ``SCHEDULE_NAMES``; decodes nothing.
 
+    Where several groups of channels are coded, the map is that of the first.
+
     Returns:
         uint8 ``(H, W)``.
 
     Raises:
-        UnsupportedImageError: for stored images, which have none.
+        UnsupportedImageError: for images that no model codes segment by segment: they have no schedule.
         CorruptFileError: if the file is damaged.
     """
     file = _coded(data)
-    groups = groups_of(file)
-    # That of the first planes that have tiles.
-    first = next((i for i, group in enumerate(groups) if not group.code.is_constant), 0)
-    plan = plans_of(file, groups)[first]
-    found = np.full((file.header.height, file.header.width), plan.numbers[0], dtype=np.uint8)
-    if len(plan.numbers) > 1:
+    side = SideInfo.read(file)
+    numbers = (side.varying or side.groups)[0].schedules.numbers
+    found = np.full((file.header.height, file.header.width), numbers[0], dtype=np.uint8)
+    if len(numbers) > 1:
         for segment in segments(*found.shape):
             for number, tile in enumerate(segment.tiles, segment.first):
                 if tile.grid.level == 0:
-                    found[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right] = plan.numbers[number]
+                    found[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right] = numbers[number]
     return found
 
 
@@ -137,7 +134,7 @@ def _coded(data: bytes) -> Container:
     file = container.unpack(data)
     if file.header.coding is not Coding.MODEL:
         raise UnsupportedImageError(
-            "the image is stored as it is, or a chain: no model gives its pixels bits, or schedules"
+            "the image is stored, or a chain of tiles: its pixels have neither bits nor schedules"
         )
     return file
 

@@ -1,7 +1,7 @@
-"""What can be trusted of a damaged ``.mzp`` file.
+"""The pixels of a damaged ``.mzp`` file that can be trusted.
 
-Every segment carries a hash of its samples: one that decodes to them is right, whatever happened around
-it.  A segment needs the coarser pixels of its area and around it; where they are lost, it is lost as well.
+Every segment carries a hash of its samples: a segment that decodes to them is right, whatever happened to the others.
+A segment needs the coarser pixels of its area and around it; where they are lost, it is lost as well.
 Lost pixels take the value of the nearest pixel of the coarser level above and left of them.  Without
 header, model or first segment nothing can be salvaged.
 """
@@ -17,11 +17,11 @@ from typing import BinaryIO
 import numpy as np
 
 from mulanzip import api, registry
+from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.segment import decode_segment
-from mulanzip.codec.side_info import ChannelGroup, groups_of, plans_of
+from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import level_view
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.adapt import for_file
 from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format import container
 from mulanzip.format.container import STORED, Coding, Container, Header
@@ -31,13 +31,13 @@ from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.inspect.lost_areas import DamagedRegion, describe
+from mulanzip.inspect.damaged_regions import DamagedRegion, describe
 from mulanzip.jobs.files import STREAM, FileResult, restore_file
 from mulanzip.lattice.geometry import Segment, Tile, segments, to_cells, write_cells
-from mulanzip.lattice.schedules import SCHEDULE_NAMES
-from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.progress import Progress, part_of
+from mulanzip.options import Execution
+from mulanzip.progress import Progress
 
 #: In the names of files that are not the original.
 MARK = ".salvaged"
@@ -45,18 +45,18 @@ MARK = ".salvaged"
 
 @dataclass(frozen=True)
 class Salvaged:
-    """What came out.
+    """The result of a salvage.
 
     Attributes:
         picture: with the metadata that are intact.
         trusted: bool ``(H, W)``, which pixels are those of the original.
-        losses: the segments that are lost.
+        regions: the segments that are lost.
         damaged_metadata: names of metadata that are left out.
     """
 
     picture: Picture
     trusted: np.ndarray
-    losses: list[DamagedRegion]
+    regions: list[DamagedRegion]
     damaged_metadata: list[str]
 
 
@@ -89,7 +89,7 @@ def salvage_file(
     found: list[Salvaged] = []
 
     def decode(data: bytes, progress: Progress | None) -> Picture:
-        found.append(salvage(data, model=model, device=device, threads=threads, limits=limits, progress=progress))
+        found.append(salvage(data, model=model, execution=Execution(device, threads, limits, progress)))
         return found[0].picture
 
     try:
@@ -114,26 +114,18 @@ def salvage_file(
 
 
 def _describe(salvaged: Salvaged) -> list[str]:
-    notes = describe(salvaged.losses)
+    notes = describe(salvaged.regions)
     notes += [f"{name} is lost" for name in salvaged.damaged_metadata]
     exact = int(salvaged.trusted.sum())
     # Rounded down: 100 % is all.
     return [*notes, f"{1000 * exact // salvaged.trusted.size / 10:.1f} % of the pixels are exact"]
 
 
-def salvage(
-    data: bytes,
-    *,
-    model: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
-) -> Salvaged:
+def salvage(data: bytes, *, model: str | None = None, execution: Execution = Execution()) -> Salvaged:
     """Decode what can be trusted of a damaged file.
 
     Args:
-        all as for :func:`mulanzip.decode`.
+        model: to try beside the shipped ones.
 
     Raises:
         NotDamagedError: if nothing is wrong with the file.
@@ -141,32 +133,31 @@ def salvage(
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory, or the image is beyond the limits.
     """
-    header = Header.unpack(data)
+    header, limits = Header.unpack(data), execution.limits
     limits.check_pixels(header.height, header.width)
-    parts = list(parts_of(data))
-    kept, damaged = _metadata(parts, header.mode, limits)
+    fragments = list(parts_of(data))
+    kept, damaged = _metadata(fragments, header.mode, limits)
     if header.coding is Coding.CHAIN:
         raise CorruptFileError("nothing can be salvaged of a chain of tiles: each needs those after it")
     if header.coding is Coding.STORED:
-        pixels, palette = _restore_stored(header, parts, limits)
-        losses: list[DamagedRegion] = []
+        pixels, palette = _restore_stored(header, fragments, limits)
+        regions: list[DamagedRegion] = []
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
-        info = registry.by_id(header.model_id, model)
         size = 2 * header.height * header.width * header.channels * header.dtype.itemsize
-        runtime = api.open_for_coding(info, device, threads, size, limits)
+        runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, execution)
         # Without its context, where that is lost, no segment has the right hash.
-        sound = Container(header, tuple(part.chunk for part in parts if part.chunk is not None))
-        pixels, trusted, losses = _decode(sound, parts, for_file(runtime, sound), progress)
+        file = Container(header, tuple(part.chunk for part in fragments if part.chunk is not None))
+        pixels, trusted, regions = _decode(file, fragments, runtime, execution.progress)
         palette = b""
     picture = Picture(header.mode, pixels, palette, kept, bits=header.depth)
-    if not losses and picture.pixel_hash() != header.pixel_hash:
+    if not regions and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises: none can be trusted")
-    if not losses and any(part.chunk is None for part in parts):
+    if not regions and any(part.chunk is None for part in fragments):
         damaged.append("a part that cannot be read, perhaps metadata,")
-    if not losses and not damaged and _is_sound(data):
+    if not regions and not damaged and _is_sound(data):
         raise NotDamagedError("the file is not damaged; decompress it without --salvage")
-    return Salvaged(picture, trusted, losses, damaged)
+    return Salvaged(picture, trusted, regions, damaged)
 
 
 def _is_sound(data: bytes) -> bool:
@@ -203,90 +194,78 @@ def _restore_stored(header: Header, parts: list[Fragment], limits: Limits) -> tu
     raise CorruptFileError("nothing can be salvaged: the stored image is damaged")
 
 
-def _plans(file: Container, groups: list[ChannelGroup]) -> list[list[TileSchedules]]:
-    """The schedules of the tiles by group; where they are lost, every guess that is right for segments of one tile."""
+def _possible_side_info(file: Container) -> list[SideInfo]:
+    """The side information; where the schedules are lost, one guess for each schedule.
+
+    A guess is right for segments of one tile.
+    """
     try:
-        return [[plan] for plan in plans_of(file, groups)]
+        return [SideInfo.read(file, strict=False)]
     except CorruptFileError:
-        return [[TileSchedules.uniform(name) for name in SCHEDULE_NAMES]] * len(groups)
+        if file.header.schedule != MIXED:
+            raise
+        headers = (replace(file.header, schedule=number) for number in range(len(SCHEDULE_NAMES)))
+        return [SideInfo.read(replace(file, header=header), strict=False) for header in headers]
 
 
 def _decode(
-    file: Container, parts: list[Fragment], runtime: Runtime, progress: Progress | None
+    file: Container, fragments: list[Fragment], runtime: Runtime, progress: Progress | None
 ) -> tuple[np.ndarray, np.ndarray, list[DamagedRegion]]:
     """Pixels ``(H, W, channels)``, which of them to trust, and what is lost."""
-    header = file.header
-    geometry = segments(header.height, header.width)
-    groups = groups_of(file, strict=False)
-    candidates = candidates_of(parts, groups[-1].segments.stop)
-    plans = _plans(file, groups)
-    pixels = np.empty((header.height, header.width, header.channels), dtype=header.dtype)
+    sides = _possible_side_info(file)
+    total = sides[0].segment_count
+    candidates = candidates_of(fragments, total)
+    pixels = new_pixels(file, sides[0])
     trusted = np.ones(pixels.shape[:2], dtype=bool)
-    losses: list[DamagedRegion] = []
+    regions: list[DamagedRegion] = []
     with runtime.intra_threads(runtime.threads):
-        for done, group in enumerate(groups):
-            if group.code.is_constant:
-                pixels[..., group.channels] = group.code.values[0]
-                continue
-            indices, exact, lost = _decode_group(
-                geometry,
-                candidates[group.segments],
-                (*pixels.shape[:2], group.colours),
-                runtime.at(group.sample_scale),
-                plans[done],
-                part_of(progress, done / len(groups), (done + 1) / len(groups)),
-            )
+        # Guesses differ in schedules alone.
+        for ways in zip(*(coded_groups(file, side, runtime, progress) for side in sides), strict=True):
+            group = ways[0].group
+            indices, exact, lost = _decode_group(list(ways), candidates[group.segments])
             group.restore(indices, pixels)
             trusted &= exact
-            first, total = group.segments.start, groups[-1].segments.stop
-            losses += [replace(loss, segment=first + loss.segment, total=total) for loss in lost]
-    return pixels, trusted, losses
+            first = group.segments.start
+            regions += [replace(region, segment=first + region.segment, total=total) for region in lost]
+    return pixels, trusted, regions
 
 
 def _decode_group(
-    geometry: list[Segment],
-    candidates: list[list[bytes]],
-    shape: tuple[int, int, int],
-    runtime: Runtime,
-    plans: list[TileSchedules],
-    progress: Progress | None,
+    ways: list[CodedGroup], candidates: list[list[bytes]]
 ) -> tuple[np.ndarray, np.ndarray, list[DamagedRegion]]:
-    """The same for planes that are coded together: samples ``(H, W, C)`` of ``runtime.sample_scale``."""
-    pixels = np.zeros(shape, dtype=runtime.sample_scale.dtype)
+    """Indices ``(H, W, C)`` of channels that are coded together, which of them to trust, and what is lost.
+
+    Args:
+        ways: the group, with each of the schedules that it may have.
+        candidates: for each segment, the payloads that it may have.
+    """
+    shape, progress = ways[0].shape, ways[0].progress
+    indices = np.zeros(shape, dtype=ways[0].runtime.sample_scale.dtype)
     trusted = np.zeros((*shape[:2], 1), dtype=bool)
-    losses = []
-    for index, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
-        if _fits(segment, payloads, pixels, trusted, runtime, plans):
+    regions = []
+    geometry = segments(*shape[:2])
+    for number, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
+        is_known = segment.is_base or _context(segment.tiles[0], trusted).all()
+        if is_known and any(_fits(segment, payload, indices, way) for payload, way in product(payloads, ways)):
             _trust(segment, trusted)
         elif segment.is_base:
             raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
         else:
             tile = segment.tiles[0]
-            _fill(tile, pixels)
-            losses.append(_loss(index, len(geometry), tile, shape))
+            _fill(tile, indices)
+            regions.append(_region(number, len(geometry), tile, shape))
         if progress is not None:
-            progress((index + 1) / len(geometry))
-    return pixels, trusted[..., 0], losses
+            progress((number + 1) / len(geometry))
+    return indices, trusted[..., 0], regions
 
 
-def _fits(
-    segment: Segment,
-    payloads: list[bytes],
-    pixels: np.ndarray,
-    trusted: np.ndarray,
-    runtime: Runtime,
-    plans: list[TileSchedules],
-) -> bool:
-    """Whether the segment's coarser pixels are known and a payload decodes to its samples under one of the plans."""
-    if not segment.is_base and not _context(segment.tiles[0], trusted).all():
+def _fits(segment: Segment, payload: bytes, indices: np.ndarray, way: CodedGroup) -> bool:
+    """Whether a payload decodes to the segment's samples, which are in ``indices`` then."""
+    try:
+        decode_segment(segment, payload, indices, way.runtime, way.group.schedules)
+    except CorruptFileError:
         return False
-    for payload, plan in product(payloads, plans):
-        try:
-            decode_segment(segment, payload, pixels, runtime, plan)
-        except CorruptFileError:
-            continue
-        return True
-    return False
+    return True
 
 
 def _context(tile: Tile, trusted: np.ndarray) -> np.ndarray:
@@ -315,7 +294,7 @@ def _fill(tile: Tile, pixels: np.ndarray) -> None:
     write_cells(cells, inside)
 
 
-def _loss(index: int, total: int, tile: Tile, shape: tuple[int, int, int]) -> DamagedRegion:
+def _region(index: int, total: int, tile: Tile, shape: tuple[int, int, int]) -> DamagedRegion:
     side = 2 << tile.grid.level
     bottom, right = min(side * tile.bottom, shape[0]), min(side * tile.right, shape[1])
     return DamagedRegion(index, total, side * tile.top, bottom, side * tile.left, right, tile.grid.level)

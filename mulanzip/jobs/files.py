@@ -14,7 +14,6 @@ from typing import Any, BinaryIO, TypeGuard
 import numpy as np
 
 from mulanzip import api, registry
-from mulanzip.encoder.effort import DEFAULT_EFFORT, DEFAULT_MU, fit_share, fit_steps
 from mulanzip.errors import LimitError, MulanzipError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header
@@ -26,7 +25,8 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix, require_writable, write_picture
 from mulanzip.jobs import atomic
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.progress import Progress, part_of
+from mulanzip.options import EncodeOptions, Execution
+from mulanzip.progress import Progress
 
 SUFFIX = ".mzp"
 #: What stands for the path of an open file.
@@ -83,10 +83,10 @@ def compress_file(
     output: str | os.PathLike[str] | BinaryIO | None = None,
     *,
     model: str = registry.DEFAULT_MODEL,
-    effort: int = DEFAULT_EFFORT,
+    effort: int = EncodeOptions.effort,
     context: str | None = None,
     schedule: str = "default",
-    mu: float = DEFAULT_MU,
+    mu: float = EncodeOptions.mu,
     device: str = "auto",
     threads: int | None = None,
     overwrite: bool = False,
@@ -136,36 +136,18 @@ def compress_file(
     if dry_run:
         return replace(result, status="planned")
     picture, notes = read()
-    height, width = picture.pixels.shape[:2]
-    encoding = 1 / (2 - fit_share(fit_steps(effort, context) or 0, height, width)) if verify else 1.0
-    data = api.encode_picture(
-        picture,
-        model=model,
-        effort=effort,
-        context=context,
-        schedule=schedule,
-        mu=mu,
-        device=device,
-        threads=threads,
-        limits=limits,
-        progress=part_of(progress, 0, encoding),
-    )
-    if verify:
-        api.verify(
-            picture,
-            data,
-            model=model,
-            device=device,
-            threads=threads,
-            limits=limits,
-            progress=part_of(progress, encoding, 1),
-        )
+    execution = Execution(device, threads, limits, progress)
+    options = EncodeOptions(model, effort, context, schedule, mu)
+    coded = api.encode_picture(picture, options, execution.part(0, 0.7 if verify else 1))
     lost = list(picture.lost)
     if not strip:
         with _rewound(source) as file:
-            whole = png_original.keep(data, file.read(), picture)
-        if whole != data:
-            data, lost = whole, []
+            whole = png_original.keep(coded, file.read(), picture)
+        if whole is not coded:
+            coded, lost = whole, []
+    data = coded.pack()
+    if verify:
+        api.verify(picture, data, model, execution.part(0.7, 1))
     atomic.write(data, output, source, notes, make_folder)
     return replace(result, output_size=len(data), notes=notes, lost=lost)
 
@@ -209,7 +191,7 @@ def decompress_file(
 
     def decode(data: bytes, progress: Progress | None) -> Picture:
         return api.decode_picture(
-            data, scale=scale, model=model, device=device, threads=threads, limits=limits, progress=progress
+            data, scale=scale, model=model, execution=Execution(device, threads, limits, progress)
         )
 
     return restore_file(
@@ -273,7 +255,7 @@ def restore_file(
     data = _content(source, header, limits)
     picture = decode(data, progress)
     is_original = not mark and name.suffix.lower() == ".png"
-    original, notes = png_original.restore(data, picture) if is_original else (None, [])
+    original, notes = png_original.restore(container.unpack(data), picture) if is_original else (None, [])
     restored, lost = (original, []) if original else write_picture(picture, name)
     if verify and not _keeps(read_picture(io.BytesIO(restored), limits)[0], picture):
         raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
@@ -312,7 +294,7 @@ def check_file(
             Archive(file, **options).check(progress)
             return size
     data = _content(source, Header.unpack(head), limits)
-    api.decode_picture(data, progress=progress, **options)
+    api.decode_picture(data, model=model, execution=Execution(device, threads, limits, progress))
     return size
 
 

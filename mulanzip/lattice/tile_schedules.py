@@ -8,20 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import SCHEDULES_CHUNK, Container
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES, Schedule
-
-if TYPE_CHECKING:
-    from mulanzip.entropy.ans import BitCoder
-
-#: Bits of the stored probability that a tile which has none of the schedules before has this one.
-_SHARE_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -76,69 +65,3 @@ class ScheduleChoices:
 def tile_cells(height: int, width: int) -> list[int]:
     """Cells of every tile of an image."""
     return [tile.height * tile.width for segment in segments(height, width) for tile in segment.tiles]
-
-
-def encode(plan: TileSchedules) -> bytes:
-    """Payload of the chunk that holds a mixed plan: shares of the schedules, then coded decisions."""
-    from mulanzip.entropy.ans import BitEncoder  # Describing a file need not load the coder.
-
-    numbers = np.array(plan.numbers)
-    shares, left = [], len(numbers)
-    for number in range(len(SCHEDULES) - 1):
-        count = int((numbers == number).sum())
-        shares.append(min((count << _SHARE_BITS) // max(1, left), (1 << _SHARE_BITS) - 1))
-        left -= count
-    encoder = BitEncoder()
-    _code(encoder, shares, len(numbers), numbers)
-    return bytes(shares) + encoder.finish()
-
-
-def decode(payload: bytes, tiles: int) -> TileSchedules:
-    """The inverse of :func:`encode`.
-
-    Raises:
-        CorruptFileError: if it is no mixed plan for so many tiles.
-    """
-    from mulanzip.entropy.ans import BitDecoder
-
-    count = len(SCHEDULES) - 1
-    if len(payload) < count:
-        raise CorruptFileError("the schedules are damaged")
-    decoder = BitDecoder(payload[count:])
-    plan = TileSchedules(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
-    decoder.finish()
-    if plan.number != MIXED:
-        raise CorruptFileError("the schedules are damaged")
-    return plan
-
-
-def plan_in(file: Container, groups: int) -> TileSchedules:
-    """The plan that a file carries: of all tiles, group after group.
-
-    Args:
-        groups: of planes that have tiles.
-
-    Raises:
-        CorruptFileError: if it is damaged.
-    """
-    header = file.header
-    if header.schedule != MIXED:
-        return TileSchedules((header.schedule,))
-    payloads = file.of_kind(SCHEDULES_CHUNK)
-    if not payloads:
-        raise CorruptFileError("the schedules are missing")
-    return decode(payloads[0], groups * len(tile_cells(header.height, header.width)))
-
-
-def _code(coder: BitCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
-    """Schedule after schedule: which of the tiles that have none yet have this one?  The rest have the last."""
-    from mulanzip.entropy.ans import P_BITS
-
-    found = np.full(tiles, len(shares))
-    left = np.arange(tiles)
-    for number, share in enumerate(shares):
-        probability = np.full(len(left), (2 * share + 1) << P_BITS - _SHARE_BITS - 1)
-        is_this = coder.bernoulli(probability, None if numbers is None else (numbers[left] == number).astype(int)) != 0
-        found[left[is_this]] = number
-        left = left[~is_this]
-    return found

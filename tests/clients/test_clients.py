@@ -207,7 +207,7 @@ class TestPillow:
             opened(Container(file.header, chunks).pack())
         gamma = {b"pngc": b"\0\0\0\1gAMA\0"}
         with pytest.raises(MzpReadError, match="metadata are damaged"):
-            opened(api.encode_picture(Picture(Mode.RGB, smooth(9, 9), b"", gamma)))
+            opened(api.encode_picture(Picture(Mode.RGB, smooth(9, 9), b"", gamma)).pack())
 
     def test_limits_of_pixels(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved(Image.fromarray(smooth(16, 16)))

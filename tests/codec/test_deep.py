@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.models import tiny_model
+from support.models import ONE_THREAD, tiny_model
 from support.pictures import deep, noise, photo, smooth, worst_values
 from torch import Tensor
 
 import mulanzip
 from mulanzip.codec import value_map
-from mulanzip.codec.image import groups_of
+from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.subpixels import CHUNK, MixtureCoder, code_uniform
 from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
@@ -288,7 +288,7 @@ def test_planes_that_are_all_the_same_cost_no_segment(model: str) -> None:
     array = deep(50, 40, 4)
     array[..., 3] = 65535
     file = container.unpack(mulanzip.encode(array, effort=1, stored=False, model=model, threads=1))
-    assert [group.segments for group in groups_of(file)] == [slice(0, 1), slice(1, 1)]
+    assert [group.segments for group in SideInfo.read(file).groups] == [slice(0, 1), slice(1, 1)]
     assert len(file.of_kind(SEGMENT)) == 1
 
 
@@ -387,7 +387,7 @@ def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     hurt[-container.CHUNK_OVERHEAD - 10] ^= 1
     from mulanzip.inspect.salvage import salvage
 
-    found = salvage(bytes(hurt), model=model, threads=1)
+    found = salvage(bytes(hurt), model=model, execution=ONE_THREAD)
     total = len(file.of_kind(SEGMENT))
     assert [(loss.segment, loss.total) for loss in found.losses] == [(total - 1, total)]
     assert found.picture.mode is Mode.RGBA

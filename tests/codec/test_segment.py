@@ -36,7 +36,8 @@ from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice import geometry
 from mulanzip.lattice.geometry import A, D, H, V, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
+from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.options import EncodeOptions
 from mulanzip.timings import Timings, measure
 
 
@@ -250,7 +251,8 @@ def planes() -> np.ndarray:
 
 def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
-        (payload,), plan = encode_segments(planes, runtime, ScheduleChoices((name,)))
+        plan = TileSchedules.uniform(name)
+        (payload,) = encode_segments(planes, runtime, plan)
         assert plan == TileSchedules.uniform(name)
         counter = BitCounter()
         code_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
@@ -261,7 +263,8 @@ def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    payloads, plan = encode_segments(image, runtime, ScheduleChoices())
+    plan = TileSchedules.uniform("default")
+    payloads = encode_segments(image, runtime, plan)
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
@@ -271,8 +274,9 @@ def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    (payload,), plan = encode_segments(planes, runtime, ScheduleChoices())
-    (other,), _ = encode_segments(planes[::-1].copy(), runtime, ScheduleChoices())
+    plan = TileSchedules.uniform("default")
+    (payload,) = encode_segments(planes, runtime, plan)
+    (other,) = encode_segments(planes[::-1].copy(), runtime, plan)
     with pytest.raises(CorruptFileError):
         decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
     with pytest.raises(CorruptFileError):
@@ -339,11 +343,11 @@ def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
 
 def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     image = photo(514, 514, 1)[..., None]
-    before, _ = encode_segments(image, runtime, ScheduleChoices())
+    before = encode_segments(image, runtime, TileSchedules.uniform("default"))
     assert len(before) == 1 + 2 + 4
     changed = image.copy()
     changed[301, 301] ^= 1  # In the last tile, and of no coarser level.
-    after, _ = encode_segments(changed, runtime, ScheduleChoices())
+    after = encode_segments(changed, runtime, TileSchedules.uniform("default"))
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 6 + [False]
 
 
@@ -356,7 +360,7 @@ def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> Non
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        encode_segments(image, several, ScheduleChoices(("one",)), progress)
+        encode_segments(image, several, TileSchedules.uniform("one"), progress)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -364,7 +368,7 @@ def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
     seen: list[float] = []
     image = to_coding_order(photo(514, 30))
     several = Runtime(runtime.network, threads)
-    payloads, _ = encode_segments(image, several, ScheduleChoices(("one",)), seen.append)
+    payloads = encode_segments(image, several, TileSchedules.uniform("one"), seen.append)
     assert seen == sorted(seen)
     assert len(seen) == len(payloads)
     assert seen[-1] == pytest.approx(1)
@@ -398,7 +402,7 @@ def test_too_little_memory_is_a_limit_and_not_a_crash(monkeypatch: pytest.Monkey
 
 
 def test_efforts_and_bytes_of_hashes_are_what_files_were_made_with() -> None:
-    assert (effort.EFFORTS[0], effort.EFFORTS[-1], effort.DEFAULT_EFFORT) == (1, 9, 5)
+    assert (effort.EFFORTS[0], effort.EFFORTS[-1], EncodeOptions.effort) == (1, 9, 5)
     assert codec.HASH_BYTES == 8
 
 

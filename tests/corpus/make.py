@@ -99,7 +99,7 @@ def _compressed(image: bytes) -> bytes:
 def compressed() -> dict[str, Faulty]:
     """Faulty ``.mzp`` files."""
     model = api.encode(smooth(7, 9), effort=1, stored=False, threads=1)
-    stored = api.encode_picture(Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9))))
+    stored = api.encode_picture(Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9)))).pack()
     (segment,) = unpack(model).chunks
     (image,) = unpack(stored).chunks
     config = Config.from_dict(registry.find(registry.DEFAULT_MODEL).config)

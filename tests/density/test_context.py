@@ -25,7 +25,7 @@ from mulanzip.density.selftest import all_outputs
 from mulanzip.encoder import adapt
 from mulanzip.encoder.adapt import find_adaptation
 from mulanzip.encoder.context_fit import Fitter
-from mulanzip.encoder.effort import EFFORTS, fit_share, fit_steps
+from mulanzip.encoder.effort import EFFORTS, SearchPlan, fit_steps
 from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.errors import CorruptFileError, ModelError
 from mulanzip.floatnet.export import export, float_layers, to_float
@@ -33,7 +33,7 @@ from mulanzip.floatnet.network import Conv
 from mulanzip.format import container
 from mulanzip.format.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.image.channels import to_coding_order
-from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -359,10 +359,16 @@ def test_more_effort_is_more_steps() -> None:
     assert all(a < b for a, b in pairwise(steps))
     assert all(fit_steps(effort, "none") is None for effort in EFFORTS)
     assert 0 < fit_steps(1, "fit") <= fit_steps(2, "fit") == steps[1]
-    assert fit_share(0, 1000, 1000) == 0
-    assert fit_share(250, 63, 10_000) == fit_share(250, 127, 128) == 0
-    assert 0.5 < fit_share(250, 400, 1000) < 1
-    assert math.isclose(fit_share(1, 128, 128), 0.5)
+
+
+def test_the_share_of_the_fit_grows_with_steps_and_falls_with_pixels() -> None:
+    def share(steps: int | None, height: int, width: int) -> float:
+        return SearchPlan(None, steps, ScheduleChoices()).fit_share(height, width)
+
+    assert share(None, 1000, 1000) == share(0, 1000, 1000) == 0
+    assert share(250, 63, 10_000) == share(250, 127, 128) == 0
+    assert 0.5 < share(250, 400, 1000) < 1
+    assert math.isclose(share(1, 128, 128), 0.5)
 
 
 @pytest.mark.parametrize(("effort", "context"), [(0, None), (10, "fit"), (5, "some")])

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from support.models import ONE_THREAD
 
 from fuzz import seeds
 from mulanzip import api
@@ -25,11 +26,13 @@ from mulanzip.inspect.salvage import salvage
 from mulanzip.jobs import pack
 from mulanzip.jobs.files import compress_file, decompress_file
 from mulanzip.limits import Limits
+from mulanzip.options import Execution
 
 #: An input takes so many seconds of processor time at most.
 MAX_SECONDS = 20.0
 #: What compressed files, and images, may ask for.
 _LIMITS = Limits(memory=900 << 20)
+_EXECUTION = Execution(threads=1, limits=_LIMITS)
 _IMAGE_LIMITS = Limits(memory=256 << 20)
 #: Larger images are read, and not compressed.
 _MAX_COMPRESSED = 1 << 12
@@ -47,7 +50,9 @@ def _require(holds: bool, what: str) -> None:
 @cache
 def _originals() -> dict[bytes, Picture]:
     """What the seeds are, by the hash of their pixels."""
-    return {p.pixel_hash(): p for p in (api.decode_picture(d, threads=1) for d in seeds.compressed().values())}
+    return {
+        p.pixel_hash(): p for p in (api.decode_picture(d, execution=ONE_THREAD) for d in seeds.compressed().values())
+    }
 
 
 def check(data: bytes) -> str:
@@ -68,7 +73,7 @@ def check(data: bytes) -> str:
 
 def _check_compressed(data: bytes) -> str:
     try:
-        picture = api.decode_picture(data, threads=1, limits=_LIMITS)
+        picture = api.decode_picture(data, execution=_EXECUTION)
     except MulanzipError as error:
         outcome = _check_error(error)
     else:
@@ -106,7 +111,7 @@ def _use_otherwise(data: bytes, way: int) -> None:
             case 2:
                 _check_salvaged(data)
             case 3:
-                api.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, threads=1, limits=_LIMITS)
+                api.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, execution=_EXECUTION)
             case 4 if container.unpack(data).header.coding is Coding.MODEL:
                 ledger.ledger(data, threads=1)
             case 5 | 6 | 7:
@@ -119,7 +124,7 @@ def _use_otherwise(data: bytes, way: int) -> None:
 
 
 def _check_salvaged(data: bytes) -> None:
-    salvaged = salvage(data, threads=1, limits=_LIMITS)
+    salvaged = salvage(data, execution=_EXECUTION)
     original = _originals().get(Header.unpack(data).pixel_hash)
     if original is not None and original.pixels.shape == salvaged.picture.pixels.shape:
         trusted = salvaged.trusted

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+from support.models import ONE_THREAD
 from support.pictures import brightened, smooth
 
 from mulanzip import api, registry
@@ -17,6 +18,7 @@ from mulanzip.density.model import context_entries
 from mulanzip.image.metadata import ICC, XMP
 from mulanzip.image.picture import Picture
 from mulanzip.jobs.files import compress_file
+from mulanzip.options import EncodeOptions
 
 
 def _context() -> np.ndarray:
@@ -26,7 +28,8 @@ def _context() -> np.ndarray:
 
 
 def _encoded(array: np.ndarray, **options: Any) -> bytes:
-    return api.encode_picture(Picture.from_array(array), threads=1, **{"effort": 1, "stored": False, **options})
+    given = EncodeOptions(**{"effort": 1, "stored": False, **options})
+    return api.encode_picture(Picture.from_array(array), given, ONE_THREAD).pack()
 
 
 def _compressed(image: bytes) -> bytes:

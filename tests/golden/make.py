@@ -13,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from support.models import ONE_THREAD
+
+from mulanzip.options import EncodeOptions
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -125,10 +128,11 @@ STORED: dict[str, Callable[[], Picture]] = {
 def encode(name: str) -> bytes:
     """A golden file's bytes as they are made today."""
     if name in STORED:
-        return api.encode_picture(STORED[name](), threads=1)
+        return api.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
     context = some_context() if name == "photo_context" else None if name.startswith("toned") else "none"
-    return api.encode_picture(picture(), schedule=schedule, effort=1, context=context, stored=False, threads=1)
+    options = EncodeOptions(effort=1, context=context, schedule=schedule, stored=False)
+    return api.encode_picture(picture(), options, ONE_THREAD).pack()
 
 
 def encode_archive() -> bytes:
@@ -147,7 +151,7 @@ def describe_archive(data: bytes) -> dict[str, str]:
 
 def describe(data: bytes) -> dict[str, str]:
     """What is pinned of a file: its bytes, and the picture that it decodes to."""
-    picture = api.decode_picture(data, threads=1)
+    picture = api.decode_picture(data, execution=ONE_THREAD)
     return {
         "file": _digest(data),
         "shape": " ".join(map(str, (picture.mode.name, *picture.pixels.shape))),

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.models import ONE_THREAD
 from support.pictures import images, photo, smooth
 from support.processes import TESTS
 
@@ -28,6 +29,7 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png, preview
 from mulanzip.lattice import geometry
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
+from mulanzip.options import Execution
 
 SCALES = st.sampled_from((2, 4, 8))
 
@@ -87,7 +89,7 @@ def test_other_scales_are_refused() -> None:
 def test_progress_goes_to_one() -> None:
     seen: list[float] = []
     data = mulanzip.encode(photo(70, 30), stored=False, threads=1)
-    api.decode_picture(data, scale=4, threads=1, progress=seen.append)
+    api.decode_picture(data, scale=4, execution=Execution(threads=1, progress=seen.append))
     assert seen[-1] == 1
 
 
@@ -126,7 +128,7 @@ def test_what_shows_the_image_right_is_kept_and_the_rest_is_not() -> None:
         TRANSPARENCY: b"\0\1\0\2\0\3",
     }
     picture = Picture(Mode.RGB, smooth(20, 30), b"", found)
-    small = api.decode_picture(api.encode_picture(picture), scale=4, threads=1)
+    small = api.decode_container(api.encode_picture(picture), scale=4, execution=ONE_THREAD)
     kept = dict(small.metadata)
     with Image.open(io.BytesIO(png.encode(small, [(b"eXIf", kept.pop(EXIF))]))) as image:
         assert dict(image.getexif()) == {274: 6}

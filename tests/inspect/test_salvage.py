@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.models import ONE_THREAD
 from support.pictures import photo, smooth
 from support.processes import TESTS
 
@@ -25,6 +26,7 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.inspect.salvage import Salvaged, salvage, salvage_file
 from mulanzip.lattice import geometry
+from mulanzip.options import EncodeOptions, Execution
 
 TILES = TESTS / "golden" / "tiles.mzp"
 
@@ -60,11 +62,11 @@ def check(found: Salvaged, image: np.ndarray) -> None:
     pixels = found.picture.to_array()
     np.testing.assert_array_equal(pixels[found.trusted], image[found.trusted])
     covered = np.zeros(image.shape[:2], dtype=bool)
-    for loss in found.losses:
+    for loss in found.regions:
         covered[loss.top : loss.bottom, loss.left : loss.right] = True
     assert covered[~found.trusted].all()
     np.testing.assert_array_equal(pixels[~covered], image[~covered])
-    for loss in found.losses:  # Lost pixels repeat the coarser ones.
+    for loss in found.regions:  # Lost pixels repeat the coarser ones.
         step = 1 << loss.level
         level = pixels[::step, ::step]
         spread = level[::2, ::2].repeat(2, 0).repeat(2, 1)
@@ -85,9 +87,9 @@ def test_damage_in_one_segment_costs_its_own_area_only(segment: int, place: str)
     image = mulanzip.decode(data, threads=1)
     start, end = spans(data)[segment]
     position = {"kind": start, "length": start + 5, "hash": start + 9, "decisions": (start + end) // 2}[place]
-    found = salvage(damaged(data, position), threads=1)
+    found = salvage(damaged(data, position), execution=ONE_THREAD)
     check(found, image)
-    (loss,) = found.losses
+    (loss,) = found.regions
     assert (loss.segment, loss.total, loss.level, loss.left, loss.right) == (segment, 3, 0, 0, 22)
     assert (loss.top, loss.bottom) == ((0, 258), (258, 518))[segment - 1]
     assert found.trusted[loss.top : loss.bottom].mean() == pytest.approx(0.25, abs=0.01)
@@ -96,8 +98,8 @@ def test_damage_in_one_segment_costs_its_own_area_only(segment: int, place: str)
 @pytest.mark.parametrize("segment", [1, 2])
 def test_a_damaged_checksum_alone_costs_nothing(segment: int) -> None:
     data = TILES.read_bytes()
-    found = salvage(damaged(data, spans(data)[segment][1] - 1), threads=1)
-    assert found.losses == []
+    found = salvage(damaged(data, spans(data)[segment][1] - 1), execution=ONE_THREAD)
+    assert found.regions == []
     assert found.trusted.all()
     check(found, mulanzip.decode(data, threads=1))
 
@@ -105,17 +107,17 @@ def test_a_damaged_checksum_alone_costs_nothing(segment: int) -> None:
 def test_without_the_first_segment_nothing_is_left() -> None:
     data = TILES.read_bytes()
     with pytest.raises(CorruptFileError, match="nothing can be salvaged: the first segment"):
-        salvage(damaged(data, spans(data)[0][0] + 30), threads=1)
+        salvage(damaged(data, spans(data)[0][0] + 30), execution=ONE_THREAD)
     with pytest.raises(CorruptFileError, match="the header is damaged"):
-        salvage(damaged(data, 20), threads=1)
+        salvage(damaged(data, 20), execution=ONE_THREAD)
     for length in (0, 8, 51):
         with pytest.raises(CorruptFileError):
-            salvage(data[:length], threads=1)
+            salvage(data[:length], execution=ONE_THREAD)
 
 
 def test_a_file_that_is_not_damaged_is_refused() -> None:
     with pytest.raises(NotDamagedError, match="not damaged"):
-        salvage(TILES.read_bytes(), threads=1)
+        salvage(TILES.read_bytes(), execution=ONE_THREAD)
     with pytest.raises(NotDamagedError):
         salvage(mulanzip.encode(smooth(9, 9, 4)))
 
@@ -126,9 +128,9 @@ def test_truncated_files(cut: float) -> None:
     data, image = pyramid()
     length = int(cut * len(data))
     whole = sum(end <= length for _, end in spans(data))
-    found = salvage(data[:length], threads=1)
+    found = salvage(data[:length], execution=ONE_THREAD)
     check(found, image)
-    assert [loss.segment for loss in found.losses] == list(range(whole, len(spans(data)) - 1))
+    assert [loss.segment for loss in found.regions] == list(range(whole, len(spans(data)) - 1))
 
 
 @pytest.mark.parametrize("segment", range(1, 9))
@@ -139,13 +141,13 @@ def test_a_lost_coarse_tile_costs_the_finer_ones_that_need_it(segment: int) -> N
     assert len(places) == 9
     # Everything after the length is overwritten: no chunk inside can be found.
     start, end = places[segment]
-    found = salvage(data[: start + 8] + bytes(end - start - 8) + data[end:], threads=1)
+    found = salvage(data[: start + 8] + bytes(end - start - 8) + data[end:], execution=ONE_THREAD)
     check(found, image)
-    assert found.losses[0].segment == segment
+    assert found.regions[0].segment == segment
     halo = geometry.HALO_CELLS
-    for loss in found.losses[1:]:
-        assert loss.level < found.losses[0].level
-        step, first = 1 << loss.level, found.losses[0]
+    for loss in found.regions[1:]:
+        assert loss.level < found.regions[0].level
+        step, first = 1 << loss.level, found.regions[0]
         assert loss.top - 2 * halo * step < first.bottom
         assert loss.bottom + 2 * halo * step > first.top
 
@@ -169,7 +171,7 @@ def test_any_damage_leaves_exact_pixels_or_an_error(draw: st.DataObject) -> None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(geometry, "TILE_CELLS", 16)
         try:
-            found = salvage(bytes(hurt), threads=1)
+            found = salvage(bytes(hurt), execution=ONE_THREAD)
         except (CorruptFileError, NotDamagedError):
             return
     check(found, image)
@@ -209,18 +211,18 @@ def test_segments_that_are_missing_without_a_trace_are_found_by_their_hashes() -
     file = unpack(data)
     for missing in ({1}, {2, 4}):
         left = [chunk for index, chunk in enumerate(file.chunks) if index not in missing]
-        found = salvage(Container(file.header, tuple(left)).pack(), threads=1)
+        found = salvage(Container(file.header, tuple(left)).pack(), execution=ONE_THREAD)
         check(found, image)
-        assert missing <= {loss.segment for loss in found.losses}
+        assert missing <= {loss.segment for loss in found.regions}
 
 
 def test_metadata_are_kept_where_they_are_intact() -> None:
     kinds = {b"iccp": b"profile", b"xmpm": b"<x/>"}
-    data = api.encode_picture(Picture(Mode.RGB, smooth(20, 21), b"", kinds), stored=False)
-    found = salvage(damaged(data, spans(data)[0][0] + 12), threads=1)
+    data = api.encode_picture(Picture(Mode.RGB, smooth(20, 21), b"", kinds), EncodeOptions(stored=False)).pack()
+    found = salvage(damaged(data, spans(data)[0][0] + 12), execution=ONE_THREAD)
     assert found.picture.metadata == {b"xmpm": b"<x/>"}
     assert found.damaged_metadata == ["metadata iccp"]
-    unreadable = salvage(damaged(data, spans(data)[0][0]), threads=1)
+    unreadable = salvage(damaged(data, spans(data)[0][0]), execution=ONE_THREAD)
     assert unreadable.picture.metadata == found.picture.metadata
     assert unreadable.damaged_metadata == ["a part that cannot be read, perhaps metadata,"]
     assert found.trusted.all()
@@ -228,7 +230,7 @@ def test_metadata_are_kept_where_they_are_intact() -> None:
 
 
 def test_stored_images_are_all_or_nothing() -> None:
-    data = api.encode_picture(Picture.from_array(smooth(20, 21, 1) > 90))
+    data = api.encode_picture(Picture.from_array(smooth(20, 21, 1) > 90)).pack()
     (start, end), (mark, _) = spans(data)
     found = salvage(damaged(data, mark + 2))
     check(found, smooth(20, 21, 1) > 90)
@@ -317,6 +319,7 @@ def test_streams_and_limits() -> None:
         assert image.format == "TIFF"
     height, width = (header := Header.unpack(data)).height, header.width
     with pytest.raises(mulanzip.LimitError, match="pixels"):
-        salvage(data, limits=mulanzip.Limits(pixels=height * width - 1))
+        salvage(data, execution=Execution(limits=mulanzip.Limits(pixels=height * width - 1)))
+    most = mulanzip.Limits(height * width, limits.coding_bytes(height * width, 1))
     with pytest.raises(mulanzip.LimitError, match="memory"):
-        salvage(data, threads=1, limits=mulanzip.Limits(height * width, limits.coding_bytes(height * width, 1)))
+        salvage(data, execution=Execution(threads=1, limits=most))

@@ -282,7 +282,7 @@ class TestWriting:
     def test_a_result_that_does_not_decode_is_not_written(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         other = source.with_name("other.png")
         Image.fromarray(smooth(9, 12, 4, seed=1)).save(other)
-        wrong = compressed(other).read_bytes()
+        wrong = container.unpack(compressed(other).read_bytes())
         monkeypatch.setattr(api, "encode_picture", lambda *_, **__: wrong)
         with pytest.raises(VerificationError):
             compress_file(source)

@@ -12,8 +12,10 @@ from support.pictures import noise, photo
 
 import mulanzip
 from mulanzip.codec.segment import encode_segments
+from mulanzip.codec.tile_schedule_code import decode_schedules, encode_schedules
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.effort import SCHEDULE_CHOICES, candidates
+from mulanzip.encoder.effort import SCHEDULE_CHOICES, SearchPlan
+from mulanzip.encoder.schedule_choice import choose_schedules
 from mulanzip.errors import CorruptFileError, MulanzipError
 from mulanzip.format import container
 from mulanzip.format.container import SCHEDULES_CHUNK, Chunk
@@ -22,7 +24,8 @@ from mulanzip.inspect.info import describe
 from mulanzip.lattice import geometry
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES
-from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules, decode, encode, tile_cells
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules, tile_cells
+from mulanzip.options import EncodeOptions
 
 numbers = st.lists(st.integers(0, len(SCHEDULES) - 1), min_size=2, max_size=300).filter(lambda n: len(set(n)) > 1)
 
@@ -31,19 +34,19 @@ numbers = st.lists(st.integers(0, len(SCHEDULES) - 1), min_size=2, max_size=300)
 def test_decoding_a_plan_inverts_encoding(found: list[int]) -> None:
     plan = TileSchedules(tuple(found))
     assert plan.number == MIXED
-    assert decode(encode(plan), len(found)) == plan
+    assert decode_schedules(encode_schedules(plan), len(found)) == plan
     assert all(plan[i] is SCHEDULES[SCHEDULE_NAMES[number]] for i, number in enumerate(found))
 
 
 def test_a_plan_costs_about_its_entropy() -> None:
     rare = TileSchedules(tuple(int(i % 50 == 7) for i in range(5000)))
-    assert len(encode(rare)) < 0.145 * 5000 / 8 + 16
+    assert len(encode_schedules(rare)) < 0.145 * 5000 / 8 + 16
 
 
 @given(st.binary(max_size=12), st.integers(1, 40))
 def test_any_bytes_are_a_mixed_plan_or_an_error(payload: bytes, tiles: int) -> None:
     try:
-        plan = decode(payload, tiles)
+        plan = decode_schedules(payload, tiles)
     except CorruptFileError:
         return
     assert len(plan.numbers) == tiles
@@ -53,7 +56,7 @@ def test_any_bytes_are_a_mixed_plan_or_an_error(payload: bytes, tiles: int) -> N
 @pytest.mark.parametrize("number", range(len(SCHEDULES)))
 def test_a_plan_of_one_schedule_is_never_sent(number: int) -> None:
     with pytest.raises(CorruptFileError, match="schedules are damaged"):
-        decode(encode(TileSchedules((number,) * 9)), 9)
+        decode_schedules(encode_schedules(TileSchedules((number,) * 9)), 9)
 
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from((2, 16, 256)))
@@ -72,7 +75,8 @@ def image() -> np.ndarray:
 
 
 def _costs(planes: np.ndarray, runtime: Runtime, names: tuple[str, ...], mu: float) -> tuple[float, TileSchedules]:
-    payloads, plan = encode_segments(planes, runtime, ScheduleChoices(names, mu))
+    plan = choose_schedules(planes, runtime, ScheduleChoices(names, mu))
+    payloads = encode_segments(planes, runtime, plan)
     cells = tile_cells(*planes.shape[:2])
     evaluations = sum(n * len(plan[i]) for i, n in enumerate(cells))
     return 8 * sum(map(len, payloads)) + mu * evaluations, plan
@@ -137,11 +141,11 @@ def test_damaged_schedules_never_give_a_wrong_picture(data: st.DataObject) -> No
 @pytest.mark.parametrize("mu", [-0.1, float("nan")])
 def test_impossible_prices_are_refused(mu: float) -> None:
     with pytest.raises(ValueError, match="mu must be"):
-        candidates(5, "adaptive", mu)
+        SearchPlan.of(EncodeOptions(schedule="adaptive", mu=mu))
 
 
 def test_every_choice_has_the_default_schedule_or_is_one() -> None:
     for name in SCHEDULE_CHOICES:
         for effort in (1, 5, 9):
-            names = candidates(effort, name, 0.1).names
+            names = SearchPlan.of(EncodeOptions(effort=effort, schedule=name)).schedules.names
             assert names == (name,) or {"default", "one"} <= set(names)

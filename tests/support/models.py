@@ -1,13 +1,19 @@
-"""Small models with random or extreme weights."""
+"""Small models with random or extreme weights, and how tests run models."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mulanzip.options import Execution
+
 if TYPE_CHECKING:
     import torch
 
     from mulanzip.density.model import IntegerModel
+
+
+#: Workers of the test run share the cores.
+ONE_THREAD = Execution(threads=1)
 
 
 def tiny_model(seed: int = 0, weights: str = "random", **config: int) -> IntegerModel:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from mulanzip import limits
 from mulanzip.errors import CorruptFileError
-from mulanzip.format import container
-from mulanzip.format.container import Container
+from mulanzip.format.container import Chunk, Container
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import ICC
 from mulanzip.image.picture import Picture
@@ -47,26 +46,23 @@ class _Unusual(Exception):
     """A file that these few bytes cannot describe."""
 
 
-def keep(data: bytes, source: bytes, picture: Picture) -> bytes:
-    """A ``.mzp`` file, with what it takes to make its source again where that is a PNG file and takes little.
+def keep(file: Container, source: bytes, picture: Picture) -> Container:
+    """Add what is needed to make the source file again, where that is a PNG file and takes few bytes.
 
     Args:
-        data: the file; source: what it was made from; picture: what was read from that.
+        file: made from ``picture``, which was read from ``source``.
     """
-    payload = describe(source, picture, len(data))
-    if payload is None:
-        return data
-    file = container.unpack(data)
-    return Container(file.header, (*file.chunks, container.Chunk(KIND, payload))).pack()
+    payload = describe(source, picture, file.size)
+    return file if payload is None else replace(file, chunks=(*file.chunks, Chunk(KIND, payload)))
 
 
-def restore(data: bytes, picture: Picture) -> tuple[bytes | None, list[str]]:
+def restore(file: Container, picture: Picture) -> tuple[bytes | None, list[str]]:
     """The PNG file that a ``.mzp`` file was made from, if it can be made again; and notes, if it should be possible.
 
     Raises:
         CorruptFileError: if what is kept of it is damaged.
     """
-    for payload in container.unpack(data).of_kind(KIND):
+    for payload in file.of_kind(KIND):
         original = rebuild(payload, picture)
         if original is None:
             return None, ["the PNG file could not be made again here: same pixels and metadata, other bytes"]

@@ -1,4 +1,4 @@
-"""What is lost of a damaged image, and how it is said."""
+"""The lost areas of a damaged image, and their description."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DamagedRegion:
-    """A segment that could not be trusted.
+    """A segment that cannot be trusted.
 
     Attributes:
-        segment: its number, from 0; total: how many there are.
+        segment: its number, from 0; total: number of segments.
         top, bottom, left, right: the rectangle of the image that it covers, in pixels, ends excluded.
-        level: of the lattice; what is left of the rectangle are the pixels of the coarser levels.
+        level: of the lattice; only the pixels of coarser levels are left of the rectangle.
     """
 
     segment: int
@@ -24,23 +24,23 @@ class DamagedRegion:
     level: int
 
 
-def describe(losses: list[DamagedRegion]) -> list[str]:
-    """One line for each area, however many segments it has."""
-    return [_name(area) for area in _areas(losses)]
+def describe(regions: list[DamagedRegion]) -> list[str]:
+    """One line for each connected area."""
+    return [_name(area) for area in _areas(regions)]
 
 
-def _areas(losses: list[DamagedRegion]) -> list[list[DamagedRegion]]:
-    """Losses of one level that make up a rectangle, together: side by side first, then such rows below each other."""
+def _areas(regions: list[DamagedRegion]) -> list[list[DamagedRegion]]:
+    """Regions of one level that make up a rectangle, joined: first those side by side, then such rows."""
     rows: list[list[DamagedRegion]] = []
-    for loss in losses:
+    for region in regions:
         if (
             rows
-            and (before := rows[-1][-1]).right == loss.left
-            and (before.level, before.top) == (loss.level, loss.top)
+            and (before := rows[-1][-1]).right == region.left
+            and (before.level, before.top) == (region.level, region.top)
         ):
-            rows[-1].append(loss)
+            rows[-1].append(region)
         else:
-            rows.append([loss])
+            rows.append([region])
     areas: list[list[DamagedRegion]] = []
     for row in rows:
         for area in areas:
@@ -56,7 +56,7 @@ def _areas(losses: list[DamagedRegion]) -> list[list[DamagedRegion]]:
 def _name(area: list[DamagedRegion]) -> str:
     """``segments 2 to 4 of 9 are lost: 1/2 of the resolution in columns 0 to 99, rows 100 to 199``"""
     first, last = area[0], area[-1]
-    numbers = [loss.segment for loss in area]
+    numbers = [region.segment for region in area]
     is_range = len(numbers) > 2 and numbers[-1] - numbers[0] + 1 == len(numbers)
     named = f"{numbers[0]} to {numbers[-1]}" if is_range else ", ".join(map(str, numbers))
     subject = f"segment {named} of {first.total} is" if len(numbers) == 1 else f"segments {named} of {first.total} are"

@@ -1,0 +1,46 @@
+"""Which schedule each tile gets: the one that minimises bits plus a price for each evaluation of the network."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+
+from mulanzip.codec.segment import for_each_segment
+from mulanzip.codec.subpixels import MixtureCoder
+from mulanzip.codec.tile import code_tile
+from mulanzip.density.runtime import Runtime
+from mulanzip.entropy.ans import BitCounter
+from mulanzip.lattice.geometry import Tile, segments
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
+from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
+
+
+def choose_schedules(pixels: np.ndarray, runtime: Runtime, choices: ScheduleChoices) -> TileSchedules:
+    """Choose the schedules of all tiles of an image.
+
+    Args:
+        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        choices: with more than one, each is tried on every tile, by exact code length.
+    """
+    if len(choices.names) == 1:
+        return TileSchedules.uniform(choices.names[0])
+    parts = segments(*pixels.shape[:2])
+    chosen: list[list[int]] = [[] for _ in parts]
+
+    def work(index: int) -> None:
+        for tile in parts[index].tiles:
+            costs = [_cost(tile, pixels, runtime, name, choices.mu) for name in choices.names]
+            chosen[index].append(SCHEDULE_NAMES.index(choices.names[int(np.argmin(costs))]))
+
+    for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    # An image that fits in the coarsest level has no tiles.
+    return TileSchedules(tuple(chain.from_iterable(chosen))) if any(chosen) else TileSchedules.uniform(choices.names[0])
+
+
+def _cost(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, bits_per_evaluation: float) -> float:
+    """Bits of a tile with a schedule, and the price of the schedule's evaluations."""
+    counter = BitCounter()
+    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
+    evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
+    return counter.bits + bits_per_evaluation * evaluations * tile.height * tile.width
