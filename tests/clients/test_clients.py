@@ -224,7 +224,7 @@ class TestPillow:
         with pytest.raises(Image.DecompressionBombError):
             opened(data)
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-        monkeypatch.setattr(api.memory, "available", lambda: 1)
+        monkeypatch.setattr(api.memory, "available_memory", lambda: 1)
         with pytest.raises(MzpReadError, match="MiB") as caught:
             opened(data).load()
         assert isinstance(caught.value.__cause__, LimitError)

@@ -389,7 +389,7 @@ def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
     found = salvage(bytes(hurt), model=model, execution=ONE_THREAD)
     total = len(file.of_kind(SEGMENT))
-    assert [(loss.segment, loss.total) for loss in found.losses] == [(total - 1, total)]
+    assert [(loss.segment, loss.total) for loss in found.regions] == [(total - 1, total)]
     assert found.picture.mode is Mode.RGBA
     np.testing.assert_array_equal(found.picture.pixels[..., :3], array[..., :3])
     np.testing.assert_array_equal(found.picture.pixels[found.trusted], array[found.trusted])

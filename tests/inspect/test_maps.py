@@ -60,7 +60,7 @@ def test_schedules_are_those_of_the_finest_tiles(monkeypatch: pytest.MonkeyPatch
 def test_stored_images_have_no_maps() -> None:
     data = mulanzip.encode(np.zeros((9, 9, 4), dtype=np.uint8))
     for function in (mulanzip.bits_map, mulanzip.schedule_map):
-        with pytest.raises(UnsupportedImageError, match="stored as it is"):
+        with pytest.raises(UnsupportedImageError, match="the image is stored"):
             function(data)
 
 
