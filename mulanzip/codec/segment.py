@@ -15,7 +15,7 @@ import numpy as np
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCoder, BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCounter, SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, Tile, level_grids, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
@@ -33,7 +33,7 @@ def code_segment(
     pixels: np.ndarray,
     runtime: Runtime,
     plan: TileSchedules,
-    coder: BitCoder,
+    coder: SymbolCoder,
     *,
     decoding: bool,
     skipped: int = 0,
@@ -56,7 +56,7 @@ def code_segment(
 
 
 def _encode_adaptively(
-    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, encoder: BitEncoder
+    segment: Segment, pixels: np.ndarray, runtime: Runtime, candidates: ScheduleChoices, encoder: SymbolEncoder
 ) -> list[int]:
     """Code a segment, every tile with the best of some schedules; their numbers."""
     code_segment(replace(segment, tiles=()), pixels, runtime, TileSchedules(()), encoder, decoding=False)
@@ -69,9 +69,9 @@ def _encode_adaptively(
     return chosen
 
 
-def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, BitEncoder]:
+def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, SymbolEncoder]:
     """A tile coded with a schedule, and what that costs in bits."""
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     counter = BitCounter(encoder)
     phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
     evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
@@ -159,7 +159,7 @@ def encode_segments(
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
-        encoder = BitEncoder()
+        encoder = SymbolEncoder()
         if len(candidates.names) > 1:
             chosen[index] = _encode_adaptively(parts[index], pixels, runtime, candidates, encoder)
         else:
@@ -185,7 +185,7 @@ def decode_segment(
     Raises:
         CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
     """
-    decoder = BitDecoder(payload[HASH_BYTES:])
+    decoder = SymbolDecoder(payload[HASH_BYTES:])
     code_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
@@ -226,7 +226,7 @@ def decode_segments(
             if len(part.tiles) == len(whole[index].tiles):
                 decode_segment(part, payload, pixels, runtime, plan, skipped=level)
             else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
-                decoder = BitDecoder(payload[HASH_BYTES:])
+                decoder = SymbolDecoder(payload[HASH_BYTES:])
                 code_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None

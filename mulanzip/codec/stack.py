@@ -8,7 +8,7 @@ import numpy as np
 
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitDecoder, BitEncoder
+from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -25,7 +25,7 @@ def encode_stack(planes: np.ndarray, runtime: Runtime, plan: TileSchedules) -> b
         planes: uint8 ``(B, H, W, C)`` in coding order of colours, C 1 or 3; of sizes that have a single segment.
         plan: the schedule of all tiles.
     """
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     _, height, width, _ = planes.shape
     (segment,) = segments(height, width, COARSEST)
     with runtime.intra_threads(1):
@@ -43,7 +43,7 @@ def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime
         CorruptFileError: if the bytes are not of such a stack; other wrong bytes are found by :func:`stack_hash`.
     """
     planes = np.zeros(shape, dtype=np.uint8)
-    decoder = BitDecoder(data)
+    decoder = SymbolDecoder(data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
     with runtime.intra_threads(1):
         code_segment(segment, planes, runtime, plan, decoder, decoding=True)

@@ -9,7 +9,7 @@ from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
 from mulanzip.codec.side_info import groups_of, plans_of
 from mulanzip.density.runtime import open_runtime
 from mulanzip.encoder.adapt import context_in
-from mulanzip.entropy.ans import BitCounter, BitDecoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, TONES, VALUES, Coding
@@ -88,7 +88,7 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
         for index, (segment, payload) in enumerate(
             zip(segments(header.height, header.width), file.of_kind(SEGMENT)[group.segments], strict=True)
         ):
-            decoder = BitDecoder(payload[HASH_BYTES:])
+            decoder = SymbolDecoder(payload[HASH_BYTES:])
             counter = BitCounter(decoder)
             code_segment(segment, indices, coder, plans[number], counter, decoding=True)
             decoder.finish()

@@ -18,7 +18,7 @@ from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES, Schedule
 
 if TYPE_CHECKING:
-    from mulanzip.entropy.ans import BitCoder
+    from mulanzip.entropy.ans import SymbolCoder
 
 #: Bits of the stored probability that a tile which has none of the schedules before has this one.
 _SHARE_BITS = 8
@@ -80,7 +80,7 @@ def tile_cells(height: int, width: int) -> list[int]:
 
 def encode(plan: TileSchedules) -> bytes:
     """Payload of the chunk that holds a mixed plan: shares of the schedules, then coded decisions."""
-    from mulanzip.entropy.ans import BitEncoder  # Describing a file need not load the coder.
+    from mulanzip.entropy.ans import SymbolEncoder  # Describing a file need not load the coder.
 
     numbers = np.array(plan.numbers)
     shares, left = [], len(numbers)
@@ -88,7 +88,7 @@ def encode(plan: TileSchedules) -> bytes:
         count = int((numbers == number).sum())
         shares.append(min((count << _SHARE_BITS) // max(1, left), (1 << _SHARE_BITS) - 1))
         left -= count
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     _code(encoder, shares, len(numbers), numbers)
     return bytes(shares) + encoder.finish()
 
@@ -99,12 +99,12 @@ def decode(payload: bytes, tiles: int) -> TileSchedules:
     Raises:
         CorruptFileError: if it is no mixed plan for so many tiles.
     """
-    from mulanzip.entropy.ans import BitDecoder
+    from mulanzip.entropy.ans import SymbolDecoder
 
     count = len(SCHEDULES) - 1
     if len(payload) < count:
         raise CorruptFileError("the schedules are damaged")
-    decoder = BitDecoder(payload[count:])
+    decoder = SymbolDecoder(payload[count:])
     plan = TileSchedules(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
     decoder.finish()
     if plan.number != MIXED:
@@ -130,7 +130,7 @@ def plan_in(file: Container, groups: int) -> TileSchedules:
     return decode(payloads[0], groups * len(tile_cells(header.height, header.width)))
 
 
-def _code(coder: BitCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
+def _code(coder: SymbolCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
     """Schedule after schedule: which of the tiles that have none yet have this one?  The rest have the last."""
     from mulanzip.entropy.ans import P_BITS
 

@@ -19,7 +19,7 @@ from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
 from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, Gamut
 from mulanzip.density.sample_scale import EIGHT_BIT
-from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
 from mulanzip.format.container import GAMUT, Chunk, Container
@@ -88,11 +88,11 @@ def test_alpha_does_not_matter() -> None:
 def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, log2_penalty: int) -> None:
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
         prediction, truth
     )
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
         prediction, None
     )

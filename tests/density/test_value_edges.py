@@ -22,7 +22,7 @@ from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT
 from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
-from mulanzip.entropy.ans import BitDecoder, BitEncoder
+from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.floatnet.loss import code_length
 from mulanzip.format import container
@@ -79,9 +79,9 @@ def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit
     prediction = hostile(seed, k, count)
     sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=Gamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     found = MixtureCoder(TABLES, decoder, sample_scale=sample_scale).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
