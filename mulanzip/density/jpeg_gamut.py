@@ -30,7 +30,7 @@ _STEPS = (-7, -5, -4, -3, -2, 2, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True)
-class Gamut:
+class JpegGamut:
     """Colours that decoders of JPEG files make.
 
     Attributes:
@@ -70,7 +70,7 @@ def _others() -> np.ndarray:
     return others.reshape(-1)
 
 
-def find(planes: np.ndarray) -> Gamut | None:
+def find(planes: np.ndarray) -> JpegGamut | None:
     """The gamut of an image, where it is worth saying.
 
     Args:
@@ -95,15 +95,15 @@ def find(planes: np.ndarray) -> Gamut | None:
         return None
     # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
     ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
-    return Gamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None
+    return JpegGamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None
 
 
-def encode(gamut: Gamut) -> bytes:
+def encode(gamut: JpegGamut) -> bytes:
     """Payload of the chunk that holds a gamut."""
     return bytes([gamut.log2_penalty])
 
 
-def gamut_in(file: Container) -> Gamut | None:
+def gamut_in(file: Container) -> JpegGamut | None:
     """The gamut that a file names; None where there is none.
 
     Raises:
@@ -114,4 +114,4 @@ def gamut_in(file: Container) -> Gamut | None:
         return None
     if len(payloads[0]) != 1 or not 1 <= payloads[0][0] <= MAX_LOG2_PENALTY:
         raise CorruptFileError("the gamut is damaged")
-    return Gamut(payloads[0][0])
+    return JpegGamut(payloads[0][0])

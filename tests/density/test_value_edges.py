@@ -16,7 +16,7 @@ import mulanzip
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import value_edges
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.jpeg_gamut import Gamut
+from mulanzip.density.jpeg_gamut import JpegGamut
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT
@@ -77,7 +77,7 @@ def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int)
 @given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
 def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=Gamut(9) if within else None)
+    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=JpegGamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
