@@ -76,9 +76,9 @@ def encode_groups(
         payloads += segments
         plans.append(plan)
     plan = TileSchedules.joined(plans, len(tile_cells(*picture.pixels.shape[:2]))) if plans else plan
-    if plan.number == MIXED:
+    if plan.header_value == MIXED:
         chunks.append(Chunk(SCHEDULES_CHUNK, encode_plan(plan)))
-    return [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)], plan.number
+    return [*chunks, *(Chunk(SEGMENT, payload) for payload in payloads)], plan.header_value
 
 
 def decode_groups(file: Container, runtime: Runtime, progress: Progress | None = None, *, level: int = 0) -> np.ndarray:

@@ -32,7 +32,7 @@ def code_segment(
     segment: Segment,
     pixels: np.ndarray,
     runtime: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     coder: SymbolCoder,
     *,
     decoding: bool,
@@ -52,7 +52,7 @@ def code_segment(
             coarsest[...] = values.reshape(coarsest.shape)
     phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.sample_scale)
     for number, tile in enumerate(segment.tiles, segment.first):
-        code_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
+        code_tile(tile, pixels, runtime.network, schedules[number], phase_coder, decoding=decoding, skipped=skipped)
 
 
 def _encode_adaptively(
@@ -62,20 +62,22 @@ def _encode_adaptively(
     code_segment(replace(segment, tiles=()), pixels, runtime, TileSchedules(()), encoder, decoding=False)
     chosen = []
     for tile in segment.tiles:
-        trials = [_trial(tile, pixels, runtime, name, candidates.mu) for name in candidates.names]
+        trials = [_trial(tile, pixels, runtime, name, candidates.bits_per_evaluation) for name in candidates.names]
         best = min(range(len(trials)), key=lambda i: trials[i][0])
         encoder.extend(trials[best][1])
         chosen.append(SCHEDULE_NAMES.index(candidates.names[best]))
     return chosen
 
 
-def _trial(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, mu: float) -> tuple[float, SymbolEncoder]:
+def _trial(
+    tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, bits_per_evaluation: float
+) -> tuple[float, SymbolEncoder]:
     """A tile coded with a schedule, and what that costs in bits."""
     encoder = SymbolEncoder()
     counter = BitCounter(encoder)
     phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
     evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
-    return counter.bits + mu * evaluations * tile.height * tile.width, encoder
+    return counter.bits + bits_per_evaluation * evaluations * tile.height * tile.width, encoder
 
 
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
@@ -174,7 +176,13 @@ def encode_segments(
 
 
 def decode_segment(
-    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: TileSchedules, *, skipped: int = 0
+    segment: Segment,
+    payload: bytes,
+    pixels: np.ndarray,
+    runtime: Runtime,
+    schedules: TileSchedules,
+    *,
+    skipped: int = 0,
 ) -> None:
     """Fill in the pixels of one segment, whose coarser levels are there.
 
@@ -186,7 +194,7 @@ def decode_segment(
         CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
     """
     decoder = SymbolDecoder(payload[HASH_BYTES:])
-    code_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
+    code_segment(segment, pixels, runtime, schedules, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
         raise CorruptFileError("the samples do not have the hash that the segment promises")
@@ -196,7 +204,7 @@ def decode_segments(
     payloads: Sequence[bytes],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     progress: Progress | None = None,
     *,
     level: int = 0,
@@ -224,10 +232,10 @@ def decode_segments(
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):
-                decode_segment(part, payload, pixels, runtime, plan, skipped=level)
+                decode_segment(part, payload, pixels, runtime, schedules, skipped=level)
             else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
                 decoder = SymbolDecoder(payload[HASH_BYTES:])
-                code_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
+                code_segment(part, pixels, runtime, schedules, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)

@@ -40,10 +40,10 @@ class TileSchedules:
         return cls((SCHEDULE_NAMES.index(name),))
 
     @classmethod
-    def joined(cls, plans: Sequence[TileSchedules], tiles: int) -> TileSchedules:
+    def joined(cls, groups: Sequence[TileSchedules], tiles: int) -> TileSchedules:
         """One for groups of ``tiles`` tiles each."""
-        numbers = [plan.numbers * (tiles if len(plan.numbers) == 1 else 1) for plan in plans]
-        return cls(tuple(chain.from_iterable(numbers)) or plans[0].numbers)
+        numbers = [schedules.numbers * (tiles if len(schedules.numbers) == 1 else 1) for schedules in groups]
+        return cls(tuple(chain.from_iterable(numbers)) or groups[0].numbers)
 
     def part(self, start: int, tiles: int) -> TileSchedules:
         """That of ``tiles`` tiles from ``start`` on."""
@@ -53,7 +53,7 @@ class TileSchedules:
         return SCHEDULES[SCHEDULE_NAMES[self.numbers[tile] if len(self.numbers) > 1 else self.numbers[0]]]
 
     @property
-    def number(self) -> int:
+    def header_value(self) -> int:
         """What a file's header says: the schedule of all tiles, or :data:`mulanzip.lattice.schedules.MIXED`."""
         return self.numbers[0] if len(set(self.numbers)) == 1 else MIXED
 
@@ -66,11 +66,11 @@ class ScheduleChoices:
 
     Attributes:
         names: of schedules; of equals, the first wins.
-        mu: bits per cell that one evaluation of the network is worth.
+        bits_per_evaluation: mu, bits per cell that one evaluation of the network is worth.
     """
 
     names: tuple[str, ...] = ("default",)
-    mu: float = 0.0
+    bits_per_evaluation: float = 0.0
 
 
 def tile_cells(height: int, width: int) -> list[int]:
@@ -78,11 +78,11 @@ def tile_cells(height: int, width: int) -> list[int]:
     return [tile.height * tile.width for segment in segments(height, width) for tile in segment.tiles]
 
 
-def encode(plan: TileSchedules) -> bytes:
+def encode(schedules: TileSchedules) -> bytes:
     """Payload of the chunk that holds a mixed plan: shares of the schedules, then coded decisions."""
     from mulanzip.entropy.ans import SymbolEncoder  # Describing a file need not load the coder.
 
-    numbers = np.array(plan.numbers)
+    numbers = np.array(schedules.numbers)
     shares, left = [], len(numbers)
     for number in range(len(SCHEDULES) - 1):
         count = int((numbers == number).sum())
@@ -105,11 +105,11 @@ def decode(payload: bytes, tiles: int) -> TileSchedules:
     if len(payload) < count:
         raise CorruptFileError("the schedules are damaged")
     decoder = SymbolDecoder(payload[count:])
-    plan = TileSchedules(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
+    schedules = TileSchedules(tuple(_code(decoder, list(payload[:count]), tiles, None).tolist()))
     decoder.finish()
-    if plan.number != MIXED:
+    if schedules.header_value != MIXED:
         raise CorruptFileError("the schedules are damaged")
-    return plan
+    return schedules
 
 
 def plan_in(file: Container, groups: int) -> TileSchedules:

@@ -250,31 +250,31 @@ def planes() -> np.ndarray:
 
 def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
-        (payload,), plan = encode_segments(planes, runtime, ScheduleChoices((name,)))
-        assert plan == TileSchedules.uniform(name)
+        (payload,), schedules = encode_segments(planes, runtime, ScheduleChoices((name,)))
+        assert schedules == TileSchedules.uniform(name)
         counter = BitCounter()
-        code_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
+        code_segment(segments(48, 40)[0], planes, runtime, schedules, counter, decoding=False)
         assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
-        decoded = decode_segments([payload], planes.shape, runtime, plan)
+        decoded = decode_segments([payload], planes.shape, runtime, schedules)
         np.testing.assert_array_equal(decoded, planes)
 
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    payloads, plan = encode_segments(image, runtime, ScheduleChoices())
+    payloads, schedules = encode_segments(image, runtime, ScheduleChoices())
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
         damaged[index] = damaged[index][:HASH_BYTES] + bytes([damaged[index][HASH_BYTES] ^ 1]) + payloads[index][9:]
         with pytest.raises(CorruptFileError, match=rf"segment {index} of 3|goes on after"):
-            decode_segments(damaged, image.shape, runtime, plan)
+            decode_segments(damaged, image.shape, runtime, schedules)
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    (payload,), plan = encode_segments(planes, runtime, ScheduleChoices())
+    (payload,), schedules = encode_segments(planes, runtime, ScheduleChoices())
     (other,), _ = encode_segments(planes[::-1].copy(), runtime, ScheduleChoices())
     with pytest.raises(CorruptFileError):
-        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
+        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedules)
     with pytest.raises(CorruptFileError):
         decode_segments([payload], planes.shape, runtime, TileSchedules.uniform("one"))
 
