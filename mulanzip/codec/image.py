@@ -14,7 +14,7 @@ from mulanzip.density import jpeg_gamut as gamuts
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import find_adaptation, for_file
 from mulanzip.encoder.scale_choice import choose_value_map
-from mulanzip.format.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, TONES, VALUES, Chunk, Container
+from mulanzip.format.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, VALUE_EDGES, VALUES, Chunk, Container
 from mulanzip.image.channels import channel_groups, group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import level_grids
@@ -64,7 +64,7 @@ def encode_groups(
         found = find_adaptation(coded, runtime, plan, steps, part_of(progress, 0, share), toned=not deep)
         context = found.context
         if found.tones:
-            chunks.append(Chunk(TONES, found.tones.encode()))
+            chunks.append(Chunk(VALUE_EDGES, found.tones.encode()))
             coded[0] = coded[0][0], replace(coded[0][1], value_edges=found.tones)
     if context is not None and context.any():
         chunks.append(Chunk(CONTEXT, contexts.encode(context, runtime.model.prior)))

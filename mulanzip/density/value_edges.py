@@ -15,7 +15,7 @@ import numpy as np
 
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import TONES, Container
+from mulanzip.format.container import VALUE_EDGES, Container
 
 if TYPE_CHECKING:
     from mulanzip.entropy.ans import SymbolCoder
@@ -106,7 +106,7 @@ def tones_in(file: Container, colours: int) -> ValueEdges | None:
     Raises:
         CorruptFileError: if they are damaged.
     """
-    payloads = file.of_kind(TONES)
+    payloads = file.of_kind(VALUE_EDGES)
     return decode(payloads[0], colours) if payloads else None
 
 

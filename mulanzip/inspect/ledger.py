@@ -12,7 +12,7 @@ from mulanzip.encoder.adapt import context_in
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, TONES, VALUES, Coding
+from mulanzip.format.container import CHUNK_OVERHEAD, CONTEXT, GAMUT, HEADER_SIZE, SEGMENT, VALUE_EDGES, VALUES, Coding
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import segments
 
@@ -101,11 +101,13 @@ def ledger(data: bytes, *, model: str | None = None, device: str = "auto", threa
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     hashes = 8.0 * HASH_BYTES * len(file.of_kind(SEGMENT))
-    metadata = sum(8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, GAMUT, TONES, VALUES))
+    metadata = sum(
+        8.0 * len(c.payload) for c in file.chunks if c.kind not in (SEGMENT, CONTEXT, GAMUT, VALUE_EDGES, VALUES)
+    )
     marks = 8.0 * CHUNK_OVERHEAD * (1 + len(file.chunks))
     entries.append(Entry("header", 0, 0, 8.0 * HEADER_SIZE))
     entries.append(Entry("checksums", 0, 0, hashes + marks))
-    for kind, name in ((VALUES, "values in use"), (GAMUT, "gamut"), (TONES, "tones")):
+    for kind, name in ((VALUES, "values in use"), (GAMUT, "gamut"), (VALUE_EDGES, "tones")):
         if payloads := file.of_kind(kind):
             entries.append(Entry(name, 0, 0, 8.0 * len(payloads[0])))
     if metadata:
