@@ -36,7 +36,7 @@ class GroupCoder:
 
     Args:
         process: one of :data:`PROCESSES`.
-        runtime, plan: of the erasure process.
+        runtime, schedules: of the erasure process.
         gaussian_model: name or path; needed unless the process is ``erasure``.
         device: as for :func:`mulanzip.encode`.
 
@@ -45,10 +45,10 @@ class GroupCoder:
         ValueError: for an unknown process.
     """
 
-    def __init__(self, process: str, runtime: Runtime, plan: TileSchedules, gaussian_model: str, device: str):
+    def __init__(self, process: str, runtime: Runtime, schedules: TileSchedules, gaussian_model: str, device: str):
         if process not in PROCESSES:
             raise ValueError(f"unknown process {process!r}; use one of {', '.join(PROCESSES)}")
-        self._process, self._runtime, self._plan = process, runtime, plan
+        self._process, self._runtime, self._schedules = process, runtime, schedules
         self._gaussian = None
         if process != "erasure":
             from mulanzip.gaussian.exact.runtime import open_gaussian
@@ -57,7 +57,7 @@ class GroupCoder:
 
     def header(self, model_id: bytes) -> Header:
         """Of the archive."""
-        return Header(model_id, self._plan.number, ERASURE if self._gaussian is None else GAUSSIAN)
+        return Header(model_id, self._schedules.header_value, ERASURE if self._gaussian is None else GAUSSIAN)
 
     def most(self, shape: Shape) -> int:
         """Images of a group."""
@@ -68,15 +68,15 @@ class GroupCoder:
         """Code a group: uint8 ``(B, H, W, C)`` in coding order of colours."""
         chain = None
         if self._gaussian is None or not self.header(b"").has_chains(shape.mode):
-            payload = encode_stack(stack, self._runtime, self._plan)
+            payload = encode_stack(stack, self._runtime, self._schedules)
         else:
             from mulanzip.gaussian.exact import chain as tiles
 
             forms = []
             if self._chains(shape):
-                forms.append(tiles.encode_tiles(stack, self._gaussian, self._runtime, self._plan))
+                forms.append(tiles.encode_tiles(stack, self._gaussian, self._runtime, self._schedules))
             if not forms or self._process == "auto":
-                forms.append(tiles.encode_seeds(stack, self._runtime, self._plan))
+                forms.append(tiles.encode_seeds(stack, self._runtime, self._schedules))
             chain = min(forms, key=lambda form: len(form.data))
             payload = chain.data
         return CodedGroup(ArchiveChunk(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)

@@ -232,14 +232,14 @@ class Archive(Mapping[str, np.ndarray]):
         assert shape is not None
         self._limits.check_pixels(shape.height, shape.width)
         sides = (part.count, shape.height, shape.width, shape.channels)
-        plan = TileSchedules((self.header.schedule,))
+        schedules = TileSchedules((self.header.schedule,))
         if self.header.has_chains(shape.mode):
             from mulanzip.gaussian.exact.chain import decode_tiles
 
             model = self._gaussian_model or self._model
-            planes = decode_tiles(payload, sides, self._running(), plan, model=model, device=self._device)
+            planes = decode_tiles(payload, sides, self._running(), schedules, model=model, device=self._device)
         else:
-            planes = decode_stack(payload, sides, self._running(), plan)
+            planes = decode_stack(payload, sides, self._running(), schedules)
         if stack_hash(planes) != part.digest:
             raise CorruptFileError("the samples do not have the hash that the directory promises")
         return [Picture(shape.mode, from_coding_order(p) if shape.channels == 3 else p) for p in planes]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip.entropy.ans import CDF_BITS, BitCoder
+from mulanzip.entropy.ans import CDF_BITS, SymbolCoder
 from mulanzip.timings import timed
 
 #: Bit planes that a choice settles.  Part of the format.
@@ -18,7 +18,7 @@ _UNIT = np.float64(1 << CDF_BITS)
 class CdfSearch:
     """Intervals ``low .. low + 2**planes - 1`` with the masses below their ends, narrowed down to one value each."""
 
-    def __init__(self, coder: BitCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
+    def __init__(self, coder: SymbolCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
         self._coder = coder
         self._low = low
         self._mass_low = mass_low

@@ -14,7 +14,7 @@ import numpy as np
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCoder, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -31,7 +31,7 @@ def code_segment(
     pixels: np.ndarray,
     runtime: Runtime,
     plan: TileSchedules,
-    coder: BitCoder,
+    coder: SymbolCoder,
     *,
     decoding: bool,
     skipped: int = 0,
@@ -132,7 +132,7 @@ def encode_segments(
     meter = _Meter(parts, progress)
 
     def work(index: int) -> None:
-        encoder = BitEncoder()
+        encoder = SymbolEncoder()
         code_segment(parts[index], pixels, runtime, schedules, encoder, decoding=False)
         with timed("coder"):
             coded = encoder.finish()
@@ -155,7 +155,7 @@ def decode_segment(
     Raises:
         CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
     """
-    decoder = BitDecoder(payload[HASH_BYTES:])
+    decoder = SymbolDecoder(payload[HASH_BYTES:])
     code_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
@@ -196,7 +196,7 @@ def decode_segments(
             if len(part.tiles) == len(whole[index].tiles):
                 decode_segment(part, payload, pixels, runtime, plan, skipped=level)
             else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
-                decoder = BitDecoder(payload[HASH_BYTES:])
+                decoder = SymbolDecoder(payload[HASH_BYTES:])
                 code_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None

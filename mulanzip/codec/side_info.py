@@ -15,11 +15,21 @@ from mulanzip.codec.tile_schedule_code import decode_schedules, encode_schedules
 from mulanzip.codec.value_map import PLAIN, ValueMap
 from mulanzip.density import value_edges
 from mulanzip.density.context import Prior
-from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, Gamut
+from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
 from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import CONTEXT, GAMUT, SCHEDULES_CHUNK, SEGMENT, TONES, VALUES, Chunk, Container, Header
+from mulanzip.format.container import (
+    CONTEXT,
+    GAMUT,
+    SCHEDULES_CHUNK,
+    SEGMENT,
+    VALUE_EDGES,
+    VALUES,
+    Chunk,
+    Container,
+    Header,
+)
 from mulanzip.image.channels import channel_groups, from_coding_order, group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import segments
@@ -86,7 +96,7 @@ class SideInfo:
         cls,
         picture: Picture,
         value_maps: Sequence[ValueMap],
-        gamut: Gamut | None = None,
+        gamut: JpegGamut | None = None,
         edges: ValueEdges | None = None,
         schedules: TileSchedules | None = None,
     ) -> SideInfo:
@@ -177,7 +187,7 @@ class SideInfo:
         if scale.gamut:
             chunks.append(Chunk(GAMUT, bytes([scale.gamut.log2_penalty])))
         if scale.value_edges:
-            chunks.append(Chunk(TONES, scale.value_edges.encode()))
+            chunks.append(Chunk(VALUE_EDGES, scale.value_edges.encode()))
         if self.coded_context is not None:
             chunks.append(Chunk(CONTEXT, self.coded_context))
         if header.schedule == MIXED:
@@ -187,7 +197,7 @@ class SideInfo:
 
 
 def _groups(
-    channels: Sequence[slice], maps: Sequence[ValueMap], count: int, gamut: Gamut | None, edges: ValueEdges | None
+    channels: Sequence[slice], maps: Sequence[ValueMap], count: int, gamut: JpegGamut | None, edges: ValueEdges | None
 ) -> Iterator[ChannelGroup]:
     """Groups of ``count`` segments each, but for constant ones, which have none."""
     start = 0
@@ -207,17 +217,17 @@ def _value_maps_in(file: Container, count: int) -> list[ValueMap]:
     return value_map.unpack(payloads[0], count, file.header.signed) if payloads else [PLAIN] * count
 
 
-def _gamut_in(file: Container) -> Gamut | None:
+def _gamut_in(file: Container) -> JpegGamut | None:
     payloads = file.of_kind(GAMUT)
     if not payloads:
         return None
     if len(payloads[0]) != 1 or not 1 <= payloads[0][0] <= MAX_LOG2_PENALTY:
         raise CorruptFileError("the gamut is damaged")
-    return Gamut(payloads[0][0])
+    return JpegGamut(payloads[0][0])
 
 
 def _edges_in(file: Container, colours: int) -> ValueEdges | None:
-    payloads = file.of_kind(TONES)
+    payloads = file.of_kind(VALUE_EDGES)
     return value_edges.decode(payloads[0], colours) if payloads else None
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitDecoder, BitEncoder
+from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -18,22 +18,24 @@ COARSEST = 4
 HASH_BYTES = 16
 
 
-def encode_stack(planes: np.ndarray, runtime: Runtime, plan: TileSchedules) -> bytes:
+def encode_stack(planes: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> bytes:
     """Code a stack.
 
     Args:
         planes: uint8 ``(B, H, W, C)`` in coding order of colours, C 1 or 3; of sizes that have a single segment.
-        plan: the schedule of all tiles.
+        schedules: the schedule of all tiles.
     """
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     _, height, width, _ = planes.shape
     (segment,) = segments(height, width, COARSEST)
     with runtime.intra_threads(1):
-        code_segment(segment, planes, runtime, plan, encoder, decoding=False)
+        code_segment(segment, planes, runtime, schedules, encoder, decoding=False)
     return encoder.finish()
 
 
-def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime, plan: TileSchedules) -> np.ndarray:
+def decode_stack(
+    data: bytes, shape: tuple[int, int, int, int], runtime: Runtime, schedules: TileSchedules
+) -> np.ndarray:
     """The inverse of :func:`encode_stack`.
 
     Args:
@@ -43,10 +45,10 @@ def decode_stack(data: bytes, shape: tuple[int, int, int, int], runtime: Runtime
         CorruptFileError: if the bytes are not of such a stack; other wrong bytes are found by :func:`stack_hash`.
     """
     planes = np.zeros(shape, dtype=np.uint8)
-    decoder = BitDecoder(data)
+    decoder = SymbolDecoder(data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
     with runtime.intra_threads(1):
-        code_segment(segment, planes, runtime, plan, decoder, decoding=True)
+        code_segment(segment, planes, runtime, schedules, decoder, decoding=True)
     decoder.finish()
     return planes
 

@@ -14,7 +14,7 @@ from mulanzip.density.mixture import COUPLING_BITS, FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.reweighted_window import Penalties, ReweightedWindow
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
-from mulanzip.entropy.ans import P_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, SymbolCoder
 from mulanzip.timings import timed
 
 #: Subpixels whose choices are taken together: few enough for a processor's cache, enough for threads not to wait for
@@ -32,7 +32,7 @@ _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = np.int32(4 << COUPLING_BITS)
 
 
-def code_uniform(coder: BitCoder, values: np.ndarray | None, count: int, sample_scale: SampleScale) -> np.ndarray:
+def code_uniform(coder: SymbolCoder, values: np.ndarray | None, count: int, sample_scale: SampleScale) -> np.ndarray:
     """Code ``count`` samples that are equally likely: ``(count,)``; high bytes first where they have two.
 
     Args:
@@ -66,7 +66,7 @@ class SubpixelBatch:
 
 
 def _code_values(
-    batch: SubpixelBatch, coder: BitCoder, values: np.ndarray | None, sample_scale: SampleScale
+    batch: SubpixelBatch, coder: SymbolCoder, values: np.ndarray | None, sample_scale: SampleScale
 ) -> np.ndarray:
     """Code subpixels: in which part of the window around the mean, or outside?  Then on in there, or in the rest.
 
@@ -110,7 +110,7 @@ def _code_values(
     return found
 
 
-def _code_constant_surround(coder: BitCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+def _code_constant_surround(coder: SymbolCoder, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     """Code where values are those of their surroundings, which are all the same.
 
     A byte says how often they are not.  It pays for itself where that is rare, as in the background of medical
@@ -160,7 +160,7 @@ class MixtureCoder:
     def __init__(
         self,
         tables: Tables,
-        coder: BitCoder,
+        coder: SymbolCoder,
         colours: int = COLOURS,
         sample_scale: SampleScale = EIGHT_BIT,
     ):

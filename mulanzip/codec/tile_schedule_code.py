@@ -12,7 +12,7 @@ from mulanzip.lattice.schedules import MIXED, SCHEDULES
 from mulanzip.lattice.tile_schedules import TileSchedules
 
 if TYPE_CHECKING:
-    from mulanzip.entropy.ans import BitCoder
+    from mulanzip.entropy.ans import SymbolCoder
 
 #: Bits of the stored probability that a tile which has none of the schedules before has this one.
 _SHARE_BITS = 8
@@ -21,7 +21,7 @@ _SCHEDULES_BUT_LAST = len(SCHEDULES) - 1
 
 def encode_schedules(schedules: TileSchedules) -> bytes:
     """Payload of the chunk that holds mixed schedules: a byte of probability for each but the last, then decisions."""
-    from mulanzip.entropy.ans import BitEncoder  # Describing a file need not load the coder.
+    from mulanzip.entropy.ans import SymbolEncoder  # Describing a file need not load the coder.
 
     numbers = np.array(schedules.numbers)
     shares, left = [], len(numbers)
@@ -29,7 +29,7 @@ def encode_schedules(schedules: TileSchedules) -> bytes:
         count = int((numbers == number).sum())
         shares.append(min((count << _SHARE_BITS) // max(1, left), (1 << _SHARE_BITS) - 1))
         left -= count
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     _code(encoder, shares, len(numbers), numbers)
     return bytes(shares) + encoder.finish()
 
@@ -40,20 +40,20 @@ def decode_schedules(payload: bytes, tiles: int) -> TileSchedules:
     Raises:
         CorruptFileError: if the payload does not hold mixed schedules for that number of tiles.
     """
-    from mulanzip.entropy.ans import BitDecoder
+    from mulanzip.entropy.ans import SymbolDecoder
 
     if len(payload) < _SCHEDULES_BUT_LAST:
         raise CorruptFileError("the schedules are damaged")
-    decoder = BitDecoder(payload[_SCHEDULES_BUT_LAST:])
+    decoder = SymbolDecoder(payload[_SCHEDULES_BUT_LAST:])
     numbers = _code(decoder, list(payload[:_SCHEDULES_BUT_LAST]), tiles, None)
     decoder.finish()
     schedules = TileSchedules(tuple(numbers.tolist()))
-    if schedules.number != MIXED:
+    if schedules.header_value != MIXED:
         raise CorruptFileError("the schedules are damaged")
     return schedules
 
 
-def _code(coder: BitCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
+def _code(coder: SymbolCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
     """For one schedule after the other, decide which of the remaining tiles have it.  The rest have the last."""
     from mulanzip.entropy.ans import P_BITS
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.entropy.ans import P_BITS, BitCoder, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import P_BITS, SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 
 #: Entries are in ``-LIMIT..LIMIT``.
@@ -111,7 +111,7 @@ class Prior:
         return self.presets[number - 1] if number else np.zeros(self.entries, dtype=np.int8)
 
 
-def _code(coder: BitCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarray:
+def _code(coder: SymbolCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarray:
     """Bisect all entries side by side: symbols 0..2 LIMIT, int64 ``(n,)``."""
     below = np.zeros((len(prior.mass), (1 << _PLANES) + 1), dtype=np.int64)
     below[:, 1 : 2 * LIMIT + 2] = prior.mass.cumsum(1)
@@ -140,7 +140,7 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
 def _coded(number: int, rest: np.ndarray, prior: Prior) -> bytes:
     if not rest.any():
         return bytes([2 * number])
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     _code(encoder, prior, rest + LIMIT)
     return bytes([2 * number + 1]) + encoder.finish()
 
@@ -155,7 +155,7 @@ def decode(data: bytes, prior: Prior) -> np.ndarray:
         raise CorruptFileError("the context is damaged")
     context = prior.preset(data[0] >> 1).astype(np.int64)
     if data[0] & 1:
-        decoder = BitDecoder(data[1:])
+        decoder = SymbolDecoder(data[1:])
         symbols = _code(decoder, prior, None)
         decoder.finish()
         if symbols.max(initial=0) > 2 * LIMIT or (symbols == LIMIT).all():

@@ -28,7 +28,7 @@ _STEPS = (-7, -5, -4, -3, -2, 2, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True)
-class Gamut:
+class JpegGamut:
     """Colours that decoders of JPEG files make.
 
     Attributes:
@@ -68,7 +68,7 @@ def _others() -> np.ndarray:
     return others.reshape(-1)
 
 
-def find(planes: np.ndarray) -> Gamut | None:
+def find(planes: np.ndarray) -> JpegGamut | None:
     """The gamut of an image, where it is worth saying.
 
     Args:
@@ -93,4 +93,4 @@ def find(planes: np.ndarray) -> Gamut | None:
         return None
     # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
     ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
-    return Gamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None
+    return JpegGamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.density.jpeg_gamut import Gamut
+from mulanzip.density.jpeg_gamut import JpegGamut
 from mulanzip.density.value_edges import ValueEdges
 
 #: ``log2_steps`` is one of these.
@@ -31,7 +31,7 @@ class SampleScale:
     count: int
     log2_steps: int = 0
     value_edges: ValueEdges | None = None
-    gamut: Gamut | None = None
+    gamut: JpegGamut | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -17,7 +17,7 @@ from mulanzip.density.config import MEAN_BITS
 from mulanzip.errors import CorruptFileError
 
 if TYPE_CHECKING:
-    from mulanzip.entropy.ans import BitCoder
+    from mulanzip.entropy.ans import SymbolCoder
 
 #: Values; the edges between them can be moved.
 VALUES = 256
@@ -70,12 +70,12 @@ class ValueEdges:
 
     def encode(self) -> bytes:
         """Payload of the chunk that holds the tones."""
-        from mulanzip.entropy.ans import BitEncoder  # Describing a file need not load the coder.
+        from mulanzip.entropy.ans import SymbolEncoder  # Describing a file need not load the coder.
 
         widths = np.diff(self.edge_offsets, axis=1, prepend=0).reshape(-1)
         sizes = np.abs(widths[widths != 0])
         shares = [_share(len(sizes), len(widths)), _share(int((sizes - 1).sum()), int(sizes.sum()))]
-        encoder = BitEncoder()
+        encoder = SymbolEncoder()
         _code(encoder, shares, len(widths), widths)
         return bytes([self.log2_unit, *shares]) + encoder.finish()
 
@@ -86,11 +86,11 @@ def decode(payload: bytes, colours: int) -> ValueEdges:
     Raises:
         CorruptFileError: if these are no tones of so many colours.
     """
-    from mulanzip.entropy.ans import BitDecoder
+    from mulanzip.entropy.ans import SymbolDecoder
 
     if len(payload) < _HEAD or payload[0] > MAX_LOG2_UNIT:
         raise CorruptFileError("the tones are damaged")
-    decoder = BitDecoder(payload[_HEAD:])
+    decoder = SymbolDecoder(payload[_HEAD:])
     widths = _code(decoder, list(payload[1:_HEAD]), colours * _MOVED, None)
     decoder.finish()
     try:
@@ -103,7 +103,7 @@ def _share(part: int, whole: int) -> int:
     return min((part << _SHARE_BITS) // max(1, whole), (1 << _SHARE_BITS) - 1)
 
 
-def _code(coder: BitCoder, shares: list[int], count: int, widths: np.ndarray | None) -> np.ndarray:
+def _code(coder: SymbolCoder, shares: list[int], count: int, widths: np.ndarray | None) -> np.ndarray:
     """Differences from the usual width: is there one, is it less, and does it go on, again and again?"""
     from mulanzip.entropy.ans import P_BITS
 

@@ -30,7 +30,7 @@ def choose_schedules(pixels: np.ndarray, runtime: Runtime, choices: ScheduleChoi
 
     def work(index: int) -> None:
         for tile in parts[index].tiles:
-            costs = [_cost(tile, pixels, runtime, name, choices.mu) for name in choices.names]
+            costs = [_cost(tile, pixels, runtime, name, choices.bits_per_evaluation) for name in choices.names]
             chosen[index].append(SCHEDULE_NAMES.index(choices.names[int(np.argmin(costs))]))
 
     for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)

@@ -1,6 +1,6 @@
 """Entropy coding of decisions and choices: constriction's ANS coder behind a few methods.
 
-Encoder, decoder and counter share :class:`BitCoder`, so that one walk over an image serves all three.
+Encoder, decoder and counter share :class:`SymbolCoder`, so that one walk over an image serves all three.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNIFORM = constriction.stream.model.Uniform(256)
 _ANS_SLOTS = 1 << 24
 
 
-class BitCoder(Protocol):
+class SymbolCoder(Protocol):
     """Takes decisions (encoder, counter) or gives them (decoder)."""
 
     def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
@@ -105,7 +105,7 @@ def from_bytes(data: bytes) -> constriction.stream.stack.AnsCoder:
     return constriction.stream.stack.AnsCoder(words)
 
 
-class BitEncoder:
+class SymbolEncoder:
     """Collects decisions, and codes them last to first, as a stack wants it."""
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class BitEncoder:
         self._parts.append((values.astype(np.uint8), None))
         return values
 
-    def extend(self, other: BitEncoder) -> None:
+    def extend(self, other: SymbolEncoder) -> None:
         """Append the decisions of another encoder."""
         self._parts += other._parts
 
@@ -148,7 +148,7 @@ class BitEncoder:
                 coder.encode_reverse(symbols.astype(np.int32), _CATEGORICAL, _weights(probability))
 
 
-class BitReader:
+class SymbolReader:
     """Takes decisions off the top of what a coder holds."""
 
     def __init__(self, coder: constriction.stream.stack.AnsCoder):
@@ -167,8 +167,8 @@ class BitReader:
         return decoded
 
 
-class BitDecoder(BitReader):
-    """Gives the decisions of :class:`BitEncoder` back.
+class SymbolDecoder(SymbolReader):
+    """Gives the decisions of :class:`SymbolEncoder` back.
 
     Raises:
         CorruptFileError: if the bytes cannot be its output.
@@ -190,7 +190,7 @@ class BitDecoder(BitReader):
 class BitCounter:
     """Counts the code length of decisions, in bits; wrapped around a decoder, of those it gives."""
 
-    def __init__(self, inner: BitCoder | None = None) -> None:
+    def __init__(self, inner: SymbolCoder | None = None) -> None:
         self.bits = 0.0
         self._inner = inner
 

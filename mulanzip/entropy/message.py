@@ -12,13 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from mulanzip.entropy.ans import BitCoder, BitEncoder, BitReader, from_bytes, to_bytes
+from mulanzip.entropy.ans import SymbolCoder, SymbolEncoder, SymbolReader, from_bytes, to_bytes
 from mulanzip.errors import CorruptFileError
 
 V = TypeVar("V")
 #: Decisions in the order in which a decoder takes them: ``walk(coder, value)`` codes the value and returns it; None is
 #: given where the value is to be found.
-SymbolProgram = Callable[[BitCoder, "V | None"], V]
+SymbolProgram = Callable[[SymbolCoder, "V | None"], V]
 
 #: Ends what :meth:`Message.holding` puts below a message; not zero, for a message cannot end with zero bytes.
 _END = b"\1"
@@ -63,13 +63,13 @@ class Message:
 
     def push(self, walk: SymbolProgram[V], value: V) -> None:
         """Put a value on top."""
-        encoder = BitEncoder()
+        encoder = SymbolEncoder()
         walk(encoder, value)
         encoder.push_onto(self._coder)
 
     def pop(self, walk: SymbolProgram[V]) -> V:
         """Take a value off the top.  From an empty message come zeros, which leave it empty."""
-        value = walk(BitReader(self._coder), None)
+        value = walk(SymbolReader(self._coder), None)
         self.lowest = min(self.lowest, self.bits)
         return value
 

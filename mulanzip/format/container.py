@@ -177,9 +177,9 @@ CONTEXT = b"CTXT"
 SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 GAMUT = b"GAMT"
-TONES = b"TONE"
+VALUE_EDGES = b"TONE"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, TONES, END)
+CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES, END)
 
 
 @dataclass(frozen=True)
@@ -307,7 +307,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         raise CorruptFileError("an image that needs no context has one")
     if GAMUT in kinds and not (is_coded and header.mode in (Mode.RGB, Mode.RGBA) and header.depth == 8):
         raise CorruptFileError("an image that has no colours of 8 bits names its gamut")
-    if TONES in kinds and not (is_coded and header.depth == 8):
+    if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
         raise CorruptFileError("an image that has no tones of 8 bits names them")
     others = [kind for kind in kinds if kind not in expected]
     if len(set(others)) != len(others):

@@ -30,7 +30,7 @@ _PARTS = {
     container.SCHEDULES_CHUNK: "schedules",
     container.VALUES: "values in use",
     container.GAMUT: "gamut",
-    container.TONES: "tones",
+    container.VALUE_EDGES: "tones",
     original.KIND: "original file",
 }
 

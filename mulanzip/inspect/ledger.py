@@ -12,7 +12,7 @@ from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCounter, BitDecoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import (
@@ -22,7 +22,7 @@ from mulanzip.format.container import (
     HEADER_SIZE,
     SCHEDULES_CHUNK,
     SEGMENT,
-    TONES,
+    VALUE_EDGES,
     VALUES,
     Coding,
     Container,
@@ -32,7 +32,7 @@ from mulanzip.lattice.geometry import segments
 from mulanzip.options import Execution
 
 #: Chunks of side information that have no code length of their own, and their names.
-_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", TONES: "tones"}
+_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", VALUE_EDGES: "tones"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _decode_counting(coded: CodedGroup, mark: str) -> tuple[np.ndarray, list[Ent
     indices = np.zeros(coded.shape, dtype=coded.runtime.sample_scale.dtype)
     entries = []
     for number, (segment, payload) in enumerate(zip(segments(*coded.shape[:2]), coded.payloads, strict=True)):
-        decoder = BitDecoder(payload[HASH_BYTES:])
+        decoder = SymbolDecoder(payload[HASH_BYTES:])
         counter = BitCounter(decoder)
         code_segment(segment, indices, coded.runtime, coded.group.schedules, counter, decoding=True)
         decoder.finish()

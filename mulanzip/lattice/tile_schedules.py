@@ -42,7 +42,7 @@ class TileSchedules:
         return SCHEDULES[SCHEDULE_NAMES[self.numbers[tile] if len(self.numbers) > 1 else self.numbers[0]]]
 
     @property
-    def number(self) -> int:
+    def header_value(self) -> int:
         """What a file's header says: the schedule of all tiles, or :data:`mulanzip.lattice.schedules.MIXED`."""
         return self.numbers[0] if len(set(self.numbers)) == 1 else MIXED
 
@@ -55,11 +55,11 @@ class ScheduleChoices:
 
     Attributes:
         names: of schedules; of equals, the first wins.
-        mu: bits per cell that one evaluation of the network is worth.
+        bits_per_evaluation: price of an evaluation of the network, in bits per cell: the mu of the docs.
     """
 
     names: tuple[str, ...] = ("default",)
-    mu: float = 0.0
+    bits_per_evaluation: float = 0.0
 
 
 def tile_cells(height: int, width: int) -> list[int]:

@@ -63,9 +63,9 @@ class TestStacks:
     @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from((1, 3)), st.sampled_from(SCHEDULE_NAMES))
     def test_there_and_back(self, runtime: Runtime, height: int, width: int, channels: int, schedule: str) -> None:
         stack = noise(3 * height, width, 3)[..., :channels].reshape(3, height, width, channels) // 3
-        plan = TileSchedules.uniform(schedule)
-        data = encode_stack(stack, runtime, plan)
-        np.testing.assert_array_equal(decode_stack(data, stack.shape, runtime, plan), stack)
+        schedules = TileSchedules.uniform(schedule)
+        data = encode_stack(stack, runtime, schedules)
+        np.testing.assert_array_equal(decode_stack(data, stack.shape, runtime, schedules), stack)
 
     def test_images_see_nothing_of_each_other(self, runtime: Runtime) -> None:
         stack = np.stack(crops(6, 13))

@@ -25,7 +25,7 @@ from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
 from mulanzip.encoder.scale_choice import choose_value_map
-from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SEGMENT, VALUES, Chunk, Coding, Container
@@ -117,10 +117,10 @@ def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours:
     if prediction.constant_surround is not None and seed % 2:
         flat = prediction.constant_surround[:colours].T
         truth = np.where(flat >= 0, flat, truth).astype(sample_scale.dtype)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder, colours, sample_scale).code_phase(prediction, truth)
     code_uniform(encoder, truth[:16, 0], 16, sample_scale)
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     found = MixtureCoder(TABLES, decoder, colours, sample_scale).code_phase(prediction, None)
     np.testing.assert_array_equal(found, truth)
     np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])

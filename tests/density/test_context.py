@@ -251,11 +251,11 @@ def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest
     monkeypatch.setattr(adapt, "choose_preset", lambda *_: 0)
     coded = 8.0 * len(encode(found, runtime.model.prior))
     monkeypatch.setattr(
-        adapt, "_bits", lambda _, groups, used, plan: coded / 2 * len(groups) if used is runtime else 0.0
+        adapt, "_bits", lambda _, groups, used, schedules: coded / 2 * len(groups) if used is runtime else 0.0
     )
-    plan = TileSchedules.uniform("default")
-    assert find_adaptation(groups, runtime, plan, 12).context is None
-    assert find_adaptation(groups * 9, runtime, plan, 12).context is found
+    schedules = TileSchedules.uniform("default")
+    assert find_adaptation(groups, runtime, schedules, 12).context is None
+    assert find_adaptation(groups * 9, runtime, schedules, 12).context is found
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -340,14 +340,14 @@ def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
     presets = np.stack([np.full(entries, 9), suited, np.full(entries, -9)]).astype(np.int8)
     model = replace(model, prior=replace(model.prior, presets=presets))
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
-    plan = TileSchedules.uniform("default")
-    assert choose_preset(image, runtime, plan) == 2
-    chosen = find_adaptation([(image, EIGHT_BIT)], runtime, plan, 0).context
+    schedules = TileSchedules.uniform("default")
+    assert choose_preset(image, runtime, schedules) == 2
+    chosen = find_adaptation([(image, EIGHT_BIT)], runtime, schedules, 0).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])
     useless = replace(model, prior=replace(model.prior, presets=np.zeros_like(presets)))
-    assert choose_preset(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), plan) == 0
+    assert choose_preset(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), schedules) == 0
 
 
 # Effort.

@@ -17,9 +17,9 @@ import mulanzip
 from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
-from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, Gamut
+from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
 from mulanzip.density.sample_scale import EIGHT_BIT
-from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
 from mulanzip.format.container import GAMUT, Chunk, Container
@@ -49,7 +49,7 @@ def test_what_a_jpeg_decoder_gives_is_recognised(quality: int, subsampling: int)
 def test_a_quarter_of_all_colours_are_those_of_jpeg_files() -> None:
     rng = np.random.default_rng(1)
     green, red, blue = rng.integers(0, 256, (3, 100_000), dtype=np.int32)
-    others = Gamut(1).log2_penalties((green, red), blue).mean()
+    others = JpegGamut(1).log2_penalties((green, red), blue).mean()
     assert 0.74 < others < 0.76
 
 
@@ -88,12 +88,12 @@ def test_alpha_does_not_matter() -> None:
 def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, log2_penalty: int) -> None:
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = BitEncoder()
-    MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
+    encoder = SymbolEncoder()
+    MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
         prediction, truth
     )
-    decoder = BitDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=Gamut(log2_penalty))).code_phase(
+    decoder = SymbolDecoder(encoder.finish())
+    found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
         prediction, None
     )
     decoder.finish()

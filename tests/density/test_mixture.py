@@ -45,7 +45,7 @@ from mulanzip.density.mixture import (
 )
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import SampleScale
-from mulanzip.entropy.ans import BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.floatnet.loss import code_length
 
 #: What holds for every value of every subpixel, whatever the network says.  The floor of seven components is
@@ -121,9 +121,9 @@ def test_coded_probabilities_follow_the_cdf(seed: int, k: int) -> None:
 def test_hostile_predictions_code_losslessly(seed: int, k: int, count: int, colours: int) -> None:
     prediction = hostile(seed, k, count)
     truth = worst_values(np.random.default_rng(seed), 0, 255, (count, colours)).astype(np.uint8)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     np.testing.assert_array_equal(MixtureCoder(TABLES, encoder, colours).code_phase(prediction, truth), truth)
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     decoded = MixtureCoder(TABLES, decoder, colours).code_phase(prediction, None)
     np.testing.assert_array_equal(decoded, truth)
     decoder.finish()
@@ -133,9 +133,9 @@ def test_more_cells_than_a_chunk_code_losslessly() -> None:
     count = 2 * subpixels.CHUNK + 17
     prediction = hostile(5, 3, count)
     truth = np.random.default_rng(5).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder).code_phase(prediction, truth)
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     np.testing.assert_array_equal(MixtureCoder(TABLES, decoder).code_phase(prediction, None), truth)
     decoder.finish()
 

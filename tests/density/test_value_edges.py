@@ -16,17 +16,17 @@ import mulanzip
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import value_edges
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.jpeg_gamut import Gamut
+from mulanzip.density.jpeg_gamut import JpegGamut
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT
 from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
-from mulanzip.entropy.ans import BitDecoder, BitEncoder
+from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.floatnet.loss import code_length
 from mulanzip.format import container
-from mulanzip.format.container import TONES, Chunk, Container
+from mulanzip.format.container import VALUE_EDGES, Chunk, Container
 from mulanzip.image.channels import to_coding_order
 
 WIDE, HIGH = 136, 132
@@ -77,11 +77,11 @@ def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int)
 @given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
 def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=Gamut(9) if within else None)
+    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=JpegGamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
-    decoder = BitDecoder(encoder.finish())
+    decoder = SymbolDecoder(encoder.finish())
     found = MixtureCoder(TABLES, decoder, sample_scale=sample_scale).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
@@ -106,7 +106,7 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
 def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
     pixels = brightened(photo(HIGH, WIDE, channels))
     data = mulanzip.encode(pixels, effort=1, stored=False)
-    assert len(container.unpack(data).of_kind(TONES)) == 1
+    assert len(container.unpack(data).of_kind(VALUE_EDGES)) == 1
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
     assert len(data) < 0.97 * len(mulanzip.encode(pixels, effort=1, context="none", stored=False))
 
@@ -114,21 +114,21 @@ def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
 def test_a_fitted_image_has_tones_too() -> None:
     pixels = brightened(photo(HIGH, WIDE))
     data = mulanzip.encode(pixels, effort=2, stored=False)
-    assert container.unpack(data).of_kind(TONES)
+    assert container.unpack(data).of_kind(VALUE_EDGES)
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
 
 
 def test_previews_and_alpha_go_with_tones() -> None:
     pixels = np.concatenate((brightened(photo(HIGH, WIDE)), photo(HIGH, WIDE)[..., :1]), axis=2)
     data = mulanzip.encode(pixels, effort=1, stored=False)
-    assert container.unpack(data).of_kind(TONES)
+    assert container.unpack(data).of_kind(VALUE_EDGES)
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
     np.testing.assert_array_equal(mulanzip.decode(data, scale=4), pixels[::4, ::4])
 
 
 def test_other_images_have_none() -> None:
     for pixels in (photo(HIGH, WIDE), photo(HIGH, WIDE, 1), noise(HIGH, WIDE), brightened(photo(60, 70))):
-        assert not file_of(pixels).of_kind(TONES)
+        assert not file_of(pixels).of_kind(VALUE_EDGES)
 
 
 def test_what_is_found_is_the_same_for_the_same_image(runtime: Runtime) -> None:
@@ -163,7 +163,7 @@ def test_the_fit_sees_the_same_code_length() -> None:
 @pytest.mark.parametrize("payload", [b"", b"\0\0", bytes([MAX_LOG2_UNIT + 1, 0, 0]), b"\0\xff\xff\x01", b"\0\0\0\0"])
 def test_damaged_tones_are_refused(payload: bytes) -> None:
     file = file_of(brightened(photo(HIGH, WIDE)))
-    chunks = tuple(Chunk(TONES, payload) if chunk.kind == TONES else chunk for chunk in file.chunks)
+    chunks = tuple(Chunk(VALUE_EDGES, payload) if chunk.kind == VALUE_EDGES else chunk for chunk in file.chunks)
     with pytest.raises(CorruptFileError):
         mulanzip.decode(Container(file.header, chunks).pack())
 
@@ -171,7 +171,7 @@ def test_damaged_tones_are_refused(payload: bytes) -> None:
 def test_images_that_cannot_have_tones_are_refused_with_them() -> None:
     deep = container.unpack(mulanzip.encode(photo(40, 40, 1).astype(np.uint16) * 200, stored=False))
     with pytest.raises(CorruptFileError, match="tones"):
-        mulanzip.decode(Container(deep.header, (Chunk(TONES, b"\0\0\0"), *deep.chunks)).pack())
+        mulanzip.decode(Container(deep.header, (Chunk(VALUE_EDGES, b"\0\0\0"), *deep.chunks)).pack())
 
 
 def test_bits_are_counted_as_they_are_coded() -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.pictures import worst_values
 
-from mulanzip.entropy.ans import CDF_BITS, P_BITS, BitCounter, BitDecoder, BitEncoder
+from mulanzip.entropy.ans import CDF_BITS, P_BITS, BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 
 ONE = 1 << P_BITS
@@ -39,7 +39,7 @@ def split_choices(pairs: list[tuple[list[int], int]]) -> tuple[np.ndarray, np.nd
 
 
 def encode(done: Calls) -> bytes:
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     for kind, items in done:
         if kind == "choose":
             shares, choices = split_choices(items)
@@ -60,7 +60,7 @@ def encode(done: Calls) -> bytes:
 def test_decoding_gives_back_every_call(done: Calls) -> None:
     data = encode(done)
     assert not data.endswith(b"\0")
-    decoder = BitDecoder(data)
+    decoder = SymbolDecoder(data)
     for kind, items in done:
         if kind == "choose":
             shares, choices = split_choices(items)
@@ -75,7 +75,7 @@ def test_decoding_gives_back_every_call(done: Calls) -> None:
 
 @given(calls, st.integers(1, 255))
 def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
-    decoder = BitDecoder(encode([*done, ("flat", [left])]))
+    decoder = SymbolDecoder(encode([*done, ("flat", [left])]))
     for kind, items in done:
         if kind == "choose":
             decoder.categorical(split_choices(items)[0], None)
@@ -94,7 +94,7 @@ def stream(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_golden_words_are_what_they_were() -> None:
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     probability, bits = stream(300)
     encoder.bernoulli(probability[:200], bits[:200])
     encoder.uniform(np.arange(0, 256, 17, dtype=np.uint8), 16)
@@ -114,7 +114,7 @@ def test_coded_length_is_the_theoretical_one(seed: int, count: int) -> None:
     probability = worst_values(rng, 0, ONE, (count,)) if seed % 2 else rng.integers(0, ONE + 1, count)
     bits = (rng.integers(0, ONE, count) < probability).astype(np.uint8)
     values = rng.integers(0, 256, 7, dtype=np.uint8)
-    encoder, counter = BitEncoder(), BitCounter()
+    encoder, counter = SymbolEncoder(), BitCounter()
     shares = np.sort(probability[: count // 5 * 5].reshape(5, -1) * 16, 0)
     choices = (shares <= rng.integers(0, WHOLE, shares.shape[1])).sum(0)
     for coder in (encoder, counter):
@@ -127,12 +127,12 @@ def test_coded_length_is_the_theoretical_one(seed: int, count: int) -> None:
 
 def test_a_counter_around_a_decoder_counts_what_the_decoder_gives() -> None:
     probability, bits = stream(300)
-    encoder, alone = BitEncoder(), BitCounter()
+    encoder, alone = SymbolEncoder(), BitCounter()
     for coder in (encoder, alone):
         coder.bernoulli(probability, bits)
         coder.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), np.array([1]))
         coder.uniform(np.array([7], dtype=np.uint8), 1)
-    around = BitCounter(BitDecoder(encoder.finish()))
+    around = BitCounter(SymbolDecoder(encoder.finish()))
     np.testing.assert_array_equal(around.bernoulli(probability, None), bits)
     assert around.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), None).tolist() == [1]
     assert around.uniform(None, 1).tolist() == [7]
@@ -149,7 +149,7 @@ def test_a_counter_counts_bits() -> None:
 
 
 def test_impossible_choices_cost_24_bits_and_the_last_one_20() -> None:
-    counter, encoder = BitCounter(), BitEncoder()
+    counter, encoder = BitCounter(), SymbolEncoder()
     shares = np.array([[0, WHOLE, WHOLE], [WHOLE, WHOLE, WHOLE]])
     for coder in (counter, encoder):
         coder.categorical(np.tile(shares, 100), np.tile([0, 1, 2], 100))
@@ -163,7 +163,7 @@ def test_impossible_decisions_cost_sixteen_bits_and_certain_ones_nothing_to_spea
     assert counter.bits == 32
     counter.bernoulli(np.array([0, ONE]), np.array([0, 1]))
     assert counter.bits == pytest.approx(32, abs=1e-4)
-    encoder = BitEncoder()
+    encoder = SymbolEncoder()
     encoder.bernoulli(np.array([0, ONE] * 100), np.array([1, 0] * 100))
     assert len(encoder.finish()) == pytest.approx(400, abs=4)
 
@@ -171,11 +171,11 @@ def test_impossible_decisions_cost_sixteen_bits_and_certain_ones_nothing_to_spea
 @pytest.mark.parametrize("data", [b"\0", b"abc\0", bytes(8)])
 def test_padding_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="padding"):
-        BitDecoder(data)
+        SymbolDecoder(data)
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes_decode_to_something_without_a_crash(data: bytes) -> None:
-    decoder = BitDecoder(data.rstrip(b"\0"))
+    decoder = SymbolDecoder(data.rstrip(b"\0"))
     assert set(decoder.bernoulli(np.arange(0, ONE, 997), None)) <= {0, 1}
     assert len(decoder.uniform(None, 9)) == 9

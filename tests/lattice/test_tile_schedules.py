@@ -33,7 +33,7 @@ numbers = st.lists(st.integers(0, len(SCHEDULES) - 1), min_size=2, max_size=300)
 @given(numbers)
 def test_decoding_a_plan_inverts_encoding(found: list[int]) -> None:
     plan = TileSchedules(tuple(found))
-    assert plan.number == MIXED
+    assert plan.header_value == MIXED
     assert decode_schedules(encode_schedules(plan), len(found)) == plan
     assert all(plan[i] is SCHEDULES[SCHEDULE_NAMES[number]] for i, number in enumerate(found))
 

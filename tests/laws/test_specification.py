@@ -22,7 +22,7 @@ from mulanzip.density.mixture import FineMixture, Tables
 from mulanzip.density.mixture import Mixture as OurMixture
 from mulanzip.density.model import load
 from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
-from mulanzip.entropy.ans import BitEncoder
+from mulanzip.entropy.ans import SymbolEncoder
 from mulanzip.format import container
 from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header
 from mulanzip.image.kinds import Mode
@@ -55,7 +55,7 @@ def test_the_file_of_the_walk_through() -> None:
 def test_the_vectors_of_the_coder() -> None:
     first, second, third = (bytes.fromhex(line) for line in block("coder"))
     probabilities, decisions = np.array([32768, 65535, 1, 1000]), np.array([1, 1, 0, 0])
-    ours = BitEncoder()
+    ours = SymbolEncoder()
     ours.uniform(np.array([1, 2, 3]), 3)
     ours.bernoulli(probabilities, decisions)
     assert ours.finish() == first
@@ -63,7 +63,7 @@ def test_the_vectors_of_the_coder() -> None:
     assert [stack.flat() for _ in range(3)] == [1, 2, 3]
     assert [stack.bit(p) for p in probabilities.tolist()] == decisions.tolist()
     stack.finish()
-    ours = BitEncoder()
+    ours = SymbolEncoder()
     ours.uniform(np.arange(1, 13), 12)
     assert ours.finish() == second
     stack = Stack(second)
@@ -71,7 +71,7 @@ def test_the_vectors_of_the_coder() -> None:
     stack.finish()
     shares = [[1000, 20000, 20000, 1 << 20], [0, 0, 0, 40000], [1 << 20] * 4, [30000, 30000, 30001, 65535]]
     assert all(" ".join(map(str, row)) in TEXT for row in shares)
-    ours = BitEncoder()
+    ours = SymbolEncoder()
     ours.categorical(np.array(shares).T, np.array([1, 4, 0, 2]))
     assert ours.finish() == third
     stack = Stack(third)
@@ -96,7 +96,7 @@ def test_the_shares_of_choices_are_those_of_the_library(seed: int, count: int) -
     shape = (30, count - 1)
     rows = np.sort(worst_values(rng, 0, 1 << 20, shape) if seed % 2 else rng.integers(0, (1 << 20) + 1, shape))
     choices = rng.integers(0, count, 30)
-    ours = BitEncoder()
+    ours = SymbolEncoder()
     ours.categorical(rows.T, choices)
     stack = Stack(ours.finish())
     assert [stack.choice(row) for row in rows.tolist()] == choices.tolist()

@@ -58,14 +58,14 @@ def encode_tiles(
     planes: np.ndarray,
     gaussian: GaussianRuntime,
     erasure: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     progress: Progress | None = None,
 ) -> Chain:
     """Code a stack.
 
     Args:
         planes: uint8 ``(B, side, side, 3)`` in coding order of colours.
-        plan: schedule of the images that the erasure process codes.
+        schedules: schedule of the images that the erasure process codes.
         progress: told the share that is done.
     """
     seeds, need = 0, None
@@ -73,8 +73,8 @@ def encode_tiles(
         while need is None:
             seeds = 2 * seeds or 1
             if seeds >= len(planes):
-                return encode_seeds(planes, erasure, plan)
-            seed = encode_stack(planes[:seeds], erasure, plan)
+                return encode_seeds(planes, erasure, schedules)
+            seed = encode_stack(planes[:seeds], erasure, schedules)
             message = Message.holding(seed)
             start = message.bits
             _push(message, planes[seeds : seeds + 1], gaussian)
@@ -103,11 +103,11 @@ def _push(message: Message, planes: np.ndarray, gaussian: GaussianRuntime) -> No
     images_codec(gaussian.model, gaussian.denoiser, len(images)).push(message, (gaussian.contexts(images), images))
 
 
-def encode_seeds(planes: np.ndarray, erasure: Runtime, plan: TileSchedules) -> Chain:
+def encode_seeds(planes: np.ndarray, erasure: Runtime, schedules: TileSchedules) -> Chain:
     """A stack in the same form, with all images coded by the erasure process."""
     writer = Writer()
     writer.number(len(planes))
-    seed = encode_stack(planes, erasure, plan)
+    seed = encode_stack(planes, erasure, schedules)
     return Chain(bytes(writer.data) + seed, len(planes), len(planes), len(seed), 0)
 
 
@@ -115,7 +115,7 @@ def decode_tiles(
     data: bytes,
     shape: tuple[int, int, int, int],
     erasure: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     *,
     model: str | None = None,
     device: str = "auto",
@@ -135,7 +135,7 @@ def decode_tiles(
     reader = Reader(data)
     seeds, model_id = _head(reader, shape[0])
     if model_id is None:
-        return decode_stack(reader.rest(), shape, erasure, plan)
+        return decode_stack(reader.rest(), shape, erasure, schedules)
     gaussian = open_gaussian(registry.by_id(model_id, model, "gaussian"), device)
     if shape[1:] != gaussian.shape:
         raise CorruptFileError("the images do not have the size that their model is for")
@@ -150,7 +150,7 @@ def decode_tiles(
             left -= size
             if progress is not None:
                 progress(1 - left / len(rest))
-    planes[:seeds] = decode_stack(message.content(), (seeds, *shape[1:]), erasure, plan)
+    planes[:seeds] = decode_stack(message.content(), (seeds, *shape[1:]), erasure, schedules)
     return planes
 
 

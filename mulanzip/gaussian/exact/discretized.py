@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mulanzip.codec.cdf_search import CdfSearch
-from mulanzip.entropy.ans import P_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, SymbolCoder
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.codecs import Codec, walked
@@ -85,7 +85,7 @@ class Tables:
         """
         return walked(lambda coder, values: self._walk(coder, mean, scale, values))
 
-    def _walk(self, coder: BitCoder, mean: np.ndarray, scale: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+    def _walk(self, coder: SymbolCoder, mean: np.ndarray, scale: np.ndarray, values: np.ndarray | None) -> np.ndarray:
         flat_mean, flat_scale = mean.reshape(-1), np.broadcast_to(scale, mean.shape).reshape(-1)
         truth = None if values is None else values.reshape(-1)
         found = np.empty(len(flat_mean), dtype=np.int64)
@@ -98,7 +98,7 @@ class Tables:
         return found.reshape(mean.shape)
 
     def _code(
-        self, coder: BitCoder, mean: np.ndarray, inverse: np.ndarray, planes: int, values: np.ndarray | None
+        self, coder: SymbolCoder, mean: np.ndarray, inverse: np.ndarray, planes: int, values: np.ndarray | None
     ) -> np.ndarray:
         """Values whose windows have the same width."""
         size, half, floor = 1 << planes, len(self.cdf) // 2, max(1, 1 << _FLOORS_BITS >> planes)
@@ -127,7 +127,7 @@ class Tables:
         return found
 
 
-def _beyond(coder: BitCoder, count: int, values: np.ndarray | None) -> np.ndarray:
+def _beyond(coder: SymbolCoder, count: int, values: np.ndarray | None) -> np.ndarray:
     """Code numbers of 0 to ``2**33 - 2``: how many bits follow the leading one of the number plus one, then those.
 
     Raises:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.entropy.ans import P_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, SymbolCoder
 from mulanzip.gaussian.exact.codecs import Codec, walked
 
 
 def uniform(count: int, bits: int, active: int) -> Codec[np.ndarray]:
     """Of bool ``(count, bits)`` with ``active`` ones in every row; ``bits`` may be 0."""
 
-    def walk(coder: BitCoder, values: np.ndarray | None) -> np.ndarray:
+    def walk(coder: SymbolCoder, values: np.ndarray | None) -> np.ndarray:
         found = np.zeros((count, bits), dtype=bool)
         left = np.full(count, active, dtype=np.int64)
         for place in range(bits):

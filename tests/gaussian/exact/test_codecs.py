@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import P_BITS, BitCoder
+from mulanzip.entropy.ans import P_BITS, SymbolCoder
 from mulanzip.entropy.message import Message
 from mulanzip.gaussian.exact.codecs import Codec, Link, bits_back, chain, conditional, masked, serial, walked
 
@@ -21,7 +21,7 @@ def two_bits(seed: int) -> Codec[int]:
     """Of 0..3, with probabilities that depend on the seed."""
     first, second, third = (1 + (seed * k + 977) * 7919 % (ONE - 1) for k in (3, 5, 11))
 
-    def walk(coder: BitCoder, value: int | None) -> int:
+    def walk(coder: SymbolCoder, value: int | None) -> int:
         high = coder.bernoulli(np.array([first]), None if value is None else np.array([value >> 1]))
         given_high = second if high[0] else third
         low = coder.bernoulli(np.array([given_high]), None if value is None else np.array([value & 1]))
