@@ -20,6 +20,7 @@ from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.options import Execution
 from mulanzip.progress import Progress
 
 #: Contexts are judged on segments with at least this number of pixels together, or on all.
@@ -72,7 +73,13 @@ def find_adaptation(
     even, groups = groups, [(indices, replace(scale, value_edges=edges)), *groups[1:]]
     with runtime.intra_threads(runtime.threads):
         fitter = Fitter(runtime.model)
-        fitted = fitter.fit(indices, steps, runtime.threads, progress, sample_scale=groups[0][1], start=preset)
+        fitted = fitter.fit(
+            indices,
+            steps,
+            Execution(threads=runtime.threads, progress=progress),
+            sample_scale=groups[0][1],
+            start=preset,
+        )
         judged = _sample(segments(*indices.shape[:2]))
 
         def bits(choice: np.ndarray | None, groups: Sequence[Group]) -> float:

@@ -1,21 +1,21 @@
-"""Squares from all of an image, for choices that need not see the whole."""
+"""Crops spread over an image, for choices that need not see all of it."""
 
 from __future__ import annotations
 
 import numpy as np
 
-#: Crops down and across.
+#: Number of crops, down and across.
 _GRID = (2, 3)
 
 
 def sample_crops(planes: np.ndarray, side: int) -> np.ndarray:
-    """Crops side by side, corners on the lattices of the finest levels.
+    """Crops side by side as one image, which is coded in a fraction of the time that separate crops take.
 
-    As one image, which takes a fraction of their time: what is wrong at seams is wrong for every choice.
+    Seams cost every choice the same.  The corners of crops lie on the lattices of the finest levels.
 
     Args:
-        planes: ``(H, W, C)``; taken as they are where that is no more than the crops would be.
-        side: of the crops in pixels.
+        planes: ``(H, W, C)``; returned as they are where they have no more pixels than the crops.
+        side: of the crops, in pixels.
     """
     if planes[..., 0].size <= side * side * _GRID[0] * _GRID[1]:
         return planes

@@ -1,4 +1,4 @@
-"""Which tones an image has: the encoder's census of values, in integers."""
+"""Value edges of an image: they make the histogram that the model expects equal to the one that is seen."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ from mulanzip.row_blocks import row_blocks
 
 #: Fractional bits of expected counts, and of widths.
 _BITS = 16
-#: So many more are taken to have been seen, and expected, of each value.
+#: Pseudo-count added to the observed and to the expected histogram.
 _PRIOR = 16
-#: What tells is how edges differ from the mean of so many around, and that from its own mean.
-_AROUND = 13
-#: Second differences of a histogram are one of so many pixels or more where it is a comb; and where it may be one.
+#: Edges are high-pass filtered: a moving average of this number of taps is subtracted twice.
+_TAPS = 13
+#: A histogram is a comb if the sum of its absolute second differences is at least 1/3 of its pixels.  From 1/5 on, it
+#: may be one.
 _RUGGED, _MAYBE_RUGGED = 3, 5
-#: What a value without any width is taken to have, as it can be coded all the same.
+#: Width assumed for a value of width zero, which can be coded all the same.
 _LEAST_WIDTH = 0.1
-#: Side in pixels of the crops that are looked at.
+#: Side in pixels of the crops whose values are counted.
 _SIDE = 128
-#: Nats to bits: a number that is fitted to noise seems to gain half a nat, and loses as much elsewhere.
+#: Bits per nat.  An edge that is fitted to noise seems to gain half a nat, and loses as much elsewhere.
 _NAT = 1 / math.log(2)
-#: Steps that are twice as fine cost a bit for each edge; steps of a level pay for it where a value has so many pixels.
+#: Halving the unit of edges costs one bit per edge.  A unit of one level pays where values have this number of pixels.
 _FINE_PAYS = 22
 
 
 class Census(MixtureCoder):
-    """Codes nothing, and counts values near the means of their distributions.
+    """Codes nothing; counts the values near the means of their distributions.
 
     Attributes:
-        seen, expected: int64 ``(colours, 256)``, those that are there, and what distributions said, in ``2**-_BITS``.
+        seen: int64 ``(colours, 256)``, observed counts.
+        expected: int64 ``(colours, 256)``, counts that the distributions predict, in units of ``2**-_BITS``.
     """
 
     def __init__(self, runtime: Runtime, colours: int):
@@ -49,25 +51,26 @@ class Census(MixtureCoder):
         self.seen = np.zeros((colours, VALUES), dtype=np.int64)
         self.expected = np.zeros((colours, VALUES), dtype=np.int64)
 
-    def _code(self, asked: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
+    def _code(self, batch: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
         assert values is not None
-        low = window(asked.mean_level, WINDOW, self._sample_scale)
-        for value, mass in masses(asked.mixture, low, WINDOW):
-            share = (mass.astype(np.int64) << _BITS) // asked.mixture.total
+        low = window(batch.mean_level, WINDOW, self._sample_scale)
+        for value, mass in masses(batch.mixture, low, WINDOW):
+            share = (mass.astype(np.int64) << _BITS) // batch.mixture.total
             # Sums of integers: exact in floating point.
-            self.expected[asked.colour] += np.bincount(value, share, VALUES).astype(np.int64)
+            self.expected[batch.colour] += np.bincount(value, share, VALUES).astype(np.int64)
         inside = values[(values >= low) & (values < low + WINDOW)]
-        self.seen[asked.colour] += np.bincount(inside, minlength=VALUES)
+        self.seen[batch.colour] += np.bincount(inside, minlength=VALUES)
         return values
 
 
 def choose_edges(planes: np.ndarray, runtime: Runtime, judged: bool) -> ValueEdges | None:
-    """The tones of an image; None where they are not worth their bytes.
+    """Value edges of an image; None where they are not worth their bytes.
 
     Args:
         planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
-        runtime: of plain samples.
-        judged: whether they will be dropped if the whole image takes more with them: then more is tried.
+        runtime: for plain samples.
+        judged: whether the caller drops the edges if the whole image takes more bytes with them.  Then they
+            are tried for more images.
     """
     rugged = _MAYBE_RUGGED if judged else _RUGGED
     combs = [_is_comb(planes[..., colour], rugged) for colour in range(planes.shape[2])]
@@ -75,30 +78,31 @@ def choose_edges(planes: np.ndarray, runtime: Runtime, judged: bool) -> ValueEdg
         return None
     sample = sample_crops(planes, _SIDE)
     share = sample.size / planes.size
-    unit = _unit(planes[..., 0].size // VALUES)
+    unit = _log2_unit(planes[..., 0].size // VALUES)
     census = _count(sample, runtime)
-    steps = _steps(census, unit)
-    gains = _gains(ValueEdges.moved(steps, unit), census)
+    offsets = _edge_offsets(census, unit)
+    gains = _gains(ValueEdges.moved(offsets, unit), census)
     for colour, is_comb in enumerate(combs):
-        fitted = np.count_nonzero(np.diff(steps[colour], prepend=0))
-        cost = share * 8 * len(ValueEdges.moved(steps[[colour]], unit).encode())
+        fitted = np.count_nonzero(np.diff(offsets[colour], prepend=0))
+        cost = share * 8 * len(ValueEdges.moved(offsets[[colour]], unit).encode())
         if not is_comb or gains[colour] < _NAT * fitted + cost:
-            steps[colour] = gains[colour] = 0
-    return ValueEdges.moved(steps, unit) if gains.sum() > share * 8 * CHUNK_OVERHEAD else None
+            offsets[colour] = gains[colour] = 0
+    return ValueEdges.moved(offsets, unit) if gains.sum() > share * 8 * CHUNK_OVERHEAD else None
 
 
 def _is_comb(plane: np.ndarray, rugged: int) -> bool:
-    """Whether neighbours in a histogram differ more than in most pictures."""
+    """Whether the histogram of a channel is rugged."""
     counts = np.zeros(VALUES, dtype=np.int64)
     for rows in row_blocks(plane):
         counts += np.bincount(plane[rows].reshape(-1), minlength=VALUES)
-    counts = counts[1:-1]  # Without the ends, where all beyond is.
+    counts = counts[1:-1]  # Without both ends, which hold everything beyond the range.
     return bool(np.abs(np.diff(counts, 2)).sum() * rugged > counts.sum())
 
 
-def _unit(pixels: int) -> int:
-    """Of the steps that edges move by, for an image that has so many pixels of each value."""
-    return next(unit for unit in (0, 1, 2, 3) if unit == 3 or pixels << 2 * unit + 1 > _FINE_PAYS << 2 * MEAN_BITS)
+def _log2_unit(pixels: int) -> int:
+    """log2 of the unit of edges, for an image with this mean number of pixels per value."""
+    fine_enough = (unit for unit in (0, 1, 2) if pixels << 2 * unit + 1 > _FINE_PAYS << 2 * MEAN_BITS)
+    return next(fine_enough, 3)
 
 
 def _count(sample: np.ndarray, runtime: Runtime) -> Census:
@@ -109,10 +113,10 @@ def _count(sample: np.ndarray, runtime: Runtime) -> Census:
     return census
 
 
-def _steps(census: Census, unit: int) -> np.ndarray:
-    """Where edges have to move so that what is expected is what was seen: int64 ``(colours, 255)``."""
+def _edge_offsets(census: Census, unit: int) -> np.ndarray:
+    """Offsets of edges that make the expected counts the observed ones: int64 ``(colours, 255)``, in ``2**unit``."""
     ratio = (census.seen + _PRIOR << 2 * _BITS) // (census.expected + (_PRIOR << _BITS))
-    ratio[:, [0, -1]] = 1 << _BITS  # Both have tails.
+    ratio[:, [0, -1]] = 1 << _BITS  # Both ends have tails.
     moved = (ratio - (1 << _BITS))[:, :-1].cumsum(1)
     moved -= _smooth(_smooth(moved))
     nearest = moved + (1 << _BITS - MEAN_BITS + unit - 1) >> _BITS - MEAN_BITS + unit
@@ -125,16 +129,16 @@ def _steps(census: Census, unit: int) -> np.ndarray:
 
 
 def _smooth(rows: np.ndarray) -> np.ndarray:
-    """Means of :data:`_AROUND` entries, rounded down."""
-    half = _AROUND // 2
+    """Moving average of :data:`_TAPS` entries, rounded down."""
+    half = _TAPS // 2
     sums = np.pad(rows, ((0, 0), (half, half)), "edge").cumsum(1)
     sums = np.pad(sums, ((0, 0), (1, 0)))
-    found: np.ndarray = (sums[:, _AROUND:] - sums[:, :-_AROUND]) // _AROUND
+    found: np.ndarray = (sums[:, _TAPS:] - sums[:, :-_TAPS]) // _TAPS
     return found
 
 
-def _gains(tones: ValueEdges, census: Census) -> np.ndarray:
-    """Bits that the values counted take less with these widths: float64 ``(colours,)``."""
-    widths = np.maximum(np.diff(tones.edges), _LEAST_WIDTH) / (1 << MEAN_BITS)
+def _gains(edges: ValueEdges, census: Census) -> np.ndarray:
+    """Bits that the counted values save with these edges: float64 ``(colours,)``."""
+    widths = np.maximum(np.diff(edges.edges), _LEAST_WIDTH) / (1 << MEAN_BITS)
     found: np.ndarray = (census.seen * np.log2(widths) - _NAT * census.expected / (1 << _BITS) * (widths - 1)).sum(1)
     return found

@@ -1,7 +1,4 @@
-"""Which steps of deep samples make up a level, and are the gaps between their values worth a list?
-
-Tried by exact code lengths on a few crops of the image.
-"""
+"""The scale of deep samples, and whether a list of the values in use pays: by exact code lengths of a few crops."""
 
 from __future__ import annotations
 
@@ -17,21 +14,21 @@ from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import Segment, level_grids, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
-#: Side in pixels of the crops, and how many there are across and down at most.
+#: Side of the crops in pixels, and their maximum number across and down.
 _CROP = 96
 _CROPS = 2
-#: Levels whose code lengths are compared: the finest ones.
+#: Number of levels whose code lengths are compared, from the finest on.
 _LEVELS = 2
-#: Median difference from the mean of the nearest pixels that suits the denoiser, in levels.
+#: Median difference of a pixel from the mean of its neighbours that suits the denoiser, in levels.
 _USUAL_DIFFERENCE = 2
-#: Shifts that are tried on both sides of the one that this suggests.
+#: Number of scales that are tried on each side of the suggested one.
 _REACH = 2
-#: Values in use are named one by one where they are fewer than so many of those between the ends.
+#: A list of the values in use is tried where they are less than this share of the values between the ends.
 _SPARSE = 0.9
 
 
-def choose_value_map(pixels: np.ndarray, runtime: Runtime, plan: TileSchedules) -> ValueMap:
-    """How to code some planes.
+def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> ValueMap:
+    """The value map that makes some channels smallest.
 
     Args:
         pixels: uint16 or int16 ``(H, W, C)`` in coding order of colours, C 1 or 3.
@@ -41,17 +38,17 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, plan: TileSchedules) 
     if len(every) == 1:
         return ValueMap(every)
     crops = _crops(pixels)
-    suggested = _suggested_shift(crops)
+    suggested = _suggested_log2_steps(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
-    def best(values: np.ndarray, shifts: range) -> tuple[float, ValueMap]:
-        """Of these shifts, and of those beyond an end as long as it is the best."""
+    def best(values: np.ndarray, candidates: range) -> tuple[float, ValueMap]:
+        """The best of these scales, and of those beyond an end as long as the end is the best."""
         listed = 8 * len(pack([ValueMap(values)], pixels.dtype == np.int16))
         costs: dict[int, float] = {}
-        tried = [log2_steps for log2_steps in shifts if log2_steps in LOG2_STEPS]
+        tried = [log2_steps for log2_steps in candidates if log2_steps in LOG2_STEPS]
         while tried:
             for log2_steps in tried:
-                costs[log2_steps] = size * _bits(ValueMap(values, log2_steps), crops, runtime, plan) + listed
+                costs[log2_steps] = size * _bits(ValueMap(values, log2_steps), crops, runtime, schedules) + listed
             least = min(costs, key=lambda log2_steps: costs[log2_steps])
             tried = [
                 log2_steps
@@ -62,7 +59,7 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, plan: TileSchedules) 
 
     found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
     if len(used) < _SPARSE * len(every):
-        # The same differences are fewer indices.
+        # Without the gaps, the same differences are fewer indices.
         closer = found[1].log2_steps - round(math.log2(len(every) / len(used)))
         closer = min(max(closer, LOG2_STEPS[0]), LOG2_STEPS[-1])
         found = min(found, best(used, range(closer, found[1].log2_steps + 1)), key=lambda pair: pair[0])
@@ -70,7 +67,7 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, plan: TileSchedules) 
 
 
 def _crops(pixels: np.ndarray) -> list[np.ndarray]:
-    """Squares spread evenly, or the image where it is small."""
+    """Crops spread evenly, or the image where it is small."""
 
     def starts(side: int) -> list[int]:
         count = min(_CROPS, -(-side // _CROP))
@@ -80,8 +77,8 @@ def _crops(pixels: np.ndarray) -> list[np.ndarray]:
     return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
 
 
-def _suggested_shift(crops: list[np.ndarray]) -> int:
-    """The log2_steps that gives samples differences of the usual size from their neighbours."""
+def _suggested_log2_steps(crops: list[np.ndarray]) -> int:
+    """The scale that gives samples differences of the usual size from their neighbours."""
     differences = []
     for crop in crops:
         a = crop[..., 0].astype(np.int64)
@@ -93,14 +90,14 @@ def _suggested_shift(crops: list[np.ndarray]) -> int:
     return min(max(round(math.log2(max(median, 0.25) / _USUAL_DIFFERENCE)), LOG2_STEPS[0]), LOG2_STEPS[-1])
 
 
-def _bits(code: ValueMap, crops: list[np.ndarray], runtime: Runtime, plan: TileSchedules) -> float:
+def _bits(value_map: ValueMap, crops: list[np.ndarray], runtime: Runtime, schedules: TileSchedules) -> float:
     """Code length of the finest levels of crops."""
-    runtime = runtime.at(code.sample_scale)
+    runtime = runtime.at(value_map.sample_scale)
     counter = BitCounter()
     with runtime.intra_threads(1):
         for crop in crops:
-            indices = code.to_indices(crop)
+            indices = value_map.to_indices(crop)
             for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
                 segment = Segment(tuple(tiles(grid)))
-                code_segment(segment, indices, runtime, plan, counter, decoding=False)
+                code_segment(segment, indices, runtime, schedules, counter, decoding=False)
     return counter.bits

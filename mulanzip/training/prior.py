@@ -51,7 +51,7 @@ def learn_prior(
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
         preset = model.prior.preset(choose_preset(images[index], runtime, TileSchedules.uniform("default")))
-        found = fitter.fit(images[index], steps, available_cores(), subpixels=3 * _PIXELS, start=preset)
+        found = fitter.fit(images[index], steps, subpixels=3 * _PIXELS, start=preset)
         total += np.abs(found.astype(float) - preset)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]

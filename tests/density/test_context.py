@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.models import tiny_model
+from support.models import ONE_THREAD, tiny_model
 from support.pictures import noise, photo, smooth, worst_values
 
 import mulanzip
@@ -34,6 +34,7 @@ from mulanzip.format import container
 from mulanzip.format.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.image.channels import to_coding_order
 from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
+from mulanzip.options import Execution
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -224,9 +225,9 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
     image = to_coding_order(photo(192, 192))
     fitter = Fitter(runtime.model)
     shares: list[float] = []
-    found = fitter.fit(image, 12, 1, shares.append)
+    found = fitter.fit(image, 12, Execution(threads=1, progress=shares.append))
     assert found.any()
-    assert np.array_equal(found, fitter.fit(image, 12, threads=3))
+    assert np.array_equal(found, fitter.fit(image, 12, Execution(threads=3)))
     assert shares == pytest.approx([(k + 1) / 12 for k in range(12)])
     assert all(p.grad is None for p in fitter.network.parameters())
     rgb = photo(192, 192)
@@ -336,7 +337,7 @@ def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
     model = tiny_model(presets=3)
     image = to_coding_order(photo(128, 160))
     entries = context_entries(model.config)
-    suited = Fitter(model).fit(image, 40, 1)
+    suited = Fitter(model).fit(image, 40, ONE_THREAD)
     presets = np.stack([np.full(entries, 9), suited, np.full(entries, -9)]).astype(np.int8)
     model = replace(model, prior=replace(model.prior, presets=presets))
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
