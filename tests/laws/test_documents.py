@@ -74,6 +74,7 @@ def workspace(tmp_path: Path) -> Path:
         "scan.tif": (40, 0, 104, 48),
         "photos/a.png": (0, 0, 64, 48),
         "photos/2024/b.png": (64, 64, 128, 112),
+        "photos/2024/c.tif": (0, 64, 64, 112),
         "held-out/c.png": (0, 0, 160, 160),
         "patches/one.png": (0, 0, 24, 24),
         "patches/cats/two.png": (24, 0, 48, 24),
