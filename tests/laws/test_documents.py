@@ -102,12 +102,16 @@ def environment(workspace: Path) -> dict[str, str]:
     }
 
 
-def run_python(path: Path, workspace: Path) -> None:
-    """Run all Python snippets of a document, one after the other, as a reader would."""
+def run_python(path: Path, workspace: Path, before: str = "") -> None:
+    """Run all Python snippets of a document, one after the other, as a reader would.
+
+    Args:
+        before: code that makes what the snippets take for granted.
+    """
     blocks = "\n".join(
         f"exec(compile({block!r}, {named(path)!r}, 'exec'), names)" for block in snippets(path, "python")
     )
-    script = f"names = {{'__name__': 'document'}}\n{blocks}\n"
+    script = f"names = {{'__name__': 'document'}}\nexec({before!r}, names)\n{blocks}\n"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=workspace, env=environment(workspace), capture_output=True, text=True
     )
@@ -132,11 +136,9 @@ def test_the_python_of_the_gaussian_model_runs(workspace: Path) -> None:
     pytest.importorskip("scipy")
     (workspace / "run").mkdir()
     shutil.copy(ROOT / "models" / "tiles32" / "model.safetensors", workspace / "run")
-    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
-    np.save(workspace / "images.npy", images)
     path = ROOT / "docs" / "gaussian.md"
-    assert len(snippets(path, "python")) == 1
-    run_python(path, workspace)
+    assert snippets(path, "python")
+    run_python(path, workspace, "import numpy\nimages = numpy.full((1, 32, 32, 3), 100, dtype=numpy.uint8)")
 
 
 @pytest.mark.slow
