@@ -23,6 +23,7 @@ from mulanzip.cli.report import NOTHING_TO_DO
 from mulanzip.errors import MulanzipError
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CARDS = sorted((ROOT / "models").glob("*/*.md"))
 CLI = ROOT / "docs" / "cli.md"
 #: Documents whose shell snippets run.
 RUN = [ROOT / "README.md", CLI]
@@ -219,7 +220,7 @@ def test_every_public_name_is_documented() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *CARDS], ids=named)
 def test_links_resolve(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", _FENCE.sub("", path.read_text())):
         if target.startswith(("https://", "http://")):
