@@ -13,8 +13,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-#: Kinds of degradation: none, or the step after which the kind is named.  "disc" is a photographic disc.  If such a
-#: picture was rotated or cropped, its chroma samples start at column 1 ("x"), at row 1 ("y"), or both.  "scanned" is a
+#: Kinds of degradation: none, or the step after which the kind is named.  "disc" is a photographic disc; if its
+#: picture was rotated or cropped, chroma samples start at column 1 ("x"), at row 1 ("y"), or both.  "scanned" is a
 #: medical scan.
 DEGRADATIONS = ("plain", "soft", "grain", "sensor", "compressed", "disc", "disc-x", "disc-y", "disc-xy", "scanned")
 #: Probability of each kind among the patches that are not "scanned".
