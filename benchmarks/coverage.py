@@ -198,9 +198,7 @@ def _sum_up(
     say(f"{len(escaped)} tracebacks")
     beyond = sorted(kept.items(), key=lambda item: -item[1].beyond)
     many = sum(row.beyond > _ALLOWED for row in rows)
-    say(
-        f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); the largest excess:"
-    )
+    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); the worst:")
     for path, row in beyond[:_NAMED]:
         say(f"{row.beyond:6} {path} ({row.kind}, {row.form})")
     folders = sorted({path.parent for path in kept})
