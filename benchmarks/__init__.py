@@ -1,1 +1,1 @@
-"""Where the published numbers come from; ``results/`` holds them."""
+"""Scripts that produce the published figures; ``results/`` holds their output."""

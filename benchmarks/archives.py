@@ -1,10 +1,10 @@
-"""Thousands of small images: an archive against one file each of WebP and JPEG XL.
+"""Thousands of small images: one archive, against one PNG, WebP or JPEG XL file per image.
 
 ``python -m benchmarks.archives SOURCE... [--count N] [--side N] [--shrink N]`` takes arrays ``images`` of ``.npz``
-files, ``(N, H, W, 3)``, or image files, which are made smaller by area and cut into squares.  It prints bytes per
-image, of the other formats both whole and without headers: less the size of a black image's file, which is a little
-more than headers.  The archive is counted whole, with names, directory and hashes.  Times are processor and wall time
-of one thread, model loaded.
+files, ``(N, H, W, 3)``, or image files, which it reduces by averaging areas and cuts into squares.  It prints bytes per
+image.  For other formats it also prints them without headers: minus the size of the file of a black image, which is a
+little more than headers.  The archive is counted whole, with names, directory and hashes.  Times are processor time and
+wall time of one thread, without loading the model.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def main() -> None:
     parser.add_argument("sources", nargs="+", type=Path)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--side", type=int, default=32)
-    parser.add_argument("--shrink", type=int, default=3, help="how many times smaller image files are made first")
+    parser.add_argument("--shrink", type=int, default=3, help="factor by which image files are reduced")
     options = parser.parse_args()
     every = np.concatenate([squares(source, options.side, options.shrink) for source in options.sources])
     images = every[np.linspace(0, len(every) - 1, min(options.count, len(every))).astype(int)]
     count, subpixels = len(images), images[0].size
     print(f"{count} images of {images.shape[2]}x{images.shape[1]}")
-    pack_arrays(images[:64], threads=1)  # The model is loaded, and its operators are built.
+    pack_arrays(images[:64], threads=1)  # Loads the model and builds its operators.
     archives: list[bytes] = []
     packing = timed(lambda: archives.append(pack_arrays(images, threads=1)))
     found: list[np.ndarray] = []

@@ -1,7 +1,7 @@
-"""Compare the bytes that devices make: ``python -m benchmarks.compare_devices [IMAGE...]``.
+"""Check that all devices produce the same bytes: ``python -m benchmarks.compare_devices [IMAGE...]``.
 
-For whoever has a GPU: every image is coded on each device, each file is decoded on every device, and
-all must agree.  Without images, generated ones of many sizes are used.  Ends with code 1 at any difference.
+Every image is coded on each device, and each file is decoded on every device.  Without IMAGE, generated images of many
+sizes are used.  The exit code is 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import mulanzip
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.timings import Timings, measure
 
-#: Sizes of generated images: single pixels, odd ones, one tile, and several.
+#: Sizes of generated images: single pixels, odd sides, one tile, several tiles.
 SIZES = ((1, 1), (1, 77), (64, 1), (17, 33), (96, 80), (255, 257), (512, 512), (530, 520), (700, 1100))
 
 
 def generated(height: int, width: int, channels: int) -> np.ndarray:
-    """Waves with a little noise, made of integers: uint8 ``(height, width, channels)``."""
+    """Waves with a little noise, computed in integers: uint8 ``(height, width, channels)``."""
     y, x = np.mgrid[:height, :width]
     planes = np.stack([(3 + k) * x + (5 - k) * y + x * y // (90 + k) for k in range(channels)], 2)
     data = hashlib.shake_256(f"{height}x{width}".encode()).digest(planes.size)
-    sample_scale = np.frombuffer(data, dtype=np.uint8).reshape(planes.shape)
-    return (np.abs(planes % 400 - 200) + sample_scale % 8).astype(np.uint8)
+    noise = np.frombuffer(data, dtype=np.uint8).reshape(planes.shape)
+    return (np.abs(planes % 400 - 200) + noise % 8).astype(np.uint8)
 
 
 def load(path: Path) -> np.ndarray:
@@ -55,7 +55,7 @@ def timed_encode(image: np.ndarray, device: str, schedule: str) -> tuple[bytes, 
 
 
 def problems(image: np.ndarray, files: dict[str, bytes]) -> list[str]:
-    """In what the devices differ: empty if in nothing."""
+    """Differences between the devices, as messages."""
     first, *others = files
     found = [f"{first} and {other} make different bytes" for other in others if files[other] != files[first]]
     for maker, data in files.items():
@@ -77,14 +77,14 @@ def problems(image: np.ndarray, files: dict[str, bytes]) -> list[str]:
 )
 @click.option("--quick", is_flag=True, help="Small images and two schedules only.")
 def compare(paths: tuple[Path, ...], devices: tuple[str, ...], quick: bool) -> None:
-    """Check that all devices make the same bytes and decode each other's files."""
+    """Check that all devices produce the same bytes and decode each other's files."""
     import torch
 
     warnings.simplefilter("error")  # A backend that fails its self-test is a failure here.
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no CUDA device"
     click.echo(f"mulanzip {mulanzip.__version__}, torch {torch.__version__}, {platform.machine()}, {gpu}")
     failures = 0
-    for device in devices:  # Loading and self-test are no part of the times.
+    for device in devices:  # Times exclude loading and the self-test.
         timed_encode(generated(8, 8, 3), device, "default")
     for name, image in images(paths, quick).items():
         for schedule in SCHEDULE_NAMES[:2] if quick else SCHEDULE_NAMES:

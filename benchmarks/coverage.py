@@ -1,13 +1,13 @@
-"""What becomes of every file of a folder: restored exactly, or refused, and why.
+"""Whether every file of a folder is restored exactly or refused, and why.
 
     python -m benchmarks.coverage FOLDER [--effort N]
 
-compresses each file in a temporary folder, restores it under its default name, reads both, and prints a line for each:
-kind, bytes of the source, of its pixels (no metadata) as PNG, lossless WebP (8 bits) and JPEG XL (effort 7), of the
-``.mzp`` file, the form of the pixels, whether pixels and metadata, or the very file, came back, and metadata.
-Then the refused files with the reason, the files whose pixels take most beyond the smallest of those three (and the
-palette, which they do not keep), and sums, by folder too.  The exit code is 1 if a file came back differently,
-or an exception that is not ours escaped.
+It compresses each file in a temporary folder, restores it under its default name and reads both.  It prints one line
+per file: kind of pixels; bytes of the source, of its pixels without metadata as PNG, lossless WebP (8 bits) and JPEG XL
+(effort 7), and of the ``.mzp`` file; the form of the pixels; whether the file, or pixels and metadata, came back; and
+the metadata.  Then it prints the refused files with reasons, the files whose pixels exceed the smallest of the three
+formats most (not counting the palette, which those formats do not store), and sums.  The exit code is 1 if a file came
+back differently or an unexpected exception was raised.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _NAMES = {
     TRANSPARENCY: "trns",
 }
 _FORMS = ("PNG", "WebP", "JPEG XL")
-#: Resolutions that a format rounds to whole pixels per metre, or to fractions.
+#: Largest difference in resolution; some formats round it to whole pixels per metre, others to fractions.
 _DPI_TOLERANCE = 0.02
-#: Bytes that a file may take beyond the smallest of the other forms, and how many of those that take most are named.
+#: Files that exceed the smallest of the other formats by more bytes are counted; the worst ones are listed.
 _ALLOWED = 200
 _NAMED = 10
 
@@ -58,12 +58,15 @@ class Kept:
     """A file that was compressed and restored.
 
     Attributes:
-        kind: of the pixels; size: "width x height".
-        names: of the metadata that were kept; lost: of those that were not.
-        sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 where a format cannot hold the pixels.
-        beyond: bytes of the ``.mzp`` file without metadata, more than the smallest of the others takes.
-        form: ``model``, or ``stored``.
-        same: pixels and metadata came back; identical: so did the file.
+        kind: of the pixels.
+        size: "width x height".
+        names: of the metadata that were kept.
+        lost: names of the metadata that were not kept.
+        sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 if a format cannot hold the pixels.
+        beyond: bytes of the ``.mzp`` file without metadata, minus those of the smallest of the other formats.
+        form: ``model`` or ``stored``.
+        same: pixels and metadata came back.
+        identical: the file came back byte for byte.
     """
 
     kind: str
@@ -77,8 +80,8 @@ class Kept:
     identical: bool
 
 
-def look_at(path: Path, effort: int, folder: Path) -> Kept:
-    """Compress a file and restore it.
+def compress_and_restore(path: Path, effort: int, folder: Path) -> Kept:
+    """Compress a file and restore it, both in ``folder``.
 
     Raises:
         MulanzipError: if it is refused.
@@ -108,7 +111,7 @@ def look_at(path: Path, effort: int, folder: Path) -> Kept:
 
 
 def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
-    """Bytes as PNG, WebP (0 where it has no such images) and JPEG XL; bands one below the other."""
+    """Bytes as PNG, WebP (0 for images that it cannot hold) and JPEG XL; bands are stacked vertically."""
     pixels = picture.pixels
     if picture.is_signed:
         pixels = (pixels.astype(np.int32) + (1 << 15)).astype(np.uint16)
@@ -126,7 +129,7 @@ def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
 
 
 def _same_metadata(picture: Picture, restored: Picture) -> bool:
-    """Whether metadata came back."""
+    """Whether all metadata are equal, apart from the rounding of the resolution."""
     before, after = dict(picture.metadata), dict(restored.metadata)
     dpi = [metadata.resolution(m.pop(RESOLUTION)) for m in (before, after) if RESOLUTION in m]
     tags = [_tags(m.pop(EXIF, b"")) for m in (before, after)]
@@ -135,7 +138,7 @@ def _same_metadata(picture: Picture, restored: Picture) -> bool:
 
 
 def _tags(exif: bytes) -> bytes | tiff_tags.Directory:
-    """EXIF without its byte order, which is that of the file around it; the bytes where they are no directory."""
+    """The EXIF directory, independent of its byte order; the bytes themselves if they are not a directory."""
     try:
         return tiff_tags.in_order(tiff_tags.read(io.BytesIO(exif)), "<")
     except ValueError:
@@ -143,7 +146,14 @@ def _tags(exif: bytes) -> bytes | tiff_tags.Directory:
 
 
 def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
-    """Look at all files below a folder; the exit code."""
+    """Compress and restore all files below a folder.
+
+    Args:
+        say: called with every line of the report.
+
+    Returns:
+        the exit code.
+    """
     kept: dict[Path, Kept] = {}
     refused: dict[Path, str] = {}
     escaped: dict[Path, str] = {}
@@ -154,7 +164,7 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                kept[name] = look_at(top / name, effort, Path(folder))
+                kept[name] = compress_and_restore(top / name, effort, Path(folder))
                 say(f"{name!s:{width}} {_row(kept[name])}")
             except MulanzipError as error:
                 refused[name] = str(error)
@@ -184,11 +194,11 @@ def _sum_up(
     png = [row for path, row in kept.items() if path.suffix == ".png"]
     say(f"{sum(row.identical for row in png)} of {len(png)} PNG files came back byte for byte")
     say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
-    say(f"{sum(bool(row.lost) for row in rows)} lost metadata, which was said")
+    say(f"{sum(bool(row.lost) for row in rows)} lost metadata, and said so")
     say(f"{len(escaped)} tracebacks")
     beyond = sorted(kept.items(), key=lambda item: -item[1].beyond)
     many = sum(row.beyond > _ALLOWED for row in rows)
-    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); most do:")
+    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); the worst:")
     for path, row in beyond[:_NAMED]:
         say(f"{row.beyond:6} {path} ({row.kind}, {row.form})")
     folders = sorted({path.parent for path in kept})

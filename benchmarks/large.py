@@ -1,9 +1,9 @@
-"""Does a large image come back, and what does that take?
+"""Time and memory of a large image.
 
     python -m benchmarks.large [--megapixels 100] [--threads N]
 
-writes a synthetic RGB image (waves and noise, as PPM), compresses it at effort 1, which verifies it, restores it, all
-with the command line in processes of their own, and compares the files.  Prints seconds and peak resident memory.
+It writes a synthetic RGB image (waves and noise, as PPM), compresses it at effort 1 with verification, restores it, and
+compares the files.  Each command runs in a process of its own.  It prints seconds and peak resident memory.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-#: Rows that are made at a time.
+#: Rows that are generated at a time.
 _ROWS = 100
 
 
 def make(path: Path, side: int) -> None:
-    """Write a square image, uint8 RGB: smooth waves, and noise as a camera at low light has."""
+    """Write a square image, uint8 RGB: smooth waves, and noise like that of a camera in low light."""
     random = np.random.default_rng(0)
     columns = np.arange(side)[None, :, None]
     with open(path, "wb") as file:
@@ -38,7 +38,7 @@ def make(path: Path, side: int) -> None:
 
 
 def measured(*arguments: str | Path) -> tuple[float, float]:
-    """Run mulanzip; seconds, and GiB of resident memory at the peak."""
+    """Run mulanzip; seconds of wall time, and peak resident memory in GiB."""
     start = time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "mulanzip", *map(str, arguments)])
     _, status, used = os.wait4(process.pid, 0)

@@ -1,10 +1,10 @@
-"""What each stage between the float network and the file costs.
+"""The cost of each stage between the float network and the file.
 
     python -m benchmarks.losses FILES...
 
-prints per image the code length under the float network (bits per subpixel), what rounding the network to
-integers adds, what the integer CDF adds, what entropy coding adds, all three together, and what a file of
-effort 1 has beyond that: headers and checksums, less what looks, gamuts and tones save (all in percent).
+For every image it prints the code length under the float network in bits per subpixel.  Then, in percent of that, it
+prints what the integer network adds, what the integer CDF adds, what entropy coding adds, their sum, and what a file at
+effort 1 adds to that (headers and checksums, minus the savings of presets, gamuts and value edges).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 
 
 class FloatPredictor(PassPredictor):
-    """The float denoiser where the codec expects the integer one; outputs stay in float units."""
+    """The float denoiser in the role of the integer network; its outputs stay in float units."""
 
     def __init__(self, path: Path, config: Config):
         self.config = config
@@ -59,10 +59,14 @@ class FloatPredictor(PassPredictor):
 
 
 class FloatLikelihood:
-    """Adds up the float code length of what it is given."""
+    """Sums up the float code length of the phases that it is given."""
 
     def __init__(self, mixtures: int, integers: bool):
-        """``integers`` if predictions come from the integer network."""
+        """Begin at zero bits.
+
+        Args:
+            integers: whether predictions come from the integer network.
+        """
         self.bits = 0.0
         self._mixtures = mixtures
         self._integers = integers
@@ -81,13 +85,14 @@ class FloatLikelihood:
 
 
 def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[np.ndarray]:
-    """Integer outputs in the units of the float network."""
+    """Convert integer outputs to the units of the float network."""
     shape_units = np.repeat([LOGIT_UNIT, LOG_SCALE_UNIT], mixtures)[:, None]
     mean_units = np.array([MEAN_UNIT] * mixtures + [COUPLING_UNIT] * (len(means) - mixtures))[:, None]
     return [(shapes.astype(np.float32) - SHAPE_ZERO) / shape_units, means / mean_units]
 
 
-def _walk(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
+def _code(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
+    """Run all tiles through a coder, under the default schedule."""
     for segment in segments(*planes.shape[:2]):
         for tile in segment.tiles:
             code_tile(tile, planes, predictor, SCHEDULES["default"], coder, decoding=False)
@@ -96,18 +101,18 @@ def _walk(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
 def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: str) -> list[float]:
     """Bits of an RGB image after each stage: float, integer network, integer CDF, coded, file."""
     planes = to_coding_order(array)
-    flat = 8.0 * level_view(planes, level_grids(*planes.shape[:2])[-1]).size
+    coarsest = 8.0 * level_view(planes, level_grids(*planes.shape[:2])[-1]).size
     config = runtime.network.config
     plain = FloatLikelihood(config.mixtures, integers=False)
-    _walk(planes, floats, plain)
+    _code(planes, floats, plain)
     rounded = FloatLikelihood(config.mixtures, integers=True)
-    _walk(planes, runtime.network, rounded)
+    _code(planes, runtime.network, rounded)
     counter = BitCounter()
-    _walk(planes, runtime.network, MixtureCoder(runtime.tables, counter))
+    _code(planes, runtime.network, MixtureCoder(runtime.tables, counter))
     parts = encode_segments(planes, runtime, TileSchedules.uniform("default"))
     coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))
-    return [plain.bits + flat, rounded.bits + flat, counter.bits + flat, coded, file]
+    return [plain.bits + coarsest, rounded.bits + coarsest, counter.bits + coarsest, coded, file]
 
 
 @click.command()

@@ -1,9 +1,9 @@
-"""Which order of phases is best?  Small networks, one per order, trained alike; their bits by level.
+"""Code length by the order in which phases are revealed: one small network per order.
 
     python -m benchmarks.phase_orders TRAIN DEV --steps 1500
 
-Each order of revelation gets a network of its own (a pass and its heads per step, trained for the masks of this order
-alone), the same number of steps, batches and cells.  Judged on the centres of DEV, whole levels, float arithmetic.
+Each order has a network of its own: one pass and its heads per step, trained for the masks of this order alone, with
+the same number of steps and cells.  Bits are those of the centres of DEV, in float arithmetic, without tiles.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _CELLS = 8192
 
 
 class OrderedDenoiser(nn.Module):
-    """A pass for each step, and a head for each of its phases; later passes start from the features before."""
+    """One pass per step and one head per phase; a later pass gets the features of the pass before it."""
 
     def __init__(self, order: tuple[tuple[int, ...], ...]):
         super().__init__()
@@ -73,7 +73,7 @@ class OrderedDenoiser(nn.Module):
 
 
 def _train(model: OrderedDenoiser, images: list[np.ndarray], steps: int, seed: int) -> float:
-    """Train; seconds per step."""
+    """Train a network.  Returns seconds per step."""
     patches, rng = Patches(images, _CELLS), np.random.default_rng(seed)
     matrices = [p for n, p in model.passes.named_parameters() if ".body." in n and p.ndim == 2 and "weight" in n]
     others = [p for p in model.parameters() if all(p is not m for m in matrices)]
@@ -99,7 +99,7 @@ def _train(model: OrderedDenoiser, images: list[np.ndarray], steps: int, seed: i
 
 @torch.no_grad()
 def _levels(model: OrderedDenoiser, images: list[np.ndarray]) -> np.ndarray:
-    """Bits by level, per subpixel of the whole images; level 6 and beyond together."""
+    """Bits of every level, divided by all subpixels; levels from 6 on are added up."""
     bits = np.zeros(7)
     for image in images:
         for grid in level_grids(*image.shape[:2])[:-1]:
@@ -116,7 +116,7 @@ def _levels(model: OrderedDenoiser, images: list[np.ndarray]) -> np.ndarray:
 @click.option("--steps", default=1500, show_default=True)
 @click.option("--seeds", default=1, show_default=True, help="Runs of each order.")
 def main(train: Path, dev: Path, steps: int, seeds: int) -> None:
-    """Train a network per order on TRAIN and print its bits on the centres of DEV."""
+    """Train one network per order on TRAIN, and print its bits on the centres of DEV."""
     images = load_images([train])
     crops = [i[i.shape[0] // 2 - 64 :, i.shape[1] // 2 - 64 :][:128, :128] for i in load_images([dev])]
     print(f"{steps} steps each; bits per subpixel in all, then by level")

@@ -1,10 +1,10 @@
-"""How many PNG files come back byte for byte.
+"""How many PNG files can be restored byte for byte.
 
     python -m benchmarks.png_originals PNG...
 
-reads the files that mulanzip accepts, and counts those whose bytes can be made again: as they are, by folder; and
-those that other writers make of up to 24 of them, gray and RGB, above 10,000 pixels.  A writer is left out where its
-package or program is not here: oxipng (pyoxipng), OpenCV (opencv-python-headless), optipng, pngcrush.
+The first table counts the given files, by folder.  For the second, up to 24 gray and RGB images above 10,000 pixels are
+written again by other PNG writers.  Writers that are not installed are left out: oxipng (pyoxipng), OpenCV
+(opencv-python-headless), optipng, pngcrush.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _matplotlib(picture: Picture) -> bytes:
 
 
 def writers() -> Iterator[tuple[str, Callable[[Picture], bytes]]]:
-    """Names and functions that write a picture as PNG."""
+    """Names of PNG writers, and functions that write a picture."""
     yield "Pillow", _pillow
     yield "Pillow, optimize=True", lambda p: _pillow(p, optimize=True)
     for level in range(10):
@@ -91,7 +91,7 @@ def writers() -> Iterator[tuple[str, Callable[[Picture], bytes]]]:
 
 
 class _Count:
-    """Files that come back, all files, side information in bytes, seconds, megapixels."""
+    """Sums over files: restorable ones, all, bytes of side information, seconds, megapixels."""
 
     def __init__(self) -> None:
         self.back = self.all = self.kept = 0
@@ -125,7 +125,7 @@ def main(paths: list[str]) -> None:
         source = path.read_bytes()
         if not source.startswith(png.SIGNATURE):
             continue
-        # The model's form is about as large; this one is quicker.
+        # About the size of the model's file, and quicker to compute.
         size = len(stored.store(picture))
         by_folder[path.parent.name].add(source, picture, size)
         large = picture.pixels.shape[0] * picture.pixels.shape[1] > _PIXELS
@@ -142,7 +142,7 @@ def main(paths: list[str]) -> None:
         count = _Count()
         for picture, size in chosen:
             source = write(picture)
-            # Writers may change the kind of pixels.
+            # Read again: writers may change the kind of pixels.
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder, "a.png")
                 path.write_bytes(source)

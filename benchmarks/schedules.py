@@ -1,9 +1,9 @@
-"""Rate against network evaluations: one schedule for all tiles, and one for each.
+"""Code length against network evaluations, with one schedule for all tiles and with one per tile.
 
     python -m benchmarks.schedules --plot docs/schedules.png IMAGE...
 
-Every tile of every image is measured with every schedule, without a context; what the encoder would choose at
-a price mu per evaluation follows from that.
+Every tile of every image is measured with every schedule, without a context.  From these figures follow the encoder's
+choices at a price of mu bits per evaluation.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.training.data import load_images
 
-#: Bits per cell that an evaluation is worth.
+#: Values of mu, in bits per cell and evaluation.
 PRICES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)
-#: What the encoder tries below its highest efforts.
+#: Schedules that the encoder tries below its highest efforts.
 _CHEAP = [SCHEDULE_NAMES.index(name) for name in ("default", "one")]
 EVALUATIONS = np.array([len(SCHEDULES[name]) for name in SCHEDULE_NAMES])
 
 
 def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every tile: its cells ``(n,)``, its level ``(n,)``, and its bits with each schedule ``(n, schedules)``."""
+    """Cells ``(n,)``, levels ``(n,)``, and bits with every schedule ``(n, schedules)`` of all tiles."""
     tiles = [tile for segment in segments(*planes.shape[:2]) for tile in segment.tiles]
     bits = np.empty((len(tiles), len(SCHEDULES)))
     for i, tile in enumerate(tiles):
@@ -45,7 +45,7 @@ def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndar
 
 
 def chosen(bits: np.ndarray, cells: np.ndarray, mu: float, among: Sequence[int]) -> np.ndarray:
-    """The schedule of each tile that costs least at a price per evaluation."""
+    """The cheapest schedule of each tile, at a price of ``mu`` per evaluation."""
     cost = bits[:, among] + mu * cells[:, None] * EVALUATIONS[among]
     return np.asarray(among)[cost.argmin(1)]
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_curves docs/training.png
 
-Reads ``models/photo*/logs/*.jsonl``, as ``mulanzip train`` writes them.
+It reads ``models/photo*/logs/*.jsonl``, which ``mulanzip train`` wrote.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +10,11 @@ import click
 
 if TYPE_CHECKING:
     from mulanzip.bench.codecs import Codec
+    from mulanzip.bench.outcome import Measurement
 
 
 class _OutputFile(click.Path):
-    """A file to write, refused before the measuring and not after it."""
+    """A file to write.  It is checked before anything is measured."""
 
     def __init__(self) -> None:
         super().__init__(dir_okay=False, writable=True, path_type=Path)
@@ -25,15 +26,84 @@ class _OutputFile(click.Path):
         return path
 
 
+class _Problems:
+    """Messages about images that could not be measured, printed at once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def report(self, problem: str) -> None:
+        from tqdm import tqdm
+
+        self.count += 1
+        with tqdm.external_write_mode():
+            click.echo(f"Error: {problem}", err=True)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--codecs",
+    metavar="LIST",
+    help="Comma-separated: png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN.  "
+    "[default: png,webp,jxl-e7,jxl-e9,mulanzip-photo-e1]",
+)
+@click.option("-T", "--threads", type=click.IntRange(min=1), help="For mulanzip and JPEG XL.  [default: all cores]")
+@click.option("--device", default="auto", show_default=True, help="Device of mulanzip's network.")
+@click.option("--per-file", is_flag=True, help="Also print the bits per subpixel of every file.")
+@click.option("--json", "json_path", type=_OutputFile(), metavar="OUT", help="Write all measurements to a JSON file.")
+@click.option("--plot", "plot_path", type=_OutputFile(), metavar="OUT.png", help="Plot size against speed.")
+def bench(
+    files: tuple[Path, ...],
+    codecs: str | None,
+    threads: int | None,
+    device: str,
+    per_file: bool,
+    json_path: Path | None,
+    plot_path: Path | None,
+) -> None:
+    """Compare lossless codecs on the images FILES (files or folders).
+
+    Every codec runs in a process of its own.  bpsp is bits per subpixel; less is better.  The column after it is the
+    size relative to PNG (or to the first codec).  Speeds exclude the loading of models and files.  Peak memory counts
+    the whole process: libraries, model and image.
+    """
+    from mulanzip.bench.extras import MissingExtraError, require
+
+    try:
+        require("tabulate", "mulanzip bench")
+        if plot_path:
+            require("matplotlib", "--plot")
+    except MissingExtraError as error:
+        raise click.ClickException(str(error)) from None
+    from mulanzip.bench.images import find_images
+    from mulanzip.bench.json_file import to_json
+    from mulanzip.bench.plot import plot
+    from mulanzip.limits import available_cores
+
+    threads = threads or available_cores()
+    chosen = _choose(codecs, threads, device)
+    problems = _Problems()
+    paths = [path for path in find_images(files) if _is_usable(path, problems)]
+    if not paths:
+        raise click.ClickException("there is no image to measure")
+    rows = _measure(chosen, paths, problems)
+    if rows:
+        _print(rows, per_file)
+    if json_path:
+        json_path.write_text(to_json(rows, threads, device), encoding="utf-8")
+    if plot_path and rows:
+        plot(rows, plot_path)
+    if problems.count:
+        raise SystemExit(1)
+
+
 def _choose(names: str | None, threads: int, device: str) -> list[Codec]:
-    """The codecs named, or those of the default list that can run."""
-    from mulanzip.bench.codecs import DEFAULT_CODECS, has_jpegxl, parse_codec
+    """The codecs that are named, or the default ones."""
+    from mulanzip.bench.codecs import DEFAULT_CODECS, parse_codec
     from mulanzip.errors import MulanzipError
 
-    chosen = [name.strip() for name in names.split(",")] if names is not None else list(DEFAULT_CODECS)
-    if names is None and not has_jpegxl():
-        chosen = [name for name in chosen if not name.startswith("jxl-")]
-        click.echo("JPEG XL is left out: it needs pip install mulanzip[bench]", err=True)
+    chosen = [name.strip() for name in names.split(",")] if names is not None else DEFAULT_CODECS
     try:
         codecs = [parse_codec(name, threads, device) for name in dict.fromkeys(chosen)]
     except ValueError as error:
@@ -46,9 +116,9 @@ def _choose(names: str | None, threads: int, device: str) -> list[Codec]:
     return codecs
 
 
-def _usable(path: Path, report: Callable[[str], None]) -> bool:
-    """Whether the file can be measured."""
-    from mulanzip.bench.benchmark import read_image
+def _is_usable(path: Path, problems: _Problems) -> bool:
+    """Whether the file can be measured; if not, say why."""
+    from mulanzip.bench.images import read_image
     from mulanzip.errors import MulanzipError, UnsupportedImageError
 
     try:
@@ -57,85 +127,38 @@ def _usable(path: Path, report: Callable[[str], None]) -> bool:
         click.echo(f"skipped {path}: {error}", err=True)
         return False
     except MulanzipError as error:
-        report(f"{path}: {error}")
+        problems.report(f"{path}: {error}")
         return False
     return True
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--codecs",
-    metavar="LIST",
-    help="Comma-separated: png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN.  "
-    "[default: png,webp,jxl-e7,jxl-e9,mulanzip-photo-e1]",
-)
-@click.option("-T", "--threads", type=click.IntRange(min=1), help="For mulanzip and JPEG XL.  [default: all cores]")
-@click.option("--device", default="auto", show_default=True, help="Where mulanzip's network runs.")
-@click.option("--per-file", is_flag=True, help="Also print the bits per subpixel of every file.")
-@click.option("--json", "json_path", type=_OutputFile(), metavar="OUT", help="Write all measurements.")
-@click.option("--plot", "plot_path", type=_OutputFile(), metavar="OUT.png", help="Draw size against speed.")
-def bench(
-    files: tuple[Path, ...],
-    codecs: str | None,
-    threads: int | None,
-    device: str,
-    per_file: bool,
-    json_path: Path | None,
-    plot_path: Path | None,
-) -> None:
-    """Compare lossless codecs on the images FILES (files or folders).
-
-    Every codec runs in a process of its own.  bpsp is bits per subpixel, less is better; the column after it
-    is the size relative to PNG (or to the first codec).  Speeds leave out the loading of models and of files.
-    Peak memory counts the whole process: libraries, model and image.
-    """
+def _measure(codecs: Sequence[Codec], paths: Sequence[Path], problems: _Problems) -> list[Measurement]:
+    """Measure all images with all codecs, with a progress bar."""
     from tqdm import tqdm
 
-    from mulanzip.bench import benchmark, plot
-    from mulanzip.errors import MulanzipError
-    from mulanzip.limits import available_cores
+    from mulanzip.bench.outcome import Measurement
+    from mulanzip.bench.run import run
 
-    if plot_path:
-        try:
-            plot.require_matplotlib()
-        except MulanzipError as error:
-            raise click.ClickException(str(error)) from None
-    threads = threads or available_cores()
-    chosen = _choose(codecs, threads, device)
-    problems: list[str] = []
-
-    def report(problem: str) -> None:
-        problems.append(problem)
-        with tqdm.external_write_mode():
-            click.echo(f"Error: {problem}", err=True)
-
-    paths = [path for path in benchmark.expand(files) if _usable(path, report)]
-    if not paths:
-        raise click.ClickException("there is no image to measure")
-
-    rows: list[benchmark.Row] = []
-    with tqdm(total=len(chosen) * len(paths), unit="image", disable=None) as bar:
-        for number, codec in enumerate(chosen, 1):
+    rows: list[Measurement] = []
+    with tqdm(total=len(codecs) * len(paths), unit="image", disable=None) as bar:
+        for number, codec in enumerate(codecs, 1):
             bar.set_description(codec.name)
             if bar.disable:
                 click.echo(f"{codec.name}: {len(paths)} image{'s' if len(paths) > 1 else ''}", err=True)
-            for outcome in benchmark.run(codec, paths):
-                if isinstance(outcome, benchmark.Row):
+            for outcome in run(codec, paths):
+                if isinstance(outcome, Measurement):
                     rows.append(outcome)
                 if outcome.problem:
-                    report(outcome.problem)
+                    problems.report(outcome.problem)
                 bar.update()
             bar.update(number * len(paths) - bar.n)
+    return rows
 
-    if rows:
-        click.echo(benchmark.summary_table(rows))
-        tables = [benchmark.parts_table(rows), benchmark.file_table(rows) if per_file else ""]
-        for table in filter(None, tables):
-            click.echo("\n" + table)
-    if json_path:
-        json_path.write_text(benchmark.to_json(rows, threads, device), encoding="utf-8")
-    if plot_path and rows:
-        plot.plot(rows, plot_path)
-    if problems:
-        raise SystemExit(1)
+
+def _print(rows: Sequence[Measurement], per_file: bool) -> None:
+    from mulanzip.bench.tables import file_table, parts_table, summary_table
+
+    click.echo(summary_table(rows))
+    tables = [parts_table(rows), file_table(rows) if per_file else ""]
+    for table in filter(None, tables):
+        click.echo("\n" + table)

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mulanzip.training.recipe import Recipe
+
 if TYPE_CHECKING:
+    from mulanzip.training.erasure import ErasureRun
+    from mulanzip.training.gaussian import GaussianRun
     from mulanzip.training.loop import Run
+
+#: Options of one process alone.
+_OPTIONS_OF = {"erasure": ("mixtures", "hidden", "gray"), "gaussian": ("noise_steps",)}
+#: Side of the centre crops of validation images.
+_VALIDATION_SIDE = 128
+
+
+@dataclass(frozen=True)
+class _Options:
+    """The command line.  None stands for a default that depends on the process."""
+
+    data: tuple[Path, ...]
+    output: Path
+    validation: Path
+    process: str
+    steps: int
+    start: Path | None
+    rate: float
+    channels: int
+    blocks: int | None
+    mixtures: int | None
+    hidden: int | None
+    gray: float | None
+    noise_steps: int | None
+    seed: int
+    quiet: bool
 
 
 @click.command()
@@ -19,166 +49,144 @@ if TYPE_CHECKING:
     "--validation",
     required=True,
     type=click.Path(exists=True, path_type=Path),
-    help="Folder of images that judge the model; their centres of 128x128 pixels are used, or tiles of 32x32.",
+    help="Folder of held-out images.  Validation uses their centres of 128x128 pixels, or tiles of 32x32 with "
+    "--process gaussian.",
 )
 @click.option(
     "--process",
     type=click.Choice(["erasure", "gaussian"]),
     default="erasure",
     show_default=True,
-    help="Noise: erasure, for models that compress, or Gaussian as in MULAN, learned on tiles of 32x32.",
+    help="Noise process: erasure, for models that compress images, or gaussian, as in MULAN.",
 )
 @click.option(
-    "--hours",
-    type=click.FloatRange(0, min_open=True),
-    default=2.0,
+    "--steps",
+    type=click.IntRange(min=1),
+    default=Recipe.steps,
     show_default=True,
-    help="Time to train; learning rates end at zero.",
+    help="Optimiser steps.  Learning rates fall to zero over them.",
 )
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin a new run with the weights of an earlier one of the same size: its float.safetensors, or with "
-    "--process gaussian its model.safetensors.",
+    help="Start a new run from the weights of an earlier one of the same size: its float.safetensors, or its "
+    "model.safetensors with --process gaussian.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
-    default=1.0,
+    default=Recipe.rate,
     show_default=True,
-    help="Learning rates, relative; less than 1 keeps more of what --start begins with.",
+    help="Factor of all learning rates.  Values below 1 preserve more of the weights given by --start.",
 )
 @click.option("--channels", type=click.IntRange(1, 1024), default=64, show_default=True, help="Width of the network.")
 @click.option(
     "--blocks",
     type=click.IntRange(1, 32),
-    help="Residual blocks, of two convolutions each.  [default: 5; gaussian: 1 at each end]",
+    help="Residual blocks of two convolutions each; with --process gaussian, those at each end.  "
+    "[default: 5; gaussian: 1]",
 )
 @click.option(
-    "--mixtures", type=click.IntRange(1, 7), help="Logistics that a subpixel's mixture has.  [default: 4; erasure only]"
+    "--mixtures", type=click.IntRange(1, 7), help="Logistics in the mixture of a subpixel.  [default: 4; erasure only]"
 )
 @click.option(
     "--hidden",
     type=click.IntRange(1, 1024),
-    help="Width of the layer through which colours tell the ones after them.  [default: 32; erasure only]",
+    help="Width of the layer that conditions a colour on the earlier colours.  [default: 32; erasure only]",
 )
 @click.option(
     "--gray",
     type=click.FloatRange(0, 1),
-    help="Share of patches that are gray, half of them like scans; 0.5 or more for a model of medical images.  "
+    help="Share of gray patches, half of which resemble medical scans; 0.5 or more for a model of medical images.  "
     "[default: 0.03; erasure only]",
 )
 @click.option(
-    "--steps",
+    "--noise-steps",
     type=click.IntRange(0, 64),
-    help="Steps from noise to image that the schedule is learned for; a model that is to compress needs few, 0 stands "
-    "for infinitely many.  [default: 32; gaussian only]",
+    help="Steps from noise to image that the noise schedule is learned for.  Compression needs few; 0 means infinitely "
+    "many.  [default: 32; gaussian only]",
 )
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=Recipe.seed, show_default=True, help="Of the initial weights and the training data.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
-def train(
-    data: tuple[Path, ...],
-    output: Path,
-    validation: Path,
-    process: str,
-    start: Path | None,
-    mixtures: int | None,
-    hidden: int | None,
-    gray: float | None,
-    steps: int | None,
-    quiet: bool,
-    **given: Any,
-) -> None:
+def train(**given: Any) -> None:
     """Train a model on all images of DATA (files or folders).
 
-    The run is saved every minute; the same command goes on where it was interrupted.  At the end, and at
-    every interruption, OUTPUT/model.safetensors holds the model so far, which -m accepts.
+    The run is saved at least every minute.  After an interruption, the same command continues it.  At the end, and
+    after an interruption, OUTPUT/model.safetensors holds the model so far; the option -m of other commands accepts it.
     """
-    if process == "erasure":
-        if steps is not None:
-            raise click.UsageError("--steps goes with --process gaussian only")
-        sizes = {name: size for name, size in (("mixtures", mixtures), ("hidden", hidden)) if size is not None}
-        _train_erasure(data, output, validation, start, sizes, gray, quiet, **given)
-    elif mixtures or hidden or gray is not None:
-        raise click.UsageError("--mixtures, --hidden and --gray go with --process erasure only")
+    options = _Options(**given)
+    for process, names in _OPTIONS_OF.items():
+        for name in names:
+            if process != options.process and given[name] is not None:
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --process {process} only")
+    if options.process == "erasure":
+        _train_erasure(options)
     else:
-        _train_gaussian(data, output, validation, start, 32 if steps is None else steps, quiet, **given)
+        _train_gaussian(options)
 
 
-def _train_erasure(
-    data: tuple[Path, ...],
-    output: Path,
-    validation: Path,
-    start: Path | None,
-    sizes: dict[str, int],
-    gray: float | None,
-    quiet: bool,
-    hours: float,
-    rate: float,
-    channels: int,
-    blocks: int | None,
-    seed: int,
-) -> None:
+def _train_erasure(options: _Options) -> None:
     from tqdm import tqdm
 
-    from mulanzip.density.config import Config
-    from mulanzip.training.data import load_images
-    from mulanzip.training.erasure import PRIOR_IMAGES, ErasureRecipe, ErasureRun
+    from mulanzip.training.erasure import PRIOR_IMAGES
 
-    crops = []
-    for image in load_images([validation]):
-        top, left = max(0, image.shape[0] // 2 - 64), max(0, image.shape[1] // 2 - 64)
-        crops.append(image[top : top + 128, left : left + 128])
-    config = Config(channels=channels, blocks=5 if blocks is None else blocks, **sizes)
-    recipe = ErasureRecipe(hours=hours, rate=rate, seed=seed)
-    if gray is not None:
-        recipe = replace(recipe, gray_share=gray)
-    run = ErasureRun(output, load_images(data), crops, config, recipe, start)
-    _go(run, quiet)
-    # Only a run that is over is worth a learned prior.
-    with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=quiet or None) as bar:
+    run = _erasure_run(options)
+    _train(run, options.quiet)
+    # The prior is learned for finished runs only: it takes long.
+    with tqdm(total=PRIOR_IMAGES, desc="contexts", unit="image", disable=options.quiet or None) as bar:
         run.export(lambda done: bar.update(done - bar.n))
     run.close()
 
 
-def _train_gaussian(
-    data: tuple[Path, ...],
-    output: Path,
-    validation: Path,
-    start: Path | None,
-    steps: int,
-    quiet: bool,
-    hours: float,
-    rate: float,
-    channels: int,
-    blocks: int | None,
-    seed: int,
-) -> None:
+def _erasure_run(options: _Options) -> ErasureRun:
+    from mulanzip.density.config import Config
+    from mulanzip.training.data import load_images
+    from mulanzip.training.erasure import ErasureRecipe, ErasureRun
+
+    crops = []
+    for image in load_images([options.validation]):
+        top, left = (max(0, (side - _VALIDATION_SIDE) // 2) for side in image.shape[:2])
+        crops.append(image[top : top + _VALIDATION_SIDE, left : left + _VALIDATION_SIDE])
+    config = Config(channels=options.channels, blocks=options.blocks or Config.blocks)
+    config = replace(config, mixtures=options.mixtures or config.mixtures, hidden=options.hidden or config.hidden)
+    recipe = ErasureRecipe(steps=options.steps, rate=options.rate, seed=options.seed)
+    if options.gray is not None:
+        recipe = replace(recipe, gray_share=options.gray)
+    return ErasureRun(options.output, load_images(options.data), crops, config, recipe, options.start)
+
+
+def _train_gaussian(options: _Options) -> None:
+    run = _gaussian_run(options)
+    _train(run, options.quiet)
+    run.export()
+    run.close()
+
+
+def _gaussian_run(options: _Options) -> GaussianRun:
     from mulanzip.gaussian.model import Config
     from mulanzip.training.data import load_images
     from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 
-    config = Config(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
-    recipe = GaussianRecipe(hours=hours, rate=rate, seed=seed)
-    run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe, start)
-    _go(run, quiet)
-    run.close()
+    noise_steps = 32 if options.noise_steps is None else options.noise_steps
+    config = Config(channels=options.channels, blocks=options.blocks or Config.blocks, steps=noise_steps or None)
+    recipe = GaussianRecipe(steps=options.steps, rate=options.rate, seed=options.seed)
+    images, validation = load_images(options.data), load_images([options.validation])
+    return GaussianRun(options.output, images, validation, config, recipe, options.start)
 
 
-def _go(run: Run, quiet: bool) -> None:
-    """Train with a progress bar; whatever ends it, the run and the model so far are saved."""
+def _train(run: Run, quiet: bool) -> None:
+    """Train with a progress bar.  If anything interrupts the run, it is saved and the model so far is exported."""
     from tqdm import tqdm
 
-    total = round(3600 * run.recipe.hours)
-    with tqdm(total=total, unit="s", initial=round(run.seconds), disable=quiet or None) as bar:
+    with tqdm(total=run.recipe.steps, unit="step", initial=run.step, disable=quiet or None) as bar:
 
         def report(run: Run, bpsp: float) -> None:
-            bar.n = round(run.seconds)
-            bar.set_postfix_str(f"step {run.step}, {bpsp:.3f} bpsp", refresh=False)
-            bar.refresh()
+            bar.set_postfix_str(f"{bpsp:.3f} bpsp", refresh=False)
+            bar.update()
 
         try:
             run.train(report)
-        finally:
+        except BaseException:
             run.save()
             run.export()
+            raise

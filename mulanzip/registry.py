@@ -1,29 +1,36 @@
-"""Finding models: by name, by file, by content hash.  Free of torch."""
+"""Models by name, by file and by content hash; free of torch."""
 
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from mulanzip.errors import ModelError
 
-#: Bytes of the SHA-256 that a file carries.
+#: Length of a model's identity in files: the first bytes of its SHA-256.
 ID_BYTES = 8
 DEFAULT_MODEL = "photo"
 DEFAULT_GAUSSIAN_MODEL = "tiles32"
 MODEL_FILE = "model.safetensors"
-#: Format of model files whose noise is Gaussian; all others are of the erasure process.
+#: Value of "format" in the metadata of models of Gaussian noise; all other models are of erasure noise.
 GAUSSIAN_FORMAT = "mulanzip-gaussian-2"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What can be said of a model without loading it."""
+    """Facts about a model that need no loading of its weights.
+
+    Attributes:
+        sha256: of its content.
+        config: its sizes.
+        metadata: of the file, all of it.
+    """
 
     name: str
     path: Path
@@ -33,56 +40,52 @@ class ModelInfo:
 
     @property
     def kind(self) -> str:
-        """Its noise: ``gaussian``, or ``erasure``, which codes."""
+        """Its noise process: ``erasure``, which compresses images, or ``gaussian``."""
         return "gaussian" if self.metadata.get("format") == GAUSSIAN_FORMAT else "erasure"
 
     @property
     def model_id(self) -> bytes:
-        """The part of the hash that files carry."""
+        """Its identity in compressed files."""
         return self.sha256[:ID_BYTES]
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file, read without any library: its header is JSON."""
-    try:
-        with open(path, "rb") as file:
-            size = struct.unpack("<Q", file.read(8))[0]
-            if size > 1 << 20:
-                raise ValueError("header too large")
-            found: dict[str, str] = json.loads(file.read(size))["__metadata__"]
-            return found
-    except OSError as error:
-        raise ModelError(f"cannot read model {path}: {error.strerror}") from None
-    except (struct.error, ValueError, KeyError, TypeError):
-        raise ModelError(f"{path} is not a mulanzip model") from None
 
 
 def describe(path: Path, name: str | None = None) -> ModelInfo:
     """Describe the model file at ``path``.
 
+    Args:
+        name: of the model; by default that of the file.
+
     Raises:
-        ModelError: if it is none.
+        ModelError: if the file cannot be read or is not a model.
     """
-    metadata = _metadata(path)
     try:
+        # Opened as a plain file first: its errors say what is wrong, those of safetensors do not.
+        with open(path, "rb"), safe_open(path, framework="numpy") as file:
+            metadata = file.metadata()
         digest, config = bytes.fromhex(metadata["sha256"]), json.loads(metadata["config"])
-    except (KeyError, ValueError, TypeError):
+    except OSError as error:
+        raise ModelError(f"cannot read model {path}: {error.strerror}") from None
+    except (SafetensorError, KeyError, ValueError, TypeError):
         raise ModelError(f"{path} is not a mulanzip model") from None
     return ModelInfo(name or path.stem, path, digest, config, metadata)
 
 
 @cache
 def shipped() -> tuple[ModelInfo, ...]:
-    """The models that come with mulanzip, by name."""
+    """The models that come with mulanzip, in the order of their names."""
     folder = Path(str(resources.files("mulanzip.models")))
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
 def find(name: str, kind: str | None = "erasure") -> ModelInfo:
-    """The model of that ``kind`` (None: of any) called ``name``, or the model file of that path.
+    """Find a model.
+
+    Args:
+        name: of a shipped model, or the path of a model file.
+        kind: that the model must have; None for any.
 
     Raises:
-        ModelError: if there is none, or it is of another kind.
+        ModelError: if there is no such model, or it is of another kind.
     """
     known = ", ".join(m.name for m in shipped() if kind in (None, m.kind)) or "none"
     found = next((model for model in shipped() if model.name == name), None)
@@ -97,15 +100,15 @@ def find(name: str, kind: str | None = "erasure") -> ModelInfo:
 
 
 def by_id(model_id: bytes, extra: str | None = None, kind: str = "erasure") -> ModelInfo:
-    """The model that a file was made with.
+    """Find the model that a file was made with.
 
     Args:
         model_id: from the file.
-        extra: a name or path to try beside the shipped models.
-        kind: of the model; ``extra`` may be of the other one, where a file needs two.
+        extra: name or path of another model to try, before the shipped ones.
+        kind: of the model.  ``extra`` may be of the other kind: some files need one model of each.
 
     Raises:
-        ModelError: if it is not there.
+        ModelError: if the model is not here.
     """
     candidates = list(shipped())
     if extra is not None:

@@ -1,4 +1,4 @@
-"""Where the time goes: seconds spent in the network, the tables and the coder."""
+"""Seconds spent in the network, the tables and the coder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from contextvars import ContextVar
 
 
 class Timings:
-    """Seconds by part, summed over threads."""
+    """Seconds of each part, summed over threads.
+
+    Attributes:
+        network, tables, coder: seconds in the network, in building tables of the likelihood, in entropy coding.
+    """
 
     def __init__(self) -> None:
         self.network = 0.0
@@ -19,6 +23,7 @@ class Timings:
         self._lock = threading.Lock()
 
     def add(self, part: str, seconds: float) -> None:
+        """Add to the attribute called ``part``."""
         with self._lock:
             setattr(self, part, getattr(self, part) + seconds)
 
@@ -28,7 +33,7 @@ _current: ContextVar[Timings | None] = ContextVar("timings", default=None)
 
 @contextmanager
 def measure() -> Iterator[Timings]:
-    """Collect the times of everything that is coded inside the block."""
+    """Collect the times of all coding inside the block."""
     timings = Timings()
     token = _current.set(timings)
     try:
@@ -39,7 +44,7 @@ def measure() -> Iterator[Timings]:
 
 @contextmanager
 def timed(part: str) -> Iterator[None]:
-    """Count the block's time to ``part`` of the measurement that is going on, if any."""
+    """Add the duration of the block to ``part`` of the current measurement, if there is one."""
     timings = _current.get()
     if timings is None:
         yield

@@ -8,37 +8,36 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import imagecodecs
 import numpy as np
 from PIL import Image
 
 import mulanzip
 from mulanzip import registry, timings
-from mulanzip.errors import MulanzipError
 
 DEFAULT_CODECS = ("png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1")
 CODEC_FORMS = "png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN"
 
 
-class MissingExtraError(MulanzipError):
-    """An optional library is needed that is not installed."""
-
-    def __init__(self, purpose: str, library: str):
-        super().__init__(f"{purpose} needs {library}: pip install mulanzip[bench]")
-
-
 class Codec(ABC):
-    """A lossless codec of uint8 arrays ``(H, W, 3)`` or ``(H, W)``; sent to its process by pickling."""
+    """A lossless codec of uint8 arrays ``(H, W, 3)`` or ``(H, W)``.  It is pickled and sent to a process of its own."""
 
     name: str
 
     @abstractmethod
-    def encode(self, image: np.ndarray) -> bytes: ...
+    def encode(self, image: np.ndarray) -> bytes:
+        """Compress an image."""
 
     @abstractmethod
-    def decode(self, data: bytes) -> np.ndarray: ...
+    def decode(self, data: bytes) -> np.ndarray:
+        """The inverse of :meth:`encode`."""
 
     def require(self) -> None:
-        """Raise MulanzipError if the codec cannot run here."""
+        """Check that the codec can run here.
+
+        Raises:
+            MulanzipError: if it cannot.
+        """
         return
 
     def restores(self, image: np.ndarray, decoded: np.ndarray) -> bool:
@@ -46,7 +45,7 @@ class Codec(ABC):
         return np.array_equal(image, decoded)
 
     def parts(self) -> AbstractContextManager[timings.Timings | None]:
-        """Measures where the time goes inside the block, if the codec can tell."""
+        """Measure the time of the codec's parts inside the block; None for codecs that do not report parts."""
         return nullcontext()
 
 
@@ -56,7 +55,7 @@ def _pillow_decode(data: bytes) -> np.ndarray:
 
 
 class Png(Codec):
-    """PNG, Pillow's smallest."""
+    """PNG by Pillow, with its strongest settings."""
 
     name = "png"
 
@@ -70,7 +69,7 @@ class Png(Codec):
 
 
 class WebP(Codec):
-    """Lossless WebP, Pillow's smallest."""
+    """Lossless WebP by Pillow, with its strongest settings."""
 
     name = "webp"
 
@@ -83,7 +82,7 @@ class WebP(Codec):
         return _pillow_decode(data)
 
     def restores(self, image: np.ndarray, decoded: np.ndarray) -> bool:
-        """WebP has no gray images: gray comes back as three equal colours."""
+        """Compare; WebP has no gray images, so gray comes back as three equal colours."""
         if image.ndim == 2:
             image = np.repeat(image[..., None], 3, axis=2)
         return super().restores(image, decoded)
@@ -100,24 +99,16 @@ class JpegXl(Codec):
     def name(self) -> str:  # type: ignore[override]
         return f"jxl-e{self.effort}"
 
-    def require(self) -> None:
-        if not has_jpegxl():
-            raise MissingExtraError(self.name, "imagecodecs")
-
     def encode(self, image: np.ndarray) -> bytes:
-        import imagecodecs
-
         return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=self.effort, numthreads=self.threads))
 
     def decode(self, data: bytes) -> np.ndarray:
-        import imagecodecs
-
         return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=self.threads))
 
 
 @dataclass(frozen=True)
 class Mulanzip(Codec):
-    """This project."""
+    """The model codec of this package."""
 
     model: str
     effort: int
@@ -141,20 +132,11 @@ class Mulanzip(Codec):
         return timings.measure()
 
 
-def has_jpegxl() -> bool:
-    """Whether JPEG XL can be measured."""
-    try:
-        import imagecodecs
-    except ImportError:
-        return False
-    return bool(imagecodecs.JPEGXL.available)
-
-
 def parse_codec(name: str, threads: int, device: str) -> Codec:
-    """The codec of that name.
+    """The codec called ``name``; see :data:`CODEC_FORMS`.
 
     Raises:
-        ValueError: if no codec is called so.
+        ValueError: if there is none.
     """
     if name == "png":
         return Png()

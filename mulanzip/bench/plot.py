@@ -1,4 +1,4 @@
-"""The benchmark as a picture: size against speed."""
+"""Measurements as a picture: size against speed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mulanzip.bench.benchmark import Row, summarize
-from mulanzip.bench.codecs import MissingExtraError
+from mulanzip.bench.outcome import Measurement
+from mulanzip.bench.summary import summarize
 
 _COLOURS = {"png": "#7f7f7f", "webp": "#2ca02c", "jxl": "#1f77b4", "mulanzip": "#d62728"}
-#: Places of a label beside its point, in points, with horizontal and vertical alignment; the best first.
-_PLACES = (
+#: Offsets of a label from its point, in points, with horizontal and vertical alignment; the preferred one first.
+_LABEL_OFFSETS = (
     ((7, 0), "left", "center"),
     ((0, 7), "center", "bottom"),
     ((0, -7), "center", "top"),
@@ -23,16 +23,8 @@ _PLACES = (
 )
 
 
-def require_matplotlib() -> None:
-    """Raise MissingExtraError if pictures cannot be made."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("--plot", "matplotlib") from None
-
-
 def _label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
-    """Write names beside their points, where they cover neither points nor other names nor the frame."""
+    """Write names beside their points, so that they overlap as few points, names and edges as possible."""
     from matplotlib.transforms import Bbox
 
     renderer = axes.figure.canvas.get_renderer()
@@ -40,21 +32,21 @@ def _label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in dots]
     frame = axes.get_window_extent(renderer)
     for name, x, y in points:
-        places: list[tuple[int, int, Any, Bbox]] = []
-        for offset, across, along in _PLACES:
+        candidates: list[tuple[int, int, Any, Bbox]] = []
+        for offset, across, along in _LABEL_OFFSETS:
             text = axes.annotate(
                 name, (x, y), offset, textcoords="offset points", ha=across, va=along, fontsize=9, color="#333333"
             )
             box = text.get_window_extent(renderer)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            places.append((box.count_overlaps(taken) + (not inside), len(places), text, box))
-        places.sort(key=lambda place: place[:2])
-        taken.append(places[0][3])
-        for _, _, text, _ in places[1:]:
+            candidates.append((box.count_overlaps(taken) + (not inside), len(candidates), text, box))
+        candidates.sort(key=lambda candidate: candidate[:2])
+        taken.append(candidates[0][3])
+        for _, _, text, _ in candidates[1:]:
             text.remove()
 
 
-def plot(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
+def plot(rows: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     """Write a PNG: mean bits per subpixel against the speed of encoding and of decoding."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,7 +64,7 @@ def plot(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
             if of_family:
                 axes.plot(*zip(*of_family, strict=True), "o", color=colour, markersize=7)
         speeds = [speed for _, speed, _ in points]
-        # Half a decade on either side leaves room for the labels.
+        # Half a decade on each side leaves room for labels.
         axes.set_xscale("log")
         axes.set_xlim(min(speeds) / 3, max(speeds) * 3)
         wide = max(speeds) / min(speeds) > 100
@@ -88,7 +80,7 @@ def plot(rows: Sequence[Row], path: str | os.PathLike[str]) -> None:
     panels[0].set_ylabel("bits per subpixel (less is better)")
     files = max(s.files for s in summaries)
     figure.suptitle(f"Lossless size against speed, mean of {files} image{'s' if files > 1 else ''}")
-    canvas.draw()  # Labels are placed in pixels: the layout has to be final.
+    canvas.draw()  # Label positions are in pixels, so the layout must be final.
     for axes, points in labels:
         _label(axes, points)
     figure.set_layout_engine("none")

@@ -1,1 +1,1 @@
-"""The float twin of the integer network: weights, loss, export."""
+"""The float network: weights, loss, export to integers."""

@@ -1,4 +1,4 @@
-"""Float denoiser <-> integer model."""
+"""Float network <-> integer model."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, 
 from mulanzip.density.model import IntegerModel, Layer, context_entries, context_step, layer_shapes, prove
 from mulanzip.floatnet.network import Denoiser, power_of_two_scale
 
-#: Mean size of a context's entries where nothing is known of it.
-_RARE = 0.3
+#: Mean magnitude of context entries that a prior assumes before it is learned.
+_DEFAULT_MAGNITUDE = 0.3
 
 
 @dataclass(frozen=True)
 class FloatLayer:
-    """Where a layer of the integer model is in the float one, and the units of its outputs.
+    """The part of a float convolution that becomes one layer of the integer model.
 
     Attributes:
-        conv: path of the convolution; rows: its output channels.
-        unit: float64 ``(rows,)``, integer units per float unit; zero: added in integer units.
+        conv: path of the convolution in the module tree.
+        rows: its output channels that belong to the layer.
+        unit: float64 ``(rows,)``, integer units per float unit of the outputs.
+        zero: constant added to the outputs, in integer units.
     """
 
     conv: str
@@ -34,7 +36,7 @@ class FloatLayer:
 
 
 def float_layers(config: Config) -> dict[str, FloatLayer]:
-    """The float counterpart of each layer of the integer model, in the order of the layers."""
+    """The float counterpart of every layer of the integer model, by name, in the order of the layers."""
     k = config.mixtures
     found = {}
     for name, (outputs, *_) in layer_shapes(config).items():
@@ -56,15 +58,17 @@ def float_layers(config: Config) -> dict[str, FloatLayer]:
 
 
 def bias_step(config: Config) -> Tensor:
-    """What a step of each entry of a context adds to a float output: float32 ``(entries,)``."""
-    return torch.cat([(2.0 ** context_step(name) / at.unit).float() for name, at in float_layers(config).items()])
+    """Change of the float bias per step of each context entry: float32 ``(entries,)``."""
+    layers = float_layers(config).items()
+    return torch.cat([(2.0 ** context_step(name) / layer.unit).float() for name, layer in layers])
 
 
 def _presets(network: Denoiser) -> np.ndarray:
-    """Looks as contexts: int8 ``(presets, entries)``."""
-    rows = float_layers(network.config).values()
+    """The presets as contexts, in steps: int8 ``(presets, entries)``."""
+    layers = float_layers(network.config).values()
     presets = [
-        torch.cat([network.preset_of(at.conv, i)[at.rows] for at in rows]) for i in range(network.config.presets)
+        torch.cat([network.preset_of(layer.conv, i)[layer.rows] for layer in layers])
+        for i in range(network.config.presets)
     ]
     if not presets:
         return np.zeros((0, context_entries(network.config)), dtype=np.int8)
@@ -74,11 +78,13 @@ def _presets(network: Denoiser) -> np.ndarray:
 
 
 def rounded(kernel: Tensor, bias: Tensor, unit: Tensor, zero: int = 0) -> Layer:
-    """A convolution in integers.
+    """Round a convolution to integers.
 
     Args:
-        kernel: ``(out, in, k, k)``; bias: ``(level_classes, out)``.
-        unit: float64 ``(out,)``, integer units of outputs per float unit, powers of two; zero: added to outputs.
+        kernel: ``(out, in, k, k)``.
+        bias: ``(level_classes, out)``.
+        unit: float64 ``(out,)``, integer units per float unit of the outputs, powers of two.
+        zero: constant added to the outputs, in integer units.
     """
     kernel = kernel.detach().double()
     scale = power_of_two_scale(kernel).double()
@@ -94,35 +100,38 @@ def rounded(kernel: Tensor, bias: Tensor, unit: Tensor, zero: int = 0) -> Layer:
 
 
 def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Prior | None = None) -> IntegerModel:
-    """Round a denoiser to integers and prove its bounds.
+    """Round a denoiser to integers and prove the bounds of its sums.
 
     Args:
-        prior: of contexts; by default one that takes all entries for equally likely to change, and rarely.
+        prior: of contexts, apart from its presets, which come from ``network``; by default all entries get the same
+            distribution with a small magnitude.
 
     Raises:
         ModelError: if a sum could leave the range in which it is exact.
     """
     config = network.config
     layers = {}
-    for name, at in float_layers(config).items():
-        conv = network.conv(at.conv)
-        layers[name] = rounded(conv.kernel()[at.rows], conv.bias[:, at.rows], at.unit, at.zero)
-    prior = replace(prior or Prior.build(np.full(context_entries(config), _RARE)), presets=_presets(network))
+    for name, layer in float_layers(config).items():
+        conv = network.conv(layer.conv)
+        layers[name] = rounded(conv.kernel()[layer.rows], conv.bias[:, layer.rows], layer.unit, layer.zero)
+    if prior is None:
+        prior = Prior.build(np.full(context_entries(config), _DEFAULT_MAGNITUDE))
+    prior = replace(prior, presets=_presets(network))
     model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
     prove(model)
     return model
 
 
 def to_float(model: IntegerModel) -> Denoiser:
-    """The float denoiser whose export ``model`` is, with the weights that it was rounded to; without its looks."""
+    """A float denoiser with the rounded weights of ``model``; its presets stay zero."""
     network = Denoiser(model.config)
     with torch.no_grad():
-        for name, at in float_layers(model.config).items():
-            layer, conv = model.layers[name], network.conv(at.conv)
-            power = torch.exp2(torch.from_numpy(layer.shift).double())
-            scale = power * at.unit / UNIT
-            weight = torch.from_numpy(layer.weight).double().flatten(1) / scale[:, None]
-            conv.weight[at.rows] = weight.float()
-            bias = (torch.from_numpy(layer.bias).double() - at.zero * power) / (scale * UNIT)
-            conv.bias[:, at.rows] = bias.float()
+        for name, layer in float_layers(model.config).items():
+            integer, conv = model.layers[name], network.conv(layer.conv)
+            power = torch.exp2(torch.from_numpy(integer.shift).double())
+            scale = power * layer.unit / UNIT
+            weight = torch.from_numpy(integer.weight).double().flatten(1) / scale[:, None]
+            conv.weight[layer.rows] = weight.float()
+            bias = (torch.from_numpy(integer.bias).double() - layer.zero * power) / (scale * UNIT)
+            conv.bias[:, layer.rows] = bias.float()
     return network

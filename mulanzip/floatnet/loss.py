@@ -1,6 +1,6 @@
-"""Code length of the discretised mixture of logistics in floating point, with its gradient.
+"""Code length of a discretised mixture of logistics in floating point, with its gradient.
 
-The exact, integer counterpart that the coder uses is :mod:`mulanzip.density.mixture`.
+The coder uses the exact integer counterpart, :mod:`mulanzip.density.mixture`.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.mixture import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 
-_CHUNK_CELLS = 8192  # Keeps the temporaries of a chunk in the processor's cache.
+#: Cells that are evaluated at a time, so that temporary arrays stay in the processor's cache.
+_CHUNK_CELLS = 8192
 
 
 def _chunk(
     outputs: list[Tensor], base: Tensor, values: Tensor, sample_scale: SampleScale
 ) -> tuple[Tensor, list[Tensor]]:
-    """Bits ``(colours, n)`` and their gradients with respect to ``outputs``."""
+    """Bits ``(colours, n)`` and their gradients with respect to ``outputs``; see :func:`code_length`."""
     k = len(outputs[0]) // 3
     logits, scales, means = (torch.stack([c[i * k : (i + 1) * k] for c in outputs]) for i in range(3))
     couplings = [c[3 * k :] * COUPLING_GAIN for c in outputs]
 
-    # Deep samples are not rounded to steps of their places.
+    # Evenly spaced samples keep their full precision: they are not rounded to 2**-MEAN_BITS.
     level = (
         values.float() * 2.0**-sample_scale.log2_steps
         if sample_scale.value_edges is None
-        else places(values, sample_scale) / 2**MEAN_BITS
+        else level_positions(values, sample_scale) / 2**MEAN_BITS
     )
     offset = level - base
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
-    lower, upper = ((distance + side) * inverse for side in _sides(values, sample_scale))
+    lower, upper = ((distance + edge) * inverse for edge in _edges(values, sample_scale))
     cdf_upper = torch.sigmoid(upper)
     cdf_lower = torch.sigmoid(lower)
     density_upper = cdf_upper * (1 - cdf_upper)
     density_lower = cdf_lower * (1 - cdf_lower)
-    # Both ends of the range take the whole tail.
+    # The least and the largest value get the whole tail.
     top = (values == sample_scale.count - 1)[:, None]
     bottom = (values == 0)[:, None]
     cdf_upper.masked_fill_(top, 1)
@@ -70,20 +71,20 @@ def _chunk(
     return bits, gradients
 
 
-def _sides(values: Tensor, sample_scale: SampleScale) -> tuple[Tensor | float, Tensor | float]:
-    """How far the edges of values are from their places, in levels."""
+def _edges(values: Tensor, sample_scale: SampleScale) -> tuple[Tensor | float, Tensor | float]:
+    """Lower and upper edges of the intervals of values, relative to their positions, in levels."""
     if sample_scale.value_edges is None:
         half = 2.0**-sample_scale.log2_steps / 2
         return -half, half
-    middle = places(values, sample_scale) + 2 ** (MEAN_BITS - 1)
+    middle = level_positions(values, sample_scale) + 2 ** (MEAN_BITS - 1)
     lower, upper = (
         (_looked_up(sample_scale.value_edges.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1)
     )
     return lower[:, None], upper[:, None]
 
 
-def places(values: Tensor, sample_scale: SampleScale) -> Tensor:
-    """Where samples ``(colours, n)`` are, in ``2**-MEAN_BITS`` levels: int32."""
+def level_positions(values: Tensor, sample_scale: SampleScale) -> Tensor:
+    """Positions of samples ``(colours, n)`` on the scale of levels, in ``2**-MEAN_BITS`` levels: int32."""
     if sample_scale.value_edges is None:
         return (
             values.to(torch.int32) << MEAN_BITS + sample_scale.log2_levels_per_step
@@ -92,7 +93,7 @@ def places(values: Tensor, sample_scale: SampleScale) -> Tensor:
 
 
 def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
-    """Of each colour in a row of its own."""
+    """``table[colour, value]``: the table has one row per colour."""
     return torch.from_numpy(table).gather(1, values.long())
 
 
@@ -123,15 +124,16 @@ def code_length(
 ) -> Tensor:
     """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
-    ``-log2 P(x)`` with ``P(x) = sum_k w_k [F_k(x + 1/2) - F_k(x - 1/2)]``, ``F_k`` logistic CDFs
-    whose tails are folded into the least and the largest sample, and 1/2 is half a step of samples.  The mean of
-    the second colour depends linearly on the first one, that of the third on both.
+    ``-log2 P(x)`` with ``P(x) = sum_k w_k [F_k(x + 1/2) - F_k(x - 1/2)]``.  The ``F_k`` are logistic CDFs, 1/2 is half
+    a sample step, and the tails are folded into the least and the largest sample.  The mean of the second colour
+    depends linearly on the first colour, the mean of the third on both.
 
     Args:
-        outputs: per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means, couplings.
+        outputs: one tensor per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means,
+            couplings.
         base: float32 ``(colours, n)``, base predictions in levels.
         values: samples of ``sample_scale``, integers ``(colours, n)``.
-        weights: float32 ``(n,)``, 0 where nothing is coded.
+        weights: float32 ``(n,)``; 0 for cells that are not coded.
 
     Returns:
         float64 scalar.

@@ -1,7 +1,7 @@
-"""The float denoiser: one any-mask network for all levels and schedules (training side).
+"""The float denoiser: one network for all masks, levels and schedules, used in training and for fitting contexts.
 
-Everything here is made to be exported to integers (:mod:`mulanzip.density`): activations live in
-``[0, 255 / UNIT]``, layers are convolutions with clamps, and there is nothing else.
+It consists of convolutions and clamps alone, and activations stay within ``[0, 255 / UNIT]``, so that
+:mod:`mulanzip.floatnet.export` can turn it into the integer network of :mod:`mulanzip.density`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,22 @@ from torch import Tensor, nn
 from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.inputs import offset_planes
 
+#: Name of :attr:`Denoiser.presets` in state dictionaries, and so in files of float weights and in checkpoints.
+_PRESETS_KEY = "looks"
+
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
-    """Per output channel, the largest ``2**e`` with ``|weight| * 2**e <= WEIGHT_MAX``; ``(out, 1...)``."""
+    """The largest ``2**e`` with ``|weight| * 2**e <= WEIGHT_MAX`` of every output channel: ``(out, 1...)``."""
     peak = weight.detach().abs().flatten(1).amax(1).clamp(min=2.0**-8)
     exponent = torch.floor(torch.log2(WEIGHT_MAX / peak.double()))
     return torch.exp2(exponent).float().view(-1, *[1] * (weight.dim() - 1))
 
 
 class _Clamp(torch.autograd.Function):
-    """Clamp to the range of activations, on their grid if asked; ``leak`` of the gradient passes at both ends."""
+    """Clamp to the range of activations and, if ``on_grid``, round to multiples of ``1 / UNIT``.
+
+    Where the input is out of range, the gradient is multiplied by ``leak``.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, on_grid: bool, leak: float) -> Tensor:
@@ -50,19 +56,25 @@ class Conv(nn.Module):
     bias: nn.Parameter
 
     def __init__(self, inputs: int, outputs: int, size: int, level_classes: int, std: float | None = None):
-        """``std`` of the first weights; by default the one that keeps the variance of rectified inputs."""
+        """Draw the weights.
+
+        Args:
+            size: of the kernel, in pixels.
+            std: of the weights; by default the one that keeps the variance of rectified inputs (He).
+        """
         super().__init__()
-        # Two dimensions, as matrix optimisers want them.
+        # Two dimensions, as optimisers of matrices need them.
         self.weight = nn.Parameter(torch.zeros(outputs, inputs * size * size))
         self.bias = nn.Parameter(torch.zeros(level_classes, outputs))
         self.size = size
-        #: Added to the bias of every level class, ``(outputs,)``: what a context changes.
+        #: Added to the bias of every level class, ``(outputs,)``.  A context is made of these.
         self.offset: Tensor | None = None
-        #: Told the inputs of every use, ``(columns of weight, n)``.
+        #: Called with the inputs of every use, ``(columns of weight, n)``.
         self.watch: Callable[[Tensor], object] | None = None
         nn.init.normal_(self.weight, std=(2 / (inputs * size * size)) ** 0.5 if std is None else std)
 
     def kernel(self) -> Tensor:
+        """The weights as ``(outputs, inputs, size, size)``."""
         return self.weight.view(self.weight.shape[0], -1, self.size, self.size)
 
     def _bias(self, level_class: int) -> Tensor:
@@ -75,14 +87,14 @@ class Conv(nn.Module):
         weight = self.kernel().contiguous(memory_format=torch.channels_last)
         if self.offset is None or self.weight.requires_grad:
             return F.conv2d(x, weight, self._bias(level_class), padding=self.size // 2)
-        # The gradient of a bias is worked out along with that of the weights, which nobody wants here.
+        # Torch computes the gradient of a bias together with that of the weights, which is not needed here.
         y = F.conv2d(x, weight, self.bias[level_class], padding=self.size // 2)
         return y + self.offset.to(y.dtype)[:, None, None]
 
     def product(self, parts: list[Tensor], level_class: int) -> Tensor:
-        """A 1x1 convolution of inputs that lie side by side, ``(inputs, n)`` each: ``(outputs, n)``.
+        """A 1x1 convolution of the concatenation of ``parts``, ``(inputs, n)`` each: ``(outputs, n)``.
 
-        As matrix products, without joining the parts: several times faster at few channels.
+        One matrix product per part, without concatenation: several times faster if there are few channels.
         """
         if self.watch is not None:
             self.watch(torch.cat(parts))
@@ -93,18 +105,18 @@ class Conv(nn.Module):
 
 
 class Quantisable(nn.Module):
-    """Activations that can be put on the integers' grid.
+    """A module whose activations can be rounded as in the integer network.
 
     Attributes:
-        leak: share of the gradient that passes where activations are cut off.  Without a little, whole blocks die at
-            Adam's rates and never come back; with all of it at the upper end, training diverges.
+        leak: factor of the gradient where activations are clamped.  At 0, whole blocks die at Adam's learning rates and
+            do not recover; at 1 for the upper limit, training diverges.
     """
 
     quantised = False
     leak = 0.05
 
     def quantise(self, on: bool = True) -> None:
-        """Round activations as the integer network does from now on (or no longer)."""
+        """Switch the rounding of activations on or off, in this module and all below it."""
         for module in self.modules():
             if isinstance(module, Quantisable):
                 module.quantised = on
@@ -115,7 +127,7 @@ class Quantisable(nn.Module):
 
 
 class Pass(Quantisable):
-    """Stem and residual blocks: what one evaluation of the network runs before its heads."""
+    """Stem and residual blocks: one evaluation of the network, without its heads."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -123,9 +135,9 @@ class Pass(Quantisable):
         self.stem = Conv(INPUT_PLANES, c, 3, levels)
         self.body = nn.ModuleList(Conv(c, c, 3, levels, std=std) for _ in range(config.blocks) for std in (None, 0.0))
 
-    def forward(self, planes: Tensor, level_class: int, earlier: Tensor | None) -> Tensor:
+    def forward(self, planes: Tensor, level_class: int, pass0_features: Tensor | None) -> Tensor:
         x = self.stem(planes, level_class)
-        x = self.activate(x if earlier is None else x + earlier)
+        x = self.activate(x if pass0_features is None else x + pass0_features)
         for first, second in zip(self.body[::2], self.body[1::2], strict=True):
             x = self.activate(x + second(self.activate(first(x, level_class)), level_class))
         return x
@@ -140,7 +152,7 @@ def _conv(modules: nn.ModuleList, index: int) -> Conv:
 class Head(Quantisable):
     """Features -> parameters of one phase, colour by colour.
 
-    A colour's parameters depend on the values of the colours before it, through a hidden layer.
+    The parameters of a colour depend on the values of the earlier colours through a hidden layer.
     """
 
     def __init__(self, config: Config):
@@ -152,7 +164,7 @@ class Head(Quantisable):
         self.out = nn.ModuleList(
             Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0) for colour in range(COLOURS)
         )
-        # Components start with different widths, colours with the correlation that photographs have.
+        # Initial log scales differ between components; initial couplings are those of photographs.
         couplings = ((), (1.8,), (0.4, 1.4))
         for colour, coupling in enumerate(couplings):
             start = torch.cat((torch.zeros(k), torch.linspace(-1, 1, k), torch.zeros(k), torch.tensor(coupling)))
@@ -164,7 +176,7 @@ class Head(Quantisable):
 
         Args:
             features: ``(channels, n)``.
-            offsets: int32 ``(>= colour, n)``, values minus base predictions of the colours before.
+            offsets: int32 ``(>= colour, n)``, values minus base predictions of the earlier colours.
         """
         features = features.float()
         if not colour:
@@ -175,7 +187,12 @@ class Head(Quantisable):
 
 
 class Denoiser(Quantisable):
-    """Known values and masks -> parameters of a mixture of logistics per erased subpixel."""
+    """Known values and masks -> parameters of a mixture of logistics for every erased subpixel.
+
+    Attributes:
+        presets: float32 ``(config.presets, sum of all outputs)``, bias offsets of each context preset, concatenated
+            over all convolutions.  State dictionaries call them ``looks``.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
@@ -183,11 +200,12 @@ class Denoiser(Quantisable):
         self.passes = nn.ModuleList(Pass(config) for _ in PASSES)
         self.heads = nn.ModuleDict({name: Head(config) for name in HEADS})
         self._convs = [m for m in self.modules() if isinstance(m, Conv)]
-        #: What each look adds to the outputs of the convolutions, one after the other.
         self.presets = nn.Parameter(torch.zeros(config.presets, sum(len(conv.weight) for conv in self._convs)))
+        self.register_state_dict_post_hook(_to_file_names)
+        self.register_load_state_dict_pre_hook(_from_file_names)
 
     def preset_of(self, name: str, preset: int) -> Tensor:
-        """What a look adds to the outputs of the convolution at a path of the module tree."""
+        """Bias offsets ``(outputs,)`` of a preset, for the convolution at a path of the module tree."""
         found = self.conv(name)
         return next(part for conv, part in zip(self._convs, self._parts(preset), strict=True) if conv is found)
 
@@ -195,7 +213,7 @@ class Denoiser(Quantisable):
         return self.presets[preset].split([len(conv.weight) for conv in self._convs])
 
     def use_preset(self, preset: int | None) -> None:
-        """Run with a look from now on, or without any."""
+        """Run with the bias offsets of a preset from now on, or with none."""
         parts = self._parts(preset) if preset is not None else [None] * len(self._convs)
         for conv, part in zip(self._convs, parts, strict=True):
             conv.offset = part
@@ -206,18 +224,29 @@ class Denoiser(Quantisable):
         assert isinstance(found, Conv)
         return found
 
-    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None = None) -> Tensor:
+    def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None = None) -> Tensor:
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
-            earlier: features of the first pass, which later ones start from.
+            pass0_features: features of pass 0, an input of the later passes.
         """
         x = (planes.float() / UNIT).contiguous(memory_format=torch.channels_last)
-        features: Tensor = self.passes[index](x, level_class, earlier)
+        features: Tensor = self.passes[index](x, level_class, pass0_features)
         return features
 
     def parameters_of(self, name: str, features: Tensor, offsets: Tensor, colour: int, level_class: int) -> Tensor:
-        """Of head ``name``, see :meth:`Head.forward`; never in reduced precision."""
+        """Parameters that head ``name`` predicts, always in full precision; see :meth:`Head.forward`."""
         with torch.autocast(features.device.type, enabled=False):
             out: Tensor = self.heads[name](features, offsets, colour, level_class)
         return out
+
+
+def _to_file_names(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    """Rename the presets in a state dictionary that was just made."""
+    state[prefix + _PRESETS_KEY] = state.pop(prefix + "presets")
+
+
+def _from_file_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Rename the presets in a state dictionary that is about to be loaded."""
+    if prefix + _PRESETS_KEY in state:
+        state[prefix + "presets"] = state.pop(prefix + _PRESETS_KEY)

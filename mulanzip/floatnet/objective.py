@@ -1,6 +1,9 @@
-"""Code length of patches under the denoiser: what training minimises and validation reports."""
+"""Code length under the float network: minimised in training and in fitting contexts, reported by validation."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,7 +12,7 @@ from torch import Tensor
 from mulanzip.density.config import COLOURS, HEADS, MEAN_BITS, PASSES
 from mulanzip.density.inputs import base_prediction, input_planes, sample_type
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
-from mulanzip.floatnet.loss import code_length, places
+from mulanzip.floatnet.loss import code_length, level_positions
 from mulanzip.floatnet.network import Denoiser
 from mulanzip.lattice.geometry import A, level_grids
 
@@ -21,64 +24,70 @@ def cells_of(patches: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
 
 
-def step_bits(
-    model: Denoiser,
-    cells: Tensor,
-    known: Tensor,
-    index: int,
-    level_class: int,
-    earlier: Tensor | None,
-    colours: int = COLOURS,
-    sample_scale: SampleScale = EIGHT_BIT,
-) -> tuple[Tensor, int, Tensor]:
-    """Bits to reveal what pass ``index`` predicts and is not known, how many subpixels that is, and features.
+@dataclass(frozen=True)
+class CellBatch:
+    """Cells of one lattice level.
 
-    Args:
-        cells: as :func:`cells_of` gives them; known: bool ``(B, 4, h, w)``.
-        earlier: features of the first pass, for the others.
-        colours: how many are coded; 1 for gray images, whose cells hold the same value three times.
+    Attributes:
+        samples: ``(B, 4, 3, h, w)``, see :func:`cells_of`.
+        level_class: of their level.
+        colours: number of colours that are coded; 1 for gray images, whose cells hold the same value three times.
         sample_scale: of the samples.
     """
-    features = model.features(input_planes(cells, known, sample_scale), index, level_class, earlier)
-    heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
-    return *_head_bits(model, heads, features, cells, known, level_class, colours, sample_scale), features
+
+    samples: Tensor
+    level_class: int
+    colours: int = COLOURS
+    sample_scale: SampleScale = EIGHT_BIT
 
 
-def early_bits(model: Denoiser, cells: Tensor, known: Tensor, level_class: int, features: Tensor) -> Tensor:
-    """Bits to reveal with the first pass what later passes predict better; trains the heads alone.
+def step_bits(
+    model: Denoiser, batch: CellBatch, known: Tensor, index: int, pass0_features: Tensor | None
+) -> tuple[Tensor, int, Tensor]:
+    """Code length of the unknown samples that pass ``index`` predicts.
 
     Args:
-        cells, known: as for :func:`step_bits`.
-        features: of the first pass for these.
+        known: bool ``(B, 4, h, w)``.
+        pass0_features: features of pass 0, an input of the later passes.
+
+    Returns:
+        bits, number of subpixels, features of the pass.
+    """
+    planes = input_planes(batch.samples, known, batch.sample_scale)
+    features = model.features(planes, index, batch.level_class, pass0_features)
+    heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
+    return *_head_bits(model, heads, features, batch, known), features
+
+
+def early_bits(model: Denoiser, batch: CellBatch, known: Tensor, features: Tensor) -> Tensor:
+    """Code length of the phases of later passes if pass 0 must predict them; its gradient reaches the heads alone.
+
+    Args:
+        known: bool ``(B, 4, h, w)``.
+        features: of pass 0 for these cells.
     """
     heads = [name for name, (at, phase) in HEADS.items() if phase not in PASSES[at]]
-    return _head_bits(model, heads, features.detach(), cells, known, level_class, COLOURS, EIGHT_BIT)[0]
+    return _head_bits(model, heads, features.detach(), batch, known)[0]
 
 
 def _head_bits(
-    model: Denoiser,
-    heads: list[str],
-    features: Tensor,
-    cells: Tensor,
-    known: Tensor,
-    level_class: int,
-    colours: int,
-    sample_scale: SampleScale,
+    model: Denoiser, heads: Sequence[str], features: Tensor, batch: CellBatch, known: Tensor
 ) -> tuple[Tensor, int]:
-    """Bits that the phases of ``heads`` take where they are not known, and how many subpixels that is."""
+    """Code length of the unknown samples in the phases of ``heads``, and the number of subpixels."""
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
     if rows.requires_grad:
-        rows.register_hook(Tensor.contiguous)  # Else all that follows would run through a transposed gradient.
+        rows.register_hook(Tensor.contiguous)  # A transposed gradient would slow down everything after it.
     planar = rows.T.contiguous()
+    scale, colours = batch.sample_scale, batch.colours
     count, bits = 0, torch.zeros((), dtype=torch.float64)
     for name in heads:
         phase = HEADS[name][1]
-        base = _planar(base_prediction(cells, known, phase, sample_scale)[:, :colours])
-        values = _planar(cells[:, phase, :colours])
-        offsets = places(values, sample_scale) - base
-        outputs = [model.parameters_of(name, planar, offsets, c, level_class) for c in range(colours)]
+        base = _planar(base_prediction(batch.samples, known, phase, scale)[:, :colours])
+        values = _planar(batch.samples[:, phase, :colours])
+        offsets = level_positions(values, scale) - base
+        outputs = [model.parameters_of(name, planar, offsets, c, batch.level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
-        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), sample_scale)
+        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), scale)
         count += colours * int(erased.sum())
     return bits, count
 
@@ -91,30 +100,29 @@ def _planar(planes: Tensor) -> Tensor:
 def level_bits(
     model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, sample_scale: SampleScale = EIGHT_BIT
 ) -> tuple[Tensor, int]:
-    """Bits of one level under the default schedule given the coarser one, and how many subpixels that is.
+    """Code length of one level under the default schedule, given the coarser one, and the number of subpixels.
 
     Args:
         pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
-        colours, sample_scale: see :func:`step_bits`.
+        colours, sample_scale: see :class:`CellBatch`.
     """
-    cells = cells_of(pixels, sample_scale)
-    known = torch.zeros((len(cells), 4, *cells.shape[3:]), dtype=torch.bool)
+    batch = CellBatch(cells_of(pixels, sample_scale), model.config.level_class(level), colours, sample_scale)
+    known = torch.zeros((len(batch.samples), 4, *batch.samples.shape[3:]), dtype=torch.bool)
     known[:, A] = True
-    total, subpixels, first = torch.zeros((), dtype=torch.float64), 0, None
+    total, subpixels, pass0_features = torch.zeros((), dtype=torch.float64), 0, None
     for index, phases in enumerate(PASSES):
-        level_class = model.config.level_class(level)
-        bits, count, features = step_bits(model, cells, known, index, level_class, first, colours, sample_scale)
-        first = features if first is None else first
+        bits, count, features = step_bits(model, batch, known, index, pass0_features)
+        pass0_features = features if pass0_features is None else pass0_features
         total, subpixels = total + bits, subpixels + count
         known[:, list(phases)] = True
     return total, subpixels
 
 
 def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
-    """Code length in bits of uint8 ``(H, W, 3)`` under the default schedule, levels whole.
+    """Code length in bits of uint8 ``(H, W, 3)`` under the default schedule, without tiles.
 
-    Sides are cut to even at every level, so this is a validation figure, not a file size: for
-    that, see :mod:`mulanzip.api`.
+    Every level is cropped to even sides: the result is a validation figure, not the size of a file, for which see
+    :mod:`mulanzip.api`.
     """
     total = 0.0
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):

@@ -1,4 +1,4 @@
-"""Which precision pays on this processor."""
+"""Whether reduced precision is faster on this processor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 natively, so that autocast pays."""
+    """Whether the processor multiplies bfloat16 natively, so that autocast saves time."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and "bf16" in _cpu_flags()
 
 

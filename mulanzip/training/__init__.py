@@ -1,1 +1,1 @@
-"""Training of denoisers: data, erasure patterns, loss, loop."""
+"""Training of models: data, optimisers, runs."""

@@ -11,14 +11,13 @@ from PIL import Image
 
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.channels import to_coding_order
-from mulanzip.training.augment import LOOK_SHARES, LOOKS, augment
+from mulanzip.training.augment import DEGRADATION_SHARES, DEGRADATIONS, augment
 
-#: Probability and side in cells of a patch, per level.  Coarse levels are short of pixels.
+#: For each level, the probability of a patch and its side in cells.  Coarse levels have few pixels.
 LEVELS = ((0.58, 32), (0.25, 32), (0.10, 24), (0.04, 12), (0.02, 6), (0.01, 3))
-#: Patches of a batch, at most: those of coarse levels are cut from as many pixels, and cost as much, as large ones.
+#: Largest number of patches in a batch.  A patch of a coarse level has few cells, but is cut from a large area.
 MOST_PATCHES = 64
-#: Share of patches turned gray, so that gray images find a network that expects them.  Half of them are made to look
-#: like scans of bodies.
+#: Share of gray patches, which train the network for gray images.  Half of them are degraded to medical scans.
 GRAY_SHARE = 0.03
 
 _SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
@@ -28,7 +27,7 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
     """All images under ``paths`` (files or folders) as uint8 ``(H, W, 3)`` in coding order of colours.
 
     Raises:
-        UnreadableImageError: if there is none, or one that cannot be read.
+        UnreadableImageError: if there is none, or one cannot be read.
     """
     files: list[Path] = []
     for path in map(Path, paths):
@@ -47,9 +46,19 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
 
 
 class Patches:
-    """Endless batches of patches; all patches of a batch are of one level and look."""
+    """An endless supply of batches.  All patches of a batch have the same level and kind of degradation."""
 
     def __init__(self, images: list[np.ndarray], batch_cells: int, gray_share: float = GRAY_SHARE):
+        """Cut patches from ``images``.
+
+        Args:
+            images: uint8 ``(H, W, 3)``, colours in coding order.
+            batch_cells: largest number of cells in a batch.
+            gray_share: share of gray patches, 0 to 1.
+
+        Raises:
+            UnsupportedImageError: if all images are smaller than every kind of patch.
+        """
         self.images = images
         self.gray_share = gray_share
         self.batch_cells = batch_cells
@@ -61,11 +70,14 @@ class Patches:
             self._choices.append((fits, area / area.sum() if fits else area))
         share = np.array([p if fits else 0 for (p, _), (fits, _) in zip(LEVELS, self._choices, strict=True)])
         if not share.any():
-            raise UnsupportedImageError("all training images are smaller than 64x64 pixels")
+            raise UnsupportedImageError("all training images are smaller than 64x64 pixels; add larger ones")
         self._levels = share / share.sum()
 
     def draw(self, rng: np.random.Generator) -> tuple[int, int, np.ndarray]:
-        """A level, a look of :data:`~mulanzip.training.augment.LOOKS`, uint8 patches ``(B, 3, 2 cells, 2 cells)``."""
+        """The level, the index in :data:`~mulanzip.training.augment.DEGRADATIONS`, and the patches of a batch.
+
+        Patches are uint8 ``(B, 3, 2 cells, 2 cells)``.
+        """
         level = int(rng.choice(len(LEVELS), p=self._levels))
         cells = LEVELS[level][1]
         count = min(max(1, self.batch_cells // cells**2), MOST_PATCHES)
@@ -73,7 +85,8 @@ class Patches:
         stride = 1 << level
         side = 2 * cells * stride
         scans = self.gray_share / 2
-        look = int(rng.choice(len(LOOKS), p=[(1 - scans) * share for share in LOOK_SHARES] + [scans]))
+        chances = [(1 - scans) * share for share in DEGRADATION_SHARES] + [scans]
+        degradation = int(rng.choice(len(DEGRADATIONS), p=chances))
         batch = np.empty((count, 3, 2 * cells, 2 * cells), dtype=np.uint8)
         for k, index in enumerate(rng.choice(fits, count, p=probability)):
             image = self.images[index]
@@ -84,10 +97,10 @@ class Patches:
             patch = np.rot90(patch, symmetry & 3)
             if symmetry & 4:
                 patch = patch[:, ::-1]
-            # Looks go with the lattice: colours at half the resolution are stored from the first pixel on.
-            patch = augment(patch, look, rng)[::stride, ::stride]
+            # Degraded after rotation, so that chroma samples stay where the kind of degradation says.
+            patch = augment(patch, degradation, rng)[::stride, ::stride]
             batch[k] = patch.transpose(2, 0, 1)
-            # Of those that are no scans, so many that the share of both is what was asked for.
+            # Scans make up half of the gray share; patches that are turned gray here make up the other half.
             if rng.random() * (1 - scans) < scans:
                 batch[k] = batch[k, :1]
-        return level, look, batch
+        return level, degradation, batch

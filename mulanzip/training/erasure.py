@@ -1,4 +1,4 @@
-"""Training of the erasure process: mixtures for masked pixels, in the end with rounded activations."""
+"""Training of the erasure process: the denoiser learns mixtures of logistics for masked pixels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import PASSES, Config
+from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, save
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY
@@ -23,50 +24,58 @@ from mulanzip.density.selftest import golden_digest
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
 from mulanzip.floatnet.network import Denoiser
-from mulanzip.floatnet.objective import cells_of, early_bits, image_bits, step_bits
+from mulanzip.floatnet.objective import CellBatch, cells_of, early_bits, image_bits, step_bits
 from mulanzip.training.data import GRAY_SHARE, Patches
-from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
+from mulanzip.training.loop import MODEL, PARTS, Run
 from mulanzip.training.patterns import draw_known
 from mulanzip.training.prior import learn_prior
+from mulanzip.training.recipe import Recipe
 from mulanzip.training.rounding import round_weights
 
 FLOAT_MODEL = "float.safetensors"
-#: Training images whose contexts make up the prior, and steps of descent for each.
+#: Training images whose contexts are fitted to learn the prior, and steps of gradient descent for each.
 PRIOR_IMAGES = 24
 _PRIOR_STEPS = 80
-#: One patch in so many trains the heads of steps that reveal everything at once.
-_EARLY_SHARE = 4
-#: Share of batches for which the network is told what they look like.
-_LOOK_SHARE = 0.5
-#: Batches of patches that tell what layers see, when their weights are rounded.
+#: One patch in ``_EARLY_INTERVAL`` trains the heads that predict all phases from the first pass.
+_EARLY_INTERVAL = 4
+#: Share of batches that are run with the context preset of their kind of degradation.
+_PRESET_SHARE = 0.5
+#: Batches whose activations are typical inputs when weights are rounded.
 _ROUNDING_BATCHES = 24
 
 
 @dataclass(frozen=True)
 class ErasureRecipe(Recipe):
-    """See :class:`mulanzip.training.loop.Recipe`."""
+    """See :class:`mulanzip.training.recipe.Recipe`.
+
+    Attributes:
+        batch_cells: cells of a batch, over all its parts.
+        quantise_from: progress from which activations are rounded as in the integer network.
+        gray_share: share of gray patches, see :class:`mulanzip.training.data.Patches`.
+    """
 
     batch_cells: int = 8192
-    #: From this share of the run on, activations are rounded as in the integer network.
     quantise_from: float = 0.9
     gray_share: float = GRAY_SHARE
 
 
 @dataclass(frozen=True)
 class _Batch:
-    """Cells ``(B, 4, 3, h, w)`` of a level, what passes know of them, bool ``(B, 4, h, w)``, and the look to wear."""
+    """Cells, a mask of known pixels for each pass, bool ``(B, 4, h, w)``, and the preset to run with."""
 
-    level_class: int
-    look: int | None
-    cells: Tensor
+    cells: CellBatch
     known: list[Tensor]
+    preset: int | None
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
     try:
         model.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError):
-        raise ModelError(f"{path} does not hold float weights of a network of this size") from None
+        raise ModelError(
+            f"{path} does not hold float weights of a network of this size; "
+            "give the float.safetensors of a run with the same --channels, --blocks, --mixtures and --hidden"
+        ) from None
 
 
 class ErasureRun(Run):
@@ -88,8 +97,8 @@ class ErasureRun(Run):
         """Resume the run in ``folder``, or begin one.
 
         Args:
-            images, validation: uint8 ``(H, W, 3)`` each.
-            start: float weights to begin with; else random ones.
+            images, validation: uint8 ``(H, W, 3)`` each, colours in coding order.
+            start: file of float weights to begin with; by default, weights are random.
 
         Raises:
             ModelError: if ``start`` does not hold the weights of a network of this ``config``.
@@ -114,71 +123,78 @@ class ErasureRun(Run):
         model.quantise(self.progress >= self.recipe.quantise_from)
         batch = self._draw(rng)
         bits, early, count = self._bits(model, batch)
-        return (bits + early) / (batch.cells.numel() * 0.75), float(bits.detach()) / max(1, count)
+        return (bits + early) / (batch.cells.samples.numel() * 0.75), float(bits.detach()) / max(1, count)
 
     def _draw(self, rng: np.random.Generator) -> _Batch:
-        level, look, patches = self.patches.draw(rng)
-        cells = cells_of(torch.from_numpy(patches))
-        known = [torch.from_numpy(draw_known(i, len(cells), cells.shape[-1], rng)) for i in range(len(PASSES))]
-        worn = look if rng.random() < _LOOK_SHARE else None
-        return _Batch(self.model.config.level_class(level), worn, cells, known)
+        level, degradation, patches = self.patches.draw(rng)
+        samples = cells_of(torch.from_numpy(patches))
+        known = [torch.from_numpy(draw_known(i, len(samples), samples.shape[-1], rng)) for i in range(len(PASSES))]
+        preset = degradation if rng.random() < _PRESET_SHARE else None
+        return _Batch(CellBatch(samples, self.model.config.level_class(level)), known, preset)
 
     def _own_model(self) -> Denoiser:
-        """The model for this thread, which can wear a look of its own: the same parameters."""
+        """This thread's copy of the model: it shares the parameters and has a preset of its own."""
         if not hasattr(self._local, "model"):
             self._local.model = copy.deepcopy(self.model, {id(p): p for p in self.model.parameters()})
         found: Denoiser = self._local.model
         return found
 
     def _bits(self, model: Denoiser, batch: _Batch) -> tuple[Tensor, Tensor, int]:
-        """Bits of all passes, those of the heads for one pass on a part of the patches, and how many subpixels."""
-        model.use_preset(batch.look)
-        level_class, cells, known = batch.level_class, batch.cells, batch.known
-        some = slice(-(-len(cells) // _EARLY_SHARE))
+        """Bits of all passes, bits of some patches by the heads of a single pass, and the number of subpixels."""
+        model.use_preset(batch.preset)
+        cells, known = batch.cells, batch.known
+        some = slice(-(-len(cells.samples) // _EARLY_INTERVAL))
         bits: list[Tensor] = []
-        total_count, first = 0, None
+        subpixels, pass0_features = 0, None
         for index in range(len(PASSES)):
             with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-                cost, count, features = step_bits(model, cells, known[index], index, level_class, first)
-                if first is None:
-                    first = features
-                    early = early_bits(model, cells[some], known[0][some], level_class, features[some])
-            bits.append(cost)
-            total_count += count
-        return torch.stack(bits).sum(), early, total_count
+                step, count, features = step_bits(model, cells, known[index], index, pass0_features)
+                if pass0_features is None:
+                    pass0_features = features
+                    fewer = replace(cells, samples=cells.samples[some])
+                    early = early_bits(model, fewer, known[0][some], features[some])
+            bits.append(step)
+            subpixels += count
+        return torch.stack(bits).sum(), early, subpixels
 
     def validate(self) -> float:
-        """Mean bits per subpixel of the averaged weights over the validation images, each in the look that suits it."""
+        """Bits per subpixel of the averaged weights, mean over the validation images, each with its best preset."""
         self.average.quantise(self.progress >= self.recipe.quantise_from)
         best = np.full(len(self.validation), np.inf)
-        for look in (None, *range(self.average.config.presets)):
-            self.average.use_preset(look)
+        for preset in (None, *range(self.average.config.presets)):
+            self.average.use_preset(preset)
             bits = self.pool.map(lambda x: image_bits(self.average, x, self.autocast) / x.size, self.validation)
             best = np.minimum(best, list(bits))
         self.average.use_preset(None)
         return float(best.mean())
 
     def export(self, report: Callable[[int], object] | None = None) -> IntegerModel:
-        """The averaged weights as an integer model; both forms are also written to the folder.
+        """Write the averaged weights to the folder, as float weights and as an integer model.
 
-        Weights are rounded for what layers see of training images.
+        Weights are rounded for the activations that training images cause.
 
         Args:
-            report: told how many contexts of training images have been fitted, :data:`PRIOR_IMAGES` in the end, to
-                learn their prior; without it, the prior is a guess.
+            report: if given, the prior of contexts is learned from training images, and ``report`` is called with the
+                number of images that are done, :data:`PRIOR_IMAGES` at most.  Otherwise the prior is a default.
+
+        Returns:
+            the integer model.
         """
-        metadata = {"steps": str(self.step), "seconds": str(round(self.seconds))}
+        save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
         rounded = copy.deepcopy(self.average)
         rounded.quantise()
         rng = np.random.default_rng(self.recipe.seed)
         seen = [self._draw(rng) for _ in range(_ROUNDING_BATCHES)]
         round_weights(rounded, lambda: [self._bits(rounded, batch) for batch in seen])
-        model = export(rounded, metadata)
+        # Learning the prior takes long; if it is interrupted, this model is complete.
+        model = self._write(rounded)
         if report is not None:
             images, seed = self.patches.images, self.recipe.seed
-            prior = learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report)
-            model = export(rounded, metadata, prior)
+            model = self._write(rounded, learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report))
+        return model
+
+    def _write(self, rounded: Denoiser, prior: Prior | None = None) -> IntegerModel:
+        model = export(rounded, {"steps": str(self.step), "seconds": str(round(self.seconds))}, prior)
         model.metadata[GOLDEN_KEY] = golden_digest(IntegerNetwork(model, ReferenceBackend()))
         save(model, self.folder / MODEL)
-        save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
         return model

@@ -1,7 +1,4 @@
-"""Training of Gaussian noise: schedule, denoiser and contexts together, by the variational bound.
-
-In the end with rounded activations, as in the integer network.
-"""
+"""Training of Gaussian noise: schedule, denoiser and contexts together minimise the variational bound."""
 
 from __future__ import annotations
 
@@ -17,29 +14,35 @@ from mulanzip.errors import ModelError
 from mulanzip.gaussian.exact.export_trained import save_trained
 from mulanzip.gaussian.model import Config, GaussianModel, load
 from mulanzip.gaussian.process import to_unit
-from mulanzip.training.loop import MODEL, PARTS, Recipe, Run
+from mulanzip.training.loop import MODEL, PARTS, Run
+from mulanzip.training.recipe import Recipe
 from mulanzip.training.rounding import round_weights
 from mulanzip.training.tiles import Tiles
 
-#: Tiles that judge a model in training, always the same ones with the same noise.
+#: Validation tiles; every validation uses the same ones with the same noise.
 VALIDATION_TILES = 256
-#: Tiles that tell how an encoder begins.
+#: Tiles from which the initial weights of the encoder are computed.
 _SPREAD_TILES = 512
-#: Tiles that tell what layers see, when their weights are rounded.
+#: Tiles whose activations are typical inputs when weights are rounded.
 _ROUNDING_TILES = 256
 
 
 @dataclass(frozen=True)
 class GaussianRecipe(Recipe):
-    """See :class:`mulanzip.training.loop.Recipe`."""
+    """See :class:`mulanzip.training.recipe.Recipe`.
+
+    Attributes:
+        batch: tiles of a batch, over all its parts.
+        encoder_rate: learning rate of the encoder.  At the rate of the denoiser, its logits reach their limits, equal
+            for all images, and stay there.
+        context_costs_from: progress from which the loss contains all bits of contexts.  Their weight rises linearly
+            from zero; with their full cost at the start, contexts vanish before the denoiser has learned to use them.
+        quantise_from: progress from which activations are rounded as in the integer network.
+    """
 
     batch: int = 32
-    #: Of the encoder: at the network's rate logits reach their limits, the same for all images, and stay there.
     encoder_rate: float = 0.0005
-    #: Until this share of the run, contexts cost less than they do: nothing at first.  Those that cost are given up
-    #: before the others have learned to read them.
     context_costs_from: float = 0.6
-    #: From this share of the run on, activations are rounded as in the integer network.
     quantise_from: float = 0.9
 
 
@@ -63,7 +66,7 @@ class GaussianRun(Run):
 
         Args:
             images, validation: uint8 ``(H, W, 3)`` each, colours in coding order.
-            start: model to begin with; else random weights.
+            start: model file to begin with; by default, weights are random.
 
         Raises:
             ModelError: if ``start`` is not a model of this ``config``.
@@ -75,7 +78,10 @@ class GaussianRun(Run):
         if start is not None:
             earlier = load(start)
             if earlier.config != config:
-                raise ModelError(f"{start} holds a model of another shape, noise, or number of steps")
+                raise ModelError(
+                    f"{start} holds a model of another shape, noise, or number of noise steps; "
+                    "give one that was trained with the same --channels, --blocks and --noise-steps"
+                )
             model.load_state_dict(earlier.state_dict())
         self.tiles = Tiles(images, config.side)
         if model.encoder is not None and start is None:
@@ -90,8 +96,8 @@ class GaussianRun(Run):
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             bound = self.model.bound(images, self.model.config.steps, generator)
-        given = max(0.0, 1 - self.progress / self.recipe.context_costs_from) * bound.context
-        return (bound.total - given).mean() / bound.subpixels, bound.bits_per_dim
+        free = max(0.0, 1 - self.progress / self.recipe.context_costs_from) * bound.context
+        return (bound.total - free).mean() / bound.subpixels, bound.bits_per_dim
 
     def validate(self) -> float:
         self.average.denoiser.quantise(self.progress >= self.recipe.quantise_from)
@@ -99,7 +105,7 @@ class GaussianRun(Run):
             return self.average.evaluate(self.validation, self.average.config.steps).bits_per_dim
 
     def export(self) -> None:
-        """Weights are rounded for what layers see of training tiles."""
+        """Write the averaged weights; they are rounded for the activations that training tiles cause."""
         rounded = copy.deepcopy(self.average)
         rounded.denoiser.quantise()
         tiles = self.tiles.draw(_ROUNDING_TILES, np.random.default_rng(self.recipe.seed))

@@ -1,4 +1,4 @@
-"""The training loop: resumable, timed, logged; what is trained is up to those who build on it."""
+"""The training loop: resumable, logged, measured in optimiser steps.  Subclasses say what is trained."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,44 +23,33 @@ from torch import Tensor, nn
 from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.floatnet.precision import has_fast_bfloat16
 from mulanzip.training.muon import Muon
+from mulanzip.training.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
-#: Parts of a batch whose gradients are found side by side, each on a thread of its own and from a random source of
-#: its own: threads that share every operator would wait for each other at each.
+#: Parts of a batch whose gradients are computed in parallel.  Each part has its own thread and its own random source:
+#: threads that share every operator would wait for each other at every operator.
 PARTS = 2
-#: A step that takes longer, in seconds, was stopped in between, and so was the clock.
-PAUSE = 30.0
-#: Training goes on for so many times as long as the last validation took, at least.
-_VALIDATION_PAUSE = 15
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How long and how fast to train.  Progress is counted in seconds of training, pauses excluded.
-
-    Attributes:
-        rate: of learning, relative; a run that begins with good weights loses much of them at 1.
-        steps: instead of hours, where runs are compared.
-    """
-
-    hours: float = 2.0
-    rate: float = 1.0
-    matrix_rate: float = 0.007
-    other_rate: float = 0.002
-    ema: float = 0.999
-    seed: int = 0
-    steps: int | None = None
+#: Optimiser steps from one validation, log entry and checkpoint to the next.
+_VALIDATION_STEPS = 1000
+#: Longest time without a checkpoint, in seconds.
+_SAVE_SECONDS = 60.0
+#: Steps over which learning rates rise at the start of a run.
+_WARM_UP_STEPS = 100
 
 
 class Run(ABC):
     """A training run in a folder: weights, EMA, optimisers, random state, log.
 
+    The clock decides when checkpoints are written.  It has no effect on the weights.
+
     Attributes:
-        pool: of as many threads as there are parts, for work that takes one core each.
-        model, average: the network and its running average, both with their configuration in ``config``.
+        pool: one thread per part, for work that takes one core each.
+        model, average: the network and the running average of its weights, both with a ``config``.
+        step: number of optimiser steps made.
+        seconds: wall time spent in them.
     """
 
     def __init__(
@@ -74,7 +64,7 @@ class Run(ABC):
 
         Args:
             matrices: parameters for orthogonalised updates; Adam takes the others.
-            rates: of parts of the model that Adam takes at another rate than the recipe's.
+            rates: parts of the model for Adam with learning rates of their own.
 
         Raises:
             ModelError: if ``folder`` holds a run of another network.
@@ -82,7 +72,7 @@ class Run(ABC):
         """
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Two processes in one folder would overwrite each other's state.  Held until close(), or the process ends.
+        # Two processes in one folder would overwrite each other's state.  Held until close() or the process ends.
         self._lock = FileLock(self.folder / LOCK)
         try:
             self._lock.acquire(blocking=False)
@@ -100,7 +90,7 @@ class Run(ABC):
         ]
         taken = {id(p) for p in matrices}.union(id(p) for group in special for p in group["params"])
         others: dict[str, Any] = {"params": [p for p in model.parameters() if id(p) not in taken]}
-        # Orthogonalised updates for the matrices: well ahead of Adam alone (models/photo/TRAINING.md).
+        # Orthogonalised updates of the matrices converge far faster than Adam alone (models/photo/TRAINING.md).
         self.optimisers: list[torch.optim.Optimizer] = [
             Muon(
                 matrices,
@@ -118,10 +108,12 @@ class Run(ABC):
 
     @abstractmethod
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
-        """What the next step minimises, on one of :data:`PARTS` of a batch, and its bits per subpixel.
+        """The loss of the next step on one of :data:`PARTS` of a batch, and its bits per subpixel.
+
+        Parts run at the same time.
 
         Args:
-            rng: where all that is random must come from.  Parts run at the same time.
+            rng: the only random source to use.
         """
 
     @abstractmethod
@@ -130,43 +122,40 @@ class Run(ABC):
 
     @abstractmethod
     def export(self) -> Any:
-        """Write the averaged weights to the folder, as a model that can be used."""
+        """Write the averaged weights to the folder, as a model file."""
 
     @property
     def progress(self) -> float:
-        if self.recipe.steps is not None:
-            return min(1.0, self.step / self.recipe.steps)
-        return min(1.0, self.seconds / (3600 * self.recipe.hours))
+        """Fraction of the recipe's steps that are done, 0 to 1."""
+        return min(1.0, self.step / self.recipe.steps)
 
-    def train(self, report: Callable[[Run, float], None], save_every: float = 60.0) -> None:
-        """Train until the recipe's time is over; ``report(run, bpsp)`` after every step.
+    def train(self, report: Callable[[Run, float], None], validation_steps: int = _VALIDATION_STEPS) -> None:
+        """Train until the recipe's steps are done.
+
+        Checkpoints are written with every log entry, and at least every minute.
 
         Args:
-            save_every: seconds from one checkpoint to the next; validation may be less frequent.
+            report: called as ``report(run, bpsp)`` after every step.
+            validation_steps: steps from one validation and log entry to the next; there is also one at the end.
         """
-        torch.set_num_threads(1)  # What runs between the parts is short.
-        last_save = last_log = self.seconds
-        pause = save_every
-        recent: list[float] = []
-        while self.progress < 1:
-            start = time.perf_counter()
-            recent.append(self._step())
-            elapsed = time.perf_counter() - start
-            if elapsed < PAUSE:
-                self.seconds += elapsed
-            report(self, recent[-1])
-            if self.seconds - last_log >= pause or self.progress >= 1:
-                last_log = self.seconds
-                start = time.perf_counter()
-                self._log({"train": float(np.mean(recent)), "validation": self.validate()})
-                pause = max(save_every, _VALIDATION_PAUSE * (time.perf_counter() - start))
-                recent = []
-            if self.seconds - last_save >= save_every or self.progress >= 1:
-                last_save = self.seconds
-                self.save()
+        with _single_thread():  # The work between the parts is short.
+            recent: list[float] = []
+            saved = time.monotonic()
+            while self.step < self.recipe.steps:
+                start = time.monotonic()
+                recent.append(self._step())
+                self.seconds += time.monotonic() - start
+                report(self, recent[-1])
+                is_due = self.step % validation_steps == 0 or self.step == self.recipe.steps
+                if is_due:
+                    self._log({"train": float(np.mean(recent)), "validation": self.validate()})
+                    recent = []
+                if is_due or time.monotonic() - saved >= _SAVE_SECONDS:
+                    self.save()
+                    saved = time.monotonic()
 
     def _step(self) -> float:
-        rate = min(1.0, (self.step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * self.progress))
+        rate = min(1.0, (self.step + 1) / _WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * self.progress))
         groups = [group for o in self.optimisers for group in o.param_groups]
         for group, peak in zip(groups, self.rates, strict=True):
             group["lr"] = max(peak * rate, peak * 0.002)
@@ -195,6 +184,7 @@ class Run(ABC):
             file.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
+        """Write a checkpoint.  It replaces the previous one only when it is complete."""
         state = {
             "config": asdict(self.model.config),  # type: ignore[call-overload]
             "recipe": asdict(self.recipe),
@@ -210,7 +200,7 @@ class Run(ABC):
         os.replace(temporary, self.folder / CHECKPOINT)
 
     def close(self) -> None:
-        """Let other processes, or another run of this one, train in the folder."""
+        """Release the folder for other processes and other runs."""
         self._lock.release()
 
     def _load(self) -> None:
@@ -225,3 +215,14 @@ class Run(ABC):
         for rng, saved in zip(self.rngs, state["random"], strict=True):
             rng.bit_generator.state = saved
         self.seconds, self.step = state["seconds"], state["step"]
+
+
+@contextmanager
+def _single_thread() -> Iterator[None]:
+    """Let torch use one thread inside the block."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

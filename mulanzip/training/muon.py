@@ -1,7 +1,7 @@
-"""Orthogonalised momentum (Muon) for matrices of one shape, all in one batch.
+"""Orthogonalised momentum (Muon), with all matrices of one shape in one batch.
 
-What ``torch.optim.Muon`` does, which however works through one matrix after the other and always in
-bfloat16: on a processor without it, a third of the training step.
+It does the same as ``torch.optim.Muon``, which works on one matrix at a time and always in bfloat16; on a processor
+without bfloat16, that takes a third of the training step.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-#: Odd polynomial that, iterated, brings all singular values near one.
+#: Coefficients of an odd polynomial.  Iterating it moves all singular values close to one.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
 
 def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """About ``U V^T`` of each matrix' SVD: float32 ``(B, rows, columns)``, by way of ``dtype``."""
+    """Approximate ``U V^T`` of the SVD of each matrix: float32 ``(B, rows, columns)``, computed in ``dtype``."""
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalise(matrices.mT, dtype).mT
     a, b, c = _COEFFICIENTS
@@ -29,11 +29,11 @@ def orthogonalise(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tenso
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the orthogonalised Nesterov momentum; the weight decay is decoupled.
+    """Steps along the orthogonalised Nesterov momentum, with decoupled weight decay.
 
     Args:
-        matrices: parameters ``(rows, columns)``; those of one shape are done at once.
-        dtype: of the products; bfloat16 will do where the processor is fast at it.
+        matrices: parameters ``(rows, columns)``; those of one shape are updated together.
+        dtype: of the matrix products; bfloat16 is precise enough.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             matrices = group["params"]
             gradients = torch.stack([m.grad for m in matrices])
-            # One buffer for all, kept with the first.
+            # One momentum buffer for the whole group, stored in the state of its first matrix.
             state = self.state[matrices[0]]
             if not state:
                 state["momentum"] = torch.zeros_like(gradients)

@@ -1,8 +1,8 @@
-"""Erasure patterns for training: what is known, and what is to be predicted.
+"""Random masks for training: which pixels are known, and which must be predicted.
 
-The denoiser must serve every schedule, mixed within an image, and tile borders behind which less
-(or more) is known.  So most samples follow the default schedule everywhere, and the rest combine
-two random patterns, one inside a random rectangle and one outside.
+The denoiser must serve all schedules, mixtures of them within an image, and tile borders beyond which less (or more) is
+known.  So most samples follow the default schedule everywhere; the others combine two random patterns, one inside a
+random rectangle and one outside.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import numpy as np
 from mulanzip.lattice.geometry import A, D, H, V
 from mulanzip.lattice.schedules import CellSubset, subset_mask
 
-#: Share of samples whose pattern is mixed in space.
+#: Share of samples that combine two patterns.
 MIXED_SHARE = 0.25
 
 _Known = tuple[tuple[int, CellSubset], ...]
 _ALL = CellSubset.ALL
-# Per pass of the network: the default schedule's pattern first, then the others.
+#: For each pass of the network, the pattern of the default schedule, then the others.
 _PATTERNS: tuple[tuple[_Known, ...], ...] = (
     (
         ((A, _ALL),),
@@ -44,7 +44,7 @@ def _fill(known: np.ndarray, pattern: _Known, where: np.ndarray) -> None:
 
 
 def draw_known(index: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:
-    """Random known masks for the step that pass ``index`` predicts: bool ``(count, 4, cells, cells)``."""
+    """Random masks of known pixels for pass ``index`` of the network: bool ``(count, 4, cells, cells)``."""
     patterns = _PATTERNS[index]
     known = np.zeros((count, 4, cells, cells), dtype=bool)
     everywhere = np.ones((cells, cells), dtype=bool)

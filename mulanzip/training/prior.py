@@ -1,4 +1,4 @@
-"""The prior of contexts, learned: how large the entries are that training images ask for."""
+"""The prior of contexts, learned from contexts that are fitted to training images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import available_cores
 
-#: An image's worth of pixels that a context serves: training pictures are crops.
+#: Pixels of a typical image.  Training images are crops, so their own size would give the bits of a context too much
+#: weight.
 _PIXELS = 1 << 19
-#: An entry's own mean counts against its layer's as so many images.
+#: Pseudo-count, in images, of the mean magnitude over a layer when that of a single entry is estimated.
 _LAYER_WEIGHT = 4
 
 
@@ -31,16 +32,17 @@ def learn_prior(
     seed: int,
     report: Callable[[int], object] = lambda done: None,
 ) -> Prior:
-    """Fit contexts to training images and see how large their entries are.
+    """Fit contexts to training images and estimate the mean magnitude of every entry.
 
     Args:
-        images: uint8 ``(H, W, 3)`` in coding order of colours.
+        images: uint8 ``(H, W, 3)``, colours in coding order.
         steps: of gradient descent per image.
-        count: images to fit, at most.
-        report: told how many are done.
+        count: largest number of images to fit.
+        seed: of the choice of images.
+        report: called with the number of images that are done.
 
     Returns:
-        a prior for ``model``; its own one if no image is large enough.
+        a prior for ``model``; the present one if no image is large enough.
     """
     large = [i for i, image in enumerate(images) if min(image.shape[:2]) >= CROP_SIDE]
     chosen = np.random.default_rng(seed).permutation(large)[:count].astype(int)

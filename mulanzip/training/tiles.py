@@ -1,4 +1,4 @@
-"""Small square pieces of pictures at several scales: what models of Gaussian noise are trained on."""
+"""Training data of Gaussian noise: square tiles, cut from pictures at several scales."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from mulanzip.errors import UnsupportedImageError
 
-#: Pictures are made smaller by these, by averaging squares; those that become smaller than a tile are left out.
+#: Factors by which pictures are reduced, by averaging squares.
 FACTORS = (2, 3, 4, 6, 8)
 
 
 def _reduced(image: np.ndarray, side: int) -> Iterable[tuple[int, np.ndarray]]:
-    """The picture at every factor that leaves a tile, or as it is if none does."""
+    """Factors and reduced pictures that hold a tile of ``side``; the picture itself if no reduced one does."""
     fits = [f for f in FACTORS if min(image.shape[:2]) >= f * side] or [1]
     for factor in fits:
         small = np.asarray(Image.fromarray(image).reduce(factor)) if factor > 1 else image
@@ -25,13 +25,17 @@ def _reduced(image: np.ndarray, side: int) -> Iterable[tuple[int, np.ndarray]]:
 
 
 class Tiles:
-    """Endless batches of tiles; factors are equally frequent, pictures as their area asks."""
+    """An endless supply of tiles.  Factors are equally frequent; pictures are drawn in proportion to their area."""
 
     def __init__(self, images: Iterable[np.ndarray], side: int):
-        """Cut ``images`` into tiles of ``side``: uint8 ``(H, W, 3)``, colours in coding order.
+        """Prepare the pictures.
+
+        Args:
+            images: uint8 ``(H, W, 3)``, colours in coding order.
+            side: of a tile, in pixels.
 
         Raises:
-            UnsupportedImageError: if all are smaller than a tile.
+            UnsupportedImageError: if all images are smaller than a tile.
         """
         self.side = side
         self._pictures: dict[int, list[np.ndarray]] = {}
@@ -39,7 +43,7 @@ class Tiles:
             for factor, small in _reduced(image, side):
                 self._pictures.setdefault(factor, []).append(small)
         if not self._pictures:
-            raise UnsupportedImageError(f"all training images are smaller than {side}x{side} pixels")
+            raise UnsupportedImageError(f"all training images are smaller than {side}x{side} pixels; add larger ones")
         self._chances = {
             factor: np.array([p.shape[0] * p.shape[1] for p in pictures], dtype=float)
             for factor, pictures in self._pictures.items()
@@ -48,7 +52,7 @@ class Tiles:
             chances /= chances.sum()
 
     def draw(self, count: int, rng: np.random.Generator) -> Tensor:
-        """uint8 ``(count, 3, side, side)``, half of them mirrored."""
+        """Random tiles, uint8 ``(count, 3, side, side)``, each mirrored with probability 1/2."""
         side = self.side
         batch = np.empty((count, 3, side, side), dtype=np.uint8)
         for k, factor in enumerate(rng.choice(list(self._pictures), count)):

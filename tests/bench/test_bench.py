@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import os
 import subprocess
@@ -16,9 +15,13 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from mulanzip.bench import benchmark, codecs, plot
-from mulanzip.bench.benchmark import Failure, Row
+from mulanzip.bench import codecs, peak_memory
 from mulanzip.bench.codecs import JpegXl, Mulanzip, Png, WebP
+from mulanzip.bench.outcome import Failure, Measurement
+from mulanzip.bench.plot import plot
+from mulanzip.bench.run import run
+from mulanzip.bench.summary import summarize
+from mulanzip.bench.tables import parts_table
 from mulanzip.cli.bench import bench
 
 
@@ -38,7 +41,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*arguments: object) -> Result:
+def command(*arguments: object) -> Result:
     return CliRunner().invoke(bench, [str(argument) for argument in arguments])
 
 
@@ -78,8 +81,8 @@ class Dying(Png):
         return super().encode(image)
 
 
-def row(codec: str, file: str = "a.png", size: int = 1000, **changes: Any) -> Row:
-    return replace(Row(file, codec, size, (100, 100, 3), 0.5, 0.25, 50.0, True), **changes)
+def row(codec: str, file: str = "a.png", size: int = 1000, **changes: Any) -> Measurement:
+    return replace(Measurement(file, codec, size, (100, 100, 3), 0.5, 0.25, 50.0, True), **changes)
 
 
 def test_codecs_are_parsed() -> None:
@@ -93,31 +96,31 @@ def test_codecs_are_parsed() -> None:
 
 @pytest.mark.parametrize("name", ["", "gif", "jxl", "jxl-e0", "jxl-e11", "mulanzip-photo", "mulanzip--e", "PNG"])
 def test_unknown_codecs_are_refused(images: Path, name: str) -> None:
-    result = run(images, "--codecs", f"png,{name}")
+    result = command(images, "--codecs", f"png,{name}")
     assert result.exit_code == 2
     assert codecs.CODEC_FORMS in result.stderr
 
 
 def test_help_agrees_with_the_library() -> None:
-    text = " ".join(run("--help").stdout.split())
+    text = " ".join(command("--help").stdout.split())
     assert codecs.CODEC_FORMS in text
     assert ",".join(codecs.DEFAULT_CODECS) in text
 
 
 def test_unknown_model_is_refused(images: Path) -> None:
-    result = run(images, "--codecs", "png,mulanzip-nosuch-e1")
+    result = command(images, "--codecs", "png,mulanzip-nosuch-e1")
     assert result.exit_code == 1
     assert "nosuch" in result.stderr
     assert not result.stdout
 
 
 def test_files_are_needed() -> None:
-    assert run().exit_code == 2
+    assert command().exit_code == 2
 
 
 def test_table_and_json(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    result = run(images, "--codecs", "png, webp", "--per-file", "--json", out)
+    result = command(images, "--codecs", "png, webp", "--per-file", "--json", out)
     assert result.exit_code == 0, result.output
     content = json.loads(out.read_text())
     assert set(content) == {"rows", "machine"}
@@ -162,7 +165,7 @@ def test_gray_in_webp_is_not_taken_on_trust() -> None:
 
 def test_loss_is_loud(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codecs, "parse_codec", lambda *_: Lossy())
-    result = run(images, "--codecs", "lossy")
+    result = command(images, "--codecs", "lossy")
     assert result.exit_code == 1
     assert "DOES NOT RESTORE" in result.stderr
     assert str(images / "colour.png") in result.stderr
@@ -170,18 +173,18 @@ def test_loss_is_loud(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_failing_image_does_not_stop_a_codec(images: Path) -> None:
-    outcomes = list(benchmark.run(Broken(), sorted(images.iterdir(), reverse=True)))
+    outcomes = list(run(Broken(), sorted(images.iterdir(), reverse=True)))
     assert outcomes[0] == Failure("png", str(images / "gray.png"), "ValueError: no gray")
-    assert isinstance(outcomes[1], Row)
+    assert isinstance(outcomes[1], Measurement)
 
 
 def test_useless_codec_ends_at_once(images: Path) -> None:
-    assert list(benchmark.run(Useless(), list(images.iterdir()))) == [Failure("png", None, "ValueError: cannot start")]
+    assert list(run(Useless(), list(images.iterdir()))) == [Failure("png", None, "ValueError: cannot start")]
 
 
 def test_dying_codec_is_reported(images: Path) -> None:
-    outcomes = list(benchmark.run(Dying(), sorted(images.iterdir())))
-    assert isinstance(outcomes[0], Row)
+    outcomes = list(run(Dying(), sorted(images.iterdir())))
+    assert isinstance(outcomes[0], Measurement)
     assert isinstance(outcomes[1], Failure)
     assert "exit code 9" in outcomes[1].reason
 
@@ -190,7 +193,7 @@ def test_other_files(images: Path, tmp_path: Path) -> None:
     Image.fromarray(picture(channels=4)).save(images / "alpha.png")
     (images / "bad.png").write_bytes((images / "colour.png").read_bytes()[:100])
     missing = tmp_path / "missing.png"
-    result = run(images, missing, "--codecs", "png")
+    result = command(images, missing, "--codecs", "png")
     assert result.exit_code == 1
     assert f"skipped {images / 'alpha.png'}" in result.stderr
     assert f"Error: {images / 'bad.png'}" in result.stderr
@@ -200,11 +203,11 @@ def test_other_files(images: Path, tmp_path: Path) -> None:
 
 def test_skipping_is_no_error(images: Path) -> None:
     Image.fromarray(picture(channels=4)).save(images / "alpha.png")
-    assert run(images, "--codecs", "png").exit_code == 0
+    assert command(images, "--codecs", "png").exit_code == 0
 
 
 def test_nothing_to_measure(tmp_path: Path) -> None:
-    result = run(tmp_path, "--codecs", "png")
+    result = command(tmp_path, "--codecs", "png")
     assert result.exit_code == 1
     assert "no image" in result.stderr
 
@@ -215,7 +218,7 @@ def test_summary() -> None:
         row("webp", "b.png", 700, shape=(10, 100), restored=False, peak_mib=70.0),
         row("png", "a.png", 1000),
     ]
-    webp, png = benchmark.summarize(rows)
+    webp, png = summarize(rows)
     assert (webp.codec, webp.files, webp.size, webp.restored, webp.peak_mib) == ("webp", 2, 1200, 1, 70.0)
     assert webp.bpsp == pytest.approx((8 * 500 / 30000 + 8 * 700 / 1000) / 2)
     assert webp.ratio == pytest.approx(0.5)  # Only a.png was done by both.
@@ -225,12 +228,12 @@ def test_summary() -> None:
 
 
 def test_parts() -> None:
-    assert benchmark.parts_table([row("png")]) == ""
+    assert parts_table([row("png")]) == ""
     parts = {"network_s": 0.3, "tables_s": 0.05, "coder_s": 0.1}
     double = {name: 2 * seconds for name, seconds in parts.items()}
     line = row("mulanzip-photo-e1", encode_parts=parts, decode_parts=double)
     assert line.as_json()["decode_parts"] == double
-    table = benchmark.parts_table([row("png"), line]).splitlines()
+    table = parts_table([row("png"), line]).splitlines()
     assert table[1].split() == ["mulanzip-photo-e1", "encode", "0.300", "0.050", "0.100", "0.050", "0.500"]
     assert table[2].split() == ["mulanzip-photo-e1", "decode", "0.600", "0.100", "0.200", "0.000", "0.250"]
 
@@ -239,46 +242,39 @@ def test_peak_is_of_the_image_and_not_of_the_process() -> None:
     if not os.access("/proc/self/clear_refs", os.W_OK):
         pytest.skip("the peak cannot be reset here")
     block = np.ones(64 << 20, dtype=np.uint8)
-    with_block = benchmark._peak_mib()
+    with_block = peak_memory.peak_mib()
     del block
-    benchmark._reset_peak()
-    assert benchmark._peak_mib() < with_block - 32
+    peak_memory.reset_peak()
+    assert peak_memory.peak_mib() < with_block - 32
 
 
 def test_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "plot.png"
     names = ["png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1"]
-    plot.plot([row(name, size=1000 - 50 * i, encode_s=10.0**-i) for i, name in enumerate(names)], out)
+    plot([row(name, size=1000 - 50 * i, encode_s=10.0**-i) for i, name in enumerate(names)], out)
     with Image.open(out) as image:
         assert image.format == "PNG"
         assert np.asarray(image).std() > 10
 
 
-def test_missing_libraries(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = builtins.__import__
-
-    def limited(name: str, *arguments: Any, **options: Any) -> Any:
-        if name.split(".")[0] in ("imagecodecs", "matplotlib"):
-            raise ImportError(name)
-        return original(name, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "__import__", limited)
-    result = run(images, "--codecs", "png,jxl-e7")
+@pytest.mark.parametrize(
+    ("library", "options"),
+    [("tabulate", ["--codecs", "png"]), ("matplotlib", ["--codecs", "png", "--plot", "plot.png"])],
+)
+def test_missing_libraries_are_named(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, options: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, library, None)
+    result = command(images, *options)
     assert result.exit_code == 1
-    assert "pip install mulanzip[bench]" in result.stderr
-    result = run(images, "--codecs", "png", "--plot", tmp_path / "plot.png")
-    assert result.exit_code == 1
-    assert "pip install mulanzip[bench]" in result.stderr
-    monkeypatch.setattr(codecs, "DEFAULT_CODECS", ("png", "jxl-e7"))
-    result = run(images)
-    assert result.exit_code == 0
-    assert "JPEG XL is left out" in result.stderr
-    assert "jxl" not in result.stdout
+    assert f"needs {library}: pip install mulanzip[bench]" in result.stderr
+    assert not result.stdout
 
 
 def test_outputs_are_checked_first(images: Path, tmp_path: Path) -> None:
-    result = run(images, "--codecs", "png", "--json", tmp_path / "nowhere" / "out.json")
+    result = command(images, "--codecs", "png", "--json", tmp_path / "nowhere" / "out.json")
     assert result.exit_code == 2
     assert "no folder" in result.stderr
 

@@ -254,7 +254,7 @@ def nothing(run: Run, bpsp: float) -> None:
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     run = start(tmp_path, 150)
     before = run.validate()
-    run.train(nothing, save_every=1000)
+    run.train(nothing)
     run.export()
     run.close()
     assert run.validate() < before - 0.3
@@ -316,7 +316,7 @@ def test_the_commands_train_draw_and_list(tmp_path: Path, model_file: Path) -> N
     (tmp_path / "data").mkdir()
     Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
     options = [tmp_path / "data", "--validation", tmp_path / "data", "-q", "-o", tmp_path / "run", "--channels", "8"]
-    done = run_python("-m", "mulanzip", "train", *options, "--process", "gaussian", "--hours", "0.0003")
+    done = run_python("-m", "mulanzip", "train", *options, "--process", "gaussian", "--steps", "2")
     assert done.returncode == 0, done.stderr
     drawn = tmp_path / "grid.png"
     runner = CliRunner()

@@ -1,4 +1,4 @@
-"""Patches that look like other cameras: shapes stay, colours at half the resolution are interpolated as files do it."""
+"""Degraded patches keep their shape, and chroma at half the resolution is interpolated as decoders do it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pictures import photo
 
-from mulanzip.training.augment import LOOK_SHARES, LOOKS, _doubled, _halved, augment
+from mulanzip.training.augment import DEGRADATION_SHARES, DEGRADATIONS, _doubled, _halved, augment
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 999), st.integers(8, 40), st.integers(8, 40), st.sampled_from(range(len(LOOKS))))
-def test_looks_keep_shape_and_type_and_depend_on_the_random_source_alone(
-    seed: int, height: int, width: int, look: int
+@given(st.integers(0, 999), st.integers(8, 40), st.integers(8, 40), st.sampled_from(range(len(DEGRADATIONS))))
+def test_degradations_keep_shape_and_type_and_depend_on_the_random_source_alone(
+    seed: int, height: int, width: int, degradation: int
 ) -> None:
     patch = photo(height, width)
-    one, other = (augment(patch.copy(), look, np.random.default_rng(seed)) for _ in range(2))
+    one, other = (augment(patch.copy(), degradation, np.random.default_rng(seed)) for _ in range(2))
     assert one.shape == patch.shape
     assert one.dtype == np.uint8
     np.testing.assert_array_equal(one, other)
-    assert np.array_equal(one, patch) == (LOOKS[look] == "plain")
+    assert np.array_equal(one, patch) == (DEGRADATIONS[degradation] == "plain")
 
 
-def test_every_look_but_that_of_gray_scans_has_its_share() -> None:
-    assert len(LOOK_SHARES) == len(LOOKS) - 1
-    assert sum(LOOK_SHARES) == pytest.approx(1)
+def test_every_kind_but_gray_scans_has_its_share() -> None:
+    assert len(DEGRADATION_SHARES) == len(DEGRADATIONS) - 1
+    assert sum(DEGRADATION_SHARES) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -51,13 +51,13 @@ def test_colours_on_pixels_are_those_pixels_and_their_means_between_them() -> No
     np.testing.assert_array_equal(found[1::2], (half[1:] + half[:-1]) / 2)
 
 
-@pytest.mark.parametrize("look", ["disc", "disc-x", "disc-y", "disc-xy"])
-def test_a_disc_has_colours_of_half_the_resolution_where_its_look_says(look: str) -> None:
+@pytest.mark.parametrize("name", ["disc", "disc-x", "disc-y", "disc-xy"])
+def test_a_disc_has_colours_of_half_the_resolution_where_its_name_says(name: str) -> None:
     """Between the pixels that have samples, differences of colours are means: rough at those, smooth between."""
-    across, down = int("x" in look.split("-")[-1]), int("y" in look)
+    across, down = int("x" in name.split("-")[-1]), int("y" in name)
     bends = []
     for seed in range(12):
-        disc = augment(photo(128, 128), LOOKS.index(look), np.random.default_rng(seed)).astype(float)
+        disc = augment(photo(128, 128), DEGRADATIONS.index(name), np.random.default_rng(seed)).astype(float)
         colour = (disc[..., 1] - disc[..., 0])[down::2]
         bend = np.square(colour[:, 2:] - 2 * colour[:, 1:-1] + colour[:, :-2])  # Around columns 1, 2, 3 and so on.
         bends.append((bend[:, 1 - across :: 2].mean(), bend[:, across::2].mean()))
