@@ -154,11 +154,11 @@ def _train_gaussian(
     blocks: int | None,
     seed: int,
 ) -> None:
-    from mulanzip.gaussian.model import Config
+    from mulanzip.gaussian.model import GaussianConfig
     from mulanzip.training.data import load_images
     from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 
-    config = Config(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
+    config = GaussianConfig(channels=channels, blocks=1 if blocks is None else blocks, steps=steps or None)
     recipe = GaussianRecipe(hours=hours, rate=rate, seed=seed)
     run = GaussianRun(output, load_images(data), load_images([validation]), config, recipe, start)
     _go(run, quiet)
