@@ -17,6 +17,7 @@ from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import pillow_limits, png
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
 
 _WEBP_SIDE = 16383
@@ -159,14 +160,11 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
 
 def _split_palette(data: bytes) -> tuple[bytes, bytes]:
     """The palette, and what follows it."""
-    inflater = zlib.decompressobj()
-    try:
-        palette = inflater.decompress(data, MAX_PALETTE + 1)
-    except zlib.error:
-        palette = b""
-    if not inflater.eof or len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE:
+    inflated = inflate(data, MAX_PALETTE)
+    palette = inflated.content
+    if inflated.outcome not in (Outcome.CLEAN, Outcome.DATA_BEHIND) or not palette or len(palette) % 3:
         raise CorruptFileError("the palette of the stored image is damaged")
-    return palette, inflater.unused_data
+    return palette, inflated.behind
 
 
 def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:

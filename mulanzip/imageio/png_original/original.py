@@ -23,6 +23,7 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings, find
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.varint import Reader, Writer
 
 #: The chunk of the container that keeps what :func:`describe` returns.
@@ -104,14 +105,12 @@ def rebuild(payload: bytes, picture: Picture) -> bytes | None:
     if not _is_enough_memory(picture):
         return None
     height, width = picture.pixels.shape[:2]
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflate(payload[HASH_BYTES:], rows.row_count(height, width, True) + _MAX_EXTRA, raw=True)
     try:
-        most = rows.row_count(height, width, True) + _MAX_EXTRA
-        reader = _Reader(inflater.decompress(payload[HASH_BYTES:], most))
-        if not inflater.eof or inflater.unused_data:
+        if inflated.outcome is not Outcome.CLEAN:
             raise ValueError
-        source = _rebuilt(reader, picture)
-    except (ValueError, IndexError, zlib.error):
+        source = _rebuilt(_Reader(inflated.content), picture)
+    except (ValueError, IndexError):
         raise CorruptFileError("what is kept of the original PNG file is damaged") from None
     return source if _hash(source) == payload[:HASH_BYTES] else None
 
@@ -216,7 +215,9 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     height, width, channels = picture.pixels.shape
     size = rows.total_bytes((height, width, channels), depth, interlaced)
     stream = b"".join(parts.pixels)
-    data = _inflated(stream, size)
+    data = inflate(stream, size).content
+    if len(data) != size:
+        raise _Unusual
     types = rows.filter_types(data, (height, width, channels), depth, interlaced)
     samples = _samples(picture, depth)
     if types.max() >= rows.FILTERS or rows.filtered(samples, depth, types, interlaced) != data:
@@ -253,17 +254,6 @@ def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: 
         predicted = rows.predicted_types(samples, depth, interlaced)
         ways += [(types + rows.FILTERS - one) % rows.FILTERS for one in predicted]
     return min((_deflated(bytes(writer.data) + bytes([i]) + way.tobytes()) for i, way in enumerate(ways)), key=len)
-
-
-def _inflated(stream: bytes, size: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        data = inflater.decompress(stream, size + 1)
-    except zlib.error:
-        raise _Unusual from None
-    if len(data) != size:
-        raise _Unusual
-    return data
 
 
 def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> None:
