@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -36,9 +35,7 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
         import pydicom
     except ImportError:
         raise UnsupportedImageError('DICOM files need pydicom: pip install "mulanzip[dicom]"') from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of elements that are not quite as they should be, and are not kept.
-        return _read(pydicom.dcmread, file, limits)
+    return _read(pydicom.dcmread, file, limits)
 
 
 def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:

@@ -18,8 +18,9 @@ from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, Uns
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import dicom, metadata, numpy_file, pillow_limits, png, pnm, tiff
+from mulanzip.imageio import dicom, metadata, numpy_file, png, pnm, tiff
 from mulanzip.imageio.lossy import lossy_format
+from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.limits import NO_LIMITS, Limits
 
@@ -79,7 +80,7 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             if start.startswith(tiff.SIGNATURES) and tiff.is_beyond_pillow(file):
                 return _read_tiff_samples(file, limits)
             file.seek(0)
-            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+            with open_image(file, FORMATS) as image:
                 return _read(image, file, limits)
         except MulanzipError:
             raise
@@ -106,7 +107,7 @@ def count_bytes(path: str | os.PathLike[str]) -> int:
                 return file.seek(0, io.SEEK_END)
             if start.startswith(tiff.SIGNATURES):
                 return tiff.count_bytes(file)
-            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+            with open_image(file, FORMATS) as image:
                 depth = _bits_per_sample(image, file)
                 return image.width * image.height * len(image.getbands()) * (2 if depth > 8 else 1)
     except Exception:  # Pillow raises whatever comes.

@@ -15,7 +15,8 @@ from PIL import Image
 from mulanzip.errors import CorruptFileError
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
-from mulanzip.imageio import pillow_limits, png
+from mulanzip.imageio import png
+from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
@@ -178,7 +179,7 @@ def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: 
 
 def _by_pillow(data: bytes, mode: Mode, width: int, height: int) -> np.ndarray:
     """PNG of up to 8 bits, and WebP."""
-    with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
+    with open_image(io.BytesIO(data), ("PNG", "WEBP")) as image:
         if image.size != (width, height) or not _may_hold(image, mode):
             raise CorruptFileError("the stored image contradicts the header")
         image.load()
