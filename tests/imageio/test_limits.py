@@ -6,14 +6,11 @@ import struct
 import tracemalloc
 from pathlib import Path
 
-import numpy as np
 import pytest
 from support.image_files import pillow_image, saved
 
 from mulanzip import limits
-from mulanzip.errors import LimitError, UnsupportedImageError
-from mulanzip.format import container
-from mulanzip.image.picture import Picture, check_size
+from mulanzip.errors import LimitError
 from mulanzip.imageio.reader import read_picture
 
 
@@ -29,20 +26,6 @@ def test_headers_that_announce_too_much(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.parametrize("size", [(1, container.MAX_SIDE + 1), (1 << 17, 1 << 17)])
-def test_more_than_the_format_holds(size: tuple[int, int]) -> None:
-    with pytest.raises(LimitError, match="too large for the format"):
-        check_size(*size)
-
-
-@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
-def test_no_pixels(size: tuple[int, int]) -> None:
-    with pytest.raises(UnsupportedImageError, match="no pixels"):
-        check_size(*size)
-    with pytest.raises(UnsupportedImageError, match="no pixels"):
-        Picture.from_array(np.zeros((*size, 3), np.uint8))
 
 
 def test_memory_is_asked_for_before_it_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
