@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+import warnings
 from contextlib import suppress
 from pathlib import Path, PurePath
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from support.image_files import pillow_image, saved
+from support.image_files import pillow_image, read, saved
 from support.pictures import noise
 from support.png import png_file
 
@@ -20,6 +21,9 @@ from mulanzip.format import container
 from mulanzip.imageio import png
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import write_picture
+
+#: How files begin for which there are readers beside Pillow.
+HEADS = (b"P7\n", b"P5 ", b"P6 2 2 65535\n", b"\x93NUMPY\1\0", b"II*\0\x08\0\0\0", bytes(128) + b"DICM")
 
 
 def refusal(folder: Path, data: bytes) -> str:
@@ -76,3 +80,15 @@ def test_damage_never_surprises(data: st.DataObject, tmp_path_factory: pytest.Te
     path.write_bytes(damaged)
     with suppress(MulanzipError):
         write_picture(read_picture(path)[0], PurePath("a.png"))
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60), st.sampled_from(HEADS))
+def test_any_bytes_after_a_signature(data: bytes, head: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture = read(head + data)
+        except MulanzipError:
+            return
+    assert picture.pixels.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mulanzip.image.kinds import Kind
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import tiff_tags
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import write_picture
+from mulanzip.limits import NO_LIMITS, Limits
 from support.pictures import noise
 
 
@@ -41,6 +44,23 @@ def restored(picture: Picture, folder: Path, suffix: str = ".png") -> Picture:
     path = folder / f"restored{suffix}"
     path.write_bytes(write_picture(picture, path)[0])
     return read_picture(path)[0]
+
+
+def picture_of(kind: Kind, height: int = 13, width: int = 17) -> Picture:
+    """A picture of noise that uses all bits."""
+    pixels = noise(height, width, 2 * kind.channels).reshape(height, width, -1).view(np.uint16)
+    if kind.depth == 8:
+        pixels = pixels.astype(np.uint8)
+    elif kind.signed:
+        pixels = pixels.view(np.int16)
+    else:
+        pixels = pixels >> 16 - kind.depth
+    return Picture(kind.mode, np.ascontiguousarray(pixels), bits=max(9, kind.depth))
+
+
+def read(data: bytes, limits: Limits = NO_LIMITS) -> Picture:
+    """The picture in the bytes of a file."""
+    return read_picture(io.BytesIO(data), limits)[0]
 
 
 def assert_same(a: Picture, b: Picture) -> None:
