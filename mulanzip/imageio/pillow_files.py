@@ -54,7 +54,7 @@ def open_image(file: BinaryIO, formats: Sequence[str]) -> ImageFile.ImageFile:
 
     Raises:
         UnidentifiedImageError: if the file has none of the formats.
-        Exception: whatever Pillow raises for damaged files.
+        Exception: any error of Pillow, for damaged files.
     """
     Image.init()
     file.seek(0)
