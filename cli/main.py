@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 
 import click
 
@@ -46,6 +47,8 @@ def run() -> None:
     """Entry point: every error becomes one line and an exit code."""
     # Asked to end, as after Ctrl-C: nothing stays half-written, a training run is saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # They warn of damaged metadata, which mulanzip either does not use or reports itself.
+    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")
     try:
         main(standalone_mode=False)
     except click.exceptions.Abort:

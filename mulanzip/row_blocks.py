@@ -1,4 +1,4 @@
-"""Large images strip by strip, where what is computed of all samples would take several times the memory."""
+"""Work on large images block by block of rows, so that temporary arrays stay small."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-#: About so many samples at a time.
+#: Maximum number of samples of a block of several rows.
 _SAMPLES = 1 << 20
 
 
 def row_blocks(pixels: np.ndarray) -> Iterator[slice]:
-    """Rows of ``pixels``, ``(H, ...)``, from top to bottom: slices that follow each other."""
+    """Slices of the rows of ``pixels``, ``(H, ...)``: consecutive, from top to bottom, each of one row or more."""
     height = len(pixels)
     rows = max(1, _SAMPLES * height // max(1, pixels.size))
     for top in range(0, height, rows):

@@ -1,4 +1,4 @@
-"""Large images strip by strip: every row once, and little memory."""
+"""Blocks of rows: every row once, and little memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIDE = 3000
 
 
 @given(st.integers(0, 50), st.integers(0, 3_000_000), st.integers(1, 4))
-def test_strips_are_all_rows_in_order(height: int, width: int, channels: int) -> None:
+def test_blocks_are_all_rows_in_order(height: int, width: int, channels: int) -> None:
     pixels = np.broadcast_to(np.uint8(0), (height, width, channels))
     found = list(row_blocks(pixels))
     assert [row for rows in found for row in range(rows.start, rows.stop)] == list(range(height))
@@ -54,7 +54,7 @@ def to_indices_and_back(pixels: np.ndarray) -> None:
         (to_indices_and_back, deep, 3.5),
     ],
 )
-def test_what_is_asked_of_all_samples_takes_little_memory(
+def test_work_on_all_samples_takes_little_memory(
     work: Callable[[np.ndarray], object], make: Callable[[], np.ndarray], most: float
 ) -> None:
     pixels = make()

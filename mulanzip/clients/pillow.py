@@ -19,7 +19,8 @@ from mulanzip.format.container import SIGNATURE
 from mulanzip.image.kinds import CHANNELS, Mode
 from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import metadata, pillow_limits, png
+from mulanzip.imageio import metadata, png
+from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import DEEP_GRAY, MODES, from_pillow, pillow_mode, to_pillow
 from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution
@@ -149,7 +150,7 @@ def _to_info(mode: Mode, found: dict[bytes, bytes]) -> tuple[dict[str | tuple[in
     pixel = Picture(mode, np.zeros((1, 1, CHANNELS[mode]), dtype=np.uint8), palette)
     data = png.encode(pixel, metadata.png_chunks(found))
     try:
-        with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        with open_image(io.BytesIO(data), ("PNG",)) as image:
             image.load()
             info, text = dict(image.info), dict(image.text)
     except (OSError, ValueError, SyntaxError) as error:

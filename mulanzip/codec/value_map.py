@@ -16,6 +16,7 @@ import numpy as np
 
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
 from mulanzip.errors import CorruptFileError
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
 
 _ALL = 1 << 16
@@ -115,16 +116,15 @@ def unpack(data: bytes, count: int, signed: bool) -> list[ValueMap]:
     Raises:
         CorruptFileError: if these are no such codes.
     """
-    inflater = zlib.decompressobj()
+    inflated = inflate(data, count * _MOST)
+    codes, position = [], 0
     try:
-        content = inflater.decompress(data, count * _MOST + 1)
-        codes, position = [], 0
         for _ in range(count):
-            code, position = _unpack_one(content, position, signed)
+            code, position = _unpack_one(inflated.content, position, signed)
             codes.append(code)
-    except (zlib.error, struct.error, ValueError):
+    except (struct.error, ValueError):
         raise CorruptFileError("the list of values in use is damaged") from None
-    if not inflater.eof or inflater.unused_data or position != len(content):
+    if inflated.outcome is not Outcome.CLEAN or position != len(inflated.content):
         raise CorruptFileError("the list of values in use is damaged")
     return codes
 

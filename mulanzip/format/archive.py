@@ -28,6 +28,7 @@ from mulanzip.format.container import (
 )
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.lattice.geometry import TILE_CELLS
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.limits import NO_LIMITS, Limits
@@ -252,7 +253,7 @@ class Directory:
             CorruptFileError: if it is damaged, or names what no image of an archive is called.
             LimitError: if it is too large.
         """
-        content = inflate(payload[DIGEST_BYTES:], _MAX_DIRECTORY, limits)
+        content = _inflate(payload[DIGEST_BYTES:], _MAX_DIRECTORY, limits)
         if digest_of(content) != payload[:DIGEST_BYTES]:
             raise CorruptFileError("the archive's directory is damaged (its hash is wrong)")
         try:
@@ -324,24 +325,21 @@ def digest_of(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
-def inflate(data: bytes, most: int, limits: Limits) -> bytes:
-    """What zlib made smaller.
+def _inflate(data: bytes, most: int, limits: Limits) -> bytes:
+    """The content of a zlib stream.
 
     Raises:
         CorruptFileError: if it is damaged.
         LimitError: if there is more than ``most`` or the limits.
     """
-    inflater = zlib.decompressobj()
-    try:
-        content = inflater.decompress(data, min(most, limits.memory or most) + 1)
-    except zlib.error:
-        raise CorruptFileError("a part of the archive is damaged") from None
-    if len(content) > min(most, limits.memory or most):
-        limits.require(len(content))
+    limit = min(most, limits.memory or most)
+    inflated = inflate(data, limit)
+    if inflated.outcome is Outcome.TOO_LARGE:
+        limits.require(limit + 1)
         raise LimitError("the archive's directory or metadata are larger than the format allows")
-    if not inflater.eof or inflater.unused_data:
+    if inflated.outcome is not Outcome.CLEAN:
         raise CorruptFileError("a part of the archive is damaged")
-    return content
+    return inflated.content
 
 
 def pack_metadata(payloads: Sequence[bytes]) -> bytes:
@@ -358,7 +356,7 @@ def unpack_metadata(data: bytes, count: int, limits: Limits) -> list[bytes]:
     Raises:
         CorruptFileError, LimitError
     """
-    reader = Reader(inflate(data, _MAX_METADATA, limits))
+    reader = Reader(_inflate(data, _MAX_METADATA, limits))
     try:
         payloads = [reader.block() for _ in range(count)]
     except (ValueError, IndexError):

@@ -1,1 +1,1 @@
-"""What an image is: kinds, pictures, channels, metadata.  No files, no codec, no torch."""
+"""Images in memory: kinds, pictures, channels, kinds of metadata.  No files, no codec, no torch."""

@@ -1,4 +1,4 @@
-"""Which planes of an image are coded together, and in which order."""
+"""Which channels of an image are coded together, and in which order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from mulanzip.image.kinds import Mode
 
-_TO_CODING = [1, 0, 2]  # Its own inverse: green is coded first, then red, then blue.
+_TO_CODING = [1, 0, 2]  # Green, red, blue.  The permutation is its own inverse.
 
 
 def to_coding_order(rgb: np.ndarray) -> np.ndarray:
@@ -20,13 +20,13 @@ def from_coding_order(planes: np.ndarray) -> np.ndarray:
 
 
 def channel_groups(mode: Mode, channels: int) -> list[slice]:
-    """The channels that are coded together, group by group: three colours, and everything else alone."""
+    """The groups of channels that are coded together: the three colours form one, every other channel its own."""
     colours = 3 if mode in (Mode.RGB, Mode.RGBA) else 0
     first = [slice(0, colours)] if colours else []
     return first + [slice(i, i + 1) for i in range(colours, channels)]
 
 
 def group_in_coding_order(pixels: np.ndarray, channels: slice) -> np.ndarray:
-    """Pixels ``(H, W, channels)`` -> those of a group in coding order of colours, ``(H, W, C)``."""
+    """The channels of a group of ``pixels``, ``(H, W, channels)``, with colours in coding order: ``(H, W, C)``."""
     part = pixels[..., channels]
     return to_coding_order(part) if part.shape[2] == 3 else part

@@ -1,4 +1,4 @@
-"""What the samples of an image are: mode, depth, sign, bands; and the sizes that the format allows."""
+"""The kinds of images: mode, bit depth, sign and number of bands of the samples; and the maximum size of an image."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-#: Sides and pixels of an image at most.
+#: Maximum width and height, and maximum number of pixels of an image.
 MAX_SIDE = 1 << 24
-
-
 MAX_PIXELS = 1 << 32
+#: Maximum number of bands.
+MAX_BANDS = 255
 
 
 class Mode(IntEnum):
-    """What the pixels are."""
+    """The meaning of the samples of a pixel."""
 
     GRAY = 0
     GRAY_ALPHA = 1
@@ -27,29 +27,22 @@ class Mode(IntEnum):
     BANDS = 6
 
 
-#: Samples per pixel by mode; palette images hold indices, the header says how many bands there are.
+#: Samples per pixel by mode.  Samples of palette images are indices.  The number of bands is no matter of the mode.
 CHANNELS = {Mode.GRAY: 1, Mode.GRAY_ALPHA: 2, Mode.RGB: 3, Mode.RGBA: 4, Mode.PALETTE: 1, Mode.BILEVEL: 1}
-
-
-#: Bands of an image at most.
-MAX_BANDS = 255
-
-
-#: Modes that may have more than 8 bits per sample, and those that may have signed ones then.
+#: Modes that allow more than 8 bits per sample, and those of them that allow signed samples as well.
 DEEP_MODES = (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA, Mode.BANDS)
-
-
 SIGNED_MODES = (Mode.GRAY, Mode.BANDS)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What an image's samples are.
+    """The kind of an image.
 
     Attributes:
+        mode: the meaning of the samples.
         depth: bits per sample, 1 to 16.
-        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
-        bands: samples per pixel where the mode does not tell, else 0.
+        signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``, not ``0 .. 2**depth - 1``.
+        bands: samples per pixel with :attr:`Mode.BANDS`, else 0.
     """
 
     mode: Mode
@@ -69,12 +62,12 @@ class Kind:
 
     @property
     def groups(self) -> int:
-        """Groups of channels that are coded together: three colours, and everything else alone."""
+        """Number of channel groups, see :func:`mulanzip.image.channels.channel_groups`."""
         return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the array that the image is."""
+        """The type of the array that holds the samples."""
         if not self.is_deep:
             return np.dtype(np.uint8)
         return np.dtype(np.int16 if self.signed else np.uint16)
@@ -86,7 +79,7 @@ class Kind:
 
 
 def is_kind(mode: Mode, depth: int, signed: bool, bands: int) -> bool:
-    """Whether there are such images."""
+    """Whether images of this kind exist."""
     if bool(bands) != (mode is Mode.BANDS):
         return False
     if 8 < depth <= 16:

@@ -1,4 +1,4 @@
-"""A picture in memory: pixels, their meaning, and metadata.  Files are :mod:`mulanzip.imageio`'s business."""
+"""A picture in memory: pixels, their meaning, and metadata."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import numpy as np
 
 from mulanzip.errors import LimitError, UnsupportedImageError
 from mulanzip.image.kinds import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
+from mulanzip.image.metadata import TRANSPARENCY
 
 _MODE_BY_CHANNELS = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
-#: Bytes of a palette at most.
+#: Maximum number of bytes of a palette.
 MAX_PALETTE = 3 * 256
 
 
 def check_size(height: int, width: int) -> None:
-    """Check that the format holds images of this size.
+    """Check that a ``.mzp`` file can hold an image of this size.
 
     Raises:
-        UnsupportedImageError: if there is no pixel.
-        LimitError: if there are too many.
+        UnsupportedImageError: if the image has no pixels.
+        LimitError: if it is too large.
     """
     if height < 1 or width < 1:
         raise UnsupportedImageError("the image has no pixels")
@@ -33,12 +34,12 @@ class Picture:
     """An image.
 
     Attributes:
-        mode: meaning of the samples.
-        pixels: uint8, uint16 or int16 ``(H, W, channels)``; bilevel images hold 0 and 1.
-        palette: RGB triples, 3 to 768 bytes; palette images only.
+        mode: the meaning of the samples.
+        pixels: uint8, uint16 or int16 ``(H, W, channels)``; those of bilevel images are 0 or 1.
+        palette: RGB triples, 3 to 768 bytes; empty unless the mode is :attr:`Mode.PALETTE`.
         metadata: payloads by kind, see :mod:`mulanzip.imageio.metadata`.
-        lost: names of metadata that the source has and that cannot be kept.
-        bits: of 16-bit samples, how many the source has: 9 to 16.
+        lost: names of metadata of the source that cannot be kept.
+        bits: bits per sample of the source, 9 to 16, where ``pixels`` has 16.
     """
 
     mode: Mode
@@ -70,14 +71,14 @@ class Picture:
 
     @property
     def bands(self) -> int:
-        """Samples per pixel where the mode does not tell, else 0."""
+        """Samples per pixel with :attr:`Mode.BANDS`, else 0."""
         return self.pixels.shape[2] if self.mode is Mode.BANDS else 0
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> Picture:
         """Wrap ``(H, W)`` or ``(H, W, channels)`` uint8, uint16 or int16, or bool ``(H, W)``.
 
-        Gray, gray and alpha, RGB and RGBA have 1 to 4 channels; more are bands, as are all signed ones.
+        One to four channels are gray, gray and alpha, RGB, RGBA.  More channels, and several signed ones, are bands.
 
         Raises:
             UnsupportedImageError: for any other shape or type.
@@ -100,14 +101,14 @@ class Picture:
         return cls(Mode.BANDS if kind == np.int16 and mode is not Mode.GRAY else mode, pixels)
 
     def to_array(self) -> np.ndarray:
-        """The inverse of :meth:`from_array`; palette images become RGB, or RGBA if a colour is transparent."""
+        """The inverse of :meth:`from_array`; palette images become RGB, or RGBA if they have transparency."""
         if self.mode is Mode.BILEVEL:
             return self.pixels[..., 0].astype(bool)
         if self.mode is Mode.PALETTE:
             colours = np.zeros((256, 3), dtype=np.uint8)
             given = np.frombuffer(self.palette, dtype=np.uint8).reshape(-1, 3)
             colours[: len(given)] = given
-            alpha = self.metadata.get(b"trns")
+            alpha = self.metadata.get(TRANSPARENCY)
             if alpha is None:
                 return colours[self.pixels[..., 0]]
             opacity = np.full((256, 1), 255, dtype=np.uint8)
@@ -116,7 +117,7 @@ class Picture:
         return self.pixels[..., 0] if self.pixels.shape[2] == 1 else self.pixels
 
     def pixel_hash(self) -> bytes:
-        """BLAKE2b-128 of mode, size, kind of samples, palette and samples in raster order."""
+        """BLAKE2b-128 of mode, size, type of the samples, palette, and samples in raster order."""
         state = hashlib.blake2b(digest_size=16)
         state.update(bytes([self.mode]) + self.pixels.shape[1].to_bytes(4, "little"))
         state.update(self.pixels.shape[0].to_bytes(4, "little"))

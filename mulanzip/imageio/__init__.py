@@ -1,1 +1,1 @@
-"""Image files <-> planes and metadata."""
+"""Image files <-> pictures in memory."""

@@ -1,8 +1,7 @@
-"""DICOM files, by pydicom: the stored pixel values, as they are.  ``pip install "mulanzip[dicom]"``."""
+"""Reads the stored pixel values of DICOM files with pydicom (``pip install "mulanzip[dicom]"``)."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -13,21 +12,21 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.limits import Limits
 
-#: Where the signature is.
+#: Position of the signature in a file.
 OFFSET = 128
 SIGNATURE = b"DICM"
 _MODES = {"MONOCHROME2": Mode.GRAY, "MONOCHROME1": Mode.GRAY, "RGB": Mode.RGB, "YBR_RCT": Mode.RGB}
-#: Parts of the names of compressions that change the pixels.
+#: Parts of the names of the transfer syntaxes whose compression is lossy.
 _LOSSY = ("JPEG Baseline", "JPEG Extended", "Near", "JPEG 2000 Image Compression", "JPEG XL Image", "MPEG", "HEVC")
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether a file that begins like this is one."""
+    """Whether ``start``, the first bytes of a file, are those of a DICOM file."""
     return start[OFFSET : OFFSET + len(SIGNATURE)] == SIGNATURE
 
 
 def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
-    """The picture, and notes on it; the elements beside the pixels are lost.
+    """The picture and notes on it.  All elements but the pixels are lost.
 
     Raises:
         UnreadableImageError, UnsupportedImageError, LimitError
@@ -36,9 +35,7 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
         import pydicom
     except ImportError:
         raise UnsupportedImageError('DICOM files need pydicom: pip install "mulanzip[dicom]"') from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of elements that are not quite as they should be, and are not kept.
-        return _read(pydicom.dcmread, file, limits)
+    return _read(pydicom.dcmread, file, limits)
 
 
 def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
@@ -49,7 +46,7 @@ def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) ->
         frames = int(dataset.get("NumberOfFrames", 1) or 1)
         allocated, signed = int(dataset.get("BitsAllocated", 0)), bool(dataset.get("PixelRepresentation", 0))
         stored = int(dataset.get("BitsStored", allocated))
-    except Exception as error:  # pydicom raises whatever comes.
+    except Exception as error:  # pydicom raises errors of any type.
         raise UnreadableImageError(f"the DICOM file is damaged: {_first_line(error)}") from None
     if "PixelData" not in dataset:
         raise UnsupportedImageError("the DICOM file has no pixels of integers")
@@ -65,7 +62,7 @@ def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) ->
     limits.require(4 * size[0] * size[1] * allocated // 8 * (3 if _MODES[kind] is Mode.RGB else 1))
     try:
         pixels = np.asarray(dataset.pixel_array)
-    except Exception as error:  # pydicom raises whatever comes.
+    except Exception as error:  # pydicom raises errors of any type.
         hint = "pydicom cannot decode the pixels (pip install pylibjpeg[all] teaches it more formats)"
         raise UnreadableImageError(f"{hint}: {_first_line(error)}") from None
     return _picture(pixels, kind, size, stored), _notes(dataset, kind)
@@ -76,7 +73,7 @@ def _picture(pixels: np.ndarray, kind: str, size: tuple[int, int], stored: int) 
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype not in (np.uint8, np.uint16, np.int16) or pixels.shape[:2] != size:
         raise UnsupportedImageError(f"DICOM pixels of type {pixels.dtype} and shape {pixels.shape} are not supported")
-    # Overlays may be in the bits above those that are stored.
+    # The bits above the stored ones may hold overlays.
     bits = stored if 8 < stored < 16 and pixels.min() >= 0 and int(pixels.max()) >> stored == 0 else 16
     lost = ("all DICOM elements but the pixels",)
     return Picture(mode, np.ascontiguousarray(pixels.reshape(*size, -1)), b"", {}, lost, bits=bits)

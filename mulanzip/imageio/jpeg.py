@@ -1,4 +1,4 @@
-"""JPEG files: what they say in other ways than PNG and TIFF do, in those of PNG and TIFF."""
+"""Metadata of JPEG files that PNG and TIFF files store in other ways: comments, IPTC, Photoshop's resources."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from PIL import Image
 from mulanzip.imageio import tiff_tags
 
 _PHOTOSHOP, _EXTENDED_XMP = b"Photoshop 3.0\0", b"http://ns.adobe.com/xmp/extension/\0"
-#: Photoshop's number for IPTC.
+#: Number of the Photoshop resource that holds IPTC.
 _IPTC_RESOURCE = 0x0404
 
 
 @dataclass(frozen=True)
 class Extra:
-    """What a JPEG file has beside EXIF, ICC and the XMP packet.
+    """Metadata of a JPEG file beside EXIF, ICC and the XMP packet.
 
     Attributes:
         comments: in the order of the file.
-        tags: IPTC, and Photoshop's resources if there are others, as TIFF files have them.
-        lost: names of what cannot be kept.
+        tags: IPTC as the value of its TIFF tag; all Photoshop resources as that of theirs, if there are others.
+        lost: names of metadata that cannot be kept.
     """
 
     comments: list[bytes]
@@ -30,7 +30,7 @@ class Extra:
 
 
 def extra(image: Image.Image) -> Extra:
-    """What a JPEG file has, opened by Pillow."""
+    """The extra metadata of a JPEG file that Pillow has opened."""
     parts: list[tuple[str, bytes]] = getattr(image, "applist", [])
     resources: dict[int, Any] = image.info.get("photoshop") or {}
     tags = {}

@@ -1,4 +1,4 @@
-"""Which sources are lossy already: their decoded pixels are kept, and are larger."""
+"""Recognizes sources in lossy formats: the result keeps their decoded pixels, and is larger than they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mulanzip.imageio import tiff
 
 
 def lossy_format(image: Image.Image, file: BinaryIO) -> str | None:
-    """Name of the lossy format of an opened image and its file; None if it is lossless."""
+    """The name of the lossy format of an image that Pillow has opened from ``file``; None if it is lossless."""
     if image.format == "JPEG":
         return "JPEG"
     if image.format == "TIFF" and image.info.get("compression") in tiff.LOSSY:
@@ -22,7 +22,7 @@ def lossy_format(image: Image.Image, file: BinaryIO) -> str | None:
 
 
 def _has_lossy_webp_frame(file: BinaryIO) -> bool:
-    """Whether the chunk of the pixels is ``VP8 ``, and not ``VP8L``."""
+    """Whether the first chunk of pixels is ``VP8 `` (lossy), not ``VP8L``."""
     file.seek(12)
     while len(head := file.read(8)) == 8:
         if head[:4] in (b"VP8 ", b"VP8L"):

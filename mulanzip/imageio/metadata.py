@@ -1,16 +1,16 @@
-"""Metadata payloads: what a file says beside its pixels, as bytes by chunk kind, and back.
+"""Metadata of image files <-> payloads: bytes by the kind of the chunk that holds them in a ``.mzp`` file.
 
 Kinds:
 
 - ``iccp``: the ICC profile.
-- ``exif``: EXIF, beginning with its TIFF header; of TIFF files the descriptive tags in the same form; of JPEG files
-  IPTC as well, as TIFF files have it.
+- ``exif``: EXIF, from its TIFF header on.  TIFF files: their descriptive tags, in the same form.  JPEG files: also
+  IPTC, as the TIFF tag.
 - ``xmpm``: the XMP packet.
-- ``pngc``: PNG chunks of text, colour and time as they are (:func:`mulanzip.imageio.png.pack_chunks`); comments of
-  JPEG and GIF files as such text.
+- ``pngc``: unchanged PNG chunks of text, colour and time (:func:`mulanzip.imageio.png.pack_chunks`).  Comments of
+  JPEG and GIF files become text chunks.
 - ``phys``: resolution, in dots per inch across and down, two little-endian doubles.
-- ``trns``: transparency as in a PNG chunk ``tRNS`` of 8 bits per sample: opacities of palette
-  entries, or the transparent gray (2 bytes) or colour (6 bytes).  It is part of the picture, and never stripped.
+- ``trns``: transparency as in the chunk ``tRNS`` of a PNG file of 8 bits per sample: opacities of the palette's
+  entries, or the transparent gray value (2 bytes) or colour (6 bytes).  It is part of the picture, and never stripped.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.imageio import jpeg, png, tiff_tags
 
-#: What can be stripped, by the names that users know: ``text`` and ``other`` are kinds of PNG chunks.
+#: Names of the metadata that users can strip; ``text`` and ``other`` are PNG chunks.
 STRIPPABLE = ("icc", "exif", "xmp", "resolution", "text", "other")
 _KIND_OF = {"icc": ICC, "exif": EXIF, "xmp": XMP, "resolution": RESOLUTION}
 
 _EXIF_PREFIX = b"Exif\0\0"
 _RESOLUTION = struct.Struct("<2d")
-#: PNG has 31 bits for pixels per metre.
+#: PNG files store pixels per metre in 31 bits: up to 5.4e7 dots per inch.
 _MAX_DPI = 5e7
 
 
 def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], list[str]]:
-    """The metadata of a loaded Pillow image and of the file that it came from; of TIFF without tags.
+    """The metadata of a loaded Pillow image and of its file, without the tags of TIFF files.
 
     Returns:
-        payloads by kind, and names of what cannot be kept.
+        payloads by kind, and names of metadata that cannot be kept.
     """
     info: dict[Any, Any] = image.info
     transparency = _pack_transparency(image)
@@ -67,14 +67,14 @@ def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], lis
 
 
 def _add_comments(found: dict[bytes, bytes], comments: list[bytes]) -> list[str]:
-    """Keep comments as PNG text; the names of what is lost."""
+    """Add comments to ``found`` as PNG text.  Returns the names of metadata that cannot be kept."""
     chunks = [png.comment_chunk(comment) for comment in comments if comment.strip(b"\0")]
     found[PNG_CHUNKS] = png.pack_chunks(chunk for chunk in chunks if chunk)
     return ["comment"] if None in chunks else []
 
 
 def _add_tags(found: dict[bytes, bytes], tags: dict[int, bytes]) -> list[str]:
-    """Keep tags in the EXIF block; the names of what is lost."""
+    """Add tags to the EXIF block in ``found``.  Returns the names of metadata that cannot be kept."""
     try:
         if tags:
             found[EXIF] = tiff_tags.extended(found[EXIF], tags)
@@ -88,7 +88,7 @@ def _as_bytes(value: str | bytes | None) -> bytes:
 
 
 def pack_resolution(dpi: Any) -> bytes:
-    """The inverse of :func:`resolution`; empty for what is no resolution."""
+    """The inverse of :func:`resolution`; empty if ``dpi`` is not a pair of valid resolutions."""
     try:
         x, y = (float(d) for d in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
@@ -101,7 +101,7 @@ def _is_resolution(dpi: float) -> bool:
 
 
 def _pack_transparency(image: Image.Image) -> bytes:
-    """As the chunk ``tRNS`` has it, from formats other than PNG."""
+    """Transparency of an image in another format than PNG, in the form of the chunk ``tRNS``."""
     value = image.info.get("transparency")
     if isinstance(value, int) and image.mode == "P":
         return b"\xff" * value + b"\0"
@@ -116,7 +116,7 @@ def resolution(payload: bytes) -> tuple[float, float]:
     """Dots per inch, across and down.
 
     Raises:
-        CorruptFileError: if the payload is none that :func:`collect` makes.
+        CorruptFileError: if the payload is damaged.
     """
     x, y = _RESOLUTION.unpack(payload) if len(payload) == _RESOLUTION.size else (0, 0)
     if not (_is_resolution(x) and _is_resolution(y)):
@@ -125,10 +125,11 @@ def resolution(payload: bytes) -> tuple[float, float]:
 
 
 def stripped(metadata: dict[bytes, bytes], names: Collection[str]) -> dict[bytes, bytes]:
-    """Metadata without what is named.
+    """Metadata without those named.
 
     Args:
-        names: some of :data:`STRIPPABLE`.
+        metadata: payloads by kind.
+        names: each one of :data:`STRIPPABLE`.
 
     Raises:
         ValueError: for other names.
@@ -143,10 +144,10 @@ def stripped(metadata: dict[bytes, bytes], names: Collection[str]) -> dict[bytes
 
 
 def check(metadata: dict[bytes, bytes], mode: Mode) -> None:
-    """Check payloads that come from a ``.mzp`` file, so that nobody needs to do it later.
+    """Check the payloads of a ``.mzp`` file, so that later code can rely on them.
 
     Raises:
-        CorruptFileError: if they contradict the mode or themselves.
+        CorruptFileError: if a payload is damaged or contradicts the mode.
     """
     png.unpack_chunks(metadata.get(PNG_CHUNKS, b""))
     if RESOLUTION in metadata:
@@ -175,7 +176,7 @@ def png_chunks(metadata: dict[bytes, bytes]) -> list[png.Chunk]:
 
 
 def lost(metadata: dict[bytes, bytes], file_format: str) -> list[str]:
-    """Names of what ``file_format`` cannot hold."""
+    """Names of the metadata that files of ``file_format`` cannot hold."""
     kept = {
         "PNG": set(KINDS),
         "WEBP": {ICC, EXIF, XMP},

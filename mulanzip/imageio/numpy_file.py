@@ -1,4 +1,4 @@
-"""Arrays in files of numpy's own format."""
+"""Reads and writes arrays in NumPy's file format, ``.npy``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SIGNATURE = b"\x93NUMPY"
 
 
 def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of the array; the file must be at its beginning.
+    """Shape and type of the array in ``file``, which must be at its start.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the header is damaged, or of an unknown version.
     """
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
@@ -30,15 +30,15 @@ def header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def read(file: BinaryIO, limits: Limits) -> Picture:
-    """Read an array: what :func:`mulanzip.encode` takes.
+    """Read an array of a shape and type that :func:`mulanzip.encode` takes.
 
     Raises:
         UnreadableImageError, UnsupportedImageError, LimitError
     """
     shape, dtype = header(file)
-    # A view of no memory: an array that is no image, or too large, is refused before it is read.
+    # This view takes no memory: an array that is not an image, or is too large, is refused before it is read.
     if dtype.hasobject:
-        raise UnreadableImageError("the file holds Python objects, which are never loaded")
+        raise UnreadableImageError("the file holds Python objects, which are never loaded; save an array of numbers")
     Picture.from_array(np.broadcast_to(np.zeros((), dtype), shape))
     limits.check_pixels(*shape[:2])
     size = int(np.prod(shape, dtype=object)) * dtype.itemsize

@@ -11,6 +11,7 @@ from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 
+#: Pillow's modes, for images of up to 8 bits per sample.
 PILLOW_MODES = {
     Mode.GRAY: "L",
     Mode.GRAY_ALPHA: "LA",
@@ -20,16 +21,20 @@ PILLOW_MODES = {
     Mode.BILEVEL: "1",
 }
 MODES = {name: mode for mode, name in PILLOW_MODES.items()}
+#: Pillow's mode of gray images of more than 8 bits.
+DEEP_GRAY = "I;16"
 
 
 def from_pillow(image: Image.Image, metadata: dict[bytes, bytes], lost: Iterable[str] = ()) -> Picture:
-    """A loaded Pillow image, whose mode is one of :data:`MODES` or :data:`DEEP_GRAY`.
+    """The picture of a loaded Pillow image.
 
     Args:
-        metadata: that the picture gets; lost: names of what it cannot have.
+        image: its mode is one of :data:`MODES`, or :data:`DEEP_GRAY`.
+        metadata: payloads by kind.
+        lost: names of metadata that cannot be kept.
 
     Raises:
-        UnreadableImageError: for a palette image without palette.
+        UnreadableImageError: for a palette image without a palette.
     """
     if image.mode == DEEP_GRAY:
         return Picture(Mode.GRAY, np.asarray(image, dtype=np.uint16)[..., None], b"", metadata, tuple(lost))
@@ -44,15 +49,11 @@ def from_pillow(image: Image.Image, metadata: dict[bytes, bytes], lost: Iterable
     return Picture(mode, pixels.reshape(*pixels.shape[:2], -1), palette, metadata, tuple(lost))
 
 
-#: Of gray images of more than 8 bits.
-DEEP_GRAY = "I;16"
-
-
 def pillow_mode(kind: Kind) -> str:
-    """The mode of Pillow that holds images of a kind.
+    """Pillow's mode for images of this kind.
 
     Raises:
-        UnsupportedImageError: if there is none.
+        UnsupportedImageError: if Pillow has no mode for it.
     """
     if not kind.is_deep and kind.mode in PILLOW_MODES:
         return PILLOW_MODES[kind.mode]
@@ -62,7 +63,7 @@ def pillow_mode(kind: Kind) -> str:
 
 
 def to_pillow(picture: Picture) -> Image.Image:
-    """The picture's pixels (and palette) as a Pillow image, see :func:`pillow_mode`."""
+    """A Pillow image of the picture's pixels and palette, without metadata.  See :func:`pillow_mode`."""
     pixels = picture.pixels[..., 0] if picture.pixels.shape[2] == 1 else picture.pixels
     if picture.mode is Mode.BILEVEL:
         return Image.fromarray(pixels.astype(bool))

@@ -1,4 +1,4 @@
-"""PNG files by chunks: reads what Pillow drops or changes, and writes metadata byte for byte."""
+"""Chunks of PNG files: reads the metadata that Pillow drops or changes, and writes it back byte for byte."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from mulanzip.imageio.pillow_image import to_pillow
 Chunk = tuple[bytes, bytes]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Bytes of a chunk beside its payload.
+#: Bytes of a chunk without its payload.
 OVERHEAD = 12
-#: Chunks that go between the palette and the pixels; others go before the palette.
+#: Chunks that go between the palette and the pixels; all others go before the palette.
 _AFTER_PALETTE = (b"tRNS", b"bKGD", b"hIST")
-#: Chunks that stay true when the same pixels are compressed anew, beside those marked as safe to copy.
+#: Chunks that stay true when the pixels are compressed again, beside those marked as safe to copy.
 _KEPT = frozenset(
     (b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"tIME", b"oFFs")
 )
 _TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt", b"tIME"))
-#: Chunks whose content is kept in other places, or made anew with the pixels.
+#: Chunks whose content is kept elsewhere, or follows from the pixels.
 _REPLACED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"acTL", b"fcTL"))
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 
 
 def _split(file: BinaryIO) -> Iterator[Chunk]:
-    """All chunks but pixel data, up to the end mark or the first damaged one."""
+    """All chunks without pixels, up to the end mark or the first damaged chunk."""
     end = file.seek(0, io.SEEK_END)
     position = len(SIGNATURE)
     while position + OVERHEAD <= end:
@@ -52,12 +52,12 @@ def _split(file: BinaryIO) -> Iterator[Chunk]:
 
 
 def join(kind: bytes, payload: bytes) -> bytes:
-    """A chunk as it stands in a file."""
+    """The bytes of a chunk in a file."""
     return len(payload).to_bytes(4, "big") + kind + payload + zlib.crc32(kind + payload).to_bytes(4, "big")
 
 
 def bare(data: bytes) -> bytes:
-    """The pixels of a PNG file: without other chunks, which readers may heed."""
+    """The PNG file without all chunks but header and pixels, as others may change what a decoder returns."""
     position, kept = len(SIGNATURE), [SIGNATURE]
     while position + OVERHEAD <= len(data):
         length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
@@ -69,7 +69,7 @@ def bare(data: bytes) -> bytes:
 
 
 def bit_depth(file: BinaryIO) -> int:
-    """Bits per sample of a PNG file; leaves the file where it is."""
+    """Bits per sample of a PNG file.  The position in the file stays the same."""
     position = file.tell()
     file.seek(24)
     depth = file.read(1)[0]
@@ -81,9 +81,9 @@ def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes, list[str]]:
     """Metadata of a PNG file that Pillow has read.
 
     Returns:
-        chunks to be kept as they are, those before the palette first, without ICC, EXIF, XMP and resolution
-        (which other formats have as well); the ``tRNS`` chunk's payload; and the kinds of chunks that are
-        lost, as they may not be true of pixels that are compressed anew.  Gray values are scaled to 8 bits.
+        the chunks to keep, those before the palette first, without ICC, EXIF, XMP and resolution; the payload of
+        ``tRNS``; and the kinds of the chunks that are lost, as they may not stay true when pixels are compressed again.
+        Gray values in ``tRNS`` and ``bKGD`` are scaled to 8 bits, as Pillow scales the pixels.
     """
     kept: list[Chunk] = []
     transparency, lost = b"", []
@@ -104,7 +104,7 @@ def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes, list[str]]:
 
 
 def is_text(chunk: Chunk) -> bool:
-    """Whether a chunk is text, or the time of the last change."""
+    """Whether a chunk is text, or the time of the last modification."""
     return chunk[0] in _TEXT
 
 
@@ -126,7 +126,7 @@ def _is_kept(kind: bytes, payload: bytes) -> bool:
 
 
 def _to_eight_bits(payload: bytes, depth: int) -> bytes:
-    """A gray value of 2 or 4 bits on the scale of 8 bits, to which Pillow brings the pixels."""
+    """Scale a gray value of 2 or 4 bits to 8 bits, as Pillow scales the pixels."""
     if depth not in (2, 4) or len(payload) != 2:
         return payload
     value = payload[1] & ((1 << depth) - 1)
@@ -134,7 +134,7 @@ def _to_eight_bits(payload: bytes, depth: int) -> bytes:
 
 
 def pack_chunks(chunks: Iterable[Chunk]) -> bytes:
-    """Chunks as bytes: of each its length (4 bytes, big endian), kind and payload."""
+    """Chunks as bytes: the length (4 bytes, big endian), kind and payload of each."""
     return b"".join(len(payload).to_bytes(4, "big") + kind + payload for kind, payload in chunks)
 
 
@@ -142,7 +142,7 @@ def unpack_chunks(packed: bytes) -> list[Chunk]:
     """The inverse of :func:`pack_chunks`.
 
     Raises:
-        CorruptFileError: if these are no chunks, or none that are metadata.
+        CorruptFileError: if the bytes are damaged, or a chunk is not metadata.
     """
     chunks: list[Chunk] = []
     position = 0
@@ -166,7 +166,7 @@ def xmp_chunk(packet: bytes) -> Chunk:
 
 
 def comment_chunk(comment: bytes) -> Chunk | None:
-    """A comment of another format, as it is; None if it is no text: there are zeros in it, but for those at its end."""
+    """A text chunk of a comment in another format; None if the comment has zeros before its end, and so is no text."""
     comment = comment.rstrip(b"\0")
     if b"\0" in comment:
         return None
@@ -183,7 +183,7 @@ def resolution_chunk(dpi: tuple[float, float]) -> Chunk:
 
 
 def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
-    """A PNG file of the pixels with these chunks of metadata; the picture's own metadata is not looked at."""
+    """A PNG file of the pixels with these chunks of metadata, instead of the picture's own metadata."""
     front = [join(*chunk) for chunk in chunks if not _is_after_palette(chunk)]
     middle = [join(*chunk) for chunk in chunks if _is_after_palette(chunk)]
     if picture.mode is Mode.PALETTE:
@@ -191,7 +191,7 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
     data = encode_samples(picture.pixels) if picture.is_deep else _by_pillow(picture)
     header = len(SIGNATURE) + OVERHEAD + 13
     pixels = header
-    while data[pixels + 4 : pixels + 8] != b"IDAT":  # Palettes may have these letters as well.
+    while data[pixels + 4 : pixels + 8] != b"IDAT":  # A search for the letters could find them in a palette.
         pixels += OVERHEAD + int.from_bytes(data[pixels : pixels + 4], "big")
     return b"".join((data[:header], *front, *middle, data[pixels:]))
 
@@ -200,7 +200,7 @@ def encode_samples(pixels: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    # By itself, it takes too little memory for rows of a few bytes: each has a filter byte, each 8 KiB a chunk.
+    # The encoder's default buffer is too small for short rows: each has a filter byte, each 8 KiB a chunk header.
     rows = pixels.nbytes + len(pixels)
     return bytes(imagecodecs.png_encode(np.ascontiguousarray(pixels), level=9, out=rows + rows // 64 + 4096))
 
@@ -212,7 +212,7 @@ def _by_pillow(picture: Picture) -> bytes:
 
 
 def _full_palette(picture: Picture) -> Image.Image:
-    """Pillow's image, with a palette for all indices: its length chooses the bits per index."""
+    """A Pillow image whose palette has colours for all indices: Pillow chooses the bits per index by its length."""
     if picture.mode is not Mode.PALETTE:
         return to_pillow(picture)
     missing = 3 * (int(picture.pixels.max()) + 1) - len(picture.palette)

@@ -1,4 +1,4 @@
-"""Netpbm files that Pillow does not read at full precision: PGM and PPM of more than 8 bits, and PAM."""
+"""Netpbm files that Pillow does not read exactly: PGM and PPM of more than 8 bits, and PAM."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from mulanzip.limits import Limits
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PLAIN = re.compile(rb"P([56])" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})\s")
 _LINE = re.compile(rb"(?:#[^\n]*|\s*|(\w+)[ \t]+([^\n]*?)[ \t]*)\n")
-_MOST_HEADER = 1 << 12
-#: Kinds of PAM images, and of PGM and PPM, with their samples per pixel.
+#: Maximum number of bytes of a header.
+_MAX_HEADER = 1 << 12
+#: Mode and samples per pixel by the tuple type of a PAM file.
 _TYPES = {
     b"BLACKANDWHITE": (Mode.BILEVEL, 1),
     b"GRAYSCALE": (Mode.GRAY, 1),
@@ -39,7 +40,7 @@ class _Header:
 
 
 def is_ours(start: bytes) -> bool:
-    """Whether a file that begins like this (a kilobyte will do) is for :func:`read`."""
+    """Whether :func:`read` reads a file that starts with these bytes; a kilobyte suffices."""
     if start.startswith(b"P7\n"):
         return True
     match = _PLAIN.match(start)
@@ -75,7 +76,7 @@ def read(file: BinaryIO, limits: Limits) -> Picture:
     Raises:
         UnreadableImageError, UnsupportedImageError, LimitError
     """
-    header = _header(file.read(_MOST_HEADER))
+    header = _header(file.read(_MAX_HEADER))
     limits.check_pixels(header.height, header.width)
     check_size(header.height, header.width)
     bits = header.maximum.bit_length()
@@ -102,7 +103,12 @@ def read(file: BinaryIO, limits: Limits) -> Picture:
 
 
 def encode(picture: Picture, suffix: str) -> bytes:
-    """A file of this suffix: ``.pam``, or another for gray and RGB images of more than 8 bits."""
+    """A Netpbm file.
+
+    Args:
+        picture: gray or RGB of more than 8 bits, unless the suffix is ``.pam``.
+        suffix: of the file's name; all but ``.pam`` give PGM or PPM.
+    """
     height, width, channels = picture.pixels.shape
     maximum = (1 << picture.depth) - 1
     if suffix == ".pam":

@@ -1,4 +1,4 @@
-"""Previews: every 2nd, 4th or 8th pixel of a picture, and the metadata that still hold for it."""
+"""Previews: every 2nd, 4th or 8th row and column of a picture, and the metadata that stay true of them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARE
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png, tiff_tags
 
-#: A preview has 1/1 (the image itself) to 1/8 of the image's sides.
+#: How many times smaller the sides of a preview are; 1 is the image itself.
 SCALES = (1, 2, 4, 8)
-#: In the names of files that are not the original.
+#: Mark in the names of files that hold a preview.
 MARK = ".preview"
 
-#: PNG chunks that say how to show pixels, whatever their number.
+#: PNG chunks that describe colours, and so stay true of a preview.
 _COLOUR_CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD"))
 _ORIENTATION = 274
 
 
 def check_scale(scale: int) -> None:
-    """Check that there are previews of this scale.
+    """Check a scale.
 
     Raises:
-        ValueError: if not.
+        ValueError: if it is not one of :data:`SCALES`.
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
@@ -33,13 +33,13 @@ def check_scale(scale: int) -> None:
 def shrunk(picture: Picture, scale: int, done: int = 1) -> Picture:
     """The pixels in every ``scale``-th row and column, from the first on.
 
-    Colour profile, transparency and orientation are kept, so that a preview looks like its image; the
-    resolution is divided, so that it has the same size on paper.  What else is said of the image stays
-    with the image.
+    Colour profile, transparency and orientation are kept, so that a preview looks like its image.  The resolution is
+    divided by ``scale``, so that the preview has the same size on paper.  Other metadata is left out.
 
     Args:
+        picture: has the metadata of the image.
         scale: one of :data:`SCALES`.
-        done: the part of ``scale`` that the pixels were divided by already.
+        done: divisor of ``scale`` by which the sides of ``picture`` are divided already.
     """
     if scale == 1:
         return picture
@@ -62,7 +62,7 @@ def _metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
 
 
 def _orientation(exif: bytes) -> bytes:
-    """An EXIF block of the orientation alone; empty if there is none, or if the block is damaged."""
+    """An EXIF block with only the orientation; empty if ``exif`` has none, or is damaged."""
     try:
         directory = tiff_tags.read(io.BytesIO(exif), (_ORIENTATION,))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Image files -> pictures.  Whatever Pillow would change without a word is refused here."""
+"""Image files -> pictures.  Images that Pillow would change without a warning are refused."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, Uns
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import dicom, metadata, numpy_file, pillow_limits, png, pnm, tiff
+from mulanzip.imageio import dicom, metadata, numpy_file, png, pnm, tiff
 from mulanzip.imageio.lossy import lossy_format
+from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.limits import NO_LIMITS, Limits
 
-#: Formats whose images of up to 8 bits Pillow reads as they are.
+#: Formats of which Pillow reads images of up to 8 bits per sample exactly.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
 _NAMES = "png webp tif tiff bmp dib ppm pgm pbm pnm pam gif tga pcx jpg jpeg dcm"
-#: How names of image files usually end; those of arrays (.npy) are too often no images.
+#: Usual suffixes of image files.  ``.npy`` is left out: most arrays in files are not images.
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
-#: Bytes that tell formats apart.
+#: Bytes at the start of a file that suffice to recognize its format.
 _START = 1 << 10
-#: Bytes of pixels that a byte of the file can stand for, where that is known, by format and Pillow's decoder.
+#: Maximum number of bytes of samples that one byte of a file can encode, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 _REASONS = {
@@ -48,16 +49,16 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
     """Read an image file.
 
     Args:
-        source: a path, or an open file that can be searched.
-        limits: what the image may take.
+        source: a path, or an open file that can seek.
+        limits: pixels and memory that the image may take.
 
     Returns:
-        the picture; and notes, a sentence each, on what is not worth keeping.
+        the picture, and notes for the user, a sentence each.
 
     Raises:
-        UnreadableImageError: if it is no image, or a damaged one.
-        UnsupportedImageError: if it cannot be kept exactly.
-        LimitError: if it is too large for the format, the limits, or the memory there is.
+        UnreadableImageError: if the file is not an image, or is damaged.
+        UnsupportedImageError: if the image cannot be kept exactly.
+        LimitError: if it is too large for the format, the limits, or the available memory.
         OSError: if the file cannot be opened or read.
     """
     with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
@@ -79,7 +80,7 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             if start.startswith(tiff.SIGNATURES) and tiff.is_beyond_pillow(file):
                 return _read_tiff_samples(file, limits)
             file.seek(0)
-            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+            with open_image(file, FORMATS) as image:
                 return _read(image, file, limits)
         except MulanzipError:
             raise
@@ -87,14 +88,14 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             raise UnreadableImageError(_why_not(start)) from None
         except MemoryError:
             raise LimitError("not enough memory to read the image") from None
-        except Exception as error:  # Pillow and others raise whatever comes.
+        except Exception as error:  # Pillow and other libraries raise errors of any type.
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise UnreadableImageError(f"the image is damaged: {error}") from None
 
 
 def count_bytes(path: str | os.PathLike[str]) -> int:
-    """Bytes of an image file's samples by its header alone; 0 if it cannot be read."""
+    """Bytes of the samples of an image file, from its header alone; 0 if that cannot be read."""
     try:
         with open(path, "rb") as file:
             start = file.read(_START)
@@ -106,15 +107,15 @@ def count_bytes(path: str | os.PathLike[str]) -> int:
                 return file.seek(0, io.SEEK_END)
             if start.startswith(tiff.SIGNATURES):
                 return tiff.count_bytes(file)
-            with pillow_limits.lifted(), Image.open(file, formats=FORMATS) as image:
+            with open_image(file, FORMATS) as image:
                 depth = _bits_per_sample(image, file)
                 return image.width * image.height * len(image.getbands()) * (2 if depth > 8 else 1)
-    except Exception:  # Pillow raises whatever comes.
+    except Exception:  # Pillow and other libraries raise errors of any type.
         return 0
 
 
 def _why_not(start: bytes) -> str:
-    """Why Pillow does not know a file that begins like this."""
+    """The reason why Pillow cannot identify a file that starts with these bytes."""
     if start.startswith(_SIGNATURES):
         return "the image is damaged, or of a kind that Pillow does not know"
     known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM") if f != "DIB")
@@ -132,12 +133,12 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
     if lossy:
         notes.append(f"decoded from {lossy}: the result keeps these pixels, and is usually larger than the original")
     if image.format == "PNG" and png.bit_depth(file) > 8:
-        image.load()  # For what stands behind the pixels.
+        image.load()  # Pillow reads the metadata behind the pixels then.
         return _read_deep_png(image, file), notes
     if image.format != "TIFF":
         image.load()
         return from_pillow(image, *metadata.collect(image, file)), notes
-    # Before loading: Pillow turns the image then, and takes its orientation away.
+    # Before loading, which turns the image upright and removes its orientation.
     turned = tiff.orientation(image)
     found, lost = _with_tags(file, *metadata.collect(image, file))
     image.load()
@@ -145,7 +146,7 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
 
 
 def _with_tags(file: BinaryIO, found: dict[bytes, bytes], lost: Iterable[str]) -> tuple[dict[bytes, bytes], list[str]]:
-    """Metadata of a TIFF file, and what is lost, with its descriptive tags."""
+    """``found`` and ``lost`` with the descriptive tags of a TIFF file."""
     lost = list(lost)
     try:
         tags = tiff.read_tags(file)
@@ -170,7 +171,7 @@ def _read_tiff_samples(file: BinaryIO, limits: Limits) -> tuple[Picture, list[st
 
 
 def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
-    """Pixels as they are, where Pillow halves 16 bits."""
+    """The picture of a PNG file of 16 bits per sample, of which Pillow drops 8."""
     found, lost = metadata.collect(image, file)
     file.seek(0)
     pixels = np.asarray(imagecodecs.png_decode(png.bare(file.read())))
@@ -181,7 +182,7 @@ def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
 
 
 def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
-    """Raise UnsupportedImageError where reading through Pillow would lose something."""
+    """Raises UnsupportedImageError if Pillow would not read the image exactly."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format in ("TIFF", "MPO"):
         raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {frames})")
@@ -202,7 +203,7 @@ def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _bits_per_sample(image: Image.Image, file: BinaryIO) -> int:
-    """Bits per sample in the file, which may be more than Pillow would give us."""
+    """Bits per sample in the file.  Pillow may return fewer."""
     if image.format == "PNG":
         return png.bit_depth(file)
     if image.format == "PPM" and _pnm_maximum(image) > 255:
@@ -211,13 +212,13 @@ def _bits_per_sample(image: Image.Image, file: BinaryIO) -> int:
 
 
 def _pnm_maximum(image: Image.Image) -> int:
-    """The largest sample value of a PNM file, which Pillow would rescale to 255."""
+    """The maximum sample value of a PNM file.  Pillow rescales samples so that it becomes 255."""
     arguments = image.tile[0][3]  # type: ignore[attr-defined]
     return int(arguments[1]) if isinstance(arguments, tuple) and image.mode != "F" else 255
 
 
 def _require_data(image: Image.Image, file: BinaryIO) -> None:
-    """Refuse headers that promise more than the file can hold, before memory is taken for it."""
+    """Raises UnreadableImageError if the file is too small for the image size in its header."""
     decoder = image.tile[0][0] if image.tile else ""  # type: ignore[attr-defined]
     ratio = _MAX_RATIOS.get((str(image.format), decoder))
     least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
@@ -231,7 +232,8 @@ def _require_data(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _bytes_to_read(image: Image.Image) -> int:
+    """Estimate of the memory that reading takes, in bytes."""
     channels = len(image.getbands())
-    # Pillow has 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
+    # Pillow takes 4 bytes for pixels of several channels; the array, the stored form and its check take copies.
     size = 2 if image.format == "PNG" and image.mode.startswith("I") else 1
     return image.height * image.width * size * (4 * channels + (4 if channels > 1 else 1))

@@ -1,4 +1,7 @@
-"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest; a palette before its indices."""
+"""The stored form: pixels as lossless JPEG XL, WebP or PNG, whichever is smallest.
+
+A palette is stored before its indices.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,21 @@ from PIL import Image
 from mulanzip.errors import CorruptFileError
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
-from mulanzip.imageio import pillow_limits, png
+from mulanzip.imageio import png
+from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
 
+#: Maximum width and height of a WebP image.
 _WEBP_SIDE = 16383
+#: Images look drawn if more than this share of their pixels equals a neighbour.
 _DRAWN_SHARE = 0.45
-#: Samples of an image for which WebP is tried whatever it looks like.
+#: WebP is always tried for images of up to this number of samples.
 _SMALL = 1 << 18
-#: Modes for which WebP, which knows RGB and RGBA only, is tried beside the others, as long as they have 8 bits.
+#: Modes for which WebP is tried, as long as samples have 8 bits or fewer: the mode that WebP stores them in.
 _WEBP_MODES = {Mode.BILEVEL: "RGB", Mode.GRAY: "RGB", Mode.GRAY_ALPHA: "RGBA", Mode.RGB: "RGB", Mode.RGBA: "RGBA"}
-#: Which of WebP's channels make up the pixels: gray was stored as three equal colours.
+#: The channels of the WebP image that are the pixels; gray is stored as three equal colours.
 _WEBP_CHANNELS = {
     Mode.BILEVEL: [0],
     Mode.GRAY: [0],
@@ -33,11 +40,12 @@ _WEBP_CHANNELS = {
     Mode.RGB: [0, 1, 2],
     Mode.RGBA: [0, 1, 2, 3],
 }
-#: What a palette's indices are stored as.
+#: The kind that indices of palettes are stored as.
 _INDICES = Kind(Mode.GRAY, 8)
-#: Of JPEG XL files, and of its codestreams.
+#: Signatures of JPEG XL files and codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
+#: Maximum width and height of the part that :func:`quick_size` encodes.
 _QUICK_SIDE = 256
 
 
@@ -59,15 +67,15 @@ def _jpeg_xl(pixels: np.ndarray) -> bytes:
     return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
 
 
-def _flat_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
-    """The shape that pixels are stored in: bands lie one below the other."""
+def _stored_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
+    """The shape of the array that is stored: bands are stacked vertically."""
     if kind.mode is Mode.BANDS:
         return kind.bands * height, width
     return (height, width, kind.channels)[: 2 if kind.channels == 1 else 3]
 
 
-def _flattened(picture: Picture) -> np.ndarray:
-    """Pixels as unsigned samples of the shape that they are stored in."""
+def _to_stored(picture: Picture) -> np.ndarray:
+    """Pixels as the array that is stored: unsigned samples of :func:`_stored_shape`."""
     pixels = picture.pixels
     if picture.is_signed:
         pixels = pixels.view(np.uint16) ^ np.uint16(1 << 15)
@@ -76,8 +84,8 @@ def _flattened(picture: Picture) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.ndarray:
-    """The inverse of :func:`_flattened`: ``(H, W, channels)``."""
+def _from_stored(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.ndarray:
+    """The inverse of :func:`_to_stored`: ``(H, W, channels)``."""
     if kind.mode is Mode.BANDS:
         stored = stored.reshape(kind.bands, height, width).transpose(1, 2, 0)
     if kind.signed:
@@ -86,13 +94,13 @@ def _unflattened(stored: np.ndarray, kind: Kind, width: int, height: int) -> np.
 
 
 def store(picture: Picture) -> bytes:
-    """The smallest stored form of the pixels; metadata is not in it."""
+    """The smallest stored form of the pixels (and palette), without metadata."""
     if picture.mode is Mode.PALETTE:
         return zlib.compress(picture.palette, 9) + store(Picture(Mode.GRAY, picture.pixels))
-    flat = _flattened(picture)
+    flat = _to_stored(picture)
     by_pillow = picture.mode in _WEBP_MODES and not picture.is_deep
     forms = [png.encode(picture) if by_pillow else png.encode_samples(flat), _jpeg_xl(flat)]
-    # On photographs WebP takes ten times as long as JPEG XL, to make 8 to 10 % more.
+    # On photographs, WebP takes ten times as long as JPEG XL and is 8 to 10 % larger.
     if flat.size <= _SMALL or looks_drawn(picture):
         source = _webp_source(picture)
         forms += [] if source is None else [_webp(source)]
@@ -100,25 +108,29 @@ def store(picture: Picture) -> bytes:
 
 
 def quick_size(picture: Picture) -> float:
-    """About what the stored form takes, or a little more: from the middle of the picture, WebP with little effort."""
+    """Estimate of the size of the stored form in bytes, a little too large.
+
+    It is extrapolated from the middle of the picture, for which WebP is tried at its lowest effort.
+    """
     height, width = picture.pixels.shape[:2]
     top, left = max(0, height - _QUICK_SIDE) // 2, max(0, width - _QUICK_SIDE) // 2
     middle = replace(picture, pixels=picture.pixels[top : top + _QUICK_SIDE, left : left + _QUICK_SIDE])
     source = _webp_source(middle)
     forms = [] if source is None else [_webp(source, quality=0, method=0)]
-    size = min(map(len, [*forms, _jpeg_xl(_flattened(middle))]))
+    size = min(map(len, [*forms, _jpeg_xl(_to_stored(middle))]))
     return size * picture.pixels.size / middle.pixels.size
 
 
 def bytes_to_restore(kind: Kind, width: int, height: int) -> int:
-    """Memory that restoring takes: the array, a copy of it, and what JPEG XL works with, four bytes a sample."""
+    """Memory that restoring takes: the array, a copy, and four bytes per sample in the JPEG XL decoder."""
     return width * height * kind.channels * (4 + 2 * kind.dtype.itemsize)
 
 
 def looks_drawn(picture: Picture) -> bool:
-    """Whether many pixels equal a neighbour, as in screenshots and drawings, where WebP may beat the model.
+    """Whether many pixels equal their left or upper neighbour, as in screenshots and drawings.
 
-    On photographs the share is 0.05 in the median (colour; 0.27 in gray), on screenshots 0.5 to 0.96.
+    WebP may be smaller than JPEG XL and the model there.  The share of equal pixels is 0.5 to 0.96 on screenshots; its
+    median on photographs is 0.05 in colour, 0.27 in gray.
     """
     pixels = picture.pixels
     inner, left, above = pixels[1:, 1:], pixels[1:, :-1], pixels[:-1, 1:]
@@ -135,7 +147,7 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
     """Pixels ``(H, W, channels)`` and palette from a stored form.
 
     Raises:
-        CorruptFileError: if it is damaged or contradicts the header.
+        CorruptFileError: if the stored form is damaged, or contradicts the header.
     """
     mode = kind.mode
     if mode is Mode.PALETTE:
@@ -150,7 +162,7 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
             pixels = _by_pillow(data, mode, width, height)
     except (CorruptFileError, MemoryError):
         raise
-    except Exception as error:  # Pillow and imagecodecs raise whatever comes.
+    except Exception as error:  # Pillow and imagecodecs raise errors of any type.
         raise CorruptFileError(f"the stored image is damaged: {error}") from None
     if mode is Mode.BILEVEL and pixels.max() > 1:
         raise CorruptFileError("the stored image has more than two values")
@@ -158,29 +170,26 @@ def restore(data: bytes, kind: Kind, width: int, height: int) -> tuple[np.ndarra
 
 
 def _split_palette(data: bytes) -> tuple[bytes, bytes]:
-    """The palette, and what follows it."""
-    inflater = zlib.decompressobj()
-    try:
-        palette = inflater.decompress(data, MAX_PALETTE + 1)
-    except zlib.error:
-        palette = b""
-    if not inflater.eof or len(palette) % 3 or not 3 <= len(palette) <= MAX_PALETTE:
+    """The palette, and the data behind it."""
+    inflated = inflate(data, MAX_PALETTE)
+    palette = inflated.content
+    if inflated.outcome not in (Outcome.CLEAN, Outcome.DATA_BEHIND) or not palette or len(palette) % 3:
         raise CorruptFileError("the palette of the stored image is damaged")
-    return palette, inflater.unused_data
+    return palette, inflated.behind
 
 
 def _decoded(decode: Callable[..., np.ndarray], data: bytes, kind: Kind, width: int, height: int) -> np.ndarray:
-    """By imagecodecs, which compares what a file promises with the array that is to hold it, before the work."""
-    stored = np.zeros(_flat_shape(kind, width, height), dtype=np.uint16 if kind.is_deep else np.uint8)
+    """Decode with imagecodecs, which compares the file's header with the output array before it decodes."""
+    stored = np.zeros(_stored_shape(kind, width, height), dtype=np.uint16 if kind.is_deep else np.uint8)
     try:
-        return _unflattened(decode(data, out=stored), kind, width, height)
+        return _from_stored(decode(data, out=stored), kind, width, height)
     except ValueError as error:
         raise CorruptFileError(f"the stored image contradicts the header, or is damaged: {error}") from None
 
 
 def _by_pillow(data: bytes, mode: Mode, width: int, height: int) -> np.ndarray:
-    """PNG of up to 8 bits, and WebP."""
-    with pillow_limits.lifted(), Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
+    """Decode PNG of up to 8 bits per sample, or WebP."""
+    with open_image(io.BytesIO(data), ("PNG", "WEBP")) as image:
         if image.size != (width, height) or not _may_hold(image, mode):
             raise CorruptFileError("the stored image contradicts the header")
         image.load()
@@ -190,6 +199,7 @@ def _by_pillow(data: bytes, mode: Mode, width: int, height: int) -> np.ndarray:
 
 
 def _may_hold(image: Image.Image, mode: Mode) -> bool:
-    if image.format == "WEBP":  # It drops alpha where everything is opaque.
+    """Whether the pixels of ``image`` can be those of an image of this mode."""
+    if image.format == "WEBP":  # WebP drops an alpha channel that is opaque everywhere.
         return mode in _WEBP_MODES and image.mode in ("RGB", _WEBP_MODES[mode])
     return image.mode == PILLOW_MODES[mode]

@@ -1,4 +1,4 @@
-"""TIFF files: what Pillow would lose, and the descriptive tags."""
+"""TIFF files that Pillow reads: their descriptive tags, and which ones Pillow would not read exactly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mulanzip.errors import UnsupportedImageError
 from mulanzip.imageio import tiff_tags
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-#: Names of compressions, as Pillow has them, that change the pixels.
+#: Pillow's names of lossy compressions.
 LOSSY = ("jpeg", "tiff_jpeg", "webp")
 
 _PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 262, 274, 320, 338
@@ -25,12 +25,12 @@ _FORMATS = {2: "signed samples", 3: "floating-point samples", 5: "complex sample
 
 @dataclass(frozen=True)
 class Tags:
-    """What a TIFF file says beside its pixels.
+    """Metadata of a TIFF file.
 
     Attributes:
         exif: its descriptive tags as an EXIF block, empty if there are none.
-        dropped: the tags that are in no way kept.
-        has_resolution: whether it gives a resolution, which Pillow makes up where it does not.
+        dropped: numbers of the tags that are lost.
+        has_resolution: whether the file has a resolution.  Pillow invents one for files without.
     """
 
     exif: bytes
@@ -39,15 +39,15 @@ class Tags:
 
 
 def is_beyond_pillow(file: BinaryIO) -> bool:
-    """Whether samples have more than 8 bits, or are bands, or there are several gray pages.
+    """Whether the file is for :mod:`mulanzip.imageio.tiff_samples`: more than 8 bits, bands, or several gray pages.
 
     Raises:
-        UnsupportedImageError: for samples that are no integers of up to 16 bits.
+        UnsupportedImageError: if samples are not integers of up to 16 bits.
     """
     try:
         directory = tiff_tags.read(file, _LAYOUT_TAGS)
     except ValueError:
-        return False  # Pillow will complain.
+        return False  # Pillow says what is wrong.
     depth = max(directory.numbers(_BITS_PER_SAMPLE), default=1)
     for form in directory.numbers(_SAMPLE_FORMAT):
         if form in _FORMATS and (form != _SIGNED or depth != 16):
@@ -75,10 +75,10 @@ def count_bytes(file: BinaryIO) -> int:
 
 
 def refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
-    """Refuse what Pillow converts, or drops.
+    """Check that Pillow neither converts nor drops anything.
 
     Raises:
-        UnsupportedImageError
+        UnsupportedImageError: if it would.
         ValueError: if the tags are damaged.
     """
     directory = tiff_tags.read(file, (_PHOTOMETRIC, _SAMPLES_PER_PIXEL, _EXTRA_SAMPLES, _COLORMAP))
@@ -90,16 +90,16 @@ def refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
     is_converted = image.mode == "RGB" and image.info.get("compression") not in LOSSY
     if is_converted and _YCBCR in directory.numbers(_PHOTOMETRIC):
         raise UnsupportedImageError("YCbCr colour is not supported yet")
-    # Pillow keeps the high byte, which is all where the low one is zero or the same.
+    # Pillow keeps the high byte of a colour, which loses nothing if the low byte is 0 or equal to it.
     if image.mode == "P" and any(v & 255 not in (0, v >> 8) for v in directory.numbers(_COLORMAP)):
         raise UnsupportedImageError("palettes of 16-bit colours are not supported yet")
 
 
 def read_tags(file: BinaryIO) -> Tags:
-    """What the file says beside its pixels.
+    """The metadata in the file's tags.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: if the tags are damaged.
     """
     directory = tiff_tags.read(file)
     kept = {tag: entry for tag, entry in directory.entries.items() if tag in tiff_tags.DESCRIPTIVE}
@@ -111,12 +111,12 @@ def read_tags(file: BinaryIO) -> Tags:
 
 
 def orientation(image: Image.Image) -> int:
-    """The turn that Pillow is going to make, as an EXIF orientation; from the file's tag or its XMP."""
+    """The EXIF orientation, from the file's tag or its XMP, that Pillow will turn the image by when it loads it."""
     return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def as_stored(image: Image.Image, turned: int) -> Image.Image:
-    """Undo the turn to upright that Pillow makes while it loads a TIFF file of orientation ``turned``."""
+    """Undo the turn that Pillow makes when it loads a TIFF file of orientation ``turned``."""
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,

@@ -1,4 +1,4 @@
-"""TIFF files beyond Pillow: more than 8 bits per sample, and bands.  Read and written by tifffile, as they are."""
+"""TIFF files of more than 8 bits per sample, or of bands.  They are read and written with tifffile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata
 from mulanzip.limits import Limits
 
-# What it says of damaged files is said by our own errors.
+# Errors of mulanzip report damage; without a handler, tifffile's messages would go to stderr as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _PREMULTIPLIED, _ALPHA = 1, 2
@@ -26,7 +26,7 @@ _NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour", PHOTOMETRIC.MINI
 _ICC, _XMP = 34675, 700
 _PER_INCH = {2: 1.0, 3: 2.54}
 _LOSSY = {COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_LOSSY, COMPRESSION.WEBP}
-#: Bytes of samples that a byte of the file can stand for at most.
+#: Maximum number of bytes of samples that one byte of a file can encode.
 _MAX_RATIO = 2048
 
 
@@ -34,7 +34,8 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
     """The picture with ICC, XMP and resolution, and notes on it.
 
     Raises:
-        UnreadableImageError, UnsupportedImageError, LimitError; or whatever tifffile raises.
+        UnreadableImageError, UnsupportedImageError, LimitError
+        Exception: any error of tifffile, for damaged files.
     """
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
@@ -60,7 +61,7 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
 
 
 def _are_bands(pages: list[TiffPage]) -> bool:
-    """Whether pages are alike and gray, or there is only one."""
+    """Whether the pages are bands of one picture: of one sample per pixel, and alike; true of a single page."""
     first = pages[0]
     alike = [(page.shape, page.dtype, page.bitspersample) for page in pages]
     return len(pages) == 1 or (first.samplesperpixel == 1 and alike.count(alike[0]) == len(pages))
@@ -93,7 +94,7 @@ def _mode(page: TiffPage, pages: int) -> Mode:
 
 
 def _check(page: TiffPage, limits: Limits, pages: int, file: BinaryIO) -> None:
-    """Before memory is taken."""
+    """Check the size of the picture, before memory is taken for it."""
     height, width = page.imagelength, page.imagewidth
     check_size(height, width)
     limits.check_pixels(height, width)
@@ -104,7 +105,7 @@ def _check(page: TiffPage, limits: Limits, pages: int, file: BinaryIO) -> None:
 
 
 def _samples(page: TiffPage) -> np.ndarray:
-    """``(H, W, samples)``."""
+    """The samples of a page: ``(H, W, samples)``."""
     pixels = np.asarray(page.asarray())
     if pixels.ndim == 2:
         return pixels[..., None]
@@ -136,7 +137,7 @@ def _dots_per_inch(page: TiffPage) -> tuple[float, float] | None:
 
 
 def encode(picture: Picture) -> bytes:
-    """A TIFF file of more than 8 bits, or of bands; with ICC and resolution, as Pillow writes them."""
+    """A TIFF file with ICC profile and resolution, of a picture of more than 8 bits per sample, or of bands."""
     pixels, options = picture.pixels, dict[str, Any]()
     if picture.mode is Mode.BANDS:
         pixels = pixels.transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""TIFF directories as bytes: EXIF is one, and what describes a TIFF file is part of one.
+"""TIFF directories: an EXIF block is one, and the tags of a TIFF file are one.
 
 Values are copied as bytes and never interpreted.
 """
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 XMP = 700
 _EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD = 34665, 34853, 40965
-#: Where directories may be below directories.
+#: Tags whose value is the position of another directory, and the tags of this kind in that directory.
 _NESTED: dict[int, Any] = {_EXIF_IFD: {_INTEROPERABILITY_IFD: {}}, _GPS_IFD: {}}
 _POINTERS = (_EXIF_IFD, _GPS_IFD, _INTEROPERABILITY_IFD)
 
@@ -21,27 +21,28 @@ _TEXTS = {269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, 40091, 40092, 4009
 _ORIENTATION, _WHITE_POINT, _PRIMARIES = 274, 318, 319
 IPTC, PHOTOSHOP = 33723, 34377
 _PLACE_ON_EARTH = {33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}
-#: Tags that describe the image however it is compressed.
+#: Tags that stay true of the image when it is compressed in another way.
 DESCRIPTIVE = frozenset(
     (*_TEXTS, *_PLACE_ON_EARTH, _ORIENTATION, _WHITE_POINT, _PRIMARIES, IPTC, PHOTOSHOP, _EXIF_IFD, _GPS_IFD)
 )
 _LAYOUT = {254, 255, *range(256, 267), 273, *range(277, 282), 284, 286, 287, *range(288, 294), 297, 330}
 _COMPRESSION = {317, *range(320, 326), 332, 334, *range(336, 348), *range(512, 522), *range(529, 533), 559}
 _KEPT_ELSEWHERE = {282, 283, 296, XMP, 34675}
-#: Tags that are about the file, or that are kept elsewhere: resolution, XMP, ICC.
+#: Tags about the layout of the file, and those kept elsewhere: resolution, XMP, ICC.
 STRUCTURAL = frozenset(_LAYOUT | _COMPRESSION | _KEPT_ELSEWHERE)
 
-#: Bytes of one element by type; and of what has a byte order in it.
+#: Bytes of one element by type, and of the numbers in it: a fraction is two numbers.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _UNITS = {**_SIZES, 5: 4, 10: 4}
 _BYTE, _LONG, _UNDEFINED = 1, 4, 7
 _BIG_TIFF = 43
+#: Maximum number of bytes of all directories and values of a file.
 _MAX_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A tag's type, and its value: bytes in the directory's byte order, or a directory below."""
+    """Type and value of a tag.  The value is bytes, in the byte order of the directory, or another directory."""
 
     kind: int
     value: bytes | Directory
@@ -52,8 +53,8 @@ class Directory:
     """Entries by tag.
 
     Attributes:
-        order: ``<`` or ``>``, as :mod:`struct` has it.
-        has_next: whether another one follows in the file.
+        order: byte order, ``<`` or ``>`` as in :mod:`struct`.
+        has_next: whether the file has another directory after this one.
     """
 
     order: str
@@ -61,7 +62,7 @@ class Directory:
     has_next: bool = False
 
     def numbers(self, tag: int) -> tuple[int, ...]:
-        """A tag's integers; none where it is missing, or has something else."""
+        """The integers of a tag; none if the tag is missing, or is a directory."""
         entry = self.entries.get(tag)
         if entry is None or isinstance(entry.value, Directory):
             return ()
@@ -97,7 +98,7 @@ class _Reader:
         return self._file.read(size)
 
     def directory(self, offset: int, wanted: Container[int] | None, nested: dict[int, Any]) -> Directory:
-        """The directory at ``offset``: its wanted tags (None: all) of known types."""
+        """The directory at ``offset``, with the wanted tags (None: all) of known types."""
         form = struct.Struct(self.order + ("HHQ8s" if self._is_big else "HHI4s"))
         start = offset + (8 if self._is_big else 2)
         size = form.size * self._number(self._read(offset, start - offset))
@@ -118,13 +119,14 @@ class _Reader:
 
 
 def read(file: BinaryIO, wanted: Container[int] | None = None) -> Directory:
-    """The first directory of a TIFF file, or of an EXIF block, with EXIF and GPS below it.
+    """The first directory of a TIFF file or EXIF block, with the EXIF and GPS directories in it.
 
     Args:
+        file: the TIFF file or EXIF block.
         wanted: the tags to read, by default all.
 
     Raises:
-        ValueError: if there is no such directory, or a damaged one.
+        ValueError: if the file has no directory, or a damaged one.
     """
     reader = _Reader(file)
     return reader.directory(reader.first, wanted, _NESTED)
@@ -148,7 +150,7 @@ def in_order(directory: Directory, order: str) -> Directory:
 
 
 def _pack(directory: Directory, offset: int) -> bytes:
-    """A directory that will be at ``offset``: entries, then what they point to."""
+    """The bytes of a directory at ``offset``: its entries, then the values that they point to."""
     order, rows, data = directory.order, b"", b""
     start = offset + 2 + 12 * len(directory.entries) + 4
     for tag, entry in sorted(directory.entries.items()):
@@ -165,16 +167,17 @@ def _pack(directory: Directory, offset: int) -> bytes:
 
 
 def to_block(directory: Directory) -> bytes:
-    """An EXIF block of the directory."""
+    """An EXIF block that consists of the directory."""
     head = b"II*\0" if directory.order == "<" else b"MM\0*"
     return head + struct.pack(directory.order + "I", 8) + _pack(directory, 8)
 
 
 def extended(block: bytes, values: dict[int, bytes]) -> bytes:
-    """An EXIF block with more tags of bytes.  Nothing else moves: what is within may say where it is.
+    """Add tags to an EXIF block.  Values do not move, as some contain positions in the block.
 
     Args:
-        block: may be empty.
+        block: the EXIF block, may be empty.
+        values: bytes by tag.
 
     Raises:
         ValueError: if the block is damaged.
@@ -184,7 +187,7 @@ def extended(block: bytes, values: dict[int, bytes]) -> bytes:
         return to_block(Directory("<", entries))
     order = read(io.BytesIO(block)).order
     if _number(block[2:4], order) == _BIG_TIFF:
-        raise ValueError("EXIF of another form")
+        raise ValueError("the EXIF block is a BigTIFF")
     (first,) = struct.unpack_from(order + "I", block, 4)
     (count,) = struct.unpack_from(order + "H", block, first)
     end = first + 2 + 12 * count
@@ -192,7 +195,7 @@ def extended(block: bytes, values: dict[int, bytes]) -> bytes:
     following = block[end : end + 4].ljust(4, b"\0")
     block += bytes(len(block) % 2)
     total = len(rows.keys() | entries.keys())
-    # As if at the end of the longer table.
+    # Offsets are those after the longer table, which all entries go to.
     packed = _pack(Directory(order, entries), len(block) + 12 * (total - len(entries)))
     size = 2 + 12 * len(entries)
     rows |= {_number(row[:2], order): row for row in _rows(packed[2:size])}
@@ -202,12 +205,12 @@ def extended(block: bytes, values: dict[int, bytes]) -> bytes:
 
 
 def _rows(table: bytes) -> list[bytes]:
-    """The entries of a directory as they stand in a file."""
+    """The entries of a directory, 12 bytes each."""
     return [table[i : i + 12] for i in range(0, len(table), 12)]
 
 
 def added(tiff: bytes, exif: bytes | None, xmp: bytes | None) -> bytes:
-    """A TIFF file with the descriptive tags of an EXIF block, and an XMP packet.
+    """Add the descriptive tags of an EXIF block, and an XMP packet, to a TIFF file.
 
     Raises:
         ValueError: if the EXIF block is damaged.

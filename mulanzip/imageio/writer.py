@@ -1,4 +1,4 @@
-"""Pictures -> image files, in a lossless format that the name chooses."""
+"""Pictures -> image files, in the lossless format that the file name stands for."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class _Format:
     """A lossless format.
 
     Attributes:
-        modes: that it holds with up to 8 bits per sample; deep: with more.
-        signed: whether it holds signed samples.
+        name: Pillow's name of the format, or our own.
+        modes: the modes that it can hold with up to 8 bits per sample.
+        deep: those that it can hold with more.
+        signed: whether it can hold signed samples.
     """
 
     name: str
@@ -35,13 +37,13 @@ class _Format:
 
     def holds(self, kind: Kind) -> bool:
         if self.name == "NPY" and 0 < kind.bands <= len(_CHANNELS) and not kind.signed:
-            return False  # Arrays of so few bands are gray or colours.
+            return False  # Such an array would be read as gray or colours.
         return kind.mode in (self.deep if kind.is_deep else self.modes) and (self.signed or not kind.signed)
 
 
 _GRAY, _RGB = frozenset({Mode.GRAY}), frozenset({Mode.RGB})
 _TIFF = _Format("TIFF", _ALL | {Mode.BANDS}, _CHANNELS | {Mode.BANDS}, signed=True)
-#: Lossless formats by suffix.
+#: The formats by suffix.
 WRITERS: dict[str, _Format] = {
     ".png": _Format("PNG", _ALL, _CHANNELS),
     ".tif": _TIFF,
@@ -62,20 +64,20 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def can_write(suffix: str, kind: Kind) -> bool:
-    """Whether files of this suffix keep images of this kind."""
+    """Whether files of this suffix can hold images of this kind."""
     return suffix.lower() in WRITERS and WRITERS[suffix.lower()].holds(kind)
 
 
 def default_suffix(kind: Kind) -> str:
-    """``.png``, or ``.tif`` for what PNG files do not hold."""
+    """``.png``, or ``.tif`` for kinds of images that PNG files cannot hold."""
     return ".png" if can_write(".png", kind) else ".tif"
 
 
 def require_writable(name: PurePath, kind: Kind) -> None:
-    """Check that ``name``'s suffix stands for a lossless format that holds images of this kind.
+    """Check that the suffix of ``name`` stands for a lossless format that can hold images of this kind.
 
     Raises:
-        UnsupportedImageError: if not.
+        UnsupportedImageError: if it does not.
     """
     if not can_write(name.suffix, kind):
         known = ", ".join(suffix for suffix, found in WRITERS.items() if found.holds(kind))
@@ -83,13 +85,13 @@ def require_writable(name: PurePath, kind: Kind) -> None:
 
 
 def write_picture(picture: Picture, name: PurePath) -> tuple[bytes, list[str]]:
-    """Encode a picture in the format that ``name``'s suffix stands for.
+    """Encode a picture in the format that the suffix of ``name`` stands for.
 
     Returns:
-        the file's bytes, and the names of metadata that it does not hold.
+        the bytes of the file, and the names of metadata that the format cannot hold.
 
     Raises:
-        UnsupportedImageError: if the format is lossy, unknown, or does not hold this image.
+        UnsupportedImageError: if the format is lossy, unknown, or cannot hold this image.
     """
     require_writable(name, picture.kind)
     suffix = name.suffix.lower()

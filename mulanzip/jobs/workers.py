@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -111,6 +112,7 @@ def _serve(work: Callable[[Any], Any], threads: int, connection: Connection) -> 
     # Ctrl-C reaches all processes; the one that started the workers deals with it, and ends them with SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupted)
+    warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")  # As in the process of the command line.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Before torch is imported.
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:

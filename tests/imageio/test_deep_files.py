@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-import warnings
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
+from support.image_files import picture_of, read
 from support.models import tiny_model
 from support.pictures import deep, noise
 from support.png import png_chunk, png_file
 
 import mulanzip
 from mulanzip.density import model as exact_model
-from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
+from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.metadata import ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY
 from mulanzip.image.picture import Picture
@@ -29,7 +27,6 @@ from mulanzip.imageio.png_original import original
 from mulanzip.imageio.png_original import rows as png_rows
 from mulanzip.imageio.reader import count_bytes, read_picture
 from mulanzip.imageio.writer import WRITERS, can_write, default_suffix, write_picture
-from mulanzip.limits import Limits
 
 KINDS = [
     *(Kind(mode, depth) for mode in (Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA) for depth in (10, 16)),
@@ -38,30 +35,11 @@ KINDS = [
 ]
 
 
-#: How files begin.
-HEADS = (b"P7\n", b"P5 ", b"P6 2 2 65535\n", b"\x93NUMPY\1\0", b"II*\0\x08\0\0\0", bytes(128) + b"DICM")
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     exact_model.save(tiny_model(), path)
     return str(path)
-
-
-def picture_of(kind: Kind, height: int = 13, width: int = 17) -> Picture:
-    pixels = noise(height, width, 2 * kind.channels).reshape(height, width, -1).view(np.uint16)
-    if kind.depth == 8:
-        pixels = pixels.astype(np.uint8)
-    elif kind.signed:
-        pixels = pixels.view(np.int16)
-    else:
-        pixels = pixels >> 16 - kind.depth
-    return Picture(kind.mode, np.ascontiguousarray(pixels), bits=max(9, kind.depth))
-
-
-def read(data: bytes, limits: Limits | None = None) -> Picture:
-    return read_picture(io.BytesIO(data), limits or Limits())[0]
 
 
 def assert_same_pixels(a: Picture, b: Picture) -> None:
@@ -257,146 +235,6 @@ class TestTiff:
             tracemalloc.stop()
 
 
-class TestNetpbm:
-    @pytest.mark.parametrize("bits", range(9, 17))
-    def test_maximum_is_the_depth(self, bits: int) -> None:
-        values = deep(5, 6, bits=bits)
-        head = f"P5 # comment\n6 5\n{(1 << bits) - 1}\n".encode()
-        picture = read(head + values.astype(">u2").tobytes())
-        assert picture.depth == bits
-        np.testing.assert_array_equal(picture.to_array(), values)
-
-    def test_pam(self) -> None:
-        data = b"P7\n# comment\nWIDTH 2\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE GRAYSCALE_ALPHA\nENDHDR\n\1\2\3\4"
-        picture = read(data)
-        assert picture.mode is Mode.GRAY_ALPHA
-        assert picture.pixels.tolist() == [[[1, 2], [3, 4]]]
-        bits = b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 1\nTUPLTYPE BLACKANDWHITE\nENDHDR\n\1\0"
-        assert read(bits).mode is Mode.BILEVEL
-        assert read(write_picture(read(bits), PurePath("a.pam"))[0]).pixels.tolist() == [[[1], [0]]]
-
-    @pytest.mark.parametrize(
-        ("data", "error"),
-        [
-            (b"P5 1 1 1023\n\1", UnreadableImageError),
-            (b"P5 1 1 1023\n\xff\xff", UnreadableImageError),
-            (b"P5 0 1 1023\n", UnsupportedImageError),
-            (b"P5 9999999999 9999999999 65535\n\1\1", LimitError),
-            (b"P5 1000000 4000 65535\n\1\1", MulanzipError),
-            (b"P7\nWIDTH 2\nENDHDR\n\1\2", UnreadableImageError),
-            (b"P7\nWIDTH 2\nHEIGHT x\nDEPTH 1\nMAXVAL 255\nENDHDR\n\1\2", UnreadableImageError),
-            (b"P7\n" + b"#\n" * 9000, UnreadableImageError),
-            (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 2\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n\1\2", UnsupportedImageError),
-            (b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 256\nMAXVAL 255\nENDHDR\n", UnsupportedImageError),
-        ],
-    )
-    def test_damage(self, data: bytes, error: type[MulanzipError]) -> None:
-        with pytest.raises(error):
-            read(data)
-
-    @settings(max_examples=200)
-    @given(
-        st.binary(max_size=60),
-        st.sampled_from((b"P7\n", b"P5 ", b"P6 2 2 65535\n", b"\x93NUMPY\1\0", b"II*\0\x08\0\0\0")),
-    )
-    def test_any_bytes(self, data: bytes, head: bytes) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                picture = read(head + data)
-            except MulanzipError:
-                return
-        assert picture.pixels.size
-
-
-class TestNumpy:
-    @staticmethod
-    def npy(array: np.ndarray, **options: Any) -> bytes:
-        buffer = io.BytesIO()
-        np.save(buffer, array, **options)
-        return buffer.getvalue()
-
-    def test_orders(self) -> None:
-        pixels = deep(7, 9, 3)
-        for array in (pixels, np.asfortranarray(pixels), pixels.astype(">u2"), pixels.astype(np.int16)):
-            np.testing.assert_array_equal(read(self.npy(array)).to_array(), array)
-        assert read(self.npy(pixels[..., 0] > 900)).mode is Mode.BILEVEL
-        assert read(self.npy(pixels[..., :1])).lost == ("the array's last axis, of length 1,",)
-
-    @pytest.mark.parametrize(
-        "array", [np.zeros(3), np.zeros((2, 2)), np.zeros((2, 2, 2, 2), np.uint8), np.zeros((0, 3), np.uint8)]
-    )
-    def test_arrays_that_are_no_images(self, array: np.ndarray) -> None:
-        with pytest.raises(UnsupportedImageError):
-            read(self.npy(array))
-
-    def test_objects_are_never_loaded(self) -> None:
-        with pytest.raises(MulanzipError):
-            read(self.npy(np.array([[print]]), allow_pickle=True))
-
-    def test_promises_that_the_file_cannot_keep(self) -> None:
-        data = self.npy(np.zeros((4, 4), np.uint16))
-        with pytest.raises(UnreadableImageError, match="too short"):
-            read(data[:-1])
-        with pytest.raises(LimitError, match="--max-pixels"):
-            read(data, Limits(pixels=15))
-        with pytest.raises(MulanzipError):
-            read(data.replace(b"(4, 4)", b"(9**9)"))
-        with pytest.raises(UnreadableImageError, match="too short"):
-            read(data.replace(b"(4, 4), }   ", b"(9999, 999)}"))
-
-
-class TestDicom:
-    @staticmethod
-    def dicom(pixels: np.ndarray, **elements: Any) -> bytes:
-        pydicom = pytest.importorskip("pydicom", reason="needs pip install mulanzip[dicom]")
-        from pydicom.dataset import FileDataset, FileMetaDataset
-        from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
-
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-        dataset = FileDataset("a.dcm", {}, file_meta=meta, preamble=bytes(128))
-        dataset.Rows, dataset.Columns = pixels.shape[:2]
-        dataset.SamplesPerPixel = pixels.shape[2] if pixels.ndim == 3 else 1
-        dataset.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
-        if pixels.ndim == 3:
-            dataset.PlanarConfiguration = 0
-        dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.dtype.itemsize
-        dataset.HighBit = dataset.BitsStored - 1
-        dataset.PixelRepresentation = int(pixels.dtype.kind == "i")
-        dataset.PixelData = pixels.tobytes()
-        for name, value in elements.items():
-            setattr(dataset, name, value)
-        buffer = io.BytesIO()
-        pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-        return buffer.getvalue()
-
-    def test_stored_values(self) -> None:
-        for pixels in (deep(8, 10), deep(8, 10).astype(np.int16) - 1024, deep(8, 10, 3), noise(8, 10)):
-            elements = {"RescaleSlope": 2, "RescaleIntercept": -1000} if pixels.ndim == 2 else {}
-            picture = read(self.dicom(pixels, **elements))
-            assert picture.lost == ("all DICOM elements but the pixels",)
-            np.testing.assert_array_equal(picture.to_array(), pixels)
-            assert picture.pixels.dtype == pixels.dtype
-        assert read(self.dicom(deep(8, 10), BitsStored=12, HighBit=11)).depth == 12
-
-    def test_what_is_refused(self) -> None:
-        pixels = deep(8, 10)
-        for elements, message in (
-            ({"NumberOfFrames": 2}, "several frames"),
-            ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
-            ({"BitsAllocated": 32}, "32 bits"),
-            ({"Rows": 9}, "cannot decode"),
-        ):
-            with pytest.raises((UnsupportedImageError, UnreadableImageError), match=message):
-                read(self.dicom(pixels, **elements))
-        data = self.dicom(pixels)
-        for length in range(132, len(data), 37):
-            with pytest.raises(MulanzipError):
-                read(data[:length])
-
-
 def test_files_come_back_in_their_own_format_or_one_that_holds_them(tmp_path: Path, model: str) -> None:
     sources = {
         "a.pgm": picture_of(Kind(Mode.GRAY, 10)),
@@ -426,15 +264,6 @@ def test_headers_tell_how_many_bytes_the_samples_have(tmp_path: Path) -> None:
         assert count_bytes(path) == 13 * 17 * 3 * 2
     path.write_bytes(b"nothing")
     assert count_bytes(path) == 0
-
-
-def test_limits_hold_for_all_formats(tmp_path: Path) -> None:
-    for suffix in (".png", ".tif", ".npy", ".ppm", ".pam"):
-        data = write_picture(picture_of(Kind(Mode.RGB, 16)), PurePath("a" + suffix))[0]
-        with pytest.raises(LimitError, match="--max-pixels"):
-            read(data, Limits(pixels=13 * 17 - 1))
-        with pytest.raises(LimitError, match="--max-memory"):
-            read(data, Limits(memory=1000))
 
 
 def test_pillow_opens_and_saves_deep_gray_images(tmp_path: Path, model: str) -> None:

@@ -107,11 +107,11 @@ class TestRows:
         scale = 1 if image.mode == "1" else 255 // ((1 << depth) - 1)
         np.testing.assert_array_equal(found, pixels * scale)
 
-    def test_strips_make_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_blocks_of_rows_make_no_difference(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pixels = photo(40, 31)
         types = np.arange(40, dtype=np.uint8) % 5
         whole = png_rows.filtered(pixels, 8, types, False), png_rows.predicted_types(pixels, 8, False)
-        monkeypatch.setattr(png_rows, "_STRIP", 300)
+        monkeypatch.setattr(png_rows, "_BLOCK", 300)
         assert whole[0] == png_rows.filtered(pixels, 8, types, False)
         np.testing.assert_array_equal(whole[1], png_rows.predicted_types(pixels, 8, False))
 
@@ -204,7 +204,7 @@ class TestDeflate:
         [(0, 10, 15, 8, 0), (0, 6, 16, 8, 0), (1, 6, 15, 0, 0), (1, 6, 15, 9, 5), (2, 13, 0, 0, 0), (2, 6, 15, 0, 0)],
     )
     def test_settings_that_there_are_not(self, wrong: tuple[int, ...]) -> None:
-        with pytest.raises(ValueError, match="no such settings"):
+        with pytest.raises(ValueError, match="does not have these settings"):
             Settings(Engine(wrong[0]), *wrong[1:], b"\x78\x9c")  # type: ignore[arg-type, misc]
 
 
@@ -322,7 +322,7 @@ class TestFiles:
 
 @cache
 def intact() -> tuple[bytes, Picture, bytes]:
-    """A file, what was read from it, and what is kept of it."""
+    """A file, the picture read from it, and its description."""
     options: dict[str, Any] = {"icc_profile": noise(1, 90).tobytes(), "dpi": (72, 72)}
     source = pillow_file(Image.fromarray(photo(40, 30)), **options)
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""PNG files made by hand."""
+"""PNG files built chunk by chunk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ def png_chunk(kind: bytes, payload: bytes) -> bytes:
 
 
 def png_file(width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG file of ``rows``, which begin with their filter byte."""
+    """A PNG file.
+
+    Args:
+        rows: the bytes to deflate; each row starts with its filter byte.
+        chunks: kinds and payloads of further chunks, before the pixels.
+    """
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return png.SIGNATURE + b"".join(png_chunk(*part) for part in parts)

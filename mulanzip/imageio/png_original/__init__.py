@@ -1,1 +1,1 @@
-"""PNG files that come back byte for byte."""
+"""Restores PNG files byte for byte."""

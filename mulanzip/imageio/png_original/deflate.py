@@ -1,4 +1,7 @@
-"""With which library and settings was this deflated?  Found by trying, so that the same bytes can be made again."""
+"""Finds the library and settings that a stream was deflated with, so that the same bytes can be made again.
+
+They are found by trying.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,22 @@ from itertools import product
 import deflate as libdeflate
 from zlib_ng import zlib_ng
 
-#: Bytes at the end of a stream that may differ from what the settings give.
+#: Maximum number of bytes at the end of a stream that the settings need not make.
 MAX_TAIL = 64
+#: Bytes of a zlib header.
 _HEADER = 2
-#: Of libdeflate, which takes everything at once: what is tried first, more than the 300,000 bytes that a block of it
-#: takes at most; and how much of the result must be right.
+#: libdeflate takes all data in one call.  This number of bytes is tried first, more than its largest block (300,000
+#: bytes); this number of bytes of the result must be right.
 _PREFIX, _RIGHT = 400_000, 256
-#: Bytes of input that the trials may take, beside so many times the input.  What compresses well takes much of it
-#: until something comes out, and little time.
+#: Budget of all trials, in bytes of input: a constant, and a multiple of the size of the data.  Data that compress well
+#: need many bytes of input before the first output, but little time.
 _WORK, _TIMES = 1 << 22, 16
-#: What libdeflate's levels from 10 on cost beside zlib's.
+#: Cost of a trial of libdeflate, relative to zlib; levels from 10 on are slow.
 _SLOW = 4
 
 
 class Engine(IntEnum):
-    """Libraries that deflate."""
+    """Deflate libraries."""
 
     ZLIB = 0
     ZLIB_NG = 1
@@ -34,12 +38,15 @@ class Engine(IntEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """How something was deflated.
+    """Settings of a deflate library.
 
     Attributes:
-        level: 0 to 9, of libdeflate to 12.
-        window: bits, 8 to 15; memory: 1 to 9; strategy: 0 to 4; zeros with libdeflate.
-        header: the first two bytes, which some writers change afterwards.
+        engine: the library.
+        level: 0 to 9; up to 12 with libdeflate.
+        window: bits, 8 to 15; 0 with libdeflate.
+        memory: 1 to 9; 0 with libdeflate.
+        strategy: 0 to 4; 0 with libdeflate.
+        header: the first two bytes of the stream, which some writers change afterwards.
     """
 
     engine: Engine
@@ -50,16 +57,16 @@ class Settings:
     header: bytes
 
     def __post_init__(self) -> None:
-        """Raises ValueError for settings that there are not."""
+        """Raises ValueError for settings that the library does not have."""
         if self.engine is Engine.LIBDEFLATE:
             right = self.level <= 12 and not (self.window or self.memory or self.strategy)
         else:
             right = self.level <= 9 and 8 <= self.window <= 15 and 1 <= self.memory <= 9 and self.strategy <= 4
         if not right or len(self.header) != _HEADER:
-            raise ValueError("there are no such settings")
+            raise ValueError("the deflate library does not have these settings")
 
     def pieces(self, data: bytes, step: int) -> Iterator[bytes]:
-        """The deflated stream: what comes after each ``step`` bytes, may be nothing, and what comes at the end."""
+        """The deflated stream in pieces, some empty: the output after each ``step`` bytes of data, and at the end."""
         made = self._pieces(data, step)
         first = b""
         while len(first) < _HEADER:
@@ -80,14 +87,16 @@ class Settings:
 
 
 def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
-    """Settings that make ``stream`` of ``data``, and how many of its bytes they make.
+    """The settings that deflate ``data`` to ``stream``, and the number of bytes that they reproduce.
 
     Args:
-        step: bytes that the writer gave its library at a time.
+        stream: a zlib stream.
+        data: its content.
+        step: bytes that the writer passed to its library in one call.
 
     Returns:
-        None if there are no such settings, or if finding them takes too long; the bytes that the settings do
-        not make are the last ones, and :data:`MAX_TAIL` at most.
+        None if no settings are found within the budget.  The bytes that the settings do not reproduce are the last
+        ones, at most :data:`MAX_TAIL`.
     """
     if len(stream) <= _HEADER:
         return None
@@ -108,7 +117,7 @@ def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
 
 
 def _right(settings: Settings, stream: bytes, data: bytes, step: int) -> tuple[int, int]:
-    """How much of the stream the settings give, and how much input it took to see that."""
+    """Number of bytes of the stream that the settings reproduce, and bytes of input that the trial took."""
     position = taken = 0
     for piece in settings.pieces(data, step):
         taken = min(taken + step, len(data))
@@ -120,7 +129,7 @@ def _right(settings: Settings, stream: bytes, data: bytes, step: int) -> tuple[i
 
 
 def _common(a: bytes, b: bytes) -> int:
-    """Length of the common start."""
+    """Length of the common prefix."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2
@@ -129,10 +138,11 @@ def _common(a: bytes, b: bytes) -> int:
 
 
 def _candidates(header: bytes, size: int) -> Iterator[Settings]:
-    """Settings that give this header, the usual ones first.
+    """Settings that give this header, in order of how common they are.
 
     Args:
-        size: bytes of the data: windows that are larger make no difference.
+        header: the first two bytes of the stream.
+        size: bytes of the data; windows larger than that make no difference.
     """
     declared, hint = (header[0] >> 4) + 8, header[1] >> 6
     if header[0] & 15 != zlib.DEFLATED or declared > 15:

@@ -1,8 +1,9 @@
-"""The bytes of a PNG file: what must be kept beside pixels and metadata to make them again.
+"""Describes a PNG file so that pixels, metadata and the description give the same bytes again.
 
-A PNG file is its pixels, filtered row by row and deflated, among chunks.  The filter types are kept; the
-deflated stream is made again by the library and the settings that made it, where these can be found.  The
-result is compared with a hash: another version of a library may give other bytes.
+A PNG file consists of chunks; those of the pixels hold a deflated stream of filtered rows.  The description has the
+filter types, the other chunks, and the library and settings that deflate the rows to the same stream.  If no settings
+do, the file is not described.  A hash tells whether the result is right: other versions of a library may give other
+bytes.
 """
 
 from __future__ import annotations
@@ -23,44 +24,52 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings, find
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.varint import Reader, Writer
 
-#: The chunk of the container that keeps what :func:`describe` returns.
+#: Kind of the container's chunk that holds the result of :func:`describe`.
 KIND = b"orig"
 HASH_BYTES = 16
-#: What may be kept, of the compressed file without it; small files may always have so many bytes.
+#: Maximum size of the description: a share of the compressed file without it, but at least this number of bytes.
 _SHARE, _FLOOR = 0.01, 64
-#: Bytes of chunks and of what follows the end at most, inflated.
+#: Maximum number of bytes of an inflated description without its filter types.
 _MAX_EXTRA = 1 << 20
-#: Chunks of pixels at most.
+#: Maximum number of chunks of pixels.
 _MAX_CHUNKS = 1 << 20
+#: Colour types of PNG files.
 _COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GRAY_ALPHA: 4, Mode.RGBA: 6}
-#: Bits per sample of files whose samples are held in 8 bits, where these are not all.
+#: Bits per sample that files of a mode may have, if arrays of their samples have 8 bits; by default 8.
 _DEPTHS = {Mode.GRAY: (2, 4, 8), Mode.BILEVEL: (1,), Mode.PALETTE: (1, 2, 4, 8)}
 _IHDR, _IDAT, _IEND, _ICC = b"IHDR", b"IDAT", b"IEND", b"iCCP"
-#: Ways to keep a chunk: as it is, or (ICC) as settings; larger numbers point to chunks of the metadata.
+#: How a chunk is described: by its bytes, by settings that deflate the ICC profile, or (from 2 on) by its position
+#: among the chunks that follow from the metadata.
 _LITERAL, _DEFLATED, _KNOWN = range(3)
 
 
 class _Unusual(Exception):
-    """A file that these few bytes cannot describe."""
+    """A PNG file that cannot be described, or not in few bytes."""
 
 
 def keep(file: Container, source: bytes, picture: Picture) -> Container:
-    """Add what is needed to make the source file again, where that is a PNG file and takes few bytes.
+    """Add the description of the source, if that is a PNG file and its description is small.
 
     Args:
-        file: made from ``picture``, which was read from ``source``.
+        file: the compressed file of ``picture``.
+        source: the bytes of the file that ``picture`` was read from.
+        picture: the picture with its metadata.
     """
     payload = describe(source, picture, file.size)
     return file if payload is None else replace(file, chunks=(*file.chunks, Chunk(KIND, payload)))
 
 
 def restore(file: Container, picture: Picture) -> tuple[bytes | None, list[str]]:
-    """The PNG file that a ``.mzp`` file was made from, if it can be made again; and notes, if it should be possible.
+    """The bytes of the PNG file that ``picture`` was read from, and notes for the user.
+
+    Returns:
+        None for the bytes if the file has no description, or if this machine makes other bytes; then with a note.
 
     Raises:
-        CorruptFileError: if what is kept of it is damaged.
+        CorruptFileError: if the description is damaged.
     """
     for payload in file.of_kind(KIND):
         original = rebuild(payload, picture)
@@ -71,14 +80,15 @@ def restore(file: Container, picture: Picture) -> tuple[bytes | None, list[str]]
 
 
 def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | None:
-    """What :func:`rebuild` needs to make a PNG file again.
+    """A description from which :func:`rebuild` makes a PNG file again.
 
     Args:
-        source: the file; picture: what was read from it.
-        compressed_size: bytes of the compressed file, of which the result may be a small share.
+        source: the bytes of the file.
+        picture: the picture that was read from it.
+        compressed_size: bytes of the compressed file; limits the size of the description.
 
     Returns:
-        None if the bytes cannot be made again, or if that takes too much.
+        None if the source is not a PNG file, cannot be made again, or needs too large a description.
     """
     budget = max(_FLOOR, int(_SHARE * compressed_size))
     if not source.startswith(png.SIGNATURE):
@@ -93,31 +103,33 @@ def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | N
 
 
 def rebuild(payload: bytes, picture: Picture) -> bytes | None:
-    """The file that :func:`describe` saw, for the same picture.
+    """The PNG file that :func:`describe` described.
+
+    Args:
+        payload: the description.
+        picture: the picture that was read from the PNG file.
 
     Returns:
-        None if the libraries here deflate in another way than those that made it, or memory is short.
+        None if the deflate libraries here make other bytes, or if memory is short.
 
     Raises:
-        CorruptFileError: if the payload is damaged.
+        CorruptFileError: if the description is damaged.
     """
     if not _is_enough_memory(picture):
         return None
     height, width = picture.pixels.shape[:2]
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflate(payload[HASH_BYTES:], rows.row_count(height, width, True) + _MAX_EXTRA, raw=True)
     try:
-        most = rows.row_count(height, width, True) + _MAX_EXTRA
-        reader = _Reader(inflater.decompress(payload[HASH_BYTES:], most))
-        if not inflater.eof or inflater.unused_data:
+        if inflated.outcome is not Outcome.CLEAN:
             raise ValueError
-        source = _rebuilt(reader, picture)
-    except (ValueError, IndexError, zlib.error):
-        raise CorruptFileError("what is kept of the original PNG file is damaged") from None
+        source = _rebuilt(_Reader(inflated.content), picture)
+    except (ValueError, IndexError):
+        raise CorruptFileError("the description of the original PNG file is damaged") from None
     return source if _hash(source) == payload[:HASH_BYTES] else None
 
 
 def _is_enough_memory(picture: Picture) -> bool:
-    """Rows, filtered ones, the deflated stream, the file and a copy of it."""
+    """Whether rows, filtered rows, the deflated stream, the file and a copy of it fit into memory."""
     return 5 * picture.pixels.nbytes + 4 * _MAX_EXTRA < limits.available_memory()
 
 
@@ -127,7 +139,7 @@ def _hash(source: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A PNG file, cut at its pixels."""
+    """The parts of a PNG file: header, chunks before the pixels, pixels, chunks after them, data behind the end."""
 
     header: bytes
     before: list[png.Chunk]
@@ -167,24 +179,24 @@ def _header(picture: Picture, depth: int, interlaced: bool) -> bytes:
 
 
 def _depths(picture: Picture) -> tuple[int, ...]:
-    """Bits per sample that a PNG file of the picture may have."""
+    """Bits per sample that a PNG file of the picture may have; empty if PNG files cannot hold it."""
     if picture.mode not in _COLOURS or picture.is_signed:
         return ()
     return (16,) if picture.is_deep else _DEPTHS.get(picture.mode, (8,))
 
 
 def _samples(picture: Picture, depth: int) -> np.ndarray:
-    """Samples as the file has them: Pillow brings gray ones to 8 bits."""
+    """Samples as in the file.  Those of a picture are scaled to 8 bits if they are gray."""
     return picture.pixels >> (8 - depth) if depth < 8 and picture.mode is Mode.GRAY else picture.pixels
 
 
 def _step(picture: Picture, depth: int) -> int:
-    """Bytes that a writer gives to its library at a time: a row."""
+    """Bytes that a writer passes to its library in one call: a row."""
     return 1 + rows.row_bytes(picture.pixels.shape[1], picture.pixels.shape[2], depth)
 
 
 class _Known:
-    """Chunks that follow from the picture, to be taken once each: no file is longer than what it is made of."""
+    """Chunks that follow from the picture.  Each can be taken once: no damaged description gives a huge file."""
 
     def __init__(self, picture: Picture):
         self.chunks: list[png.Chunk | None] = []
@@ -194,14 +206,14 @@ class _Known:
         self._profile = picture.metadata.get(ICC, b"")
 
     def take(self, index: int) -> png.Chunk:
-        """Raises ValueError or IndexError for a chunk that is not there (any more)."""
+        """Raises ValueError or IndexError if the chunk does not exist, or was taken before."""
         chunk, self.chunks[index] = self.chunks[index], None
         if chunk is None:
             raise ValueError
         return chunk
 
     def take_profile(self) -> bytes:
-        """The ICC profile, which chunks hold deflated; empty if it is not there (any more)."""
+        """The ICC profile; empty if the picture has none, or if it was taken before."""
         profile, self._profile = self._profile, b""
         return profile
 
@@ -216,7 +228,9 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     height, width, channels = picture.pixels.shape
     size = rows.total_bytes((height, width, channels), depth, interlaced)
     stream = b"".join(parts.pixels)
-    data = _inflated(stream, size)
+    data = inflate(stream, size).content
+    if len(data) != size:
+        raise _Unusual
     types = rows.filter_types(data, (height, width, channels), depth, interlaced)
     samples = _samples(picture, depth)
     if types.max() >= rows.FILTERS or rows.filtered(samples, depth, types, interlaced) != data:
@@ -230,7 +244,7 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
         for chunk in chunks:
             _write_chunk(writer, chunk, known)
     writer.block(parts.rest)
-    if len(_deflated(bytes(writer.data))) + HASH_BYTES > budget:  # Before the work.
+    if len(_deflated(bytes(writer.data))) + HASH_BYTES > budget:  # Before the search for settings, which is slow.
         raise _Unusual
     _write_stream(writer, stream, data, _step(picture, depth))
     sizes = [(length, len(list(group))) for length, group in groupby(map(len, parts.pixels))]
@@ -247,23 +261,15 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: int, interlaced: bool) -> bytes:
-    """All that was written, and the filter types as they are or as differences from those that many writers choose."""
-    ways = [types]
+    """The bytes of the writer and the filter types, deflated.
+
+    The types are written as they are, or as differences from :func:`rows.predicted_types`, whichever is smallest.
+    """
+    forms = [types]
     if types.min() != types.max():
         predicted = rows.predicted_types(samples, depth, interlaced)
-        ways += [(types + rows.FILTERS - one) % rows.FILTERS for one in predicted]
-    return min((_deflated(bytes(writer.data) + bytes([i]) + way.tobytes()) for i, way in enumerate(ways)), key=len)
-
-
-def _inflated(stream: bytes, size: int) -> bytes:
-    inflater = zlib.decompressobj()
-    try:
-        data = inflater.decompress(stream, size + 1)
-    except zlib.error:
-        raise _Unusual from None
-    if len(data) != size:
-        raise _Unusual
-    return data
+        forms += [(types + rows.FILTERS - one) % rows.FILTERS for one in predicted]
+    return min((_deflated(bytes(writer.data) + bytes([i]) + form.tobytes()) for i, form in enumerate(forms)), key=len)
 
 
 def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> None:
@@ -293,14 +299,14 @@ def _write_stream(writer: _Writer, stream: bytes, data: bytes, step: int) -> Non
 
 
 def _write_made(writer: _Writer, settings: Settings, right: int, stream: bytes) -> None:
-    """How a stream is made: the first ``right`` bytes by these settings, the others kept."""
+    """Write how a stream is made: the settings, the number of bytes that they reproduce, and the bytes behind these."""
     writer.settings(settings)
     writer.number(right)
     writer.block(stream[right:])
 
 
 def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
-    """Raises ValueError or IndexError for damage."""
+    """The file of a description.  Raises ValueError or IndexError if that is damaged."""
     depth, interlaced = reader.byte(), bool(reader.byte())
     if depth not in _depths(picture):
         raise ValueError
@@ -325,7 +331,7 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
         types = (types + rows.predicted_types(samples, depth, interlaced)[predicted - 1]) % rows.FILTERS
     data = rows.filtered(samples, depth, types, interlaced)
     stream = b"".join(settings.pieces(data, _step(picture, depth)))[:right] + tail
-    if len(stream) != right + len(tail):  # Another version of the library, perhaps.
+    if len(stream) != right + len(tail):  # The stream of another version of the library may be shorter.
         return b""
     pixels, position = [], 0
     for length, count in runs:

@@ -1,4 +1,4 @@
-"""Pixels <-> the bytes that a PNG file deflates: rows, interlaced or not, each with its filter type."""
+"""Pixels -> the bytes that a PNG file deflates: filtered rows, each after its filter type."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+#: Number of filter types.
 FILTERS = 5
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(FILTERS)
-#: Passes of Adam7: first column and row, steps across and down.
+#: Passes of Adam7 interlacing: first column and row, steps across and down.
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-#: Bytes that are filtered at once: temporary arrays stay small.
-_STRIP = 1 << 20
+#: Maximum number of samples of a block of several rows that is filtered at once.
+_BLOCK = 1 << 20
 
 
 def passes(pixels: np.ndarray, interlaced: bool) -> list[np.ndarray]:
-    """The images that a PNG file holds one after the other, views of ``(H, W, C)``."""
+    """The images that a PNG file consists of, as views of ``pixels``, ``(H, W, C)``: one, or those of Adam7."""
     if not interlaced:
         return [pixels]
     parts = [pixels[y::down, x::across] for x, y, across, down in _ADAM7]
@@ -23,7 +24,7 @@ def passes(pixels: np.ndarray, interlaced: bool) -> list[np.ndarray]:
 
 
 def row_count(height: int, width: int, interlaced: bool) -> int:
-    """Rows of all passes: one filter type each."""
+    """Number of rows of all passes, which is the number of filter types."""
     return sum(len(part) for part in passes(np.broadcast_to(np.uint8(0), (height, width, 1)), interlaced))
 
 
@@ -33,14 +34,14 @@ def row_bytes(width: int, channels: int, depth: int) -> int:
 
 
 def total_bytes(shape: tuple[int, int, int], depth: int, interlaced: bool) -> int:
-    """Bytes of all rows of an image ``(H, W, C)``, with their filter types."""
+    """Bytes of all rows of an image of ``shape``, ``(H, W, C)``, with their filter types."""
     height, width, channels = shape
     parts = passes(np.broadcast_to(np.uint8(0), (height, width, 1)), interlaced)
     return sum(len(part) * (1 + row_bytes(part.shape[1], channels, depth)) for part in parts)
 
 
 def filter_types(data: bytes, shape: tuple[int, int, int], depth: int, interlaced: bool) -> np.ndarray:
-    """The filter types in ``data`` as :func:`filtered` makes it."""
+    """The filter types in ``data``, which :func:`filtered` could have made."""
     height, width, channels = shape
     found, position = [], 0
     for part in passes(np.broadcast_to(np.uint8(0), (height, width, 1)), interlaced):
@@ -52,15 +53,17 @@ def filter_types(data: bytes, shape: tuple[int, int, int], depth: int, interlace
 
 
 def filtered(pixels: np.ndarray, depth: int, types: np.ndarray, interlaced: bool) -> bytes:
-    """What a PNG file with these filter types deflates.
+    """The bytes that a PNG file with these filter types deflates.
 
     Args:
-        pixels: uint8 or uint16 ``(H, W, C)``, values of ``depth`` bits: 1, 2, 4, 8 or 16.
-        types: uint8 ``(rows,)`` below :data:`FILTERS`, see :func:`row_count`.
+        pixels: uint8 or uint16 ``(H, W, C)``.
+        depth: bits per sample, 1, 2, 4, 8 or 16.
+        types: uint8 ``(rows,)``, each below :data:`FILTERS`; see :func:`row_count`.
+        interlaced: whether the file has Adam7's passes.
     """
     done = []
     position = 0
-    for rows, before, unit in _strips(pixels, depth, interlaced):
+    for rows, before, unit in _blocks(pixels, depth, interlaced):
         chosen = types[position : position + len(rows)]
         position += len(rows)
         result = np.empty((len(rows), rows.shape[1] + 1), dtype=np.uint8)
@@ -73,28 +76,28 @@ def filtered(pixels: np.ndarray, depth: int, types: np.ndarray, interlaced: bool
 
 
 def predicted_types(pixels: np.ndarray, depth: int, interlaced: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The types that many writers choose: least sum of absolute differences, the first of equals.
+    """The filter types that many writers choose: those of the least sum of absolute differences, the first of equals.
 
     Returns:
-        those of libpng and many others, and those of Pillow, which leaves averages out; each uint8 ``(rows,)``.
+        the choice of libpng and many others, and that of Pillow, which never uses averages; each uint8 ``(rows,)``.
     """
-    chosen, without = [], []
-    for rows, before, unit in _strips(pixels, depth, interlaced):
+    chosen, no_average = [], []
+    for rows, before, unit in _blocks(pixels, depth, interlaced):
         costs = np.empty((FILTERS, len(rows)), dtype=np.int64)
         for kind in range(FILTERS):
             differences = _filter(rows, before, unit, kind)
             costs[kind] = np.minimum(differences, 0 - differences).sum(1, dtype=np.int64)
         chosen.append(costs.argmin(0).astype(np.uint8))
         costs[_AVERAGE] = np.iinfo(np.int64).max
-        without.append(costs.argmin(0).astype(np.uint8))
-    return np.concatenate(chosen), np.concatenate(without)
+        no_average.append(costs.argmin(0).astype(np.uint8))
+    return np.concatenate(chosen), np.concatenate(no_average)
 
 
-def _strips(pixels: np.ndarray, depth: int, interlaced: bool) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Rows ``(n, bytes)``, the rows above them, and the distance between a byte and the one to its left."""
+def _blocks(pixels: np.ndarray, depth: int, interlaced: bool) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Blocks of rows ``(n, bytes)``, the rows above them, and the distance in bytes to the sample on the left."""
     unit = max(1, pixels.shape[2] * depth // 8)
     for part in passes(pixels, interlaced):
-        height = max(1, _STRIP // (part.shape[1] * part.shape[2]))
+        height = max(1, _BLOCK // (part.shape[1] * part.shape[2]))
         above = np.zeros((1, row_bytes(part.shape[1], part.shape[2], depth)), dtype=np.uint8)
         for top in range(0, len(part), height):
             rows = _packed(part[top : top + height], depth)
@@ -103,7 +106,7 @@ def _strips(pixels: np.ndarray, depth: int, interlaced: bool) -> Iterator[tuple[
 
 
 def _packed(part: np.ndarray, depth: int) -> np.ndarray:
-    """Rows of ``depth`` bits per sample, high bytes first, filled up with zeros to whole bytes."""
+    """Rows of ``depth`` bits per sample, high byte first, padded with zeros to whole bytes."""
     rows = part.reshape(len(part), -1)
     if depth == 16:
         return rows.astype(">u2").view(np.uint8)
@@ -123,7 +126,7 @@ def _filter(rows: np.ndarray, above: np.ndarray, unit: int, kind: int) -> np.nda
     left = _moved(rows, unit)
     if kind == _SUB:
         return rows - left
-    if kind == _AVERAGE:  # Of integers, rounded down, without a ninth bit.
+    if kind == _AVERAGE:  # Rounded down, computed without a ninth bit.
         return rows - ((left & above) + ((left ^ above) >> 1))
     corner = _moved(above, unit)
     a, b, c = left.astype(np.int16), above.astype(np.int16), corner.astype(np.int16)
@@ -133,5 +136,5 @@ def _filter(rows: np.ndarray, above: np.ndarray, unit: int, kind: int) -> np.nda
 
 
 def _moved(rows: np.ndarray, unit: int) -> np.ndarray:
-    """Every byte's left neighbour, zeros where there is none."""
+    """The byte ``unit`` positions to the left of each byte; 0 outside the row."""
     return np.pad(rows, ((0, 0), (unit, 0)))[:, : rows.shape[1]]
