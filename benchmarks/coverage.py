@@ -35,7 +35,8 @@ from mulanzip.imageio import metadata, tiff_tags
 from mulanzip.imageio.png import encode_samples
 from mulanzip.imageio.reader import read_picture
 from mulanzip.inspect.info import info
-from mulanzip.jobs.files import compress_file, decompress_file
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.restore import decompress_file
 
 _NAMES = {
     ICC: "icc",

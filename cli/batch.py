@@ -16,6 +16,7 @@ from mulanzip.cli.report import Reporter
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Found, Job, Outcome, Task
     from mulanzip.jobs.files import FileResult
+    from mulanzip.options import Execution
 
 
 def select(
@@ -80,6 +81,15 @@ def _check_outputs(
             raise click.UsageError("compressed data or images do not go to a terminal; name a file with -o")
 
 
+def execution(given: dict[str, Any]) -> Execution:
+    """How the work is carried out: taken out of the command's options."""
+    from mulanzip.limits import Limits
+    from mulanzip.options import Execution
+
+    limits = Limits(given.pop("max_pixels"), given.pop("max_memory"))
+    return Execution(given.pop("device"), given.pop("threads"), limits)
+
+
 def task_options(max_pixels: int | None, max_memory: int | None, **options: Any) -> dict[str, Any]:
     """Arguments for the library, of the command's options."""
     from mulanzip.limits import Limits
@@ -113,7 +123,7 @@ def convert(
         dask: address of the scheduler of a cluster that does it.
     """
     from mulanzip.jobs.batch import Task, plan
-    from mulanzip.jobs.files import STREAM
+    from mulanzip.jobs.files import STREAM, FileOptions
 
     to_stdout = output == STREAM or (output is None and STREAM in files)
     reporter = Reporter(quiet, as_json, to_stdout)
@@ -121,7 +131,8 @@ def convert(
     _check_outputs(found, output, output_dir, remove, as_json)
     if dask is not None and (remove or to_stdout):
         raise click.UsageError("a cluster works on files, and deletes none: no '-', and no --rm, with --dask")
-    task = Task(work, task_options(make_folder=output_dir is not None, **given), remove, allow_loss)
+    carried_out = execution(given)
+    task = Task(work, FileOptions(make_folder=output_dir is not None, **given), carried_out, remove, allow_loss)
     run(reporter, task, plan(found, name, output=output, output_dir=output_dir), jobs, done, dask)
 
 
@@ -136,7 +147,7 @@ def run(
     """Do all jobs, say what became of them, and leave with the right exit code."""
     from mulanzip.jobs import batch
 
-    count = min(len(jobs), count or batch.workers_for(len(jobs), task.options["threads"]))
+    count = min(len(jobs), count or batch.workers_for(len(jobs), task.execution.threads))
     if count > 1 or dask is not None:
         with (
             closing(_outcomes(task, jobs, count, dask)) as outcomes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,8 +55,10 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
     result goes to standard output.
     """
     from mulanzip.inspect.info import info
-    from mulanzip.jobs.batch import compressed_name, is_image
-    from mulanzip.jobs.files import compress_file
+    from mulanzip.jobs.batch import is_image
+    from mulanzip.jobs.compress import compress as compress_file
+    from mulanzip.jobs.names import compressed_name
+    from mulanzip.options import EncodeOptions
 
     if remove and not verify:
         raise click.UsageError("--rm deletes sources whose results are verified; --no-verify does not go with it")
@@ -71,4 +74,6 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
                 line += ", original file restored byte for byte"
         return line
 
-    batch.convert(compress_file, is_image, compressed_name, done, remove=remove, verify=verify, **given)
+    coding = {key: given.pop(key) for key in ("model", "effort", "context", "schedule", "mu")}
+    work = partial(compress_file, encoding=EncodeOptions(**coding))
+    batch.convert(work, is_image, compressed_name, done, remove=remove, verify=verify, **given)

@@ -45,22 +45,26 @@ def decompress(
         raise click.UsageError("--scale and --salvage do not go together")
     if skip_done and salvage:
         raise click.UsageError("--skip-done and --salvage do not go together: what was salvaged may not be all")
-    from mulanzip.jobs.batch import is_compressed, restored_name
-    from mulanzip.jobs.files import FileResult, decompress_file
+    from mulanzip.jobs.batch import is_compressed
+    from mulanzip.jobs.files import FileResult
+    from mulanzip.jobs.names import planned_name
+    from mulanzip.jobs.restore import decompress as decompress_file
 
     work: Callable[..., FileResult]
     if salvage:
-        from mulanzip.inspect.salvage import MARK, salvage_file
+        from mulanzip.jobs.salvage_file import MARK, decompress_damaged
 
-        work, mark = salvage_file, MARK
+        work, mark = partial(decompress_damaged, model=given.pop("model")), MARK
     else:
         from mulanzip.imageio.preview import MARK
 
         step, mark = (int(scale.removeprefix("1/")), MARK) if scale else (1, "")
-        work = partial(decompress_file, scale=step, skip_done=skip_done, verify=remove)
+        work = partial(decompress_file, scale=step, model=given.pop("model"))
 
     def done(outcome: Outcome) -> str:
         return f"{outcome.source} -> {outcome.output}  {size(outcome.output_size)} bytes"
 
-    name = partial(restored_name, suffix=suffix, mark=mark)
-    batch.convert(work, is_compressed, name, done, remove=remove, suffix=suffix, **given)
+    name = partial(planned_name, suffix=suffix, mark=mark)
+    batch.convert(
+        work, is_compressed, name, done, remove=remove, suffix=suffix, skip_done=skip_done, read_back=remove, **given
+    )

@@ -35,12 +35,12 @@ def inspect(file: Path, kind: str, output: Path, force: bool, model: str | None,
     from mulanzip.errors import MulanzipError
     from mulanzip.inspect import maps
     from mulanzip.jobs import atomic
-    from mulanzip.jobs.files import STREAM
+    from mulanzip.jobs.files import STREAM, FileOptions
 
     reporter = Reporter(quiet)
     try:
         data = sys.stdin.buffer.read() if file == STREAM else file.read_bytes()
-        atomic.check(file, output, force, make_folder=False, skip_done=False)
+        atomic.check(output, FileOptions(overwrite=force), file)
         with reporter.progress(str(file)) as progress:
             bits = maps.bits_map(data, model=model, progress=progress)
         if kind == "bits":
@@ -50,7 +50,7 @@ def inspect(file: Path, kind: str, output: Path, force: bool, model: str | None,
             picture, legend = maps.schedule_picture(maps.schedule_map(data), bits), maps.SCHEDULE_LEGEND
         coded = io.BytesIO()
         Image.fromarray(picture).save(coded, "PNG")
-        atomic.write(coded.getvalue(), output, coded, [], make_folder=False)
+        atomic.write(coded.getvalue(), output)
     except (MulanzipError, OSError, MemoryError) as error:
         reporter.fail(file, error)
     else:

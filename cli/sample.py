@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import click
@@ -28,16 +27,16 @@ def sample(model: str, count: int, output: Path, seed: int, steps: int, force: b
     from mulanzip.image.picture import Picture
     from mulanzip.imageio.writer import require_writable, write_picture
     from mulanzip.jobs import atomic
+    from mulanzip.jobs.files import FileOptions
 
     require_writable(output, Kind(Mode.RGB, 8))
-    nothing = io.BytesIO()
     try:
-        atomic.check(nothing, output, force, make_folder=False, skip_done=False)
+        atomic.check(output, FileOptions(overwrite=force))
         from mulanzip.gaussian import api  # Only now: it takes a second.
 
         images = api.sample(api.open_model(model), count, steps, seed)
         data, _ = write_picture(Picture.from_array(api.grid(images)), output)
-        atomic.write(data, output, nothing, [], make_folder=False)
+        atomic.write(data, output)
     except OSError as error:
         raise MulanzipError(f"{output}: {error.strerror}") from None
     click.echo(f"{count} images of {images.shape[2]}x{images.shape[1]} -> {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ def test(
     **given: Any,
 ) -> None:
     """Check .mzp files: decode them fully, compare all hashes, write nothing."""
-    from mulanzip.jobs.batch import Job, Task, check, is_compressed
+    from mulanzip.jobs.batch import Job, Task, is_compressed
+    from mulanzip.jobs.check import check
 
     reporter = Reporter(quiet, as_json)
     found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
-    task = Task(check, batch.task_options(**given))
+    task = Task(partial(check, model=given.pop("model")), execution=batch.execution(given))
     batch.run(reporter, task, [Job(file.path) for file in found], jobs, lambda outcome: f"{outcome.source}: ok")

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from mulanzip.inspect.info import FileInfo, info
     from mulanzip.inspect.ledger import Ledger, ledger
     from mulanzip.inspect.maps import bits_map, schedule_map
-    from mulanzip.inspect.salvage import salvage_file
-    from mulanzip.jobs.files import FileResult, compress_file, decompress_file
+    from mulanzip.jobs.compress import compress_file
+    from mulanzip.jobs.files import FileResult
     from mulanzip.jobs.pack import pack, unpack
+    from mulanzip.jobs.restore import decompress_file
+    from mulanzip.jobs.salvage_file import salvage_file
     from mulanzip.limits import Limits
 
 __version__ = "0.1.0"
@@ -68,13 +70,15 @@ _HOMES = {
         "UnsupportedVersionError",
         "VerificationError",
     ),
-    "mulanzip.jobs.files": ("FileResult", "compress_file", "decompress_file"),
+    "mulanzip.jobs.compress": ("compress_file",),
+    "mulanzip.jobs.files": ("FileResult",),
+    "mulanzip.jobs.restore": ("decompress_file",),
+    "mulanzip.jobs.salvage_file": ("salvage_file",),
     "mulanzip.inspect.info": ("FileInfo", "info"),
     "mulanzip.inspect.maps": ("bits_map", "schedule_map"),
     "mulanzip.limits": ("Limits",),
     "mulanzip.inspect.ledger": ("Ledger", "ledger"),
     "mulanzip.clients.pillow": ("register_pillow",),
-    "mulanzip.inspect.salvage": ("salvage_file",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -56,4 +56,6 @@ class NotDamagedError(MulanzipError):
 
 
 class NoImageError(MulanzipError):
-    """There is no image for an archive: nothing was written."""
+    """There is no image file for an archive: nothing was written."""
+
+    exit_code = 3

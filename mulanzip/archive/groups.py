@@ -1,4 +1,4 @@
-"""Groups of images of one size -> parts of an archive, by the process that is asked for."""
+"""Groups of images of one size -> parts of an archive."""
 
 from __future__ import annotations
 
@@ -17,14 +17,34 @@ if TYPE_CHECKING:
     from mulanzip.gaussian.exact.chain import Chain
 
 PROCESSES = ("erasure", "gaussian", "auto")
-#: Pixels of a group: so many that its marks do not count, so few that one image of it is soon decoded.  A chain has
-#: more, for its first images are coded by the erasure process.
+#: Pixels of a group: enough that its overhead is negligible, few enough for random access.  A chain has more, because
+#: the erasure process codes its first images.
 _PIXELS, _CHAIN_PIXELS = 1 << 16, 1 << 18
 
 
 @dataclass(frozen=True)
-class CodedGroup:
-    """Attributes: part, payload: for the archive; chain: what is known of it, if it is one."""
+class GroupOptions:
+    """How groups of images are coded.
+
+    Attributes:
+        process: ``erasure``; ``gaussian``, which codes RGB images of the size of ``gaussian_model`` in chains; or
+            ``auto``: whichever makes the group smaller.
+        gaussian_model: name of a shipped model of Gaussian noise, or path of a model file.
+    """
+
+    process: str = "erasure"
+    gaussian_model: str = registry.DEFAULT_GAUSSIAN_MODEL
+
+
+@dataclass(frozen=True)
+class CodedPart:
+    """A part of an archive.
+
+    Attributes:
+        part: its entry in the directory.
+        payload: its bytes.
+        chain: the chain, if the part is a group that is one.
+    """
 
     part: ArchiveChunk
     payload: bytes
@@ -35,37 +55,36 @@ class GroupCoder:
     """Codes groups.
 
     Args:
-        process: one of :data:`PROCESSES`.
+        options: the process, and the model of Gaussian noise for it.
         runtime, schedules: of the erasure process.
-        gaussian_model: name or path; needed unless the process is ``erasure``.
         device: as for :func:`mulanzip.encode`.
 
     Raises:
-        ModelError: if that model cannot be used.
+        ModelError: if the model of Gaussian noise cannot be used.
         ValueError: for an unknown process.
     """
 
-    def __init__(self, process: str, runtime: Runtime, schedules: TileSchedules, gaussian_model: str, device: str):
-        if process not in PROCESSES:
-            raise ValueError(f"unknown process {process!r}; use one of {', '.join(PROCESSES)}")
-        self._process, self._runtime, self._schedules = process, runtime, schedules
+    def __init__(self, options: GroupOptions, runtime: Runtime, schedules: TileSchedules, device: str):
+        if options.process not in PROCESSES:
+            raise ValueError(f"unknown process {options.process!r}; use one of {', '.join(PROCESSES)}")
+        self._process, self._runtime, self._schedules = options.process, runtime, schedules
         self._gaussian = None
-        if process != "erasure":
+        if options.process != "erasure":
             from mulanzip.gaussian.exact.runtime import open_gaussian
 
-            self._gaussian = open_gaussian(registry.find(gaussian_model, "gaussian"), device)
+            self._gaussian = open_gaussian(registry.find(options.gaussian_model, "gaussian"), device)
 
     def header(self, model_id: bytes) -> Header:
-        """Of the archive."""
+        """The header of the archive."""
         return Header(model_id, self._schedules.header_value, ERASURE if self._gaussian is None else GAUSSIAN)
 
     def most(self, shape: Shape) -> int:
-        """Images of a group."""
+        """Maximum number of images of a group."""
         pixels = _CHAIN_PIXELS if self._chains(shape) else _PIXELS
         return max(1, pixels // (shape.height * shape.width))
 
-    def encode(self, stack: np.ndarray, shape: Shape) -> CodedGroup:
-        """Code a group: uint8 ``(B, H, W, C)`` in coding order of colours."""
+    def encode(self, stack: np.ndarray, shape: Shape) -> CodedPart:
+        """Code a group: uint8 ``(B, H, W, C)`` in coding order of the channels."""
         chain = None
         if self._gaussian is None or not self.header(b"").has_chains(shape.mode):
             payload = encode_stack(stack, self._runtime, self._schedules)
@@ -79,7 +98,7 @@ class GroupCoder:
                 forms.append(tiles.encode_initial_images(stack, self._runtime, self._schedules))
             chain = min(forms, key=lambda form: len(form.data))
             payload = chain.data
-        return CodedGroup(ArchiveChunk(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)
+        return CodedPart(ArchiveChunk(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)
 
     def _chains(self, shape: Shape) -> bool:
         if self._gaussian is None:

@@ -1,17 +1,19 @@
-"""Reading archives: images by name, and all of them group by group."""
+"""An archive -> images, one by one by their names, or all of them group by group."""
 
 from __future__ import annotations
 
 import io
 import os
+import threading
 from bisect import bisect
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from typing import BinaryIO
 
 import numpy as np
@@ -25,23 +27,23 @@ from mulanzip.image.channels import from_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.metadata import check as check_metadata
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.progress import Progress
 
-#: Groups that are kept decoded.
+#: Number of decoded groups that are kept.
 _KEPT = 16
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A part of an archive, decoded.
+    """A decoded part of an archive.
 
     Attributes:
-        members: the images that are wanted of it.
-        pictures: of these, if it is a group.
-        file: the ``.mzp`` file that it is.
-        error: what is wrong with it; nothing else is there then.
+        members: the images of the part that were asked for.
+        pictures: their pictures, if the part is a group.
+        file: the bytes of a ``.mzp`` file, if the part is one.
+        error: the error where the part is damaged; it has neither pictures nor a file then.
     """
 
     members: list[Member]
@@ -60,10 +62,13 @@ class Archive(Mapping[str, np.ndarray]):
     A file is open only while it is read.  A group is decoded when one of its images is asked for, and kept for the
     next ones.
 
+    Several threads may use one archive at the same time.  A file open for reading must not be used by others meanwhile.
+
     Args:
         source: a path, all bytes, or a file open for reading.
         model, gaussian_model: to try beside the shipped ones.
-        device, threads: as for :func:`mulanzip.decode`; limits: what an image may take.
+        device, threads: as for :func:`mulanzip.decode`.
+        limits: maximum size of one image, and of the memory for it.
 
     Raises:
         CorruptFileError: if the archive is damaged: here if its directory is, later if an image is.
@@ -77,15 +82,16 @@ class Archive(Mapping[str, np.ndarray]):
         *,
         model: str | None = None,
         gaussian_model: str | None = None,
-        device: str = "auto",
-        threads: int | None = None,
-        limits: Limits = NO_LIMITS,
+        device: str = Execution.device,
+        threads: int | None = Execution.threads,
+        limits: Limits = Execution.limits,
     ):
-        self._gaussian_model = gaussian_model
-        self._model, self._device, self._threads, self._limits = model, device, threads, limits
-        self._runtime: Runtime | None = None
-        self._kept: OrderedDict[int, list[Picture]] = OrderedDict()
-        self._source = io.BytesIO(source) if isinstance(source, bytes) else source
+        self._model, self._gaussian_model = model, gaussian_model
+        self._execution = Execution(device, threads, limits)
+        self._reading = threading.Lock()
+        self._keeping = threading.Lock()
+        self._kept: OrderedDict[int, Future[list[Picture]]] = OrderedDict()
+        self._source = source
         with self._opened() as file:
             self.header, self.directory = read_front(file, limits)
         self._starts = self.directory.starts()
@@ -97,8 +103,22 @@ class Archive(Mapping[str, np.ndarray]):
             if part.kind == METADATA:
                 self._metadata.append((first, number))
                 first += part.count
-        #: Of all images, in order.
+        #: The names of all images, in order.
         self.names = tuple(self._places)
+
+    def __reduce__(self) -> tuple[Callable[[], Archive], tuple[()]]:
+        """A copy in another process reads the source again; that must be a path or bytes."""
+        execution = self._execution
+        again = partial(
+            Archive,
+            self._source,
+            model=self._model,
+            gaussian_model=self._gaussian_model,
+            device=execution.device,
+            threads=execution.threads,
+            limits=execution.limits,
+        )
+        return again, ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -123,16 +143,31 @@ class Archive(Mapping[str, np.ndarray]):
         member, number, place = self._places[name]
         if member.shape is None:
             return self._decode_file(self._payload(number))
-        if number not in self._kept:
-            self._kept[number] = self._decode_group(number, self._payload(number))
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(number)
-        found = self._kept[number][place]
-        return self._with_metadata(found, member, self._payloads([member]))
+        found = self._with_metadata(self._group(number)[place], member, self._payloads([member]))
+        return replace(found, pixels=found.pixels.copy())  # Callers may change them, and the group is kept.
+
+    def _group(self, number: int) -> list[Picture]:
+        """A group, from those that are kept if possible; threads that ask for one at the same time decode it once."""
+        with self._keeping:
+            group = self._kept.get(number)
+            is_new = group is None
+            if group is None:
+                group = self._kept[number] = Future()
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(number)
+        if is_new:
+            try:
+                group.set_result(self._decode_group(number, self._payload(number)))
+            except BaseException as error:
+                with self._keeping:
+                    if self._kept.get(number) is group:
+                        del self._kept[number]
+                group.set_exception(error)
+        return group.result()
 
     def matching(self, patterns: Collection[str]) -> list[str]:
-        """Names that are one of the patterns, or match one with ``*``, ``?`` or ``[...]``; in order.
+        """Names that equal a pattern, or match one with ``*``, ``?`` or ``[...]``; in the order of the archive.
 
         Raises:
             MulanzipError: if a pattern matches none.
@@ -141,24 +176,25 @@ class Archive(Mapping[str, np.ndarray]):
         for pattern in patterns:
             found = [name for name in self.names if name == pattern or fnmatchcase(name, pattern)]
             if not found:
-                raise MulanzipError(f"the archive has no image {pattern} (mulanzip info -v lists them)")
+                raise MulanzipError(f"the archive has no image {pattern} (mulanzip info -v lists its images)")
             wanted.update(found)
         return [name for name in self.names if name in wanted]
 
     def parts(self, names: Sequence[str] | None = None, progress: Progress | None = None) -> Iterator[Opened]:
-        """Decode the parts that hold the images that are named, or all, in the order of the file.
+        """Decode the parts that hold the images of these names, in the order of the archive.
 
-        Groups are decoded in several threads; only a few are in memory at a time.  Damaged ones do not stop the rest.
+        Groups are decoded in several threads; only a few are in memory at a time.  Damaged parts do not stop the rest.
 
         Args:
-            progress: told the share of images that is done.
+            names: all by default.
+            progress: called with the share of images that is done, 0 to 1.
         """
         wanted: dict[int, list[tuple[Member, int]]] = {}
         for name in self.names if names is None else names:
             member, number, place = self._places[name]
             wanted.setdefault(number, []).append((member, place))
         total, done = sum(map(len, wanted.values())), 0
-        threads = self._running().threads if any(self.directory.parts[n].kind == GROUP for n in wanted) else 1
+        threads = self._runtime.threads if any(self.directory.parts[n].kind == GROUP for n in wanted) else 1
         queue: deque[Callable[[], Opened]] = deque()
         pool = ThreadPoolExecutor(threads)
         try:
@@ -199,7 +235,7 @@ class Archive(Mapping[str, np.ndarray]):
             raise CorruptFileError(f"{count} of {len(self)} images are damaged: {named(damaged[0].members)}, ...")
 
     def _begin(self, number: int, wanted: list[tuple[Member, int]], pool: ThreadPoolExecutor) -> Callable[[], Opened]:
-        """Read a part, and have it decoded elsewhere."""
+        """Read a part, and start to decode it; the result waits for it."""
         members = [member for member, _ in wanted]
         try:
             payload = self._payload(number)
@@ -208,7 +244,8 @@ class Archive(Mapping[str, np.ndarray]):
             payloads = self._payloads(members)
         except CorruptFileError as error:
             return partial(Opened, members, error=error)
-        return pool.submit(self._open_group, number, payload, wanted, payloads).result
+        run = copy_context().run  # Notes and timings of the group are the caller's.
+        return pool.submit(run, self._open_group, number, payload, wanted, payloads).result
 
     def _open_group(
         self, number: int, payload: bytes, wanted: list[tuple[Member, int]], payloads: dict[int, bytes]
@@ -220,42 +257,47 @@ class Archive(Mapping[str, np.ndarray]):
         except CorruptFileError as error:
             return Opened(members, error=error)
 
-    def _running(self) -> Runtime:
-        if self._runtime is None:
-            info = registry.by_id(self.header.model_id, self._model)
-            self._runtime = api.open_for_coding(info, 0, Execution(self._device, self._threads, self._limits))
-        return self._runtime
+    @cached_property
+    def _runtime(self) -> Runtime:
+        info = registry.by_id(self.header.model_id, self._model)
+        return api.open_for_coding(info, 0, self._execution)
 
     def _decode_group(self, number: int, payload: bytes) -> list[Picture]:
         part = self.directory.parts[number]
         shape = part.shape
         assert shape is not None
-        self._limits.check_pixels(shape.height, shape.width)
+        self._execution.limits.check_pixels(shape.height, shape.width)
         sides = (part.count, shape.height, shape.width, shape.channels)
         schedules = TileSchedules((self.header.schedule,))
         if self.header.has_chains(shape.mode):
             from mulanzip.gaussian.exact.chain import decode_tiles
 
             model = self._gaussian_model or self._model
-            planes = decode_tiles(payload, sides, self._running(), schedules, model=model, device=self._device)
+            planes = decode_tiles(payload, sides, self._runtime, schedules, model=model, device=self._execution.device)
         else:
-            planes = decode_stack(payload, sides, self._running(), schedules)
+            planes = decode_stack(payload, sides, self._runtime, schedules)
         if stack_hash(planes) != part.digest:
             raise CorruptFileError("the samples do not have the hash that the directory promises")
         return [Picture(shape.mode, from_coding_order(p) if shape.channels == 3 else p) for p in planes]
 
     def _decode_file(self, data: bytes) -> Picture:
-        return api.decode_picture(
-            data, model=self._model, execution=Execution(self._device, self._threads, self._limits)
-        )
+        return api.decode_picture(data, model=self._model, execution=self._execution)
 
-    def _opened(self) -> AbstractContextManager[BinaryIO]:
-        source = self._source
-        return open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source)
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """The archive, open for reading; an open file is one thread's at a time, for its position is shared."""
+        if isinstance(self._source, str | os.PathLike):
+            with open(self._source, "rb") as file:
+                yield file
+        elif isinstance(self._source, bytes):
+            yield io.BytesIO(self._source)
+        else:
+            with self._reading:
+                yield self._source
 
     def _payload(self, number: int) -> bytes:
         part = self.directory.parts[number]
-        self._limits.require(part.length)
+        self._execution.limits.require(part.length)
         with self._opened() as file:
             payload = read_chunk(file, self._starts[number], part.kind, part.length)
         if part.kind != GROUP and digest_of(payload) != part.digest:
@@ -272,7 +314,7 @@ class Archive(Mapping[str, np.ndarray]):
         return found
 
     def _metadata_in(self, number: int) -> list[bytes]:
-        return unpack_metadata(self._payload(number), self.directory.parts[number].count, self._limits)
+        return unpack_metadata(self._payload(number), self.directory.parts[number].count, self._execution.limits)
 
     def _with_metadata(self, picture: Picture, member: Member, payloads: dict[int, bytes]) -> Picture:
         metadata = {kind: payloads[number] for kind, number in member.metadata.items()}

@@ -1,4 +1,4 @@
-"""Pictures -> an archive: groups are coded as they fill, so that memory does not grow with the pixels."""
+"""Pictures -> an archive.  Groups are coded as soon as they are full: memory does not grow with the archive."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import io
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from mulanzip import api, registry
-from mulanzip.api import code_length
-from mulanzip.archive.groups import CodedGroup, GroupCoder
+from mulanzip.archive.groups import CodedPart, GroupCoder, GroupOptions
 from mulanzip.encoder.effort import is_fitted
 from mulanzip.errors import LimitError, OutputExistsError
 from mulanzip.format.archive import (
@@ -38,10 +38,10 @@ from mulanzip.imageio.png_original import original
 from mulanzip.imageio.stored import looks_drawn
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.limits import NO_LIMITS, Limits, available_cores
+from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution
 
-#: Bytes of images and of metadata that wait for their groups to fill, at most.
+#: Maximum size of the images, and of the metadata, that wait for their groups to be full, in bytes.
 _WAITING = 1 << 25
 
 if TYPE_CHECKING:
@@ -49,16 +49,21 @@ if TYPE_CHECKING:
 
 
 class ArchiveWriter:
-    """Writes an archive to a file, from its first byte to its last: a context whose end completes it.
+    """A context that writes an archive to a file from its first byte to its last; the end of the context completes it.
 
     Args:
         file: open for writing.
         model: name of a shipped model, or path of a model file.
         schedule: of all groups, one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`.
-        process: ``erasure``; ``gaussian``, which codes RGB images of the size that ``gaussian_model`` is for in chains;
-            or ``auto``: for each group the smaller one.
-        effort, device, limits: as for :func:`mulanzip.encode`; effort is for images that are coded by themselves.
-        threads: at most so many, all cores by default; the bytes are the same for any number.
+        effort: as for :func:`mulanzip.encode`, for images that are coded one by one.
+        process, gaussian_model: as for :class:`mulanzip.archive.groups.GroupOptions`.
+        device: as for :func:`mulanzip.encode`.
+        threads: maximum number of threads, all cores by default; the bytes are the same for any number.
+        limits: maximum size of one image, and of the memory for it.
+
+    Attributes:
+        chains: the chains that have been written.
+        failed: whether images that were added before are lost through an error; the archive is lost then, too.
 
     Raises:
         ModelError: if the model is not there.
@@ -66,31 +71,29 @@ class ArchiveWriter:
         ValueError: for unknown options.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         file: BinaryIO,
         *,
-        model: str = registry.DEFAULT_MODEL,
+        model: str = EncodeOptions.model,
         effort: int = EncodeOptions.effort,
-        schedule: str = "default",
-        process: str = "erasure",
-        gaussian_model: str = registry.DEFAULT_GAUSSIAN_MODEL,
-        device: str = "auto",
-        threads: int | None = None,
-        limits: Limits = NO_LIMITS,
+        schedule: str = EncodeOptions.schedule,
+        process: str = GroupOptions.process,
+        gaussian_model: str = GroupOptions.gaussian_model,
+        device: str = Execution.device,
+        threads: int | None = Execution.threads,
+        limits: Limits = Execution.limits,
     ):
         if schedule not in SCHEDULE_NAMES:
             raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
         self._file = file
-        self._effort = effort
-        self._common: dict[str, Any] = {"model": model, "schedule": schedule, "device": device, "threads": threads}
-        self._limits = limits
+        self._encoding = EncodeOptions(model, effort, schedule=schedule)
+        self._execution = Execution(device, threads, limits)
         info = registry.find(model)
-        runtime = api.open_for_coding(info, _WAITING, Execution(device, threads, limits))
-        self._coder = GroupCoder(process, runtime, TileSchedules.uniform(schedule), gaussian_model, device)
-        #: What became of the chains so far.
+        runtime = api.open_for_coding(info, _WAITING, self._execution)
+        groups = GroupOptions(process, gaussian_model)
+        self._coder = GroupCoder(groups, runtime, TileSchedules.uniform(schedule), device)
         self.chains: list[Chain] = []
-        #: Whether what was added before is lost, after an error: then the archive is, too.
         self.failed = False
         self._members: dict[str, Member] = {}
         self._parts: list[ArchiveChunk] = []
@@ -98,10 +101,11 @@ class ArchiveWriter:
         self._waiting_bytes = 0
         self._numbers: dict[bytes, int] = {}
         self._new_payloads: list[bytes] = []
-        self._threads = threads or available_cores()
-        self._pool = ThreadPoolExecutor(self._threads)
-        # Parts in the order in which they are written; those that are coded in other threads may be late.
-        self._queue: deque[Callable[[], CodedGroup]] = deque()
+        workers = self._execution.thread_count
+        self._pool = ThreadPoolExecutor(workers)
+        self._most_queued = 2 * workers
+        # Waits for each part, in the order in which they are written.
+        self._queue: deque[Callable[[], CodedPart]] = deque()
         self._position = 0
         self._write(self._coder.header(info.model_id).pack())
 
@@ -114,16 +118,17 @@ class ArchiveWriter:
         modified: int | None = None,
         permissions: int | None = None,
     ) -> None:
-        """Add an image, with all its metadata.
+        """Add an image with its metadata.
 
         Args:
-            name: relative, with ``/``.
-            source: the file that it comes from: if that is PNG, and the image is stored by itself, it comes back
-                byte for byte.
-            modified: time of last change, in ns since 1970; permissions: mode bits.
+            name: a relative path with ``/``.
+            source: the file that the image comes from: a PNG file comes back byte for byte if its image is coded by
+                itself.
+            modified: time of the last change, in ns since 1970.
+            permissions: mode bits.
 
         Raises:
-            MulanzipError: if the name is none, or was given before.
+            MulanzipError: if the name cannot be kept, or was given before.
             UnsupportedImageError, LimitError: as :func:`mulanzip.encode`.
         """
         check_name(name)
@@ -136,7 +141,7 @@ class ArchiveWriter:
         if file is not None:
             data = (original.keep(file, source, picture) if source else file).pack()
             self._members[name] = Member(name, None, {}, modified, permissions)
-            self._put(lambda: CodedGroup(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
+            self._put(lambda: CodedPart(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
             return
         shape = Shape(picture.mode, *picture.pixels.shape[:2])
         metadata = {kind: self._number(payload) for kind, payload in picture.metadata.items()}
@@ -161,7 +166,7 @@ class ArchiveWriter:
         return len(self._members)
 
     def _finish(self) -> None:
-        """Write what is waiting, and the directory."""
+        """Write the waiting images and the directory."""
         for shape in list(self._waiting):
             self._flush(shape)
         self._put_metadata()
@@ -172,24 +177,29 @@ class ArchiveWriter:
         self._write(pack_end(start))
 
     def _as_file(self, picture: Picture) -> Container | None:
-        """The ``.mzp`` file of an image that is not for a group, else None."""
+        """The ``.mzp`` file of an image that is coded by itself; None for an image of a group."""
         height, width = picture.pixels.shape[:2]
         if picture.is_deep or is_fitted(height, width) or not Shape(picture.mode, height, width).is_small:
-            return self._encoded(picture, self._effort)
+            return api.encode_picture(picture, self._encoding, self._execution)
         if looks_drawn(picture):
-            data = self._encoded(picture, 1)
-            is_stored = data.header.coding is Coding.STORED
-            if is_stored and 8 * data.size < code_length(picture.to_array(), **self._common):
-                return data
+            file = api.encode_picture(picture, replace(self._encoding, effort=1), self._execution)
+            if file.header.coding is Coding.STORED and 8 * file.size < self._code_length(picture):
+                return file
         return None
 
-    def _encoded(self, picture: Picture, effort: int) -> Container:
-        common = self._common
-        options = EncodeOptions(common["model"], effort, schedule=common["schedule"])
-        return api.encode_picture(picture, options, Execution(common["device"], common["threads"], self._limits))
+    def _code_length(self, picture: Picture) -> float:
+        """Bits that an image takes in a group."""
+        encoding, execution = self._encoding, self._execution
+        return api.code_length(
+            picture.to_array(),
+            model=encoding.model,
+            schedule=encoding.schedule,
+            device=execution.device,
+            threads=execution.threads,
+        )
 
     def _number(self, payload: bytes) -> int:
-        """The number of a payload of metadata, which is kept once."""
+        """The number of a payload of metadata; equal payloads are kept once and share it."""
         key = digest_of(payload)
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers)
@@ -202,7 +212,7 @@ class ArchiveWriter:
         if self._new_payloads:
             count, data = len(self._new_payloads), pack_metadata(self._new_payloads)
             self._new_payloads = []
-            self._put(lambda: CodedGroup(ArchiveChunk(METADATA, len(data), count, digest_of(data)), data))
+            self._put(lambda: CodedPart(ArchiveChunk(METADATA, len(data), count, digest_of(data)), data))
 
     def _flush(self, shape: Shape) -> None:
         """Code a group in another thread."""
@@ -211,9 +221,9 @@ class ArchiveWriter:
         self._waiting_bytes -= stack.nbytes
         self._put(self._pool.submit(self._coder.encode, stack, shape).result)
 
-    def _put(self, part: Callable[[], CodedGroup]) -> None:
+    def _put(self, part: Callable[[], CodedPart]) -> None:
         self._queue.append(part)
-        while len(self._queue) > 2 * self._threads:
+        while len(self._queue) > self._most_queued:
             self._take()
 
     def _take(self) -> None:
@@ -230,31 +240,48 @@ class ArchiveWriter:
         self._position += len(data)
 
 
-def pack_arrays(
+def pack_arrays(  # noqa: PLR0913
     arrays: Sequence[np.ndarray] | np.ndarray,
     names: Sequence[str] | None = None,
-    **options: Any,
+    *,
+    model: str = EncodeOptions.model,
+    effort: int = EncodeOptions.effort,
+    schedule: str = EncodeOptions.schedule,
+    process: str = GroupOptions.process,
+    gaussian_model: str = GroupOptions.gaussian_model,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    limits: Limits = Execution.limits,
 ) -> bytes:
     """Compress many images into one archive.
 
     Args:
-        arrays: of the kinds that :func:`mulanzip.encode` takes, of any sizes; or one array ``(N, H, W, ...)``.
-        names: relative paths with ``/``, all different; ``0.png``, ``1.png`` and so on if not given.
-        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, ``limits``, as for
-            :func:`mulanzip.encode`; ``process``, ``gaussian_model``, as for :class:`ArchiveWriter`.
+        arrays: images as for :func:`mulanzip.encode`, of any sizes; or one array ``(N, H, W, ...)``.
+        names: relative paths with ``/``, all different; ``0.png``, ``1.png`` and so on by default.
+        model, effort, schedule, process, gaussian_model, device, threads, limits: as for :class:`ArchiveWriter`.
 
     Returns:
         the bytes of an archive; :class:`mulanzip.Archive` reads them.
 
     Raises:
         MulanzipError: as :func:`mulanzip.encode`, or for names that cannot be kept.
-        ValueError: if there are not as many names as arrays.
+        ValueError: if the number of names is not the number of arrays, or for unknown options.
     """
     if names is None:
         digits = len(str(max(0, len(arrays) - 1)))
         names = [f"{i:0{digits}}.png" for i in range(len(arrays))]
     buffer = io.BytesIO()
-    with ArchiveWriter(buffer, **options) as writer:
+    with ArchiveWriter(
+        buffer,
+        model=model,
+        effort=effort,
+        schedule=schedule,
+        process=process,
+        gaussian_model=gaussian_model,
+        device=device,
+        threads=threads,
+        limits=limits,
+    ) as writer:
         for array, name in zip(arrays, names, strict=True):
             writer.add(Picture.from_array(array), name)
     return buffer.getvalue()

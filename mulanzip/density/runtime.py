@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.selftest import golden_digest
 from mulanzip.errors import ModelError
 from mulanzip.limits import available_cores
+from mulanzip.notes import note
 
 N = TypeVar("N")
 DEVICES = ("auto", "cpu", "cuda", "reference")
@@ -124,7 +124,7 @@ def choose(
             if found == expected:
                 return network
             problem = "does not compute exactly on this machine"
-        warnings.warn(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
+        note(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
     raise ModelError("no backend computes this model exactly on this machine; nothing can be coded safely")
 
 

@@ -8,11 +8,8 @@ header, model or first segment nothing can be salvaged.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -31,16 +28,12 @@ from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
-from mulanzip.inspect.damaged_regions import DamagedRegion, describe
-from mulanzip.jobs.files import STREAM, FileResult, restore_file
+from mulanzip.inspect.damaged_regions import DamagedRegion
 from mulanzip.lattice.geometry import Segment, Tile, segments, to_cells, write_cells
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
-from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.progress import Progress
-
-#: In the names of files that are not the original.
-MARK = ".salvaged"
 
 
 @dataclass(frozen=True)
@@ -58,67 +51,6 @@ class Salvaged:
     trusted: np.ndarray
     regions: list[DamagedRegion]
     damaged_metadata: list[str]
-
-
-def salvage_file(
-    source: str | os.PathLike[str] | BinaryIO,
-    output: str | os.PathLike[str] | BinaryIO | None = None,
-    *,
-    model: str | None = None,
-    suffix: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    make_folder: bool = False,
-    dry_run: bool = False,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
-) -> FileResult:
-    """Write what can be trusted of a damaged file; called ``photo.salvaged.png`` by default.
-
-    The result's notes say what is lost.  Its status is ``sound`` if nothing is wrong with the file: nothing is
-    written then.
-
-    Args:
-        all as for :func:`mulanzip.decompress_file`.
-
-    Raises:
-        CorruptFileError: if nothing can be salvaged.
-        MulanzipError, OSError: as for :func:`mulanzip.decompress_file`; nothing is written then.
-    """
-    found: list[Salvaged] = []
-
-    def decode(data: bytes, progress: Progress | None) -> Picture:
-        found.append(salvage(data, model=model, execution=Execution(device, threads, limits, progress)))
-        return found[0].picture
-
-    try:
-        result = restore_file(
-            source,
-            output,
-            decode,
-            mark=MARK,
-            suffix=suffix,
-            overwrite=overwrite,
-            make_folder=make_folder,
-            dry_run=dry_run,
-            limits=limits,
-            progress=progress,
-        )
-    except NotDamagedError as error:
-        path = Path(source) if isinstance(source, str | os.PathLike) else STREAM
-        return FileResult(path, STREAM, 0, notes=[str(error)], status="sound")
-    if not found:
-        return result
-    return replace(result, status="salvaged", notes=[*_describe(found[0]), *result.notes])
-
-
-def _describe(salvaged: Salvaged) -> list[str]:
-    notes = describe(salvaged.regions)
-    notes += [f"{name} is lost" for name in salvaged.damaged_metadata]
-    exact = int(salvaged.trusted.sum())
-    # Rounded down: 100 % is all.
-    return [*notes, f"{1000 * exact // salvaged.trusted.size / 10:.1f} % of the pixels are exact"]
 
 
 def salvage(data: bytes, *, model: str | None = None, execution: Execution = Execution()) -> Salvaged:

@@ -1,9 +1,8 @@
-"""Results on the disk: foreseen before the work, and there whole or not at all."""
+"""Outputs on the disk: checked before the work, and written completely or not at all."""
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import secrets
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mulanzip.errors import OutputExistsError
+from mulanzip.jobs.files import FileOptions
 
 try:
     import fcntl
@@ -23,32 +23,31 @@ _PREFIX, _SUFFIX = ".mulanzip-", ".tmp"
 _swept: set[Path] = set()
 
 
-def check(
-    source: Path | io.BytesIO, output: Path | BinaryIO, overwrite: bool, make_folder: bool, skip_done: bool
-) -> None:
+def check(output: Path | BinaryIO, options: FileOptions, source: Path | None = None) -> None:
     """Find out before the work whether the output can be written after it.
 
     Args:
-        source, output: paths, or what is read and written instead of files.
-        overwrite, make_folder, skip_done: as for :func:`mulanzip.jobs.files.compress_file`; what is done was skipped.
+        output: a path; or an open file, which is not checked.
+        options: ``skip_done`` says that the output has been found not to be the result already.
+        source: path of the input file, which must not be the output.
 
     Raises:
-        OutputExistsError: if something is there that is not to be replaced.
-        OSError: if the output's folder is missing, or cannot be written to.
+        OutputExistsError: if something exists there that is not to be replaced.
+        OSError: if the output's folder is missing or cannot be written to.
     """
     if not isinstance(output, Path):
         return
     if output.exists():
-        if isinstance(source, Path) and output.samefile(source):
+        if source is not None and output.samefile(source):
             raise OutputExistsError(f"output {output} is the input itself")
         if not output.is_file():
             raise OutputExistsError(f"output {output} is no regular file")
-        if not overwrite and skip_done:
+        if not options.overwrite and options.skip_done:
             raise OutputExistsError(f"{output} exists, but does not hold this image (use -f to overwrite it)")
-        if not overwrite:
+        if not options.overwrite:
             raise OutputExistsError(f"{output} exists already (use -f to overwrite it)")
     folder = Path(os.path.realpath(output)).parent
-    while make_folder and not os.path.lexists(folder):
+    while options.make_folder and not os.path.lexists(folder):
         folder = folder.parent
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
@@ -59,16 +58,21 @@ def check(
 def write(
     data: bytes,
     output: Path | BinaryIO,
-    source: Path | io.BytesIO,
-    notes: list[str],
-    make_folder: bool,
+    *,
+    like: Path | None = None,
+    make_folder: bool = False,
     sync: bool = True,
-) -> None:
-    """Write a file that gets its name when it is complete, with the source's dates and permissions.
+) -> list[str]:
+    """Write a file that gets its name when it is complete.
 
     Args:
-        notes: gets a sentence where these could not be kept.
-        sync: wait until the file is on the disk, as its source may be deleted next; milliseconds per file.
+        output: a path; or an open file, which gets all bytes in one write.
+        like: a file whose dates and permissions the output gets.
+        make_folder: make the output's folder where it is missing.
+        sync: wait until the file is on the disk, because its source may be deleted next; takes milliseconds.
+
+    Returns:
+        a note if dates and permissions could not be kept.
 
     Raises:
         OSError: with the output's name; nothing is written then.
@@ -76,27 +80,29 @@ def write(
     if not isinstance(output, Path):
         output.write(data)
         output.flush()
-        return
+        return []
+    notes = []
 
-    def like_source(temporary: Path) -> None:
-        if isinstance(source, Path):
+    def copy_facts(temporary: Path) -> None:
+        if like is not None:
             try:
-                shutil.copystat(source, temporary)
+                shutil.copystat(like, temporary)
             except OSError as error:
                 notes.append(f"dates and permissions could not be kept: {error.strerror}")
 
-    with replacing(output, like_source, make_folder, sync) as file:
+    with replacing(output, copy_facts, make_folder, sync) as file:
         file.write(data)
+    return notes
 
 
 @contextmanager
 def replacing(
     output: Path, finish: Callable[[Path], None], make_folder: bool = False, sync: bool = True
 ) -> Iterator[BinaryIO]:
-    """A file that gets its name when the context ends without an error: then it is complete.
+    """A context with an open file, which gets its name when the context ends without an error.
 
     Args:
-        finish: called with the path that the complete file has before.
+        finish: called with the temporary path of the complete file.
         make_folder: make the output's folder where it is missing.
         sync: wait until the file is on the disk.
 
@@ -125,12 +131,12 @@ def replacing(
 
 
 def _temporary(folder: Path) -> BinaryIO:
-    """A new hidden file, locked while it is open: what can be locked has no owner any more."""
+    """A new hidden file, locked while it is open: a file that others can lock has no owner any more."""
     while True:
         file = open(folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}", "xb")  # noqa: SIM115
         if fcntl is None:
             return file
-        with suppress(OSError):  # Some network file systems have no locks; nobody sweeps there.
+        with suppress(OSError):  # Some network file systems have no locks, so nothing is swept there.
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.path.exists(file.name):
             return file
@@ -138,12 +144,12 @@ def _temporary(folder: Path) -> BinaryIO:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what processes that were killed left in a folder; once per folder and process."""
+    """Delete the temporary files that killed processes left in a folder; once for each folder and process."""
     if fcntl is None or folder in _swept:
         return
     _swept.add(folder)
     for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-        with suppress(OSError):  # It is locked, or gone, or none of ours.
+        with suppress(OSError):  # Locked by its owner, or gone, or no file of ours.
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,25 +1,29 @@
-"""Many files: which ones, where their results go, and what became of each."""
+"""Many files: which ones are taken, where their results go, and what became of each."""
 
 from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
 from mulanzip.imageio import reader
-from mulanzip.jobs import files, workers
-from mulanzip.jobs.files import STREAM, SUFFIX, FileResult
+from mulanzip.jobs import workers
+from mulanzip.jobs.files import STREAM, FileOptions, FileResult
+from mulanzip.jobs.names import SUFFIX
+from mulanzip.notes import collect
+from mulanzip.options import Execution
+from mulanzip.progress import Progress
 
-OnError = Callable[[Path, OSError], None]
+#: Called with a path that is left out, and the reason.
+OnError: TypeAlias = Callable[[Path, Exception], None]
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Found:
 
     Attributes:
         path: of the file.
-        below: its path below the folder that was named, or its name: what a folder of results mirrors.
+        below: its path below the folder that was named; its name if the file itself was named.
     """
 
     path: Path
@@ -36,7 +40,7 @@ class Found:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file's suffix is that of an image that can be compressed."""
+    """Whether a file has the suffix of an image format that can be compressed."""
     return path.suffix.lower() in reader.SUFFIXES
 
 
@@ -52,13 +56,14 @@ def is_compressed(path: Path) -> bool:
 
 
 def find(paths: Iterable[Path], wanted: Callable[[Path], bool], *, recursive: bool, report: OnError) -> Iterator[Found]:
-    """Files as they are named; instead of folders, if recursive, the wanted files below them.
+    """The files that are named and, if recursive, the wanted files below the folders that are named.
 
-    Folders are walked in the order of names.  Hidden files and folders are left out, and links to folders are
-    not followed.  A file comes once, however often it is named.
+    Folders are walked in the order of names.  Hidden files and folders are left out; links to folders are not
+    followed.  Every file comes once, even if it is named several times.
 
     Args:
-        report: told which folders cannot be read.
+        wanted: whether a file below a folder is taken.
+        report: called for every folder that cannot be read.
     """
     seen = set()
     for path in paths:
@@ -87,27 +92,13 @@ class Job:
 
     Attributes:
         source: its path, or :data:`mulanzip.jobs.files.STREAM`.
-        output: where the result goes; None if nothing is written, or the source is too damaged to tell.
-        rival: another source of the batch with the same output.
+        output: path of the result; None if nothing is written, or if a damaged source does not tell its format.
+        rival: an earlier source of the batch with the same output.
     """
 
     source: Path
     output: Path | None = None
     rival: Path | None = None
-
-
-def compressed_name(source: Path) -> Path | None:
-    """:func:`mulanzip.jobs.files.compressed_name`"""
-    return files.compressed_name(source)
-
-
-def restored_name(source: Path, suffix: str | None = None, mark: str = "") -> Path | None:
-    """:func:`mulanzip.jobs.files.restored_name` of a file; None if it cannot be read."""
-    try:
-        with open(source, "rb") as file:
-            return files.restored_name(source, file.read(HEADER_SIZE), suffix, mark)
-    except (MulanzipError, OSError):
-        return None
 
 
 def plan(
@@ -117,12 +108,12 @@ def plan(
     output: Path | None = None,
     output_dir: Path | None = None,
 ) -> list[Job]:
-    """Say where the results go.
+    """Choose the paths of the results.
 
     Args:
         name: gives the path of the result beside its source.
         output: the output file, or an existing folder.
-        output_dir: a folder that mirrors those that were named.
+        output_dir: a folder for results, with the same folders below it as below each folder that was named.
     """
     jobs: list[Job] = []
     owners: dict[str, Path] = {}
@@ -141,19 +132,24 @@ def plan(
     return jobs
 
 
+#: Does one file: source, output, options, execution -> result.
+Work: TypeAlias = Callable[[Any, Any, FileOptions, Execution], FileResult]
+
+
 @dataclass(frozen=True)
 class Task:
-    """What is done with every file; goes to other processes.
+    """What is done with every file of a batch; picklable, so that other processes can do it.
 
     Attributes:
-        work: :func:`mulanzip.jobs.files.compress_file`, or one like it.
-        options: its keyword arguments, ``threads`` among them.
+        work: :func:`mulanzip.jobs.compress.compress`, say, with its own options bound by :func:`functools.partial`.
+        files, execution: the other options; ``execution.threads`` is the number for the whole batch.
         remove: delete each source when its result is in place.
-        allow_loss: even if metadata was lost.
+        allow_loss: delete it even if metadata was lost.
     """
 
-    work: Callable[..., FileResult]
-    options: dict[str, Any]
+    work: Work
+    files: FileOptions = FileOptions()
+    execution: Execution = Execution()
     remove: bool = False
     allow_loss: bool = False
 
@@ -163,11 +159,12 @@ class Outcome:
     """What became of one file.
 
     Attributes:
-        status: that of :class:`mulanzip.jobs.files.FileResult`, or ``failed``.
-        output: where the result is; None if there is none.
+        output: path of the result; None if there is none.
+        status: as in :class:`mulanzip.jobs.files.FileResult`; or ``failed``.
+        seconds: that the work took.
         source_size, output_size: in bytes, 0 where unknown.
         notes, lost: as in :class:`mulanzip.jobs.files.FileResult`.
-        error, exit_code: what is wrong; None and 0 if nothing is.
+        error, exit_code: the error's message and exit code; None and 0 without an error.
     """
 
     source: Path
@@ -182,13 +179,8 @@ class Outcome:
     exit_code: int = 0
 
 
-def check(source: Path | BinaryIO, _: None, **options: Any) -> FileResult:
-    """:func:`mulanzip.jobs.files.check_file` as the work of a task."""
-    return FileResult(STREAM, STREAM, files.check_file(source, **options))
-
-
 def explain(source: Path, error: Exception) -> tuple[str, int]:
-    """What to tell the user of an error with a file, in one line, and its exit code."""
+    """The message for an error with a file, in one line, and its exit code."""
     if isinstance(error, MulanzipError):
         return str(error), error.exit_code
     if isinstance(error, MemoryError):
@@ -200,26 +192,21 @@ def explain(source: Path, error: Exception) -> tuple[str, int]:
 
 
 def attempt(
-    task: Task,
-    job: Job,
-    progress: Callable[[float], None] | None = None,
-    streams: tuple[BinaryIO, BinaryIO] | None = None,
+    task: Task, job: Job, progress: Progress | None = None, streams: tuple[BinaryIO, BinaryIO] | None = None
 ) -> Outcome:
     """Do one file; errors become part of the outcome.
 
     Args:
-        streams: what :data:`mulanzip.jobs.files.STREAM` stands for as a source, and as an output.
+        streams: the open files that :data:`mulanzip.jobs.files.STREAM` stands for, as a source and as an output.
     """
     start = time.perf_counter()
-    notes: list[str] = []
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_: notes.append(str(message))
+    with collect() as notes:
         try:
             if job.rival is not None:
                 raise OutputExistsError(f"{job.output} is where the result of {job.rival} goes")
             source = streams[0] if streams and job.source == STREAM else job.source
             output = streams[1] if streams and job.output == STREAM else job.output
-            result = task.work(source, output, progress=progress, **task.options)
+            result = task.work(source, output, task.files, replace(task.execution, progress=progress))
             if task.remove and result.status == "done":
                 if result.lost and not task.allow_loss:
                     notes.append("it was not deleted")
@@ -234,7 +221,7 @@ def attempt(
             )
     outcome = Outcome(
         job.source,
-        job.output if result.status != "sound" else None,
+        None if result.status == "sound" else job.output,
         result.status,
         time.perf_counter() - start,
         result.source_size,
@@ -249,7 +236,7 @@ def attempt(
 
 
 def _remove(source: Path, output: Path) -> None:
-    """Delete a source when the name of its result is on the disk."""
+    """Delete a source after its result's name has reached the disk."""
     if os.name == "posix":
         folder = os.open(output.parent, os.O_RDONLY)
         try:
@@ -260,7 +247,7 @@ def _remove(source: Path, output: Path) -> None:
 
 
 def memory_needed(threads: int, job: Job) -> int:
-    """Estimate of what a job takes, in bytes, by the header of its source; 0 if that says nothing."""
+    """Estimate of the memory that a job takes, in bytes, from the header of its source; 0 if that is unreadable."""
     try:
         with open(job.source, "rb") as file:
             start = file.read(HEADER_SIZE)
@@ -275,9 +262,9 @@ def memory_needed(threads: int, job: Job) -> int:
 
 
 def workers_for(jobs: int, threads: int | None = None) -> int:
-    """How many workers suit so many files: one per thread, as long as each finds memory for a small image.
+    """Number of workers for a number of files: one for each thread, if there is memory for a small image in each.
 
-    One image keeps several threads busy for parts of the time only; images do not wait for each other.
+    One image keeps several threads busy for part of the time only; separate images do not wait for each other.
     """
     free = limits.available_memory()
     fitting = free // limits.coding_bytes(0, 1)
@@ -285,9 +272,9 @@ def workers_for(jobs: int, threads: int | None = None) -> int:
 
 
 def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, None]:
-    """Do all jobs in ``count`` processes, which share the threads of the task's options."""
-    share = max(1, (task.options["threads"] or limits.available_cores()) // count)
-    shared = replace(task, options={**task.options, "threads": share})
+    """Do all jobs in ``count`` processes, which share the threads of the task."""
+    share = max(1, task.execution.thread_count // count)
+    shared = replace(task, execution=replace(task.execution, threads=share, progress=None))
     return workers.run(
         partial(attempt, shared),
         jobs,

@@ -1,7 +1,7 @@
-"""A batch on a Dask cluster: the same jobs, for files anywhere that fsspec reaches.
+"""A batch on a Dask cluster: the same jobs, for files that fsspec can open.
 
-A worker copies a job's files into a folder of its own, does the job there, and copies the result to its place.  What
-is done is skipped: jobs can be repeated, and Dask does so when a worker is lost.
+A worker copies a job's files into a folder of its own, does the job there, and copies the result to its place.
+Completed outputs are skipped, so jobs can be repeated: Dask repeats those of a lost worker.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from mulanzip.jobs.batch import Job, Outcome, Task
 if TYPE_CHECKING:
     from distributed import Client
 
-#: Jobs that the cluster has at a time, for each of its threads: enough to be busy, few enough for the scheduler.
+#: Number of jobs submitted ahead for each thread of the cluster.
 _AHEAD = 4
 #: Seconds until a scheduler must have answered.
 _TIMEOUT = 10
-
-
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
 
 
 def url(path: Path) -> str:
-    """What a path stands for, for workers in other folders too: pathlib takes one slash of two from URLs."""
+    """The absolute path, or the URL of which pathlib has dropped a slash."""
     text = str(path)
     if text.startswith("file:/"):
         return text
@@ -54,7 +52,7 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
     """Do all jobs on the cluster whose scheduler is at ``address``; outcomes come as they are ready.
 
     Args:
-        task: its options' ``threads`` are those of one job: 1 if None.
+        task: ``execution.threads`` is the number for each job here; 1 if None.
 
     Raises:
         MulanzipError: if there is no such cluster.
@@ -62,8 +60,11 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
     client = _connect(address)
     from distributed import as_completed
 
-    options = {**task.options, "threads": task.options["threads"] or 1, "skip_done": True}
-    task = replace(task, options=options)
+    task = replace(
+        task,
+        files=replace(task.files, skip_done=True),
+        execution=replace(task.execution, threads=task.execution.threads or 1, progress=None),
+    )
     waiting = iter(jobs)
     with client:
         known: dict[Any, Job] = {}
@@ -82,14 +83,14 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
             error = future.exception()
             if error is None:
                 yield future.result()
-            else:  # The worker is lost, or has another version of mulanzip, or none.
+            else:  # The worker is lost, or has another version of mulanzip, or has no mulanzip.
                 text = f"its worker failed: {type(error).__name__}: {error}".splitlines()[0]
                 yield Outcome(job.source, None, "failed", 0.0, error=text, exit_code=1)
             ready.update(list(submit(1)))
 
 
 def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
-    """Do one job, on a worker: errors become part of the outcome.
+    """Do one job on a worker; errors become part of the outcome.
 
     Args:
         source, output: URLs of the job's files.
@@ -103,7 +104,7 @@ def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
             _fetch(output, result, may_lack=True)
             outcome = batch.attempt(task, Job(here, result, job.rival))
             if outcome.status == "done":
-                _put(result, output, task.options["make_folder"])
+                _put(result, output, task.files.make_folder)
         except (MulanzipError, OSError) as error:
             text, code = batch.explain(job.source, error)
             return Outcome(job.source, None, "failed", 0.0, error=text, exit_code=code)
@@ -134,7 +135,7 @@ def _fetch(address: str, copy: Path, may_lack: bool = False) -> None:
 
 
 def _put(result: Path, address: str, make_folder: bool) -> None:
-    """Copy a result to its place, where it appears whole or not at all."""
+    """Copy a result to its place in one atomic step."""
     system, name = _open(address)
     if make_folder:
         system.makedirs(system._parent(name), exist_ok=True)

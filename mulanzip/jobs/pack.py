@@ -8,9 +8,10 @@ import stat
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, TypeAlias
 
-from mulanzip.archive.reader import Archive, named
+from mulanzip.archive.groups import GroupOptions
+from mulanzip.archive.reader import Archive, Opened, named
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.errors import MulanzipError, NoImageError, OutputExistsError, VerificationError
 from mulanzip.format.archive import Member
@@ -20,26 +21,31 @@ from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.jobs import atomic
-from mulanzip.jobs.batch import Found, explain, find, is_image
-from mulanzip.jobs.files import decompress_file
-from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.progress import Progress, part_of
+from mulanzip.jobs.batch import Found, OnError, explain, find, is_image
+from mulanzip.jobs.files import FileOptions
+from mulanzip.jobs.restore import decompress
+from mulanzip.limits import Limits
+from mulanzip.options import EncodeOptions, Execution
+from mulanzip.progress import Progress
 
-#: Told of a file, or image of an archive, that was left out, and why.
-OnError = Callable[[Path, Exception], None]
-#: Told of a file, and the names of what could not be kept of it.
-OnMetadataLost = Callable[[Path, list[str]], None]
+#: Called with a file, and the names of its metadata that could not be kept.
+OnMetadataLost: TypeAlias = Callable[[Path, list[str]], None]
+#: Permissions that are restored: those to read, write and execute, and no setuid, setgid or sticky bit.
+_PERMISSIONS = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True)
 class PackResult:
-    """What became of some files.
+    """What became of the files of an archive.
 
     Attributes:
-        images: how many are in the archive.
-        source_size: bytes of their files; size: of the archive.
-        chained: how many are in chains of latents; seeds: how many the erasure process coded for these to borrow from.
-        net_size: bytes of the chained ones; borrowed_size: bytes that were borrowed, all of them of the seeds.
+        images: number of images in the archive.
+        source_size: bytes of their files.
+        size: bytes of the archive.
+        chained: number of images in chains of latents.
+        seeds: number of images that the erasure process codes, as the initial bits of chains.
+        net_size: bytes that the chained images add.
+        borrowed_size: bytes of initial bits that the chains use.
     """
 
     images: int
@@ -51,57 +57,81 @@ class PackResult:
     borrowed_size: int = 0
 
 
-def pack(
+def pack(  # noqa: PLR0913
     sources: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     *,
-    overwrite: bool = False,
-    verify: bool = True,
-    strip: Collection[str] = (),
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
+    model: str = EncodeOptions.model,
+    effort: int = EncodeOptions.effort,
+    schedule: str = EncodeOptions.schedule,
+    process: str = GroupOptions.process,
+    gaussian_model: str = GroupOptions.gaussian_model,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    overwrite: bool = FileOptions.overwrite,
+    verify: bool = FileOptions.verify,
+    strip: Collection[str] = FileOptions.strip,
+    limits: Limits = Execution.limits,
+    progress: Progress | None = Execution.progress,
     report: OnError | None = None,
     lost: OnMetadataLost | None = None,
-    **options: Any,
 ) -> PackResult:
-    """Compress image files, and those below folders, into one archive.
+    """Compress image files, and the image files below folders, into one archive.
 
-    Images get their paths below the folders as names.  Hidden files are left out, links to folders not followed.
+    Names of images are their paths below the folders.  Hidden files are left out; links to folders are not followed.
 
     Args:
+        model, effort, schedule, device, threads: as for :func:`mulanzip.encode`.
+        process, gaussian_model: as for :class:`mulanzip.archive.writer.ArchiveWriter`.
         overwrite: replace an existing archive.
-        verify: decode everything, and compare hashes, before the archive gets its name.
+        verify: decode everything and compare hashes before the archive gets its name.
         strip: metadata to leave out, as for :func:`mulanzip.compress_file`.
-        limits: what one image may take.
-        progress: told the share that is done.
-        report: told of files that cannot be packed; the others are.  Without it, the first one is an error.
-        lost: told of metadata that cannot be kept.
-        options: ``model``, ``effort``, ``schedule``, ``device``, ``threads``, as for :func:`mulanzip.encode`;
-            ``process``, ``gaussian_model``, as for :class:`mulanzip.archive.writer.ArchiveWriter`.
+        limits: maximum size of one image, and of the memory for it.
+        progress: called with the share that is done, 0 to 1.
+        report: called for each file that cannot be packed; the other files are packed.  Without it, the first error
+            ends the work.
+        lost: called for each file with metadata that cannot be kept.
 
     Raises:
-        MulanzipError, OSError: nothing is written then.
+        NoImageError: if there is no image to pack.
+        MulanzipError, OSError: for the causes of :func:`mulanzip.compress_file`; nothing is written then.
     """
     output = Path(output)
+    files = FileOptions(overwrite, verify=verify, strip=strip)
+    execution = Execution(device, threads, limits, progress)
     report = report or _raise
-    atomic.check(io.BytesIO(), output, overwrite, False, False)
+    atomic.check(output, files)
     found = list(find(map(Path, sources), is_image, recursive=True, report=report))
+    if not found:
+        raise NoImageError(f"there is no image file below {', '.join(map(str, sources))}: no archive was written")
     size = 0
-    encoding = part_of(progress, 0, 0.5 if verify else 1)
+    encoding = execution.part(0, 0.5 if verify else 1).progress
 
     def check(path: Path) -> None:
         if verify:
-            decoding = {key: options[key] for key in ("model", "gaussian_model", "device", "threads") if key in options}
+            archive = Archive(
+                path, model=model, gaussian_model=gaussian_model, device=device, threads=threads, limits=limits
+            )
             try:
-                Archive(path, limits=limits, **decoding).check(part_of(progress, 0.5, 1))
+                archive.check(execution.part(0.5, 1).progress)
             except MulanzipError as error:
                 raise VerificationError(f"verification failed: {error}") from error
 
     with atomic.replacing(output, check) as file:
-        with ArchiveWriter(file, limits=limits, **options) as writer:
+        with ArchiveWriter(
+            file,
+            model=model,
+            effort=effort,
+            schedule=schedule,
+            process=process,
+            gaussian_model=gaussian_model,
+            device=device,
+            threads=threads,
+            limits=limits,
+        ) as writer:
             for done, source in enumerate(found, 1):
                 try:
-                    size += _add(writer, source, strip, limits, lost)
+                    size += _add(writer, source, files, limits, lost)
                 except (MulanzipError, OSError, MemoryError) as error:
                     if writer.failed:
                         raise
@@ -109,7 +139,7 @@ def pack(
                 if encoding is not None:
                     encoding(done / len(found))
             if not len(writer):
-                raise NoImageError("there is no image to pack: nothing was written")
+                raise MulanzipError("none of the images can be packed: no archive was written")
         count = len(writer)
     chains = [chain for chain in writer.chains if chain.initial_images < chain.images]
     return PackResult(
@@ -123,76 +153,80 @@ def pack(
     )
 
 
-def _add(
-    writer: ArchiveWriter, source: Found, strip: Collection[str], limits: Limits, lost: OnMetadataLost | None
-) -> int:
-    """Add a file to an archive: its size."""
+def _add(writer: ArchiveWriter, source: Found, files: FileOptions, limits: Limits, lost: OnMetadataLost | None) -> int:
+    """Add a file to an archive; return its size in bytes."""
     with open(source.path, "rb") as file:
         facts = os.fstat(file.fileno())
         limits.require(facts.st_size)
         data = file.read()
     picture, _ = read_picture(io.BytesIO(data), limits)
-    kept = replace(picture, metadata=metadata.stripped(picture.metadata, strip))
+    kept = replace(picture, metadata=metadata.stripped(picture.metadata, files.strip))
     writer.add(
         kept,
         source.below.as_posix(),
-        source=b"" if strip else data,
+        source=b"" if files.strip else data,
         modified=facts.st_mtime_ns,
         permissions=stat.S_IMODE(facts.st_mode),
     )
-    if picture.lost and lost is not None and set(strip) != set(metadata.STRIPPABLE):
+    if picture.lost and lost is not None and set(files.strip) != set(metadata.STRIPPABLE):
         lost(source.path, list(picture.lost))
     return facts.st_size
 
 
 @dataclass(frozen=True)
 class UnpackResult:
-    """What became of an archive: how many images were asked for, how many files were written, and their bytes."""
+    """What became of the images of an archive.
+
+    Attributes:
+        wanted: number of images that were asked for.
+        written: number of files that were written.
+        size: bytes of these files.
+    """
 
     wanted: int
     written: int
     size: int
 
 
-def unpack(
-    source: str | os.PathLike[str],
+def unpack(  # noqa: PLR0913
+    source: str | os.PathLike[str] | BinaryIO,
     folder: str | os.PathLike[str],
     *,
     only: Collection[str] = (),
-    suffix: str | None = None,
-    overwrite: bool = False,
+    suffix: str | None = FileOptions.suffix,
+    overwrite: bool = FileOptions.overwrite,
     model: str | None = None,
     gaussian_model: str | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    limits: Limits = NO_LIMITS,
-    progress: Progress | None = None,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    limits: Limits = Execution.limits,
+    progress: Progress | None = Execution.progress,
     report: OnError | None = None,
     lost: OnMetadataLost | None = None,
 ) -> UnpackResult:
-    """Restore the images of an archive as files, with their dates and permissions.
+    """Restore the images of an archive as files, with their dates and their permissions to read, write and execute.
 
-    Files have their old names where their format is lossless and holds the image, else ``.png`` is appended.
+    Files get their old names where their format is lossless and can hold the image; else ``.png`` is appended.
 
     Args:
-        folder: where names begin; made if missing.
-        only: names or patterns (:meth:`mulanzip.Archive.matching`); by default all.
+        folder: names are paths below it; made if missing.
+        only: names or patterns (:meth:`mulanzip.Archive.matching`); all images by default.
         suffix: ``.png``, say: format of all files, appended to names that do not have it.
         overwrite: replace existing files.
-        model, device, threads, limits: as for :func:`mulanzip.decode`; gaussian_model: another model to try.
-        progress: told the share that is done.
-        report: told of images that are damaged or cannot be written; the others are.  Without it, the first one is
-            an error.
-        lost: told of metadata that a file cannot hold.
+        model, gaussian_model, device, threads, limits: as for :class:`mulanzip.Archive`.
+        progress: called with the share that is done, 0 to 1.
+        report: called for each image that is damaged or cannot be written; the other images are restored.  Without
+            it, the first error ends the work.
+        lost: called for each file whose format cannot hold all metadata of its image.
 
     Raises:
-        MulanzipError, OSError
+        MulanzipError, OSError: for the causes of :func:`mulanzip.decompress_file`.
     """
     report = report or _raise
-    target = _Targets(Path(folder), suffix, overwrite)
+    archive = Archive(source, model=model, gaussian_model=gaussian_model, device=device, threads=threads, limits=limits)
+    files = FileOptions(overwrite, make_folder=True, suffix=suffix)
+    restorer = _Restorer(Path(folder), files, Execution(device, threads, limits), model)
     done = size = 0
-    options: dict[str, Any] = {"model": model, "device": device, "threads": threads, "limits": limits}
-    archive = Archive(source, gaussian_model=gaussian_model, **options)
     names = archive.matching(only) if only else archive.names
     for opened in archive.parts(names, progress):
         if opened.error is not None:
@@ -200,16 +234,7 @@ def unpack(
             continue
         for place, member in enumerate(opened.members):
             try:
-                if opened.file is not None:
-                    path = target.of(member, Header.unpack(opened.file).kind)
-                    data = io.BytesIO(opened.file)
-                    made = decompress_file(data, path, overwrite=overwrite, make_folder=True, **options)
-                    missing = made.lost
-                else:
-                    path = target.of(member, opened.pictures[place].kind)
-                    restored, missing = write_picture(opened.pictures[place], path)
-                    atomic.write(restored, path, io.BytesIO(), [], make_folder=True, sync=False)
-                _stamp(path, member)
+                path, missing = restorer.write(opened, place)
             except (MulanzipError, OSError, MemoryError) as error:
                 report(Path(member.name), error)
                 continue
@@ -219,35 +244,53 @@ def unpack(
     return UnpackResult(len(names), done, size)
 
 
-class _Targets:
-    """Where images go."""
+class _Restorer:
+    """Writes images of an archive below a folder."""
 
-    def __init__(self, folder: Path, suffix: str | None, overwrite: bool):
+    def __init__(self, folder: Path, files: FileOptions, execution: Execution, model: str | None):
         self._folder = folder
-        self._suffix = suffix
-        self._overwrite = overwrite
+        self._files = files
+        self._execution = execution
+        self._model = model
         self._owners: dict[Path, str] = {}
 
-    def of(self, member: Member, kind: Kind) -> Path:
-        """The path of an image, which can be written.
+    def write(self, opened: Opened, place: int) -> tuple[Path, list[str]]:
+        """Write an image of a part.
+
+        Returns:
+            the path, and the names of metadata that the file cannot hold.
+
+        Raises:
+            MulanzipError, OSError
+        """
+        member = opened.members[place]
+        if opened.file is not None:
+            path = self._path(member, Header.unpack(opened.file).kind)
+            data = io.BytesIO(opened.file)
+            missing = decompress(data, path, self._files, self._execution, model=self._model).lost
+        else:
+            path = self._path(member, opened.pictures[place].kind)
+            restored, missing = write_picture(opened.pictures[place], path)
+            atomic.write(restored, path, make_folder=True, sync=False)
+        if member.permissions is not None:
+            path.chmod(member.permissions & _PERMISSIONS)
+        if member.modified is not None:
+            os.utime(path, ns=(member.modified, member.modified))
+        return path, missing
+
+    def _path(self, member: Member, kind: Kind) -> Path:
+        """The path of an image, which has been checked.
 
         Raises:
             OutputExistsError, OSError
         """
-        path = self._folder.joinpath(*member.name.split("/"))
-        fits = path.suffix.lower() == self._suffix if self._suffix else can_write(path.suffix, kind)
-        path = path if fits else path.with_name(path.name + (self._suffix or default_suffix(kind)))
+        path, suffix = self._folder.joinpath(*member.name.split("/")), self._files.suffix
+        fits = path.suffix.lower() == suffix if suffix else can_write(path.suffix, kind)
+        path = path if fits else path.with_name(path.name + (suffix or default_suffix(kind)))
         if self._owners.setdefault(path, member.name) != member.name:
             raise OutputExistsError(f"{path} is where {self._owners[path]} goes")
-        atomic.check(io.BytesIO(), path, self._overwrite, True, False)
+        atomic.check(path, self._files)
         return path
-
-
-def _stamp(path: Path, member: Member) -> None:
-    if member.permissions is not None:
-        path.chmod(member.permissions)
-    if member.modified is not None:
-        os.utime(path, ns=(member.modified, member.modified))
 
 
 def _raise(path: Path, error: Exception) -> None:

@@ -1,4 +1,8 @@
-"""Jobs in processes of their own, side by side, as far as memory goes."""
+"""Jobs in worker processes, as many at a time as memory allows.
+
+Each worker has a pipe of its own, so that a worker that dies takes one job with it, whatever it was doing.  The pools
+of libraries share pipes and locks among their workers: a death there fails other jobs too, or is not noticed.
+"""
 
 from __future__ import annotations
 
@@ -38,15 +42,15 @@ def run(
 ) -> Generator[R, None, None]:
     """Do jobs in worker processes; results come as they are ready.
 
-    When the iterator is closed, or an error passes through it, all workers are stopped: they clean up as
-    after Ctrl-C.  When this process is killed, they end by themselves after the job in hand.
+    When the iterator is closed, or an error passes through it, all workers are stopped, and clean up as after
+    Ctrl-C.  When this process is killed, every worker ends by itself after its present job.
 
     Args:
-        work: does a job, and lets no error out; it and the jobs must be picklable.
-        count: workers at most.
-        threads: of OpenMP in each worker; more threads than cores in all would wait for each other.
-        cost: bytes of memory that a job takes; asked in this process.
-        budget: bytes for all jobs at the same time; a job that takes more runs alone.
+        work: does a job and raises no error; ``work`` and the jobs must be picklable.
+        count: maximum number of workers.
+        threads: number of OpenMP threads in each worker.
+        cost: estimates the memory that a job takes, in bytes; called in this process.
+        budget: bytes for all jobs that run at the same time, None without limit; a larger job runs alone.
         died: makes the result of a job whose worker died, from the reason.
     """
     waiting = iter(jobs)
@@ -65,7 +69,7 @@ def run(
                     break
                 worker = idle.pop() if idle else _start(work, threads)
                 busy[worker.connection] = _Busy(worker, *upcoming)
-                with suppress(OSError):  # A dead one is noticed below.
+                with suppress(OSError):  # The death of a worker is noticed below.
                     worker.connection.send(upcoming[0])
                 upcoming = None
             if not busy:
@@ -86,7 +90,7 @@ def run(
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """No Ctrl-C meanwhile, neither here nor in processes that are started: it comes to this one afterwards."""
+    """Delay Ctrl-C to the end of the block here; processes that are started in the block never see it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -100,33 +104,36 @@ def _interrupts_blocked() -> Iterator[None]:
 def _start(work: Callable[[Any], Any], threads: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(work, threads, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(threads, theirs), daemon=True)
     with _interrupts_blocked():
         process.start()
     theirs.close()
+    with suppress(OSError):  # The death of a worker is noticed when its first job is done.
+        ours.send(work)
     return _Worker(process, ours)
 
 
-def _serve(work: Callable[[Any], Any], threads: int, connection: Connection) -> None:
-    """What a worker does until there are no more jobs."""
-    # Ctrl-C reaches all processes; the one that started the workers deals with it, and ends them with SIGTERM.
+def _serve(threads: int, connection: Connection) -> None:
+    """The main loop of a worker."""
+    # Ctrl-C reaches all processes; the one that started the workers handles it and ends them with SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupted)
     warnings.filterwarnings("ignore", module=r"(PIL|pydicom)\.")  # As in the process of the command line.
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # Before torch is imported.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     with suppress(EOFError, OSError, KeyboardInterrupt):
+        work = connection.recv()  # Only now: this may import torch, which reads the number of threads once.
         while True:
             connection.send(work(connection.recv()))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It ends already.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It is ending already.
 
 
 def _interrupted(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Once: cleaning up is not disturbed.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing disturbs the clean-up.
     raise KeyboardInterrupt
 
 
 def _end(worker: _Worker) -> str:
-    """Why a worker ended."""
+    """The reason why a worker ended."""
     worker.connection.close()
     worker.process.join()
     code = worker.process.exitcode or 0

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
+import stat
 import struct
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +27,7 @@ from support.pictures import deep, images, noise, photo, smooth
 
 import mulanzip
 from mulanzip.archive import groups
+from mulanzip.archive import reader as archive_reader
 from mulanzip.archive import writer as archive_writer
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.cli.main import main
@@ -156,6 +162,83 @@ class TestReading:
             mulanzip.Archive(mixed[1], threads=1, limits=mulanzip.Limits(pixels=80))["0/image.png"]
         with pytest.raises(LimitError):
             mulanzip.Archive(mixed[1], threads=1, limits=mulanzip.Limits(memory=20))
+
+
+class _Yielding(io.BytesIO):
+    """A file that lets other threads run between seeking and reading."""
+
+    def seek(self, *place: int) -> int:
+        found = super().seek(*place)
+        time.sleep(0.001)
+        return found
+
+
+class TestThreads:
+    """Several threads may use one archive."""
+
+    @pytest.mark.parametrize("kind", ["bytes", "path", "file"])
+    def test_each_gets_the_images_it_asks_for(
+        self, kind: str, mixed: tuple[dict[str, np.ndarray], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "set.mzp"
+        path.write_bytes(mixed[1])
+        sources: dict[str, Any] = {"bytes": mixed[1], "path": path, "file": _Yielding(mixed[1])}
+        archive = mulanzip.Archive(sources[kind], threads=1)
+        monkeypatch.setattr(archive_reader, "_KEPT", 1)
+
+        def read(seed: int) -> None:
+            names = np.random.default_rng(seed).permutation(archive.names)
+            for name in names:
+                np.testing.assert_array_equal(archive[name], mixed[0][name])
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(read, range(4)))
+
+    def test_a_group_is_decoded_once(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
+        archive, together = mulanzip.Archive(mixed[1], threads=1), threading.Barrier(4)
+        decode, decoded = archive._decode_group, []
+
+        def counted(number: int, payload: bytes) -> list[Picture]:
+            decoded.append(number)
+            return decode(number, payload)
+
+        def read(_: int) -> np.ndarray:
+            together.wait()
+            return archive["0/image.png"]
+
+        archive._decode_group = counted  # type: ignore[method-assign]
+        with ThreadPoolExecutor(4) as pool:
+            first, *others = pool.map(read, range(4))
+        assert len(decoded) == 1
+        first[...] = 0  # It is the caller's own.
+        for other in (*others, archive["0/image.png"]):
+            np.testing.assert_array_equal(other, mixed[0]["0/image.png"])
+
+    def test_an_error_is_everybodys_and_is_not_kept(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
+        archive, together = mulanzip.Archive(mixed[1], threads=1), threading.Barrier(2)
+        decode = archive._decode_group
+
+        def fail(number: int, payload: bytes) -> list[Picture]:
+            raise MemoryError
+
+        def read(_: int) -> None:
+            together.wait()
+            with pytest.raises(MemoryError):
+                archive["0/image.png"]
+
+        archive._decode_group = fail  # type: ignore[method-assign]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(read, range(2)))
+        archive._decode_group = decode  # type: ignore[method-assign]
+        np.testing.assert_array_equal(archive["0/image.png"], mixed[0]["0/image.png"])
+
+    def test_other_processes_get_copies(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
+        archive = mulanzip.Archive(mixed[1], threads=1, limits=mulanzip.Limits(pixels=81))
+        archive["0/image.png"]
+        copy = pickle.loads(pickle.dumps(archive))
+        np.testing.assert_array_equal(copy["0/image.png"], mixed[0]["0/image.png"])
+        with pytest.raises(LimitError, match="30x5"):
+            copy["12/image.png"]
 
 
 class TestWriting:
@@ -396,6 +479,15 @@ class TestFiles:
         # An image that is stored by itself comes back as the same file.
         assert Path("out/deeper/icon.png").read_bytes() == Path("in/deeper/icon.png").read_bytes()
 
+    @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
+    def test_programs_that_run_as_their_owner_do_not_come_back(self, folder: Path) -> None:
+        for number, mode in enumerate((0o4755, 0o2711, 0o1777, 0o600)):
+            Path(f"in/{number}.png").chmod(mode)
+        run("pack", "in", "-o", "set.mzp")
+        run("unpack", "set.mzp", "-d", "out")
+        modes = [stat.S_IMODE(Path(f"out/{number}.png").stat().st_mode) for number in range(4)]
+        assert modes == [0o755, 0o711, 0o777, 0o600]
+
     def test_only_some(self, folder: Path) -> None:
         run("pack", "in", "-o", "set.mzp", "--effort", "1")
         run("unpack", "set.mzp", "-d", "out", "--only", "2.png", "--only", "deeper/*m")
@@ -427,8 +519,10 @@ class TestFiles:
 
     def test_without_images_there_is_no_archive(self, folder: Path) -> None:
         Path("empty").mkdir()
-        result = run("pack", "empty", "-o", "set.mzp", exit_code=1)
-        assert "no image" in result.stderr
+        result = run("pack", "empty", "-o", "set.mzp", exit_code=3)  # As compress -r leaves when it finds no file.
+        assert "there is no image file below empty: no archive was written" in result.stderr
+        Path("empty/a.png").write_bytes(b"no image")
+        assert "none of the images can be packed" in run("pack", "empty", "-o", "set.mzp", exit_code=1).stderr
         assert not list(Path().glob("*.mzp"))
 
     def test_damage_is_named_and_the_rest_restored(self, folder: Path) -> None:

@@ -44,7 +44,7 @@ from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
 from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402
-from mulanzip.jobs.files import compress_file  # noqa: E402
+from mulanzip.jobs.compress import compress_file  # noqa: E402
 from mulanzip.lattice.tile_schedules import TileSchedules  # noqa: E402
 from mulanzip.lattice.tile_schedules import encode as encode_plan  # noqa: E402
 

@@ -24,7 +24,8 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.inspect import info, ledger
 from mulanzip.inspect.salvage import salvage
 from mulanzip.jobs import pack
-from mulanzip.jobs.files import compress_file, decompress_file
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.restore import decompress_file
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
 

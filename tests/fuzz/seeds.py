@@ -17,7 +17,7 @@ from mulanzip.density.config import Config
 from mulanzip.density.model import context_entries
 from mulanzip.image.metadata import ICC, XMP
 from mulanzip.image.picture import Picture
-from mulanzip.jobs.files import compress_file
+from mulanzip.jobs.compress import compress_file
 from mulanzip.options import EncodeOptions
 
 

@@ -31,7 +31,8 @@ from mulanzip.imageio.png_original import deflate, original
 from mulanzip.imageio.png_original import rows as png_rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings
 from mulanzip.imageio.reader import read_picture
-from mulanzip.jobs.files import compress_file, decompress_file
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.restore import decompress_file
 
 #: More than any payload here takes.
 LARGE = 1 << 20

@@ -24,7 +24,8 @@ from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Header, unpack
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.inspect.salvage import Salvaged, salvage, salvage_file
+from mulanzip.inspect.salvage import Salvaged, salvage
+from mulanzip.jobs.salvage_file import salvage_file
 from mulanzip.lattice import geometry
 from mulanzip.options import EncodeOptions, Execution
 

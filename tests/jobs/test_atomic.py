@@ -21,7 +21,7 @@ import os, sys, time
 from pathlib import Path
 from mulanzip.jobs import atomic
 os.fsync = lambda _: (print("here", flush=True), time.sleep(600))
-output_file.write(b"half", Path("result.mzp"), Path("source"), [], False)
+atomic.write(b"half", Path("result.mzp"), like=Path("source"))
 """
 
 
@@ -41,7 +41,7 @@ def hanging(folder: Path) -> Iterator[subprocess.Popen[str]]:
 def write(folder: Path, name: str) -> set[str]:
     """Write a file as a new process would; what is in the folder then."""
     atomic._swept.clear()
-    atomic.write(b"whole", folder / name, folder / "source", [], False)
+    assert atomic.write(b"whole", folder / name, like=folder / "source") == []
     assert (folder / name).read_bytes() == b"whole"
     return {path.name for path in folder.iterdir()}
 

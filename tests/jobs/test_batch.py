@@ -8,6 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +33,12 @@ from mulanzip.imageio.png import pack_chunks
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import batch
 from mulanzip.jobs.batch import Found, find, is_compressed, is_image, plan
-from mulanzip.jobs.files import STREAM, SUFFIX, FileResult, compress_file, decompress_file
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.files import STREAM, FileOptions, FileResult
+from mulanzip.jobs.names import SUFFIX, compressed_name
+from mulanzip.jobs.restore import decompress_file
+from mulanzip.notes import note
+from mulanzip.options import Execution
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
@@ -70,8 +79,37 @@ def unexpected(path: Path, error: OSError) -> None:
     pytest.fail(f"{path}: {error}")
 
 
-def told_threads(source: Path, output: None, progress: None, threads: int) -> FileResult:
-    return FileResult(STREAM, STREAM, threads)
+def told_threads(source: Path, output: None, files: FileOptions, execution: Execution) -> FileResult:
+    assert execution.threads is not None
+    return FileResult(STREAM, STREAM, execution.threads)
+
+
+class TestAttempt:
+    def test_notes_of_files_that_are_done_side_by_side_stay_apart(self) -> None:
+        together = threading.Barrier(3)
+        before = warnings.showwarning, list(warnings.filters)
+
+        def work(source: Path, output: None, files: FileOptions, execution: Execution) -> FileResult:
+            together.wait()
+            note(f"about {source}", UserWarning)
+            together.wait()
+            assert (warnings.showwarning, warnings.filters) == before
+            together.wait()
+            return FileResult(source, STREAM, 1, notes=["of the result"])
+
+        with ThreadPoolExecutor(3) as pool:
+            jobs = [batch.Job(Path(name)) for name in "abc"]
+            outcomes = list(pool.map(partial(batch.attempt, batch.Task(work)), jobs))
+        assert [outcome.notes for outcome in outcomes] == [[f"about {name}", "of the result"] for name in "abc"]
+
+    def test_failures_keep_their_notes(self) -> None:
+        def work(source: Path, output: None, files: FileOptions, execution: Execution) -> FileResult:
+            note("a note", UserWarning)
+            raise mulanzip.LimitError("too large")
+
+        outcome = batch.attempt(batch.Task(work), batch.Job(Path("a")))
+        assert (outcome.status, outcome.error, outcome.exit_code) == ("failed", "too large", 6)
+        assert outcome.notes == ["a note"]
 
 
 class TestFind:
@@ -124,7 +162,7 @@ class TestPlan:
     @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), max_size=8))
     def test_no_two_results_get_the_same_name(self, paths: list[list[str]]) -> None:
         files = [Found(Path(str(number), *path), Path(*path)) for number, path in enumerate(paths)]
-        jobs = plan(files, batch.compressed_name, output_dir=Path("out"))
+        jobs = plan(files, compressed_name, output_dir=Path("out"))
         written = [job.output for job in jobs if job.rival is None]
         assert len(set(written)) == len(written) == len({tuple(path) for path in paths})
         for file, job in zip(files, jobs, strict=True):
@@ -379,7 +417,7 @@ class TestMetadata:
     ) -> None:
         output = compress_file("in/b.png").output
         wrong = save("wrong.png", 9).read_bytes()
-        monkeypatch.setattr("mulanzip.jobs.files.write_picture", lambda *_: (wrong, []))
+        monkeypatch.setattr("mulanzip.jobs.restore.write_picture", lambda *_: (wrong, []))
         assert "verification failed" in run("decompress", "--rm", output, "-o", "x.tif", exit_code=1).stderr
         assert output.exists()
         assert not Path("x.tif").exists()
@@ -437,7 +475,7 @@ class TestLimits:
     def test_workers_share_the_threads(self) -> None:
         jobs = [batch.Job(Path(str(number))) for number in range(3)]
         for threads, count, share in ((5, 2, 2), (1, 2, 1), (4, 1, 4)):
-            outcomes = list(batch.run(batch.Task(told_threads, {"threads": threads}), jobs, count))
+            outcomes = list(batch.run(batch.Task(told_threads, execution=Execution(threads=threads)), jobs, count))
             assert [outcome.source_size for outcome in outcomes] == 3 * [share]
 
     def test_what_a_job_needs(self, folder: Path) -> None:

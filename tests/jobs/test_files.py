@@ -32,8 +32,10 @@ from mulanzip.image.kinds import Mode
 from mulanzip.imageio import stored
 from mulanzip.imageio.png_original import original as png_original
 from mulanzip.imageio.reader import read_picture
-from mulanzip.jobs import files
-from mulanzip.jobs.files import compress_file, decompress_file, restored_name
+from mulanzip.jobs import compress
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.names import restored_name
+from mulanzip.jobs.restore import decompress_file
 
 DATE = 1_000_000_000
 
@@ -65,9 +67,9 @@ class TestRoundTrip:
         assert mulanzip.info(result.output).coding is Coding.MODEL
         assert result.notes == []
         assert (result.source_size, result.output_size) == (path.stat().st_size, result.output.stat().st_size)
-        # Coding and checking are half of the work each.
         assert shares == sorted(shares)
         assert shares[-1] == 1
+        # Encoding and verifying have a part each.
         assert 0.7 in shares
         copy = decompress_file(result.output, tmp_path / "copy.png").output
         assert read_picture(copy)[0].metadata == read_picture(path)[0].metadata
@@ -151,7 +153,7 @@ class TestNames:
 
     def test_the_suffix_is_refused_before_the_work(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         output = compressed(source)
-        monkeypatch.setattr(api, "decode_picture", lambda *_, **__: pytest.fail("decoded"))
+        monkeypatch.setattr(api, "decode_container", lambda *_, **__: pytest.fail("decoded"))
         with pytest.raises(UnsupportedImageError, match=r"as photo\.jpg; use one of \.png, \.tif"):
             decompress_file(output, source.with_name("photo.jpg"))
 
@@ -160,7 +162,7 @@ class TestExistingOutputs:
     def test_are_kept(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         output = compressed(source)
         before = output.read_bytes()
-        monkeypatch.setattr(files, "read_picture", lambda *_: pytest.fail("read"))
+        monkeypatch.setattr(compress, "read_picture", lambda *_: pytest.fail("read"))
         with pytest.raises(OutputExistsError, match="exists already"):
             compress_file(source)
         with pytest.raises(OutputExistsError, match="exists already"):
@@ -288,6 +290,28 @@ class TestWriting:
             compress_file(source)
         assert not source.with_name("photo.png.mzp").exists()
         assert compressed(source, verify=False).exists()
+
+    def test_the_bytes_that_are_verified_are_those_that_are_written(
+        self, source: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        verified: list[bytes] = []
+        monkeypatch.setattr(api, "verify", lambda picture, data, model, execution: verified.append(data))
+        output = compressed(source)
+        assert mulanzip.info(output).restores_file
+        assert verified == [output.read_bytes()]
+
+    def test_a_file_is_unpacked_once(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        unpack, unpacked = container.unpack, []
+        output = compressed(source)
+
+        def counted(data: bytes) -> Container:
+            unpacked.append(data)
+            return unpack(data)
+
+        monkeypatch.setattr(container, "unpack", counted)
+        copy = decompress_file(output, source.with_name("copy.png")).output
+        assert copy.read_bytes() == source.read_bytes()
+        assert unpacked == [output.read_bytes()]
 
     def test_a_full_disk_leaves_nothing(self, source: Path) -> None:
         resource = pytest.importorskip("resource")

@@ -36,7 +36,7 @@ from mulanzip.format.container import (
 )
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.jobs.files import compress_file
+from mulanzip.jobs.compress import compress_file
 from mulanzip.lattice.geometry import segments
 
 

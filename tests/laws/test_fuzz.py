@@ -13,7 +13,6 @@ from support.processes import TESTS, run_python
 from mulanzip import api
 from mulanzip.archive.reader import Archive
 from mulanzip.errors import MulanzipError
-from mulanzip.format.archive import Member
 from mulanzip.format.container import unpack
 from mulanzip.jobs import pack
 
@@ -63,19 +62,9 @@ def test_broken_archives_have_right_checksums_and_reach_their_parts() -> None:
 
 
 def test_names_that_lead_elsewhere_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack, "_Targets", lambda folder, *_: Elsewhere(folder))
+    monkeypatch.setattr(pack._Restorer, "_path", lambda self, member, _: self._folder.parent / member.name)
     with pytest.raises(law.Violation, match="files beside the folder"):
         law._check_unpacked(seeds.archives()["colour"])
-
-
-class Elsewhere:
-    """Puts images beside the folder."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-
-    def of(self, member: Member, _: object) -> Path:
-        return self._folder.parent / member.name
 
 
 def test_a_wrong_picture_of_an_archive_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,44 @@
+"""Names of results: ``photo.png`` -> ``photo.png.mzp`` -> ``photo.png``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mulanzip.errors import MulanzipError
+from mulanzip.format.container import HEADER_SIZE, Header
+from mulanzip.imageio.writer import can_write, default_suffix
+
+SUFFIX = ".mzp"
+
+
+def compressed_name(source: Path) -> Path:
+    """``photo.png`` -> ``photo.png.mzp``."""
+    return source.with_name(source.name + SUFFIX)
+
+
+def restored_name(source: Path, head: bytes, suffix: str | None = None, mark: str = "") -> Path:
+    """``photo.png.mzp`` -> ``photo.png``, ``photo.jpg.mzp`` -> ``photo.jpg.png``.
+
+    Args:
+        head: the first bytes of the file: its header says which formats can hold the image.
+        suffix: of the format to restore to; appended unless the name has it.
+        mark: inserted before the suffix where the result is not the original: ``.preview`` -> ``photo.preview.png``.
+
+    Raises:
+        CorruptFileError: if the header is damaged.
+    """
+    output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
+    kind = Header.unpack(head).kind
+    fits = output.suffix.lower() == suffix if suffix else can_write(output.suffix, kind)
+    if output == source or not fits:
+        output = output.with_name(output.name + (suffix or default_suffix(kind)))
+    return output.with_name(f"{output.stem}{mark}{output.suffix}")
+
+
+def planned_name(source: Path, suffix: str | None = None, mark: str = "") -> Path | None:
+    """:func:`restored_name` of a file on the disk; None if the file cannot be read."""
+    try:
+        with open(source, "rb") as file:
+            return restored_name(source, file.read(HEADER_SIZE), suffix, mark)
+    except (MulanzipError, OSError):
+        return None

@@ -1,0 +1,164 @@
+"""A ``.mzp`` file -> an image file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from mulanzip import api
+from mulanzip.errors import MulanzipError, VerificationError
+from mulanzip.format import container
+from mulanzip.format.container import HEADER_SIZE, Container, Header
+from mulanzip.image.kinds import Mode
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import preview
+from mulanzip.imageio.png_original import original as png_original
+from mulanzip.imageio.reader import read_picture
+from mulanzip.imageio.writer import default_suffix, require_writable, write_picture
+from mulanzip.jobs import atomic
+from mulanzip.jobs.endpoints import Endpoint, Source, is_existing_file, output_of, path_of
+from mulanzip.jobs.files import FileOptions, FileResult
+from mulanzip.jobs.names import restored_name
+from mulanzip.limits import Limits
+from mulanzip.options import Execution
+from mulanzip.progress import Progress
+
+#: Bytes of a ``.mzp`` file -> the picture; and the unpacked file, if the picture is exactly the one it was made from.
+Decode: TypeAlias = Callable[[bytes, Execution], tuple[Picture, Container | None]]
+
+
+def decompress_file(  # noqa: PLR0913
+    source: Endpoint,
+    output: Endpoint | None = None,
+    *,
+    scale: int = 1,
+    model: str | None = None,
+    suffix: str | None = FileOptions.suffix,
+    device: str = Execution.device,
+    threads: int | None = Execution.threads,
+    overwrite: bool = FileOptions.overwrite,
+    make_folder: bool = FileOptions.make_folder,
+    skip_done: bool = FileOptions.skip_done,
+    dry_run: bool = FileOptions.dry_run,
+    verify: bool = FileOptions.read_back,
+    limits: Limits = Execution.limits,
+    progress: Progress | None = Execution.progress,
+) -> FileResult:
+    """Restore an image file from a ``.mzp`` file; a PNG file byte for byte where the ``.mzp`` file describes its bytes.
+
+    Args:
+        output: a path, whose suffix chooses the format, which must be lossless; or a folder, for a file of the
+            default name: that of the source without ``.mzp``, with ``.png`` appended where the suffix is of no
+            lossless format (``.tif`` for bands and signed samples); or a file open for writing.  The default name of
+            a preview is ``photo.preview.png``.
+        scale, model, device, threads: as for :func:`mulanzip.decode`.
+        suffix: ``.tif``, say: format of a file of the default name, or of an open file.
+        skip_done: do nothing if the output exists and has the pixels that the source's header promises.  This reads
+            the output; it runs the model only for previews and palette images.
+        verify: read the restored file and compare its pixels before it gets its name.  The pixels that are decoded
+            are always compared with the hash in the source.
+        overwrite, make_folder, dry_run, limits, progress: as for :func:`mulanzip.compress_file`.
+
+    Raises:
+        MulanzipError: a subclass for each cause; nothing is written then.
+        OSError: from the file system; nothing is written then.
+        ValueError: for unknown options.
+    """
+    return decompress(
+        source,
+        output,
+        FileOptions(overwrite, make_folder, skip_done, dry_run, read_back=verify, suffix=suffix),
+        Execution(device, threads, limits, progress),
+        scale=scale,
+        model=model,
+    )
+
+
+def decompress(
+    given: Endpoint,
+    output: Endpoint | None,
+    files: FileOptions,
+    execution: Execution,
+    *,
+    scale: int = 1,
+    model: str | None = None,
+) -> FileResult:
+    """Restore an image file: see :func:`decompress_file`."""
+
+    def decode(data: bytes, execution: Execution) -> tuple[Picture, Container | None]:
+        file = container.unpack(data)
+        picture = api.decode_container(file, scale=scale, model=model, execution=execution)
+        return picture, file if scale == 1 else None
+
+    return restore(given, output, decode, files, execution, mark="" if scale == 1 else preview.MARK)
+
+
+def restore(
+    given: Endpoint,
+    output: Endpoint | None,
+    decode: Decode,
+    files: FileOptions,
+    execution: Execution,
+    *,
+    mark: str = "",
+) -> FileResult:
+    """Write the image file that ``decode`` makes of a ``.mzp`` file.
+
+    Args:
+        mark: part of the default name of a picture that is not the original.  Metadata that its format cannot hold
+            are not counted as lost then, since the original keeps them: a note names them.
+    """
+    source = Source(given, execution.limits)
+    size = source.size()
+    head = source.head(HEADER_SIZE)
+    output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark))
+    header = Header.unpack(head)
+    name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(header.kind)}")
+    require_writable(name, header.kind)
+    result = FileResult(source.path, path_of(output), size)
+    if files.skip_done and is_existing_file(output):
+        # The header has the hash of whole images; TIFF changes palettes.
+        is_decoded = mark or header.mode is Mode.PALETTE
+        expected = decode(source.read_compressed(header), execution.silent())[0] if is_decoded else header.pixel_hash
+        if _shows(output, expected):
+            return replace(result, output_size=output.stat().st_size, status="skipped")
+    atomic.check(output, files, source.file)
+    if files.dry_run:
+        return replace(result, status="planned")
+    picture, file = decode(source.read_compressed(header), execution)
+    original, notes = None, list[str]()
+    if file is not None and name.suffix.lower() == ".png":
+        original, notes = png_original.restore(file, picture)
+    restored, lost = (original, []) if original else write_picture(picture, name)
+    if files.read_back and not _keeps(read_picture(io.BytesIO(restored), execution.limits)[0], picture):
+        raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
+    if mark and lost:
+        notes.append(f"{name.suffix} files do not hold {', '.join(lost)}: left out")
+        lost = []
+    notes += atomic.write(restored, output, like=source.file, make_folder=files.make_folder)
+    return replace(result, output_size=len(restored), notes=notes, lost=lost)
+
+
+def _shows(output: Path, expected: Picture | bytes) -> bool:
+    """Whether an image file has the pixels of a picture, or pixels of this hash."""
+    try:
+        restored = read_picture(output)[0]
+    except MulanzipError:
+        return False
+    return restored.pixel_hash() == expected if isinstance(expected, bytes) else _keeps(restored, expected)
+
+
+def _keeps(restored: Picture, picture: Picture) -> bool:
+    """Whether a restored file shows the picture: TIFF has longer palettes, WebP drops alpha that is opaque."""
+    channels = restored.pixels.shape[2]
+    return (
+        restored.mode in (picture.mode, Mode.RGB)
+        and restored.palette.startswith(picture.palette)
+        and np.array_equal(restored.pixels, picture.pixels[..., :channels])
+        and bool((picture.pixels[..., channels:] == 255).all())
+    )
