@@ -9,26 +9,20 @@ from pathlib import Path
 import click
 
 from mulanzip.cli import batch, options
+from mulanzip.cli.options import Sources
 from mulanzip.cli.report import Reporter, size
 
 
 @click.command()
 @options.sources
-@options.model("A model file to try, for files made with a model that is not shipped (with -v).")
+@options.model("With -v: model file to try if a file was made with a model that is not shipped.")
 @options.as_json
 @options.verbose
-def info(
-    files: tuple[Path, ...],
-    recursive: bool,
-    files_from: Path | None,
-    null: bool,
-    model: str | None,
-    as_json: bool,
-    verbose: bool,
-) -> None:
-    """Describe .mzp files without decoding them; -v decodes, and shows where the bits are.
+def info(sources: Sources, model: str | None, reporter: Reporter, verbose: bool) -> None:
+    """Describe .mzp files and archives.
 
-    Of archives, -v lists the images.
+    Nothing is decoded without -v.  With -v, files are decoded to show where their bits are, and the images of
+    archives are listed.
     """
     from mulanzip.errors import MulanzipError
     from mulanzip.format import container
@@ -38,8 +32,7 @@ def info(
     from mulanzip.jobs.batch import is_compressed
     from mulanzip.jobs.files import STREAM
 
-    reporter = Reporter(quiet=False, as_json=as_json)
-    found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
+    found = batch.select(reporter, is_compressed, sources)
     for source in (file.path for file in found):
         try:
             data = sys.stdin.buffer.read() if source == STREAM else source.read_bytes()

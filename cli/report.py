@@ -24,17 +24,20 @@ class Reporter:
 
     Args:
         quiet: print errors only.
-        as_json: print an object per file on stdout.
-        results_to_stderr: stdout is taken.
+        as_json: print an object per file on stdout; text goes to stderr.
     """
 
-    def __init__(self, quiet: bool, as_json: bool = False, results_to_stderr: bool = False):
+    def __init__(self, quiet: bool = False, as_json: bool = False):
         self.quiet = quiet
         self.as_json = as_json
         self.exit_code = 0
-        self._to_stderr = as_json or results_to_stderr
+        self._to_stderr = as_json
         self._counts: Counter[str] = Counter()
         self._has_bar = False
+
+    def leave_stdout(self) -> None:
+        """Print results on stderr: stdout is for a file."""
+        self._to_stderr = True
 
     def say(self, text: str) -> None:
         """A result."""
@@ -127,6 +130,8 @@ class Reporter:
 
         try:
             yield
+        except BrokenPipeError:
+            raise
         except (MulanzipError, OSError, MemoryError) as error:
             self.fail(source, error)
 

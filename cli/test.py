@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import click
 
 from mulanzip.cli import batch, options
+from mulanzip.cli.options import Sources
 from mulanzip.cli.report import Reporter
+from mulanzip.options import Execution
 
 
 @click.command()
 @options.sources
-@options.model("A model file to try, for files made with a model that is not shipped.")
-@options.checking
-def test(
-    files: tuple[Path, ...],
-    recursive: bool,
-    files_from: Path | None,
-    null: bool,
-    jobs: int | None,
-    quiet: bool,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Check .mzp files: decode them fully, compare all hashes, write nothing."""
+@options.decoding_model
+@options.executing
+@options.jobs
+@options.reporting
+def test(sources: Sources, model: str | None, execution: Execution, jobs: int | None, reporter: Reporter) -> None:
+    """Check .mzp files and archives.
+
+    Files are decoded fully, and all their hashes are compared.  Nothing is written.
+    """
     from mulanzip.jobs.batch import Job, Task, check, is_compressed
 
-    reporter = Reporter(quiet, as_json)
-    found = batch.select(reporter, is_compressed, files, recursive, files_from, null)
-    task = Task(check, batch.task_options(**given))
+    found = batch.select(reporter, is_compressed, sources)
+    task = Task(check, batch.task_options(execution, model=model))
     batch.run(reporter, task, [Job(file.path) for file in found], jobs, lambda outcome: f"{outcome.source}: ok")
