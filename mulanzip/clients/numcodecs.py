@@ -32,7 +32,7 @@ class Mulanzip(Codec):
         self.effort = effort
 
     def encode(self, buf: Any) -> bytes:
-        """Compress a chunk: uint8, uint16, int16 or bool; little endian, as decoding gives bytes alone.
+        """Compress a chunk: uint8, uint16, int16 or bool.  It is little-endian: decoding gives bytes of unknown order.
 
         Raises:
             UnsupportedImageError: if it is no image.

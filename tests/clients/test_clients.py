@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import pickle
 import xml.etree.ElementTree as ElementTree
@@ -27,6 +28,7 @@ from mulanzip.format.container import HEADER_SIZE, SIGNATURE, Chunk, Container, 
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
+from mulanzip.options import EncodeOptions, Execution
 
 EXIF = Image.Exif()
 EXIF[274] = 6
@@ -271,6 +273,15 @@ class TestImagecodecs:
         assert not mzp_check(b"")
         assert not mzp_check(b"\x89PNG\r\n\x1a\n")
         assert mzp_version() == f"mulanzip {mulanzip.__version__}"
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    names = {"numthreads": "threads"}
+    library = vars(EncodeOptions()) | vars(Execution()) | {"scale": 1, "out": None}
+    for function in (mzp_encode, mzp_decode):
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and (function, name) != (mzp_decode, "model"):
+                assert parameter.default == library[names.get(name, name)], name
 
 
 def test_the_desktop_knows_files_by_their_signature() -> None:
