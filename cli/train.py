@@ -137,7 +137,9 @@ class _Options:
 def train(**given: Any) -> None:
     """Train a model on your images.
 
-    DATA are image files, or folders with them.  The run is saved at least every minute.  After an interruption, the same command continues it.  At the end, and
+    DATA are image files, or folders with them.
+
+    The run is saved at least every minute.  After an interruption, the same command continues it.  At the end, and
     after an interruption, OUTPUT/model.safetensors holds the model so far; the option -m of other commands accepts it.
     """
     options = _Options(**given)

@@ -91,11 +91,11 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
     ),
     "train": (
         [".", "-o", "b", "--validation", "."],
-        {name: getattr(ErasureRecipe, name) for name in ("hours", "rate", "seed")}
+        {name: getattr(ErasureRecipe, name) for name in ("steps", "rate", "seed")}
         | {name: getattr(Config, name) for name in ("channels", "blocks", "mixtures", "hidden")}
         | {"gray": ErasureRecipe.gray_share, "process": "erasure"}
         # Unlike the library, which has infinitely many steps, the command trains models that can compress.
-        | {"steps": 32}
+        | {"noise_steps": 32}
         | nothing("start", "quiet"),
     ),
     "sample": (
