@@ -6,74 +6,76 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mulanzip.cli.options import Outputs, Sources
 from mulanzip.cli.report import Reporter
 
 if TYPE_CHECKING:
-    from mulanzip.jobs.batch import Found, Job, Outcome, Task
-    from mulanzip.jobs.files import FileResult
+    from mulanzip.jobs.batch import Found, Job, Outcome, Task, Work
+    from mulanzip.jobs.files import FileOptions
     from mulanzip.options import Execution
 
+_STREAM = Path("-")
 
-def select(
-    reporter: Reporter,
-    wanted: Callable[[Path], bool],
-    files: tuple[Path, ...],
-    recursive: bool,
-    files_from: Path | None,
-    null: bool,
-) -> list[Found]:
+
+def select(reporter: Reporter, wanted: Callable[[Path], bool], sources: Sources) -> list[Found]:
     """The files that the options name."""
     from mulanzip.jobs.batch import find
 
-    if null and files_from is None:
-        raise click.UsageError("-0 says how --files-from is written, which is missing")
-    if files_from is not None:
-        files += tuple(_names(files_from, b"\0" if null else b"\n"))
+    files = sources.files
+    if sources.null and sources.files_from is None:
+        raise click.UsageError("-0 says how the names in --files-from end; --files-from is missing")
+    if sources.files_from is not None:
+        files += tuple(_names(sources.files_from, b"\0" if sources.null else b"\n"))
     elif not files:
         raise click.UsageError("no files are named")
-    return list(find(files, wanted, recursive=recursive, report=reporter.fail))
+    return list(find(files, wanted, recursive=sources.recursive, report=reporter.fail))
 
 
 def _names(source: Path, separator: bytes) -> Iterator[Path]:
-    try:
-        data = sys.stdin.buffer.read() if source == Path("-") else source.read_bytes()
-    except OSError as error:
-        raise click.UsageError(f"cannot read {source}: {error.strerror}") from None
-    for name in data.split(separator):
+    for name in _list(source).split(separator):
+        if b"\0" in name:
+            raise click.UsageError(f"{source} holds NUL bytes; use -0 if names end with them")
         if name:
             yield Path(os.fsdecode(name))
 
 
-def _check_outputs(
-    found: list[Found], output: Path | None, output_dir: Path | None, remove: bool, as_json: bool
-) -> None:
+def _list(source: Path) -> bytes:
+    if source == _STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"cannot read {source}: {error.strerror}") from None
+
+
+def _check_outputs(found: list[Found], outputs: Outputs, as_json: bool) -> None:
     """Refuse options that contradict each other.
 
     Raises:
         click.UsageError
     """
-    from mulanzip.jobs.files import STREAM
-
-    if output is not None and output_dir is not None:
+    output = outputs.output
+    if output is not None and outputs.output_dir is not None:
         raise click.UsageError("-o and --output-dir exclude each other")
     if output is not None and len(found) > 1 and not output.is_dir():
         raise click.UsageError(
             f"with several files, -o must name an existing folder; {output} is none (--output-dir makes one)"
         )
-    from_stream = any(file.path == STREAM for file in found)
+    from_stream = any(file.path == _STREAM for file in found)
     if from_stream and len(found) > 1:
         raise click.UsageError("standard input ('-') must be the only file")
-    if from_stream and output_dir is not None:
+    if from_stream and outputs.output_dir is not None:
         raise click.UsageError("standard input has no name for --output-dir; use -o")
-    if from_stream and remove:
+    if from_stream and outputs.remove:
         raise click.UsageError("standard input cannot be deleted (--rm)")
-    if output == STREAM or (from_stream and output is None):
-        if remove:
+    if output == _STREAM or (from_stream and output is None):
+        if outputs.remove:
             raise click.UsageError("--rm needs a result that is a file, not standard output")
         if as_json:
             raise click.UsageError("--json and the result cannot both go to standard output")
@@ -81,59 +83,57 @@ def _check_outputs(
             raise click.UsageError("compressed data or images do not go to a terminal; name a file with -o")
 
 
-def execution(given: dict[str, Any]) -> Execution:
-    """How the work is carried out: taken out of the command's options."""
-    from mulanzip.limits import Limits
-    from mulanzip.options import Execution
-
-    limits = Limits(given.pop("max_pixels"), given.pop("max_memory"))
-    return Execution(given.pop("device"), given.pop("threads"), limits)
+def task_options(execution: Execution, **options: Any) -> dict[str, Any]:
+    """Keyword arguments of the library's functions."""
+    return {**options, "device": execution.device, "threads": execution.threads, "limits": execution.limits}
 
 
-def task_options(max_pixels: int | None, max_memory: int | None, **options: Any) -> dict[str, Any]:
-    """Arguments for the library, of the command's options."""
-    from mulanzip.limits import Limits
+@dataclass(frozen=True)
+class Conversion:
+    """What a command does with each file.
 
-    return {**options, "limits": Limits(max_pixels, max_memory)}
+    Attributes:
+        work, files, execution: as for :class:`mulanzip.jobs.batch.Task`.
+        wanted: which files below folders are taken.
+        name: the path of a result beside its source.
+        done: words a success.
+    """
+
+    work: Work
+    files: FileOptions
+    execution: Execution
+    wanted: Callable[[Path], bool]
+    name: Callable[[Path], Path | None]
+    done: Callable[[Outcome], str]
 
 
 def convert(
-    work: Callable[..., FileResult],
-    wanted: Callable[[Path], bool],
-    name: Callable[[Path], Path | None],
-    done: Callable[[Outcome], str],
-    *,
-    files: tuple[Path, ...],
-    recursive: bool,
-    files_from: Path | None,
-    null: bool,
-    output: Path | None,
-    output_dir: Path | None,
-    remove: bool,
-    allow_loss: bool,
+    conversion: Conversion,
+    sources: Sources,
+    outputs: Outputs,
+    reporter: Reporter,
     jobs: int | None,
-    quiet: bool,
-    as_json: bool,
     dask: str | None = None,
-    **given: Any,
 ) -> None:
-    """Turn files into others; arguments as for :class:`mulanzip.jobs.batch.Task` and :func:`mulanzip.jobs.batch.plan`.
+    """Turn files into others.
 
     Args:
+        jobs: maximum number of files at the same time.
         dask: address of the scheduler of a cluster that does it.
     """
     from mulanzip.jobs.batch import Task, plan
-    from mulanzip.jobs.files import STREAM, FileOptions
 
-    to_stdout = output == STREAM or (output is None and STREAM in files)
-    reporter = Reporter(quiet, as_json, to_stdout)
-    found = select(reporter, wanted, files, recursive, files_from, null)
-    _check_outputs(found, output, output_dir, remove, as_json)
-    if dask is not None and (remove or to_stdout):
+    to_stdout = outputs.output == _STREAM or (outputs.output is None and _STREAM in sources.files)
+    if to_stdout:
+        reporter.leave_stdout()
+    found = select(reporter, conversion.wanted, sources)
+    _check_outputs(found, outputs, reporter.as_json)
+    if dask is not None and (outputs.remove or to_stdout):
         raise click.UsageError("a cluster works on files, and deletes none: no '-', and no --rm, with --dask")
-    carried_out = execution(given)
-    task = Task(work, FileOptions(make_folder=output_dir is not None, **given), carried_out, remove, allow_loss)
-    run(reporter, task, plan(found, name, output=output, output_dir=output_dir), jobs, done, dask)
+    files = replace(conversion.files, make_folder=outputs.output_dir is not None)
+    task = Task(conversion.work, files, conversion.execution, outputs.remove, outputs.allow_loss)
+    planned = plan(found, conversion.name, output=outputs.output, output_dir=outputs.output_dir)
+    run(reporter, task, planned, jobs, conversion.done, dask)
 
 
 def run(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mulanzip.cli import options
+
 if TYPE_CHECKING:
     from mulanzip.bench.codecs import Codec
     from mulanzip.bench.outcome import Measurement
@@ -45,12 +47,12 @@ class _Problems:
 @click.option(
     "--codecs",
     metavar="LIST",
-    help="Comma-separated: png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN.  "
+    help="Codecs, with commas between them: png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN.  "
     "[default: png,webp,jxl-e7,jxl-e9,mulanzip-photo-e1]",
 )
-@click.option("-T", "--threads", type=click.IntRange(min=1), help="For mulanzip and JPEG XL.  [default: all cores]")
-@click.option("--device", default="auto", show_default=True, help="Device of mulanzip's network.")
-@click.option("--per-file", is_flag=True, help="Also print the bits per subpixel of every file.")
+@options.threads("Maximum number of threads of mulanzip and JPEG XL.  [default: all cores]")
+@options.device
+@click.option("--per-file", is_flag=True, help="Print the bits per subpixel of every file, too.")
 @click.option("--json", "json_path", type=_OutputFile(), metavar="OUT", help="Write all measurements to a JSON file.")
 @click.option("--plot", "plot_path", type=_OutputFile(), metavar="OUT.png", help="Plot size against speed.")
 def bench(
@@ -62,11 +64,13 @@ def bench(
     json_path: Path | None,
     plot_path: Path | None,
 ) -> None:
-    """Compare lossless codecs on the images FILES (files or folders).
+    """Compare lossless codecs on your images.
 
-    Every codec runs in a process of its own.  bpsp is bits per subpixel; less is better.  The column after it is the
-    size relative to PNG (or to the first codec).  Speeds exclude the loading of models and files.  Peak memory counts
-    the whole process: libraries, model and image.
+    FILES are images, or folders with them.  Each codec runs in a process of its own.
+
+    The table shows bits per subpixel (bpsp; fewer are better), then the size relative to PNG or to the first codec.
+    Speeds exclude the loading of models and files.  Peak memory is that of the whole process: libraries, model and
+    image.
     """
     from mulanzip.bench.extras import MissingExtraError, require
 

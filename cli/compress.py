@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulanzip.cli import batch, options
-from mulanzip.cli.report import size
+from mulanzip.cli.batch import Conversion
+from mulanzip.cli.options import Outputs, Sources
+from mulanzip.cli.report import Reporter, size
+from mulanzip.options import EncodeOptions, Execution
 
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Outcome
@@ -17,50 +20,61 @@ if TYPE_CHECKING:
 @click.command()
 @options.sources
 @options.coding_model
-@options.effort("1 fast to 9 small: how long to adapt the model to each image.")
+@options.effort("How long to adapt the model to each image: 1 is fast, 9 makes the smallest files.")
 @click.option(
     "--context",
     type=click.Choice(["none", "fit"]),
-    help="Whether to adapt the model to each image.  [default: fit, at effort 1 none]",
+    default=EncodeOptions.context,
+    help="'fit' adapts the model to each image; 'none' uses the model as it is.  [default: fit from --effort 2 on]",
 )
-@click.option(
-    "--schedule",
-    type=click.Choice(["default", "one", "three", "four", "six", "adaptive"]),
-    default="default",
-    show_default=True,
-    help="Steps that reveal the pixels: 'one' decodes faster and is larger; 'adaptive' chooses for each tile.",
+@options.schedule(
+    "Steps that reveal the pixels: 'one' decodes faster but makes larger files; 'adaptive' chooses for each tile.",
+    "adaptive",
 )
 @click.option(
     "--mu",
     type=click.FloatRange(min=0),
-    default=0.05,
+    default=EncodeOptions.mu,
     show_default=True,
     metavar="BITS",
-    help="With --schedule adaptive: bits that four pixels may take more for each run of the network they save.",
+    help="With --schedule adaptive: extra BITS allowed per 2x2 pixels for each network evaluation saved.",
 )
-@click.option("--verify/--no-verify", default=True, help="Decode and compare before writing (default).")
+@click.option(
+    "--verify/--no-verify", default=True, help="Decode and compare before the result is written.  [default: verify]"
+)
 @click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Let the Dask cluster of this scheduler do it; files may be URLs that fsspec knows. Skips what is done.",
+    help="Let the Dask cluster with this scheduler do the work; files may be URLs for fsspec.  Implies --skip-done.",
 )
 @options.strip
-@options.converting
+@options.outputs
+@options.executing
+@options.jobs
+@options.reporting
 @options.verbose
-def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
+def compress(
+    sources: Sources,
+    outputs: Outputs,
+    execution: Execution,
+    reporter: Reporter,
+    jobs: int | None,
+    dask: str | None,
+    verbose: bool,
+    **given: Any,
+) -> None:
     """Compress image files: photo.png becomes photo.png.mzp.
 
-    The pixels, ICC, EXIF, XMP and text of the source come back exactly; a PNG file comes back byte for byte where the
-    library and settings that deflated it can be found ('mulanzip info' says so).  '-' is standard input; its
-    result goes to standard output.
+    Pixels, colour profile, EXIF, XMP and text come back exactly.  Most PNG files come back byte for byte ('mulanzip
+    info' says whether).  FILE '-' is standard input; its result goes to standard output.
     """
     from mulanzip.inspect.info import info
     from mulanzip.jobs.batch import is_image
-    from mulanzip.jobs.compress import compress as compress_file
+    from mulanzip.jobs.compress import compress as compress_one
+    from mulanzip.jobs.files import FileOptions
     from mulanzip.jobs.names import compressed_name
-    from mulanzip.options import EncodeOptions
 
-    if remove and not verify:
+    if outputs.remove and not given["verify"]:
         raise click.UsageError("--rm deletes sources whose results are verified; --no-verify does not go with it")
 
     def done(outcome: Outcome) -> str:
@@ -75,5 +89,6 @@ def compress(verbose: bool, verify: bool, remove: bool, **given: Any) -> None:
         return line
 
     coding = {key: given.pop(key) for key in ("model", "effort", "context", "schedule", "mu")}
-    work = partial(compress_file, encoding=EncodeOptions(**coding))
-    batch.convert(work, is_image, compressed_name, done, remove=remove, verify=verify, **given)
+    work = partial(compress_one, encoding=EncodeOptions(**coding))
+    conversion = Conversion(work, FileOptions(**given), execution, is_image, compressed_name, done)
+    batch.convert(conversion, sources, outputs, reporter, jobs, dask)

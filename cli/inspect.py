@@ -19,16 +19,23 @@ from mulanzip.cli.report import Reporter
     "kind",
     type=click.Choice(["bits", "noise"]),
     required=True,
-    help="'bits': what each pixel takes. 'noise': the schedule of each finest tile, brighter where the bits are.",
+    help="'bits': how many bits each pixel takes; 'noise': the schedule of each tile, brighter where more bits are.",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="OUT.png")
-@click.option("-f", "--force", is_flag=True, help="Replace an existing OUT.png.")
-@options.model("A model file to try, for files made with a model that is not shipped.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="OUT.png",
+    help="The picture to write, a PNG file.",
+)
+@options.overwrite("Overwrite an existing OUT.png.")
+@options.decoding_model
 @options.quiet
-def inspect(file: Path, kind: str, output: Path, force: bool, model: str | None, quiet: bool) -> None:
-    """Draw where the bits of a .mzp FILE are, or how its noise is scheduled.
+def inspect(file: Path, kind: str, output: Path, overwrite: bool, model: str | None, reporter: Reporter) -> None:
+    """Draw where the bits of a .mzp file are.
 
-    '-' is standard input.
+    FILE '-' is standard input.
     """
     from PIL import Image
 
@@ -37,10 +44,9 @@ def inspect(file: Path, kind: str, output: Path, force: bool, model: str | None,
     from mulanzip.jobs import atomic
     from mulanzip.jobs.files import STREAM, FileOptions
 
-    reporter = Reporter(quiet)
     try:
         data = sys.stdin.buffer.read() if file == STREAM else file.read_bytes()
-        atomic.check(output, FileOptions(overwrite=force), file)
+        atomic.check(output, FileOptions(overwrite=overwrite), file)
         with reporter.progress(str(file)) as progress:
             bits = maps.bits_map(data, model=model, progress=progress)
         if kind == "bits":

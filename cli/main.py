@@ -9,6 +9,7 @@ import warnings
 import click
 
 import mulanzip
+from mulanzip.cli import streams
 from mulanzip.cli.bench import bench
 from mulanzip.cli.compress import compress
 from mulanzip.cli.decompress import decompress
@@ -28,14 +29,22 @@ INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mulanzip.__version__, "-V", "--version")
 def main() -> None:
-    """Lossless image compression with a learned density model.
+    """Compress images without loss, with a learned model.
 
-    Pixels and metadata are restored exactly, on every machine; the bytes of the original PNG file are not.
+    Every pixel comes back exactly, on every machine, and so does the metadata.  Most PNG files come back byte for
+    byte.
 
     \b
-    Exit codes: 0 ok, 1 some files failed or metadata was lost, 2 usage,
-    3 nothing to do, 4 corrupt file, 5 model missing or damaged,
-    6 too large, 130 interrupted; 1 where files failed for different causes.
+    Exit codes:
+      0    success
+      1    some files failed, metadata was lost, or output could not be written
+      2    wrong usage
+      3    nothing to do
+      4    corrupt file
+      5    model missing or damaged
+      6    image too large
+      130  interrupted
+    If files failed for different reasons, the exit code is 1.
     """
 
 
@@ -45,6 +54,7 @@ for command in (compress, decompress, pack, unpack, info, inspect, test, models,
 
 def run() -> None:
     """Entry point: every error becomes one line and an exit code."""
+    streams.prepare()
     # Asked to end, as after Ctrl-C: nothing stays half-written, a training run is saved.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # They warn of damaged metadata, which mulanzip either does not use or reports itself.
@@ -60,6 +70,9 @@ def run() -> None:
     except MulanzipError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # The reader of standard output has seen enough.
+        sys.exit(1)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"error: {name}{error.strerror or error}", err=True)
         sys.exit(1)

@@ -10,51 +10,58 @@ import click
 
 from mulanzip.cli import options
 from mulanzip.cli.report import Reporter, size
+from mulanzip.options import Execution
+from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The archive, set.mzp say."
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The archive to write, such as set.mzp.",
 )
 @options.coding_model
-@options.effort("Of large images: how long to adapt the model to each. Small ones share the model as it is.")
-@click.option(
-    "--schedule",
-    type=click.Choice(["default", "one", "three", "four", "six"]),
-    default="default",
-    show_default=True,
-    help="Steps that reveal the pixels: 'one' is faster and larger.",
-)
+@options.effort("How long to adapt the model to each large image; small images share the model as it is.")
+@options.schedule("Steps that reveal the pixels: 'one' is faster but makes larger archives.")
 @click.option(
     "--process",
     type=click.Choice(["erasure", "gaussian", "auto"]),
     default="erasure",
     show_default=True,
-    help="Of small images: 'gaussian' codes RGB images of the size of its model in chains of latents, slowly; 'auto' "
-    "takes the smaller one for each group.",
+    help="How to code small images: 'gaussian' (slow) codes RGB images of the size of --gaussian-model in chains; "
+    "'auto' takes what is smaller for each group.",
 )
-@options.gaussian_model("Of --process gaussian: a name, or the path of a model file.", default="tiles32")
-@click.option("--verify/--no-verify", default=True, help="Decode everything before the archive is kept (default).")
+@options.gaussian_model("Model for --process gaussian: a name or a model file.", DEFAULT_GAUSSIAN_MODEL)
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    help="Decode and compare all images before the archive is kept.  [default: verify]",
+)
 @options.strip
-@click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite an existing archive.")
+@options.overwrite("Overwrite an existing archive.")
 @options.allow_loss
-@options.one_machine
-@options.as_json
-@options.quiet
+@options.executing
+@options.reporting
 def pack(
-    sources: tuple[Path, ...], output: Path, quiet: bool, as_json: bool, allow_loss: bool,
-    max_pixels: int | None, max_memory: int | None, **given: Any,
-) -> None:  # fmt: skip
-    """Compress all images below folders (or files) into one archive.
+    sources: tuple[Path, ...],
+    output: Path,
+    reporter: Reporter,
+    allow_loss: bool,
+    execution: Execution,
+    **given: Any,
+) -> None:
+    """Compress folders of images into one archive.
 
-    Small images of one size are coded together, so that they need no headers: for thousands of icons, patches or
+    Small images of the same size are coded together and need no headers: for thousands of icons, patches or
     thumbnails.  Names, order, dates, permissions, pixels and metadata come back with 'mulanzip unpack'.
     """
     from mulanzip.cli.batch import task_options
     from mulanzip.jobs.pack import pack as pack_files
 
-    reporter = Reporter(quiet, as_json)
     with reporter.progress(output.name) as progress, reporter.stopping(output):
         result = pack_files(
             sources,
@@ -62,7 +69,7 @@ def pack(
             progress=progress,
             report=reporter.fail,
             lost=lambda path, names: reporter.lost(path, names, allow_loss),
-            **task_options(max_pixels, max_memory, **given),
+            **task_options(execution, **given),
         )
         share = 100 * result.size / max(1, result.source_size)
         sizes = f"{size(result.source_size)} -> {size(result.size)} bytes ({share:.1f} %)"

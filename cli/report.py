@@ -1,4 +1,4 @@
-"""What the commands say: results on stdout, notes, errors and progress on stderr; and exit codes."""
+"""The output of commands: results on stdout; notes, errors and progress on stderr; exit codes."""
 
 from __future__ import annotations
 
@@ -20,60 +20,63 @@ _STATUSES = ("done", "salvaged", "sound", "planned", "skipped", "failed")
 
 
 class Reporter:
-    """Speaks for one call of a command that takes several files.
+    """Prints for one call of a command, and finds its exit code.
 
     Args:
         quiet: print errors only.
-        as_json: print an object per file on stdout.
-        results_to_stderr: stdout is taken.
+        as_json: print an object per file on stdout; text goes to stderr.
     """
 
-    def __init__(self, quiet: bool, as_json: bool = False, results_to_stderr: bool = False):
+    def __init__(self, quiet: bool = False, as_json: bool = False):
         self.quiet = quiet
         self.as_json = as_json
         self.exit_code = 0
-        self._to_stderr = as_json or results_to_stderr
+        self._to_stderr = as_json
         self._counts: Counter[str] = Counter()
         self._has_bar = False
 
+    def leave_stdout(self) -> None:
+        """Print results on stderr: stdout is for a file."""
+        self._to_stderr = True
+
     def say(self, text: str) -> None:
-        """A result."""
+        """Print a result."""
         if not self.quiet:
             self._echo(text, self._to_stderr)
 
     def note(self, source: Path, text: str) -> None:
-        """Something to know that is no failure."""
+        """Print a remark that is not a failure."""
         if not self.quiet:
             self._echo(f"{source}: note: {text}")
 
     def failed(self, source: Path, text: str, exit_code: int) -> None:
-        """Something that failed; its exit code counts if no other failure has another one, else 1 does."""
+        """Print a failure.  If failures have different exit codes, the command ends with 1."""
         self._echo(f"{source}: error: {text}")
         self._count_failure(exit_code)
 
     def fail(self, source: Path, error: Exception) -> None:
-        """The same for an error."""
+        """Print an error as a failure."""
         from mulanzip.jobs.batch import explain
 
         self.failed(source, *explain(source, error))
 
     def lost(self, source: Path, names: list[str], allowed: bool) -> None:
-        """Metadata that could not be kept."""
+        """Print which metadata could not be kept."""
         text = f"{source}: warning: lost metadata: {', '.join(names)}"
         if allowed:
             if not self.quiet:
                 self._echo(text)
             return
-        self._echo(f"{text} (--allow-metadata-loss makes this no failure)")
+        self._echo(f"{text} (not a failure with --allow-metadata-loss)")
         self._count_failure(1)
 
     def record(self, facts: dict[str, Any]) -> None:
-        """An object for programs, if they listen."""
+        """Print a JSON object, if programs are to read the output."""
         if self.as_json:
             self._print(json.dumps(facts), to_stderr=False)
 
     def outcome(self, outcome: Outcome, done: Callable[[Outcome], str], allow_loss: bool) -> None:
-        """What became of a file; ``done`` words a success."""
+        """Print what became of a file; ``done`` words a success."""
         source = outcome.source
         self.count(outcome.status)
         for note in outcome.notes:
@@ -105,11 +108,11 @@ class Reporter:
         )
 
     def count(self, status: str) -> None:
-        """Count a file for the sum."""
+        """Count a file for the summary."""
         self._counts[status] += 1
 
     def finish(self) -> None:
-        """Sum up, and leave with the right exit code."""
+        """Print the summary, and leave with the right exit code."""
         total = sum(self._counts.values())
         if total > 1 and not self.quiet:
             counts = ", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])
@@ -122,11 +125,13 @@ class Reporter:
 
     @contextmanager
     def stopping(self, source: Path) -> Iterator[None]:
-        """What fails as a whole, with everything in the block, is an error with ``source``."""
+        """An error inside the block is a failure of ``source``; the rest of the block is skipped."""
         from mulanzip.errors import MulanzipError
 
         try:
             yield
+        except BrokenPipeError:
+            raise
         except (MulanzipError, OSError, MemoryError) as error:
             self.fail(source, error)
 
@@ -152,7 +157,7 @@ class Reporter:
 
     @contextmanager
     def progress(self, what: str, total: float = 1.0) -> Iterator[Callable[[float], None] | None]:
-        """A progress bar on stderr if it is a terminal: of a file's share, or of a number of files."""
+        """A progress bar if stderr is a terminal.  The block gets a function to call with the part that is done."""
         if self.quiet or not sys.stderr.isatty():
             yield None
             return
@@ -161,8 +166,8 @@ class Reporter:
         form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
         with tqdm(total=total, desc=printable(what), leave=False, bar_format=form) as bar:
 
-            def report(share: float) -> None:
-                bar.n = share
+            def report(done: float) -> None:
+                bar.n = done
                 bar.refresh()
 
             self._has_bar = True

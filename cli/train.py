@@ -44,11 +44,14 @@ class _Options:
 
 @click.command()
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the run."
+)
 @click.option(
     "--validation",
     required=True,
     type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
     help="Folder of held-out images.  Validation uses their centres of 128x128 pixels, or tiles of 32x32 with "
     "--process gaussian.",
 )
@@ -64,11 +67,13 @@ class _Options:
     type=click.IntRange(min=1),
     default=Recipe.steps,
     show_default=True,
+    metavar="N",
     help="Optimiser steps.  Learning rates fall to zero over them.",
 )
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
     help="Start a new run from the weights of an earlier one of the same size: its float.safetensors, or its "
     "model.safetensors with --process gaussian.",
 )
@@ -77,39 +82,62 @@ class _Options:
     type=click.FloatRange(0, min_open=True),
     default=Recipe.rate,
     show_default=True,
+    metavar="FACTOR",
     help="Factor of all learning rates.  Values below 1 preserve more of the weights given by --start.",
 )
-@click.option("--channels", type=click.IntRange(1, 1024), default=64, show_default=True, help="Width of the network.")
+@click.option(
+    "--channels",
+    type=click.IntRange(1, 1024),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Width of the network.",
+)
 @click.option(
     "--blocks",
     type=click.IntRange(1, 32),
+    metavar="N",
     help="Residual blocks of two convolutions each; with --process gaussian, those at each end.  "
     "[default: 5; gaussian: 1]",
 )
 @click.option(
-    "--mixtures", type=click.IntRange(1, 7), help="Logistics in the mixture of a subpixel.  [default: 4; erasure only]"
+    "--mixtures",
+    type=click.IntRange(1, 7),
+    metavar="N",
+    help="Logistics in the mixture of a subpixel.  [default: 4; erasure only]",
 )
 @click.option(
     "--hidden",
     type=click.IntRange(1, 1024),
+    metavar="N",
     help="Width of the layer that conditions a colour on the earlier colours.  [default: 32; erasure only]",
 )
 @click.option(
     "--gray",
     type=click.FloatRange(0, 1),
+    metavar="SHARE",
     help="Share of gray patches, half of which resemble medical scans; 0.5 or more for a model of medical images.  "
     "[default: 0.03; erasure only]",
 )
 @click.option(
     "--noise-steps",
     type=click.IntRange(0, 64),
+    metavar="N",
     help="Steps from noise to image that the noise schedule is learned for.  Compression needs few; 0 means infinitely "
     "many.  [default: 32; gaussian only]",
 )
-@click.option("--seed", default=Recipe.seed, show_default=True, help="Of the initial weights and the training data.")
+@click.option(
+    "--seed",
+    default=Recipe.seed,
+    show_default=True,
+    metavar="N",
+    help="Random seed of the initial weights and the training data.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def train(**given: Any) -> None:
-    """Train a model on all images of DATA (files or folders).
+    """Train a model on your images.
+
+    DATA are image files, or folders with them.
 
     The run is saved at least every minute.  After an interruption, the same command continues it.  At the end, and
     after an interruption, OUTPUT/model.safetensors holds the model so far; the option -m of other commands accepts it.

@@ -10,6 +10,7 @@ import click
 
 from mulanzip.cli import options
 from mulanzip.cli.report import Reporter, size
+from mulanzip.options import Execution
 
 
 @click.command()
@@ -20,35 +21,38 @@ from mulanzip.cli.report import Reporter, size
     "folder",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the images go; made if missing.",
+    metavar="DIR",
+    help="Write the images to DIR, which is made if missing.",
 )
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
-    help="This image alone, or those that match a pattern like 'cats/*.png'; may be given several times.",
+    help="Restore only this image, or those that match a pattern such as 'cats/*.png'; may be repeated.",
 )
-@options.model("A model file to try, for archives made with a model that is not shipped.")
-@options.gaussian_model("A model file to try, for chains that need one that is not shipped.")
+@options.decoding_model
+@options.gaussian_model("Model file to try for chains, if theirs is not shipped.")
 @options.image_format
-@click.option("-f", "--force", "overwrite", is_flag=True, help="Overwrite existing files.")
+@options.overwrite("Overwrite existing files.")
 @options.allow_loss
-@options.one_machine
-@options.as_json
-@options.quiet
+@options.executing
+@options.reporting
 def unpack(
-    archive: Path, folder: Path, quiet: bool, as_json: bool, allow_loss: bool,
-    max_pixels: int | None, max_memory: int | None, **given: Any,
-) -> None:  # fmt: skip
-    """Restore the images of an archive, with their names, dates and permissions.
+    archive: Path,
+    folder: Path,
+    reporter: Reporter,
+    allow_loss: bool,
+    execution: Execution,
+    **given: Any,
+) -> None:
+    """Restore the images of an archive.
 
-    Images of formats that lose something (JPEG, GIF) come back as photo.jpg.png.  What is damaged is named, the
-    rest is restored, and the exit code is 4 then.
+    Names, dates and permissions come back, too.  Images from lossy formats (JPEG, GIF) become photo.jpg.png.
+    Damaged images are named, and the others are restored; the exit code is 4 then.
     """
     from mulanzip.cli.batch import task_options
     from mulanzip.jobs.pack import unpack as unpack_files
 
-    reporter = Reporter(quiet, as_json)
     with reporter.progress(archive.name) as progress, reporter.stopping(archive):
         result = unpack_files(
             archive,
@@ -56,7 +60,7 @@ def unpack(
             progress=progress,
             report=reporter.fail,
             lost=lambda path, names: reporter.lost(path, names, allow_loss),
-            **task_options(max_pixels, max_memory, **given),
+            **task_options(execution, **given),
         )
         of = f" of {result.wanted}" if result.written < result.wanted else ""
         reporter.say(f"{archive} -> {folder}  {result.written}{of} images, {size(result.size)} bytes")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from mulanzip.limits import NO_LIMITS, Limits, available_cores
 from mulanzip.progress import Progress, part_of
 from mulanzip.registry import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mulanzip.density.model import IntegerModel
     from mulanzip.density.runtime import Runtime
 
@@ -50,3 +52,28 @@ def shipped_model() -> IntegerModel:
     from mulanzip.density.model import load
 
     return load(registry.find("photo").path)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy of the sources."""
+    from support import wheels
+
+    sources = tmp_path_factory.mktemp("build") / "sources"
+    sources.mkdir()
+    wheels.copy_sources(sources)
+    # What must not get in.
+    for name in ("tests", "benchmarks", "docs"):
+        (sources / name).mkdir()
+        (sources / name / "__init__.py").write_text("")
+    return wheels.build(sources)
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel in a folder of its own."""
+    from support import wheels
+
+    folder = tmp_path_factory.mktemp("installed")
+    wheels.install(wheel, folder)
+    return folder

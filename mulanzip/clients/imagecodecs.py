@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 import mulanzip
-from mulanzip import api, registry
+from mulanzip import api
 from mulanzip.format import container
-from mulanzip.options import EncodeOptions
+from mulanzip.options import EncodeOptions, Execution
 
 _Bytes = bytes | bytearray | memoryview
 
@@ -23,8 +23,8 @@ def mzp_encode(
     /,
     *,
     effort: int = EncodeOptions.effort,
-    model: str = registry.DEFAULT_MODEL,
-    numthreads: int | None = None,
+    model: str = EncodeOptions.model,
+    numthreads: int | None = Execution.threads,
 ) -> bytes:
     """Compress an image; arguments and errors as for :func:`mulanzip.encode`, ``numthreads`` is ``threads``."""
     return api.encode(data, effort=effort, model=model, threads=numthreads)
@@ -36,7 +36,7 @@ def mzp_decode(
     *,
     scale: int = 1,
     model: str | None = None,
-    numthreads: int | None = None,
+    numthreads: int | None = Execution.threads,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Restore an image; arguments and errors as for :func:`mulanzip.decode`, ``numthreads`` is ``threads``.

@@ -12,7 +12,7 @@ import numpy as np
 from numcodecs.abc import Codec
 from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_ndarray
 
-from mulanzip import api, registry
+from mulanzip import api
 from mulanzip.clients import arrays
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.options import EncodeOptions
@@ -27,12 +27,12 @@ class Mulanzip(Codec):
 
     codec_id = "mulanzip"
 
-    def __init__(self, model: str = registry.DEFAULT_MODEL, effort: int = EncodeOptions.effort):
+    def __init__(self, model: str = EncodeOptions.model, effort: int = EncodeOptions.effort):
         self.model = model
         self.effort = effort
 
     def encode(self, buf: Any) -> bytes:
-        """Compress a chunk: uint8, uint16, int16 or bool; little endian, as decoding gives bytes alone.
+        """Compress a chunk: uint8, uint16, int16 or bool.  It is little-endian: decoding gives bytes of unknown order.
 
         Raises:
             UnsupportedImageError: if it is no image.

@@ -7,7 +7,8 @@ Metadata are in ``info`` as with PNG files: ``icc_profile``, ``exif``, ``xmp``, 
 from __future__ import annotations
 
 import io
-from typing import IO, Any
+from dataclasses import fields
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
@@ -27,10 +28,11 @@ from mulanzip.options import EncodeOptions, Execution
 
 FORMAT = "MZP"
 MIME_TYPE = "image/x-mulanzip"
-#: By default: some minutes of decoding.  A small file can ask for many pixels.
+#: The default: decoding takes some minutes at most.  Without a limit, a small file could ask for any number of pixels.
 LIMITS = Limits(pixels=1 << 26)
 
-_OPTIONS = ("model", "effort", "context", "schedule", "mu", "device", "threads", "stored")
+_Options = TypeVar("_Options", EncodeOptions, Execution)
+
 _XMP_TEXT = "XML:com.adobe.xmp"
 #: Strings in ``info`` that are no texts of the image.
 _NOT_TEXT = ("compression", "xmp", _XMP_TEXT)
@@ -52,9 +54,8 @@ def register_pillow(*, model: str | None = None, limits: Limits = LIMITS) -> Non
     ``Image.save`` takes the options of :func:`mulanzip.encode`, such as ``effort`` and ``model``.
 
     Args:
-        model: a model to try beside the shipped ones, where a file needs another.
-        limits: larger images are not decoded, as they could keep the processor busy for long.  Pillow's own
-            limit, ``Image.MAX_IMAGE_PIXELS``, holds as well.
+        model: a model to try if a file was made with one that is not shipped.
+        limits: larger images are not decoded.  Pillow's own limit, ``Image.MAX_IMAGE_PIXELS``, holds as well.
     """
     MzpImageFile.model, MzpImageFile.limits = model, limits
     Image.register_open(FORMAT, MzpImageFile, _accept)
@@ -78,6 +79,8 @@ class MzpImageFile(ImageFile.ImageFile):
     format_description = "mulanzip image"
     model: str | None = None
     limits: Limits = LIMITS
+    #: The file, until its pixels are decoded.  Copies never have one.
+    fp: IO[bytes] | None = None
 
     def _open(self) -> None:
         assert self.fp is not None
@@ -89,6 +92,13 @@ class MzpImageFile(ImageFile.ImageFile):
             raise MzpReadError(str(error)) from error
         self._mode, self._size = mode, (header.width, header.height)
         self.info, self.text = info, text
+
+    def __getstate__(self) -> list[Any]:
+        return [*super().__getstate__(), self.text]
+
+    def __setstate__(self, state: list[Any]) -> None:
+        *state, self.text = state
+        super().__setstate__(state)
 
     def load(self) -> Any:
         """Decode, unless that is done already.
@@ -141,7 +151,7 @@ def _read_front(file: IO[bytes], limits: Limits) -> tuple[container.Header, dict
     return header, found
 
 
-# Metadata, by way of a PNG file of one pixel: so they are what Pillow's users know.
+# Metadata are converted by way of a PNG file of one pixel, so that ``info`` is the same as for PNG files.
 
 
 def _to_info(mode: Mode, found: dict[bytes, bytes]) -> tuple[dict[str | tuple[int, int], Any], dict[str, str]]:
@@ -214,6 +224,9 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         picture = from_pillow(image, _from_info(image, options))
     except UnsupportedImageError as error:
         raise MzpModeError(str(error)) from None
-    given = {key: options[key] for key in _OPTIONS if key in options}
-    execution = Execution(**{key: given.pop(key) for key in ("device", "threads") if key in given})
-    file.write(api.encode_picture(picture, EncodeOptions(**given), execution).pack())
+    file.write(api.encode_picture(picture, _among(options, EncodeOptions), _among(options, Execution)).pack())
+
+
+def _among(given: dict[str, Any], kind: type[_Options]) -> _Options:
+    """The options of one kind among the arguments of ``save``."""
+    return kind(**{field.name: given[field.name] for field in fields(kind) if field.name in given})

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from zarr.abc.codec import ArrayBytesCodec
 
-from mulanzip import api, registry
+from mulanzip import api
 from mulanzip.clients import arrays
 from mulanzip.image.picture import Picture
 from mulanzip.options import EncodeOptions
@@ -29,7 +29,7 @@ class MulanzipCodec(ArrayBytesCodec):
         model, effort: as for :func:`mulanzip.encode`; a model that is not shipped is needed for decoding, too.
     """
 
-    model: str = registry.DEFAULT_MODEL
+    model: str = EncodeOptions.model
     effort: int = EncodeOptions.effort
 
     is_fixed_size = False

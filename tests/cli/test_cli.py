@@ -17,6 +17,7 @@ from support.processes import run_python
 import mulanzip
 from mulanzip import registry
 from mulanzip.cli.main import main
+from mulanzip.cli.models import USES
 from mulanzip.cli.report import Reporter, printable
 from mulanzip.errors import CorruptFileError, LimitError, ModelError, UnreadableImageError
 from mulanzip.format.container import SEGMENT, Container, Header, unpack
@@ -227,6 +228,10 @@ class TestErrors:
         monkeypatch.setattr("mulanzip.limits.available_memory", lambda: 100)
         assert "of memory" in run("compress", "a.png", exit_code=6).stderr
 
+    def test_lists_of_another_kind(self, folder: Path) -> None:
+        Path("list").write_bytes(b"a.png\0b.png\0")
+        assert "list holds NUL bytes; use -0" in run("compress", "--files-from", "list", exit_code=2).stderr
+
     def test_any_file_name_is_shown_on_one_line(self, folder: Path) -> None:
         name = os.fsdecode(b"new\nline \x1b[31m \xff.png")
         save("b.png").rename(name)
@@ -248,7 +253,9 @@ class TestInfo:
     def test_models(self) -> None:
         result = run("models")
         assert "photo (default)" in result.stdout
-        assert registry.find("photo").model_id.hex() in result.stdout
+        for model in registry.shipped():
+            assert model.model_id.hex() in result.stdout
+            assert f"for   {USES[model.name]}" in result.stdout
 
 
 class TestProcess:
@@ -259,9 +266,12 @@ class TestProcess:
         script = """
 import sys
 from mulanzip.cli.main import main
-for arguments in (["--help"], ["compress", "-h"], ["info", "a.png.mzp"], ["models"], ["sample", "-h"], ["--version"]):
+for arguments in (["--help"], ["--version"], ["compress", "-h"], ["sample", "-h"]):
     main(arguments, standalone_mode=False)
-heavy = {"torch", "constriction", "tqdm", "safetensors"} & set(sys.modules)
+assert "numpy" not in sys.modules
+main(["models"], standalone_mode=False)
+main(["info", "a.png.mzp"], standalone_mode=False)
+heavy = {"torch", "tqdm"} & set(sys.modules)
 assert not heavy, heavy
 main(["compress", "-f", "a.png"], standalone_mode=False)
 main(["decompress", "-f", "a.png.mzp"], standalone_mode=False)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import io
+import pickle
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
-from support.pictures import photo, smooth
+from support.pictures import deep, photo, smooth
 from support.processes import run_python
 
 import mulanzip
@@ -24,6 +28,7 @@ from mulanzip.format.container import HEADER_SIZE, SIGNATURE, Chunk, Container, 
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
+from mulanzip.options import EncodeOptions, Execution
 
 EXIF = Image.Exif()
 EXIF[274] = 6
@@ -74,6 +79,24 @@ class TestPillow:
         assert copy.getpalette() == image.getpalette()
         assert copy.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
         assert copy.crop((3, 4, 9, 9)).tobytes() == image.crop((3, 4, 9, 9)).tobytes()
+
+    @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
+    @pytest.mark.parametrize("loaded", [False, True])
+    @pytest.mark.parametrize("mode", ["1", "LA", "P", "RGB", "I;16"])
+    def test_copies_and_pickles_are_the_same_image(self, mode: str, loaded: bool, duplicate: Any) -> None:
+        source = Image.fromarray(deep(9, 12)) if mode == "I;16" else Image.fromarray(smooth(9, 12, 4)).convert(mode)
+        source.info["Title"] = "words"
+        image = opened(saved(source))
+        if loaded:
+            image.load()
+        twin = duplicate(image)
+        assert (twin.mode, twin.size, twin.info) == (mode, (12, 9), image.info)
+        assert np.asarray(twin).tobytes() == np.asarray(source).tobytes()
+        assert twin.getpalette() == source.getpalette()
+        if isinstance(twin, MzpImageFile):
+            assert twin.text == {"Title": "words"}
+        with twin:
+            assert saved(twin) == saved(source)
 
     def test_opening_decodes_nothing(self, tmp_path: Path) -> None:
         Image.fromarray(photo(30, 40)).save(tmp_path / "a.mzp", icc_profile=b"profile")
@@ -250,6 +273,15 @@ class TestImagecodecs:
         assert not mzp_check(b"")
         assert not mzp_check(b"\x89PNG\r\n\x1a\n")
         assert mzp_version() == f"mulanzip {mulanzip.__version__}"
+
+
+def test_defaults_are_those_of_the_library() -> None:
+    names = {"numthreads": "threads"}
+    library = vars(EncodeOptions()) | vars(Execution()) | {"scale": 1, "out": None}
+    for function in (mzp_encode, mzp_decode):
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and (function, name) != (mzp_decode, "model"):
+                assert parameter.default == library[names.get(name, name)], name
 
 
 def test_the_desktop_knows_files_by_their_signature() -> None:

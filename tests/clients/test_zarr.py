@@ -14,6 +14,7 @@ from support.pictures import deep, noise, smooth
 
 from mulanzip.clients import arrays
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
+from mulanzip.options import EncodeOptions
 
 numcodecs = pytest.importorskip("numcodecs", reason="needs pip install mulanzip[zarr]")
 zarr = pytest.importorskip("zarr", minversion="3", reason="needs zarr 3")
@@ -141,6 +142,11 @@ def test_the_codec_is_in_the_registry() -> None:
     codec = numcodecs.get_codec({"id": "mulanzip", "effort": 3})
     assert codec == Mulanzip(effort=3)
     assert numcodecs.get_codec(json.loads(json.dumps(codec.get_config()))) == codec
+
+
+@pytest.mark.parametrize("codec", [Mulanzip, MulanzipCodec])
+def test_defaults_are_those_of_the_library(codec: Any) -> None:
+    assert (codec().model, codec().effort) == (EncodeOptions.model, EncodeOptions.effort)
 
 
 def test_decoding_into_a_buffer() -> None:

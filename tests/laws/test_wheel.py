@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from support.pictures import smooth
 from support.processes import ROOT, run_python
-
-PACKAGES = {"mulanzip": "mulanzip", "cli": "mulanzip/cli", "models": "mulanzip/models"}
-FILES = ("pyproject.toml", "README.md", "LICENSE")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy of the sources, without network."""
-    folder = tmp_path_factory.mktemp("build")
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    # What must not get in.
-    for name in ("tests", "benchmarks", "docs"):
-        (folder / "source" / name).mkdir()
-        (folder / "source" / name / "__init__.py").write_text("")
-    for name in FILES:
-        shutil.copy(ROOT / name, folder / "source")
-    done = run_python(
-        "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", folder / "source", cwd=folder
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (found,) = (folder / "dist").glob("*.whl")
-    return found
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel in a folder of its own."""
-    target = tmp_path_factory.mktemp("installed")
-    done = run_python(
-        *("-m", "pip", "install", "--no-deps", "--no-index", "--no-compile", "--quiet", "--target", target, wheel)
-    )
-    assert done.returncode == 0, done.stderr
-    return target
+from support.wheels import PACKAGES
 
 
 def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
