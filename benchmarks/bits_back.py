@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.fields.gaussian_field import GaussianField
+from benchmarks.fields.integer_process import LatentBins, export_linear, export_process
+from benchmarks.fields.linear_model import LinearModel
 from mulanzip.entropy.message import Message
 from mulanzip.gaussian import variational
-from mulanzip.gaussian.exact.codecs import Codec, Link, chain, masked
-from mulanzip.gaussian.exact.export import Grid, export_linear, export_process
-from mulanzip.gaussian.exact.linear import LinearModel
+from mulanzip.gaussian.exact.codecs import Link, MessageCodec, bit_swap, masked
 from mulanzip.gaussian.exact.process import Process
-from mulanzip.gaussian.field import Field
-from mulanzip.gaussian.process import PER_UNIT, alpha, sigma, to_unit, to_values
-from mulanzip.gaussian.schedule import LinearSchedule
+from mulanzip.gaussian.forward import VALUES_PER_UNIT, alpha, sigma, to_unit, to_values
+from mulanzip.gaussian.noise_schedule import LinearSchedule
 
 SIDE = 8
 N = SIDE * SIDE
 #: About 25 levels of contrast; and what rounding to levels adds.
-SMOOTH = Field.exponential(SIDE, 0.04, 3.0, 0.0005)
-FIELD = Field(SMOOTH.covariance + torch.eye(N, dtype=torch.float64) / 12 / PER_UNIT**2)
+SMOOTH = GaussianField.exponential(SIDE, 0.04, 3.0, 0.0005)
+FIELD = GaussianField(SMOOTH.covariance + torch.eye(N, dtype=torch.float64) / 12 / VALUES_PER_UNIT**2)
 PATH = LinearSchedule().path((SIDE, SIDE))
 STEPS = (4, 8, 16, 32)
 BINS = (0.5, 0.7, 1.0, 1.4, 2.0, 4.0)
@@ -56,33 +56,33 @@ def bound(x: np.ndarray, steps: int, draws: int) -> float:
     return float(total) / N
 
 
-def left_out(grid: Grid) -> float:
+def left_out(grid: LatentBins) -> float:
     """Bits that ``z_0`` does not say for being rounded to bins: this model pays for all that it says."""
     noise = (sigma(grid.gamma[0]) / alpha(grid.gamma[0])) ** 2
     rounded = noise + (grid.width[0] / alpha(grid.gamma[0])) ** 2 / 12
     return float(FIELD.ideal_bits(1 / noise) - FIELD.ideal_bits(1 / rounded)) / N
 
 
-def measure(codec: Codec[Any], x: np.ndarray, message: Message) -> tuple[float, float]:
+def measure(codec: MessageCodec[Any], x: np.ndarray, message: Message) -> tuple[float, float]:
     """Net length and borrowed bits per pixel; fails if anything is not restored."""
     before, start = message.copy(), message.bits
     codec.push(message, x)
-    net, borrowed = message.bits - start, start - message.lowest
+    net, borrowed = message.bits - start, start - message.min_bits
     if not np.array_equal(codec.pop(message), x) or message != before:
         raise click.ClickException("images or message are not restored")
     return net / x.size, borrowed / x.size
 
 
-def with_masks(process: Process, model: LinearModel, count: int, key: bytes) -> Codec[Any]:
+def with_masks(process: Process, model: LinearModel, count: int, key: bytes) -> MessageCodec[Any]:
     """A mask before every latent is drawn."""
 
     def behind(link: Link, step: int) -> Link:
         return Link(lambda z: masked(link.posterior(z), key + bytes([step]), count * N), link.likelihood)
 
-    return chain([behind(link, step) for step, link in enumerate(process.links(model))], process.prior(count))
+    return bit_swap([behind(link, step) for step, link in enumerate(process.links(model))], process.prior(count))
 
 
-def all_first(process: Process, model: LinearModel, count: int) -> Codec[Any]:
+def all_first(process: Process, model: LinearModel, count: int) -> MessageCodec[Any]:
     """All latents are drawn before any is coded, as if they were one."""
     links, prior = process.links(model), process.prior(count)
 
@@ -102,7 +102,7 @@ def all_first(process: Process, model: LinearModel, count: int) -> Codec[Any]:
             link.posterior(below).push(message, above)
         return values[-1]
 
-    return Codec(push, pop)
+    return MessageCodec(push, pop)
 
 
 def bins_table(x: np.ndarray, draws: int, seeds: int) -> None:
@@ -111,10 +111,10 @@ def bins_table(x: np.ndarray, draws: int, seeds: int) -> None:
     for steps in STEPS:
         theory = bound(x, steps, draws)
         for bins in BINS:
-            grid = Grid.of(gammas(steps), bins)
+            grid = LatentBins.from_gamma(gammas(steps), bins)
             codec = export_process(grid).codec(export_linear(grid, FIELD), len(x))
             start = time.perf_counter()
-            found = [measure(codec, x, Message.seeded(bytes([k]), _SEED * x.size)) for k in range(seeds)]
+            found = [measure(codec, x, Message.pseudo_random(bytes([k]), _SEED * x.size)) for k in range(seeds)]
             spent = (time.perf_counter() - start) / (2 * seeds * steps * x.size)
             net, borrowed = np.mean(found, 0)
             click.echo(
@@ -139,7 +139,7 @@ def kinds(x: np.ndarray) -> dict[str, np.ndarray]:
 def masks_table(x: np.ndarray, seeds: int) -> None:
     click.echo("| images, T = 8, 1 bin per sigma | net | +- | behind masks | +- |")
     click.echo("|---|---|---|---|---|")
-    grid = Grid.of(gammas(8), 1.0)
+    grid = LatentBins.from_gamma(gammas(8), 1.0)
     process, model = export_process(grid), export_linear(grid, FIELD)
     for name, images in kinds(x).items():
         cells = []
@@ -147,7 +147,7 @@ def masks_table(x: np.ndarray, seeds: int) -> None:
             found = []
             for k in range(seeds):
                 codec = with_masks(process, model, len(x), bytes([k])) if mask else process.codec(model, len(x))
-                found.append(measure(codec, images, Message.seeded(bytes([k]), _SEED * x.size))[0])
+                found.append(measure(codec, images, Message.pseudo_random(bytes([k]), _SEED * x.size))[0])
             cells.append(f"{np.mean(found):.3f} | {np.std(found):.3f}")
         click.echo(f"| {name} | {' | '.join(cells)} |")
 
@@ -164,7 +164,7 @@ def seeds_table(x: np.ndarray) -> None:
         "this program's text": text * (size // len(text) + 1),
         "nothing": b"",
     }
-    grid = Grid.of(gammas(8), 1.0)
+    grid = LatentBins.from_gamma(gammas(8), 1.0)
     codec = export_process(grid).codec(export_linear(grid, FIELD), len(x))
     for name, content in contents.items():
         click.echo(f"| {name} | {measure(codec, x, Message.holding(content))[0]:.3f} |")
@@ -174,10 +174,10 @@ def order_table(x: np.ndarray) -> None:
     click.echo("| T, 1 bin per sigma | borrowed in Bit-Swap order | all latents first |")
     click.echo("|---|---|---|")
     for steps in STEPS:
-        grid = Grid.of(gammas(steps), 1.0)
+        grid = LatentBins.from_gamma(gammas(steps), 1.0)
         process, model = export_process(grid), export_linear(grid, FIELD)
         codecs = process.codec(model, len(x)), all_first(process, model, len(x))
-        found = [measure(codec, x, Message.seeded(b"", 3 * steps * x.size))[1] for codec in codecs]
+        found = [measure(codec, x, Message.pseudo_random(b"", 3 * steps * x.size))[1] for codec in codecs]
         click.echo(f"| {steps} | {found[0]:.2f} | {found[1]:.2f} |")
 
 

@@ -16,11 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from mulanzip.gaussian.field import Field
+from benchmarks.fields.gaussian_field import GaussianField
 
 SIDE = 8
 #: Like a photograph with a little noise of its own, in levels of 0..255, known to a variance of 1/12 in the end.
-FIELD = Field.exponential(SIDE, 1600.0, 12.0, 1.0)
+FIELD = GaussianField.exponential(SIDE, 1600.0, 12.0, 1.0)
 PRECISION = torch.full((SIDE * SIDE,), 12.0, dtype=torch.float64)
 STEPS = (1, 2, 3, 4, 7, 16, 32)
 DOCS = Path(__file__).parent.parent / "docs"

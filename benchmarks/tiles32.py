@@ -55,10 +55,10 @@ def archives(images: np.ndarray, model: str, row: Callable[[str, float], None]) 
                     raise SystemExit(f"{member.name} is not restored")
         seconds = f"{middle - start:.0f} s + {time.process_time() - middle:.0f} s of the processor"
         row(f"{process}, archive, gross; {seconds}", 8 * buffer.tell() / images.size)
-        chained = sum(chain.images - chain.seeds for chain in writer.chains)
+        chained = sum(chain.images - chain.initial_images for chain in writer.chains)
         if chained:
             row(f"- net, of {chained} in chains", 8 * sum(c.net for c in writer.chains) / (chained * images[0].size))
-            borrowed = sum(c.borrowed for c in writer.chains) / len(writer.chains)
+            borrowed = sum(c.initial_bits_used for c in writer.chains) / len(writer.chains)
             row("- borrowed at first, by one image", borrowed / images[0].size)
 
 

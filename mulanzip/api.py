@@ -176,7 +176,7 @@ def _encode_in_chain(picture: Picture, info: registry.ModelInfo, execution: Exec
     if picture.mode is not Mode.RGB or picture.is_deep:
         raise UnsupportedImageError(f"{info.name} is a model of Gaussian noise, for RGB images of 8 bits alone")
     from mulanzip.gaussian.exact.runtime import open_gaussian
-    from mulanzip.gaussian.exact.tiled_image import encode_picture as encode_tiles
+    from mulanzip.gaussian.exact.tiled_image import encode_tiled_image as encode_tiles
 
     first_tiles = registry.find(registry.DEFAULT_MODEL)
     runtime = open_for_coding(first_tiles, picture.pixels.nbytes, execution)
@@ -254,7 +254,7 @@ def decode_container(
 
 def _decode_chain(file: Container, model: str | None, execution: Execution) -> np.ndarray:
     """Pixels of a chain of tiles."""
-    from mulanzip.gaussian.exact.tiled_image import decode_picture as decode_tiles
+    from mulanzip.gaussian.exact.tiled_image import decode_tiled_image as decode_tiles
 
     header = file.header
     info = registry.by_id(header.model_id, model)

@@ -76,7 +76,7 @@ class GroupCoder:
             if self._chains(shape):
                 forms.append(tiles.encode_tiles(stack, self._gaussian, self._runtime, self._schedules))
             if not forms or self._process == "auto":
-                forms.append(tiles.encode_seeds(stack, self._runtime, self._schedules))
+                forms.append(tiles.encode_initial_images(stack, self._runtime, self._schedules))
             chain = min(forms, key=lambda form: len(form.data))
             payload = chain.data
         return CodedGroup(ArchiveChunk(GROUP, len(payload), len(stack), stack_hash(stack), shape), payload, chain)

@@ -1,7 +1,7 @@
-"""An ANS message: a stack of decisions that can be popped under other probabilities than they were pushed under.
+"""An ANS message used as a stack: values can be popped under other probabilities than they were pushed under.
 
-Pop and push are inverses in both orders, for every message and all probabilities, so bits that were borrowed by a pop
-come back when the same values are pushed.
+Pop and push are inverses in both orders, for every message and all probabilities.  So bits that a pop takes come back
+when the same value is pushed again; bits-back coding rests on this.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mulanzip.entropy.ans import SymbolCoder, SymbolEncoder, SymbolReader, from_
 from mulanzip.errors import CorruptFileError
 
 V = TypeVar("V")
-#: Decisions in the order in which a decoder takes them: ``walk(coder, value)`` codes the value and returns it; None is
-#: given where the value is to be found.
+#: The decisions that make up a value, in decoding order: ``program(coder, value)`` codes the value and returns it.
+#: When decoding, ``value`` is None.
 SymbolProgram = Callable[[SymbolCoder, "V | None"], V]
 
-#: Ends what :meth:`Message.holding` puts below a message; not zero, for a message cannot end with zero bytes.
+#: :meth:`Message.holding` appends this to its content.  It is not zero, because a message cannot end with zero bytes.
 _END = b"\1"
 
 
@@ -28,30 +28,30 @@ class Message:
     """A stack of decisions.
 
     Attributes:
-        lowest: the least :attr:`bits` after a pop so far; what lies below was never needed.
+        min_bits: the smallest :attr:`bits` after any pop so far.  No value has needed the bits below it.
     """
 
     def __init__(self, data: bytes = b""):
-        """The message that :meth:`to_bytes` gave.
+        """Restore a message from its :meth:`to_bytes`.
 
         Raises:
             CorruptFileError: if the bytes end with zeros.
         """
         self._coder = from_bytes(data)
-        self.lowest = self.bits
+        self.min_bits = self.bits
 
     @classmethod
     def holding(cls, content: bytes) -> Message:
-        """A message to borrow from, of content that must be stored anyway; any bytes."""
+        """A message whose initial bits are ``content``, any bytes that must be stored anyway."""
         return cls(content + _END)
 
     @classmethod
-    def seeded(cls, key: bytes, size: int) -> Message:
-        """A message to borrow from, of ``size`` bytes that look random and are the same for the same key."""
+    def pseudo_random(cls, key: bytes, size: int) -> Message:
+        """A message whose initial bits are ``size`` pseudo-random bytes, which depend on ``key`` alone."""
         return cls.holding(hashlib.shake_256(key).digest(size))
 
     def content(self) -> bytes:
-        """What :meth:`holding` was given, once all else is popped.
+        """The content that was given to :meth:`holding`, after everything else has been popped.
 
         Raises:
             CorruptFileError: if something else is left.
@@ -61,22 +61,22 @@ class Message:
             raise CorruptFileError("coded data does not end where its images do")
         return data[: -len(_END)]
 
-    def push(self, walk: SymbolProgram[V], value: V) -> None:
+    def push(self, program: SymbolProgram[V], value: V) -> None:
         """Put a value on top."""
         encoder = SymbolEncoder()
-        walk(encoder, value)
+        program(encoder, value)
         encoder.push_onto(self._coder)
 
-    def pop(self, walk: SymbolProgram[V]) -> V:
-        """Take a value off the top.  From an empty message come zeros, which leave it empty."""
-        value = walk(SymbolReader(self._coder), None)
-        self.lowest = min(self.lowest, self.bits)
+    def pop(self, program: SymbolProgram[V]) -> V:
+        """Take a value off the top.  An empty message yields zeros and stays empty."""
+        value = program(SymbolReader(self._coder), None)
+        self.min_bits = min(self.min_bits, self.bits)
         return value
 
     def mask(self, key: bytes, size: int) -> None:
-        """Add (exclusive or) a pseudo-random sequence to the ``size`` bytes on top.  Twice, and nothing has changed.
+        """XOR the top ``size`` bytes with a pseudo-random sequence.  A second call with the same key undoes it.
 
-        What is popped under a distribution that it was not pushed under looks random after this.
+        A value that is popped under a distribution that it was not pushed under looks random after this.
         """
         sequence = np.frombuffer(hashlib.shake_256(key).digest(size), dtype=np.uint8)
         top = self.pop(lambda coder, values: coder.uniform(values, size))
@@ -84,11 +84,11 @@ class Message:
 
     @property
     def bits(self) -> int:
-        """Length, to within a bit."""
+        """Length in bits, to within one bit."""
         return int(self._coder.num_valid_bits())
 
     def to_bytes(self) -> bytes:
-        """The message in whole bytes, the last of which is not zero."""
+        """The message in whole bytes.  The last byte is not zero."""
         return to_bytes(self._coder)
 
     def copy(self) -> Message:

@@ -1,4 +1,4 @@
-"""MULAN as published: multivariate, adaptive, learned Gaussian noise; its bound, likelihood, samples and contexts.
+"""MULAN as published: learned Gaussian noise per subpixel and image, with its bound, likelihood, samples and contexts.
 
 >>> from mulanzip import gaussian
 >>> model = gaussian.open_model("tiles32")
@@ -8,6 +8,20 @@
 >>> gaussian.features(model, images)
 """
 
-from mulanzip.gaussian.api import bound, features, likelihood, open_model, sample
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mulanzip.gaussian.api import bound, features, likelihood, open_model, sample
 
 __all__ = ["bound", "features", "likelihood", "open_model", "sample"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: the integer codec in ``gaussian.exact`` runs without torch, which the API needs.
+    if name in __all__:
+        value = globals()[name] = getattr(import_module("mulanzip.gaussian.api"), name)
+        return value
+    raise AttributeError(f"module 'mulanzip.gaussian' has no attribute {name!r}")

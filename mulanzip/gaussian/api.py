@@ -1,4 +1,4 @@
-"""Models of Gaussian noise for images in RGB: what they cost, what they look like, what contexts say of them."""
+"""Functions on RGB arrays: code length, likelihood, samples and context features of a model of Gaussian noise."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor
 
 from mulanzip import registry
 from mulanzip.errors import UnsupportedImageError
-from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE
+from mulanzip.gaussian.denoiser import COLOURS, SIDE_MULTIPLE
 from mulanzip.gaussian.flow import Likelihood
 from mulanzip.gaussian.model import GaussianModel, load
 from mulanzip.gaussian.variational import Bound
 from mulanzip.image.channels import from_coding_order, to_coding_order
 
-#: Images at once: more take memory, not less time.
+#: Images per batch: larger batches take more memory without saving time.
 _BATCH = 64
 
 
 def open_model(name: str = registry.DEFAULT_GAUSSIAN_MODEL) -> GaussianModel:
-    """A model of Gaussian noise by name or path.
+    """Load a model of Gaussian noise by name or path.
 
     Raises:
         ModelError: if there is none, or it is damaged or of another kind.
@@ -30,15 +30,17 @@ def open_model(name: str = registry.DEFAULT_GAUSSIAN_MODEL) -> GaussianModel:
 
 
 def as_tensor(images: np.ndarray) -> Tensor:
-    """RGB uint8 ``(B, H, W, 3)`` -> what models take.
+    """RGB uint8 ``(B, H, W, 3)`` -> the models' input, uint8 ``(B, 3, H, W)`` in coding order of colours.
 
     Raises:
         UnsupportedImageError: for other arrays, or sides that are no multiples of 4.
     """
     if images.ndim != 4 or images.shape[3] != COLOURS or images.dtype != np.uint8 or not len(images):
         raise UnsupportedImageError(f"images must be uint8 (B, H, W, 3), not {images.dtype} {images.shape}")
-    if any(side % MULTIPLE or not side for side in images.shape[1:3]):
-        raise UnsupportedImageError(f"sides must be multiples of {MULTIPLE}, not {images.shape[1]}x{images.shape[2]}")
+    if any(side % SIDE_MULTIPLE or not side for side in images.shape[1:3]):
+        raise UnsupportedImageError(
+            f"sides must be multiples of {SIDE_MULTIPLE}, not {images.shape[1]}x{images.shape[2]}"
+        )
     return torch.from_numpy(to_coding_order(images).transpose(0, 3, 1, 2).copy())
 
 
@@ -47,7 +49,8 @@ def bound(model: GaussianModel, images: np.ndarray, steps: int | None = None, dr
 
     Args:
         images: RGB uint8 ``(B, H, W, 3)``.
-        draws: times and noise to average over per image; one is noisy for an image, and good for a thousand.
+        draws: draws of time and noise to average over per image.  One is inaccurate for a single image, and accurate
+            for the mean of a thousand.
 
     Raises:
         UnsupportedImageError: as :func:`as_tensor` does.
@@ -62,7 +65,7 @@ def likelihood(
 
     Raises:
         UnsupportedImageError: as :func:`as_tensor` does.
-        MulanzipError: if scipy is not there.
+        MulanzipError: if scipy is not installed.
     """
     generator = torch.Generator().manual_seed(seed)
     parts = [model.likelihood(b, generator, samples, tolerance) for b in as_tensor(images).split(_BATCH)]
@@ -70,7 +73,7 @@ def likelihood(
 
 
 def sample(model: GaussianModel, count: int, steps: int = 256, seed: int = 0) -> np.ndarray:
-    """Draw images from the model: RGB uint8 ``(count, side, side, 3)``.  The same seed, the same images."""
+    """Draw images from the model: RGB uint8 ``(count, side, side, 3)``.  The same seed gives the same images."""
     generator = torch.Generator().manual_seed(seed)
     side = model.config.side
     parts = [
@@ -94,7 +97,7 @@ def features(model: GaussianModel, images: np.ndarray) -> np.ndarray:
 
 
 def grid(images: np.ndarray) -> np.ndarray:
-    """Images ``(B, H, W, 3)`` in rows, as one that is about square; black where there are none left."""
+    """Arrange images ``(B, H, W, 3)`` in rows, as one roughly square image.  Empty cells are black."""
     count, height, width, colours = images.shape
     columns = math.ceil(math.sqrt(count))
     rows = -(-count // columns)

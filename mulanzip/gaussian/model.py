@@ -18,38 +18,44 @@ from torch import Tensor, nn
 
 from mulanzip.errors import ModelError
 from mulanzip.gaussian import flow, variational
-from mulanzip.gaussian.denoiser import COLOURS, MULTIPLE, Denoiser
-from mulanzip.gaussian.encoder import Encoder
+from mulanzip.gaussian.context_encoder import ContextEncoder
+from mulanzip.gaussian.denoiser import COLOURS, SIDE_MULTIPLE, GaussianDenoiser
 from mulanzip.gaussian.flow import Likelihood
-from mulanzip.gaussian.process import GAMMA_MIN, alpha, to_unit, to_values
-from mulanzip.gaussian.schedule import LinearSchedule, PolynomialSchedule, ScalarSchedule, Schedule
-from mulanzip.gaussian.schedule import Path as NoisePath
-from mulanzip.gaussian.subsets import Subsets
-from mulanzip.gaussian.variational import Bound, Denoise, reverse
+from mulanzip.gaussian.forward import GAMMA_MIN, alpha, to_unit, to_values
+from mulanzip.gaussian.noise_schedule import (
+    LinearSchedule,
+    NoisePath,
+    NoiseSchedule,
+    PolynomialSchedule,
+    ScalarSchedule,
+)
+from mulanzip.gaussian.subsets import SubsetDistribution
+from mulanzip.gaussian.variational import Bound, Denoise, reverse_step
 from mulanzip.registry import GAUSSIAN_FORMAT
 
-#: Names of tensors that belong to the form in integers begin with this.
-EXACT = "exact."
+#: Prefix of the names of tensors that belong to the integer form.
+EXACT_PREFIX = "exact."
 NOISES = ("linear", "scalar", "multivariate", "adaptive")
 _LIMITS = {
     "channels": range(1, 1025),
     "blocks": range(1, 33),
     "bits": range(257),
     "active": range(257),
-    "side": range(MULTIPLE, 1025, MULTIPLE),
+    "side": range(SIDE_MULTIPLE, 1025, SIDE_MULTIPLE),
 }
 
 
 @dataclass(frozen=True)
-class Config:
-    """Shape of a model.  Stored in its file.
+class GaussianConfig:
+    """Shape of a model.  Stored in its file under the names of these fields.
 
     Attributes:
         noise: one of :data:`NOISES`; an adaptive schedule depends on the context.
-        bits, active: length of the context, and how many of them are on; no bits, no context.
-        steps: that it was trained for; None for infinitely many.
-        channels, blocks: of the denoiser.
-        side: of the tiles that it was trained on.
+        bits: length of the context; 0 for no context.
+        active: number of context bits that are on.
+        steps: number of steps that the model was trained for; None for infinitely many.
+        channels, blocks: width and depth of the denoiser.
+        side: side of the tiles that the model was trained on, in pixels.
     """
 
     noise: str = "adaptive"
@@ -61,7 +67,7 @@ class Config:
     side: int = 32
 
     def __post_init__(self) -> None:
-        """Refuse what is no shape of a model, however it came here.
+        """Refuse values out of range.
 
         Raises:
             ModelError: naming the field.
@@ -79,18 +85,18 @@ class Config:
             raise ModelError("configuration out of range: adaptive noise needs a context")
 
 
-#: What is compared with what: noise processes as published, and where MULAN's gain comes from.
+#: Noise processes as published, and two ablations (``+c``) in which the denoiser alone sees the context.
 PROCESSES = {
-    "linear": Config("linear", bits=0),
-    "scalar": Config("scalar", bits=0),
-    "multivariate": Config("multivariate", bits=0),
-    "mulan": Config("adaptive"),
-    "scalar+c": Config("scalar"),
-    "multivariate+c": Config("multivariate"),
+    "linear": GaussianConfig("linear", bits=0),
+    "scalar": GaussianConfig("scalar", bits=0),
+    "multivariate": GaussianConfig("multivariate", bits=0),
+    "mulan": GaussianConfig("adaptive"),
+    "scalar+c": GaussianConfig("scalar"),
+    "multivariate+c": GaussianConfig("multivariate"),
 }
 
 
-def _schedule(config: Config) -> Schedule:
+def _new_schedule(config: GaussianConfig) -> NoiseSchedule:
     if config.noise == "linear":
         return LinearSchedule()
     if config.noise == "scalar":
@@ -99,38 +105,38 @@ def _schedule(config: Config) -> Schedule:
 
 
 class GaussianModel(nn.Module):
-    """Noise schedule, denoiser and, with a context, its encoder.
+    """Noise schedule, denoiser and, if there is a context, its encoder.
 
-    Images are uint8 ``(B, 3, H, W)``, colours in coding order, sides multiples of 4.  All that is random comes from the
-    generator that is given.
+    Images are uint8 ``(B, 3, H, W)``, colours in coding order, sides multiples of 4.  The given generator is the only
+    source of randomness.
     """
 
-    def __init__(self, config: Config):
+    def __init__(self, config: GaussianConfig):
         super().__init__()
         self.config = config
-        self.denoiser = Denoiser(config.channels, config.blocks, config.bits)
-        self.schedule = _schedule(config)
-        self.encoder = Encoder(config.bits, config.active) if config.bits else None
+        self.denoiser = GaussianDenoiser(config.channels, config.blocks, config.bits)
+        self.schedule = _new_schedule(config)
+        self.encoder = ContextEncoder(config.bits, config.active) if config.bits else None
 
-    def contexts(self, images: Tensor) -> Subsets | None:
-        """What the encoder makes of images; None without a context."""
+    def contexts(self, images: Tensor) -> SubsetDistribution | None:
+        """Distributions over the contexts of images; None if the model has no context."""
         return None if self.encoder is None else self.encoder(to_unit(images))
 
-    def given(self, size: tuple[int, int], context: Tensor | None) -> tuple[Denoise, NoisePath]:
+    def conditioned(self, size: tuple[int, int], context: Tensor | None) -> tuple[Denoise, NoisePath]:
         """Denoiser and schedule for images of ``size`` with these contexts, float32 ``(B, bits)``."""
         return partial(self.denoiser, context=context), self.schedule.path(size, context)
 
     def bound(self, images: Tensor, steps: int | None, generator: torch.Generator) -> Bound:
-        """The variational bound with so many steps (None: infinitely many), estimated with one time per image.
+        """The variational bound with ``steps`` steps (None: infinitely many), estimated with one time per image.
 
-        Differentiable; samples of the context have the gradient of its marginals.
+        It is differentiable; samples of the context have the gradient of its marginals.
         """
         u = to_unit(images)
         subsets = self.contexts(images)
         context, cost = None, torch.zeros(len(u))
         if subsets is not None:
-            context, cost = subsets.relaxed(generator), variational.bits(subsets.cost[:, None]).float()
-        denoise, path = self.given((u.shape[2], u.shape[3]), context)
+            context, cost = subsets.relaxed(generator), variational.to_bits(subsets.cost[:, None]).float()
+        denoise, path = self.conditioned((u.shape[2], u.shape[3]), context)
         noise = torch.randn(u.shape, generator=generator)
         return Bound(
             variational.reconstruction(images, noise),
@@ -142,11 +148,13 @@ class GaussianModel(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, images: Tensor, steps: int | None, seed: int = 0, draws: int = 1, batch: int = 128) -> Bound:
-        """The bound on each image, with the same noise for every model that has no context, or for every one that has.
+        """The bound on each image.
+
+        All models without a context use the same noise, and so do all models with one.
 
         Args:
-            draws: times and noise to average over per image.
-            batch: images at once.
+            draws: draws of time and noise to average over per image.
+            batch: number of images per batch.
         """
         generator = torch.Generator().manual_seed(seed)
         rounds = [Bound.join([self.bound(b, steps, generator) for b in images.split(batch)]) for _ in range(draws)]
@@ -158,34 +166,36 @@ class GaussianModel(nn.Module):
     ) -> Likelihood:
         """The likelihood of the probability-flow ODE, see :func:`mulanzip.gaussian.flow.likelihood`.
 
-        The context is sampled once, and its cost is in it.
+        The context is sampled once; the bits include its cost.
         """
         u = to_unit(images)
         subsets = self.contexts(images)
         context = None if subsets is None else subsets.sample(generator)
-        denoise, path = self.given((u.shape[2], u.shape[3]), context)
+        denoise, path = self.conditioned((u.shape[2], u.shape[3]), context)
         found = flow.likelihood(denoise, path, u, generator, samples, tolerance)
-        return found if subsets is None else replace(found, bits=found.bits + variational.bits(subsets.cost[:, None]))
+        return (
+            found if subsets is None else replace(found, bits=found.bits + variational.to_bits(subsets.cost[:, None]))
+        )
 
     @torch.no_grad()
     def sample(self, count: int, size: tuple[int, int], steps: int, generator: torch.Generator) -> Tensor:
         """Draw images, uint8 ``(count, 3, height, width)``: contexts from their prior, then ``steps`` steps back."""
         config, context = self.config, None
         if config.bits:
-            context = Subsets.of(torch.zeros(count, config.bits), config.active).sample(generator)
-        denoise, path = self.given(size, context)
+            context = SubsetDistribution.from_logits(torch.zeros(count, config.bits), config.active).sample(generator)
+        denoise, path = self.conditioned(size, context)
         z = torch.randn(count, COLOURS, *size, generator=generator)
         later = path(torch.ones(1))[0].expand_as(z)
         for step in range(steps - 1, -1, -1):
             earlier = path(torch.tensor([step / steps]))[0].expand_as(z)
-            found = reverse(denoise(z, later), z, earlier, later)
+            found = reverse_step(denoise(z, later), z, earlier, later)
             z = found.mean + found.variance.sqrt() * torch.randn(z.shape, generator=generator)
             later = earlier
         return to_values(z / alpha(torch.tensor(GAMMA_MIN)))
 
 
 def _digest(config: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of format, configuration as it is written, and weights."""
+    """SHA-256 of the format, the configuration as written, and the weights."""
     state = hashlib.sha256(f"{GAUSSIAN_FORMAT} {config}".encode())
     for name, tensor in sorted(tensors.items()):
         state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -202,7 +212,7 @@ def save(
     """Write a model.
 
     Args:
-        exact: its form in integers, see :class:`mulanzip.gaussian.exact.trained.TrainedModel`.
+        exact: the tensors of its integer form, see :class:`mulanzip.gaussian.exact.trained.TrainedModel`.
     """
     config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in (exact or {}).items()}
@@ -231,15 +241,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor
 
 
 def load(path: str | os.PathLike[str]) -> GaussianModel:
-    """Read a model, ready to be used.
+    """Read a model for inference.
 
     Raises:
         ModelError: if the file is missing, damaged, or of another format.
     """
     metadata, tensors = read(path)
     try:
-        model = GaussianModel(Config(**json.loads(metadata["config"])))
-        model.load_state_dict({key: tensor for key, tensor in tensors.items() if not key.startswith(EXACT)})
+        model = GaussianModel(GaussianConfig(**json.loads(metadata["config"])))
+        model.load_state_dict({key: tensor for key, tensor in tensors.items() if not key.startswith(EXACT_PREFIX)})
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"model {Path(path).name} is incomplete or its configuration is broken") from None
     return model.requires_grad_(False)

@@ -1,9 +1,9 @@
 """Distributions over the subsets of k out of m bits: ``q(c) = exp(theta . c) / Z`` for ``|c| = k``.
 
-Normaliser, marginals and entropy are exact, through the Poisson binomial distribution of independent bits that are
-tilted so that k of them are on in the mean.  So the cost of a context in the bound is that of the subset, at most
-``log C(m, k)``, and not that of one categorical draw.  Samples are exact as well.  MULAN takes the top k of logits with
-noise added, which follows this distribution only nearly and has a scale that one can get wrong.
+Normaliser, marginals and entropy are exact.  They come from the Poisson binomial distribution of independent bits that
+are tilted so that k of them are on in the mean.  So the cost of a context in the bound is that of a subset, at most
+``log C(m, k)``, instead of that of one categorical draw.  Samples are exact as well.  MULAN adds noise to the logits
+and takes the top k; this follows the distribution only approximately, and only with the right scale of the noise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-#: Logits are kept within this, which leaves probabilities down to e^-20.
+#: Logits are clamped to ``-LIMIT..LIMIT``, which allows probabilities down to e^-20.
 LIMIT = 10.0
 
 
@@ -24,13 +24,13 @@ def log_count(bits: int, active: int) -> float:
 
 
 @dataclass(frozen=True)
-class Subsets:
-    """A batch of distributions.
+class SubsetDistribution:
+    """A batch of distributions over k-subsets.
 
     Attributes:
         logits: float64 ``(B, m)``, within ``-LIMIT..LIMIT``.
         marginals: float64 ``(B, m)``, the probability of each bit; differentiable.
-        cost: float64 ``(B,)``, KL from the uniform prior over subsets in nats; differentiable.
+        cost: float64 ``(B,)``, KL divergence from the uniform prior over subsets in nats; differentiable.
         active: k.
     """
 
@@ -40,14 +40,14 @@ class Subsets:
     active: int
 
     @classmethod
-    def of(cls, logits: Tensor, active: int) -> Subsets:
+    def from_logits(cls, logits: Tensor, active: int) -> SubsetDistribution:
         """Args: logits: ``(B, m)``, clamped to the limit."""
         theta = logits.double().clamp(-LIMIT, LIMIT)
         bits = theta.shape[1]
         tilt = _tilt(theta.detach(), active)
         on = torch.sigmoid(theta + tilt)
-        # P(sum = k) by the discrete Fourier transform of the characteristic function.  An odd number of points
-        # never meets the zero of a factor.
+        # P(sum = k) by the discrete Fourier transform of the characteristic function.  With an odd number of points,
+        # no point is a zero of a factor.
         points = bits + 1 | 1
         turn = torch.arange(points, dtype=torch.float64) * (2 * math.pi / points)
         factors = 1 + on[:, :, None] * (torch.polar(torch.ones_like(turn), turn) - 1)
@@ -62,7 +62,7 @@ class Subsets:
 
     @torch.no_grad()
     def sample(self, generator: torch.Generator) -> Tensor:
-        """One subset each: float32 ``(B, m)`` of zeros and ones, k ones in every row."""
+        """One subset per distribution: float32 ``(B, m)`` of zeros and ones, k ones in every row."""
         theta, k = self.logits, self.active
         batch, bits = theta.shape
         on = torch.sigmoid(theta + _tilt(theta, k))
@@ -88,13 +88,13 @@ class Subsets:
         return chosen
 
     def relaxed(self, generator: torch.Generator) -> Tensor:
-        """A sample whose gradient is that of the marginals: float32 ``(B, m)``."""
+        """A sample with the gradient of the marginals (straight-through): float32 ``(B, m)``."""
         marginals = self.marginals.float()
         return self.sample(generator) + (marginals - marginals.detach())
 
 
 def _tilt(theta: Tensor, active: int) -> Tensor:
-    """What to add to logits so that independent bits sum to k in the mean: float64 ``(B, 1)``."""
+    """The offset of the logits at which independent bits sum to k in the mean: float64 ``(B, 1)``."""
     low = torch.full((len(theta), 1), -3 * LIMIT, dtype=torch.float64)
     high = -low
     for _ in range(30):

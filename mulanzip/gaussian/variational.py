@@ -12,14 +12,23 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from mulanzip.gaussian.denoiser import Prediction
-from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, LEVELS, PER_UNIT, alpha, diffused, gained, sigma
-from mulanzip.gaussian.schedule import Path
+from mulanzip.gaussian.denoiser import Moments
+from mulanzip.gaussian.forward import (
+    GAMMA_MAX,
+    GAMMA_MIN,
+    VALUES,
+    VALUES_PER_UNIT,
+    alpha,
+    diffused,
+    precision_gain,
+    sigma,
+)
+from mulanzip.gaussian.noise_schedule import NoisePath
 
-#: ``z``, ``gamma`` -> what is known of ``u``; a context is bound to it already.
-Denoise = Callable[[Tensor, Tensor], Prediction]
+#: ``z``, ``gamma`` -> mean and variance of ``u``.  The context, if any, is bound already.
+Denoise = Callable[[Tensor, Tensor], Moments]
 #: Values further away than this add less than e^-200 to the reconstruction's normaliser.
-_NEAR = 3
+_REACH = 3
 
 
 @dataclass(frozen=True)
@@ -28,10 +37,10 @@ class Bound:
 
     Attributes:
         reconstruction: the values given ``z_0``.
-        prior: KL of ``z_1`` from the standard normal.
+        prior: KL divergence of ``z_1`` from the standard normal.
         diffusion: all steps from ``z_1`` to ``z_0``.
-        context: KL of ``c`` from the uniform prior over k-subsets.
-        subpixels: of an image.
+        context: KL divergence of ``c`` from the uniform prior over k-subsets.
+        subpixels: number of subpixels of an image.
     """
 
     reconstruction: Tensor
@@ -46,17 +55,17 @@ class Bound:
 
     @property
     def bits_per_dim(self) -> float:
-        """Mean over the images."""
+        """Bits per subpixel, the mean over the images."""
         return float(self.total.detach().double().mean()) / self.subpixels
 
     @classmethod
     def join(cls, parts: list[Bound]) -> Bound:
-        """Of several batches, as one."""
+        """Concatenate several batches."""
         return cls._from(parts, torch.cat)
 
     @classmethod
     def mean(cls, rounds: list[Bound]) -> Bound:
-        """Of several estimates for the same images."""
+        """Average several estimates for the same images."""
         return cls._from(rounds, lambda terms: torch.stack(terms).mean(0))
 
     @classmethod
@@ -66,8 +75,8 @@ class Bound:
         return cls(**terms, subpixels=bounds[0].subpixels)
 
 
-def bits(nats: Tensor) -> Tensor:
-    """Summed over subpixels: ``(B, ...)`` -> ``(B,)``."""
+def to_bits(nats: Tensor) -> Tensor:
+    """Nats per subpixel -> bits per image: ``(B, ...)`` -> ``(B,)``."""
     return nats.flatten(1).sum(1) / math.log(2)
 
 
@@ -75,29 +84,30 @@ def prior(u: Tensor) -> Tensor:
     """``KL(q(z_1 | x) || N(0, I))`` in bits."""
     end = torch.tensor(GAMMA_MAX, dtype=u.dtype)
     variance = torch.sigmoid(end)
-    return bits(0.5 * ((alpha(end) * u) ** 2 + variance - 1 - variance.log()))
+    return to_bits(0.5 * ((alpha(end) * u) ** 2 + variance - 1 - variance.log()))
 
 
 def reconstruction(values: Tensor, noise: Tensor) -> Tensor:
     """``-log p(x | z_0)`` in bits, where ``p(v | z_0)`` is proportional to ``exp(-(y - u_v)^2 / (2 exp(gamma_min)))``.
 
     Args:
-        values: uint8 ``(B, ...)``; noise: of ``z_0``, alike.
+        values: uint8 ``(B, ...)``.
+        noise: the noise in ``z_0``, in the same shape.
     """
-    width = PER_UNIT * math.exp(GAMMA_MIN / 2)
-    steps = torch.arange(-_NEAR, _NEAR + 1).view(-1, *[1] * values.dim())
+    width = VALUES_PER_UNIT * math.exp(GAMMA_MIN / 2)
+    steps = torch.arange(-_REACH, _REACH + 1).view(-1, *[1] * values.dim())
     energy = -0.5 * (noise - steps / width) ** 2
     there = values + steps
-    energy = energy.masked_fill((there < 0) | (there > LEVELS - 1), -torch.inf)
-    return bits(energy.logsumexp(0) - energy[_NEAR])
+    energy = energy.masked_fill((there < 0) | (there > VALUES - 1), -torch.inf)
+    return to_bits(energy.logsumexp(0) - energy[_REACH])
 
 
-def diffusion(denoise: Denoise, path: Path, u: Tensor, steps: int | None, generator: torch.Generator) -> Tensor:
+def diffusion(denoise: Denoise, path: NoisePath, u: Tensor, steps: int | None, generator: torch.Generator) -> Tensor:
     """An unbiased estimate of the diffusion term in bits, from one time per image; times are stratified over the batch.
 
-    With infinitely many steps, ``1/2 int_0^1 (u - u^)^T diag(-dSNR/dt) (u - u^) dt``.  With ``steps`` of them, the sum
-    of KLs between ``q(z_s | z_t, x)`` and normal distributions with the mean of ``q`` at ``u^``, and with the variance
-    that the denoiser's own uncertainty adds:
+    With infinitely many steps it is ``1/2 int_0^1 (u - u^)^T diag(-dSNR/dt) (u - u^) dt``.  With ``steps`` of them it
+    is the sum of KL divergences between ``q(z_s | z_t, x)`` and normal distributions that have the mean of ``q`` at
+    ``u^`` and the variance of ``q`` plus what the denoiser's variance V adds:
     ``1/2 [ln(1 + D V) + D ((u - u^)^2 - V) / (1 + D V)]`` with ``D = SNR_s - SNR_t``.
 
     Args:
@@ -113,26 +123,32 @@ def diffusion(denoise: Denoise, path: Path, u: Tensor, steps: int | None, genera
     prediction = denoise(diffused(u, gamma, noise), gamma)
     error = (u - prediction.mean) ** 2
     if steps is not None:
-        gain = gained(path(t - 1 / steps)[0], gamma)
-        known = gain * prediction.variance
-        return bits(0.5 * steps * (torch.log1p(known) + gain * (error - prediction.variance) / (1 + known)))
-    cost = bits(0.5 * slope * torch.exp(-gamma) * error)
-    if path.scalar and gamma.requires_grad:
-        _steady((gamma, slope), cost.detach())
+        gain = precision_gain(path(t - 1 / steps)[0], gamma)
+        added = gain * prediction.variance
+        return to_bits(0.5 * steps * (torch.log1p(added) + gain * (error - prediction.variance) / (1 + added)))
+    cost = to_bits(0.5 * slope * torch.exp(-gamma) * error)
+    if path.is_scalar and gamma.requires_grad:
+        _minimise_variance((gamma, slope), cost.detach())
     return cost
 
 
-def _steady(path: tuple[Tensor, ...], cost: Tensor) -> None:
-    """Make the gradient of a scalar schedule that of its cost's variance: its mean does not depend on the schedule."""
+def _minimise_variance(path: tuple[Tensor, ...], cost: Tensor) -> None:
+    """Replace a scalar schedule's gradient by that of the cost's variance: the mean does not depend on the schedule."""
     factor = (2 * cost / cost.mean()).view(-1, 1, 1, 1)
     for tensor in path:
         tensor.register_hook(lambda gradient: gradient * factor)
 
 
-def reverse(prediction: Prediction, z: Tensor, earlier: Tensor, later: Tensor) -> Prediction:
-    """``p(z_s | z_t)``: mean and variance, for ``gamma`` before (``earlier``) and at ``z`` (``later``)."""
+def reverse_step(prediction: Moments, z: Tensor, earlier: Tensor, later: Tensor) -> Moments:
+    """Mean and variance of ``p(z_s | z_t)``.
+
+    Args:
+        prediction: of ``u``, given ``z``.
+        z: the noisy image ``z_t``.
+        earlier, later: ``gamma`` at s and at t.
+    """
     new = -torch.expm1(earlier - later)
     variance = torch.sigmoid(earlier)
     kept = alpha(later) * variance / (alpha(earlier) * sigma(later) ** 2)
     gain = alpha(earlier) * new
-    return Prediction(kept * z + gain * prediction.mean, variance * new + gain**2 * prediction.variance)
+    return Moments(kept * z + gain * prediction.mean, variance * new + gain**2 * prediction.variance)

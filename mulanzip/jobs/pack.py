@@ -111,15 +111,15 @@ def pack(
             if not len(writer):
                 raise NoImageError("there is no image to pack: nothing was written")
         count = len(writer)
-    chains = [chain for chain in writer.chains if chain.seeds < chain.images]
+    chains = [chain for chain in writer.chains if chain.initial_images < chain.images]
     return PackResult(
         count,
         size,
         output.stat().st_size,
-        chained=sum(chain.images - chain.seeds for chain in chains),
-        seeds=sum(chain.seeds for chain in chains),
+        chained=sum(chain.images - chain.initial_images for chain in chains),
+        seeds=sum(chain.initial_images for chain in chains),
         net_size=sum(chain.net for chain in chains),
-        borrowed_size=sum(chain.borrowed for chain in chains) // 8,
+        borrowed_size=sum(chain.initial_bits_used for chain in chains) // 8,
     )
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mulanzip.errors import ModelError
 from mulanzip.gaussian.exact.export_trained import save_trained
-from mulanzip.gaussian.model import Config, GaussianModel, load
-from mulanzip.gaussian.process import to_unit
+from mulanzip.gaussian.forward import to_unit
+from mulanzip.gaussian.model import GaussianConfig, GaussianModel, load
 from mulanzip.training.loop import MODEL, PARTS, Run
 from mulanzip.training.recipe import Recipe
 from mulanzip.training.rounding import round_weights
@@ -58,7 +58,7 @@ class GaussianRun(Run):
         folder: str | os.PathLike[str],
         images: list[np.ndarray],
         validation: list[np.ndarray],
-        config: Config,
+        config: GaussianConfig,
         recipe: GaussianRecipe,
         start: str | os.PathLike[str] | None = None,
     ):

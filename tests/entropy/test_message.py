@@ -24,21 +24,21 @@ def decided(probability: list[int]) -> SymbolProgram[np.ndarray]:
 @given(messages, decisions)
 @example(Message(), [(0, 1)] * 50)
 @example(Message(b"\1" * 8), [(ONE, 0)] * 50)
-def test_pop_gives_back_what_was_pushed_and_the_message(message: Message, pairs: list[tuple[int, int]]) -> None:
-    before, walk = message.copy(), decided([p for p, _ in pairs])
+def test_pop_after_push_restores_the_value_and_the_message(message: Message, pairs: list[tuple[int, int]]) -> None:
+    before, program = message.copy(), decided([p for p, _ in pairs])
     bits = np.array([b for _, b in pairs], dtype=np.int64)
-    message.push(walk, bits)
-    np.testing.assert_array_equal(message.pop(walk), bits)
+    message.push(program, bits)
+    np.testing.assert_array_equal(message.pop(program), bits)
     assert message == before
 
 
 @given(messages, st.lists(st.integers(0, ONE), max_size=300))
 @example(Message(), [ONE // 2] * 100)
 @example(Message(b"\xff"), [1] * 100)
-def test_push_gives_back_what_was_popped(message: Message, probability: list[int]) -> None:
-    before, walk = message.copy(), decided(probability)
-    bits = message.pop(walk)
-    message.push(walk, bits)
+def test_push_after_pop_restores_the_message(message: Message, probability: list[int]) -> None:
+    before, program = message.copy(), decided(probability)
+    bits = message.pop(program)
+    message.push(program, bits)
     assert message == before
 
 
@@ -51,7 +51,7 @@ def test_a_mask_is_its_own_inverse(message: Message, key: bytes, size: int) -> N
     assert message == before
 
 
-def test_a_mask_changes_the_top_and_nothing_below() -> None:
+def test_a_mask_changes_only_the_top() -> None:
     message = Message(bytes(range(1, 101)))
     message.mask(b"key", 16)
     masked = message.to_bytes()
@@ -77,7 +77,7 @@ def test_content_comes_back(content: bytes) -> None:
     assert message.content() == content
 
 
-def test_what_is_left_is_told_from_content() -> None:
+def test_left_over_values_are_not_taken_for_content() -> None:
     message = Message(b"\1\2")
     with pytest.raises(CorruptFileError, match="does not end"):
         message.content()
@@ -86,24 +86,24 @@ def test_what_is_left_is_told_from_content() -> None:
 
 
 def test_lengths() -> None:
-    message = Message.seeded(b"key", 100)
-    assert message == Message.seeded(b"key", 100)
-    assert message != Message.seeded(b"yek", 100)
+    message = Message.pseudo_random(b"key", 100)
+    assert message == Message.pseudo_random(b"key", 100)
+    assert message != Message.pseudo_random(b"yek", 100)
     start = message.bits
     assert start == 800
-    flat = decided([ONE // 2] * 320)
-    bits = message.pop(flat)
+    fair = decided([ONE // 2] * 320)
+    bits = message.pop(fair)
     assert message.bits == pytest.approx(start - 320, abs=1)
-    assert message.lowest == message.bits
-    message.push(flat, bits)
+    assert message.min_bits == message.bits
+    message.push(fair, bits)
     message.push(decided([ONE // 4] * 64), np.ones(64, dtype=np.int64))
     assert message.bits == pytest.approx(start + 128, abs=1)
-    assert start - message.lowest == pytest.approx(320, abs=1)
+    assert start - message.min_bits == pytest.approx(320, abs=1)
     assert repr(message) == f"Message of {message.bits} bits"
 
 
 def test_bytes_of_messages_do_not_change() -> None:
-    message = Message.seeded(b"golden", 12)
+    message = Message.pseudo_random(b"golden", 12)
     message.push(decided([1000, 60000, 30000]), np.array([1, 0, 1]))
     message.mask(b"mask", 6)
     assert message.to_bytes().hex() == "da393fa81f01966639c56522e109"

@@ -1,4 +1,4 @@
-"""Bound and likelihood against closed forms, on Gaussian fields with the best denoiser."""
+"""Bound and likelihood agree with closed forms, on Gaussian fields with the best denoiser."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.schedules import random_schedule
 
+from benchmarks.fields.gaussian_field import GaussianField
 from mulanzip.gaussian import variational
-from mulanzip.gaussian.denoiser import Prediction, on_grid
-from mulanzip.gaussian.field import Field
+from mulanzip.gaussian.denoiser import Moments, restrict_to_values
 from mulanzip.gaussian.flow import TRUNCATION, likelihood, log_density
-from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, LEVELS, diffused, gained, to_unit
-from mulanzip.gaussian.schedule import Path
+from mulanzip.gaussian.forward import GAMMA_MAX, GAMMA_MIN, VALUES, diffused, precision_gain, to_unit
+from mulanzip.gaussian.noise_schedule import NoisePath
 from mulanzip.gaussian.variational import Bound
 
 SHAPE = (3, 4, 4)
@@ -23,11 +23,11 @@ N = 48
 LOG2E = 1 / math.log(2)
 
 
-def field() -> Field:
-    """Three planes with a common part, of about the variance of images in -1..1."""
-    plane = Field.exponential(4, 0.2, 3.0, 0.002).covariance
+def field() -> GaussianField:
+    """Three correlated planes with about the variance of images in -1..1."""
+    plane = GaussianField.exponential(4, 0.2, 3.0, 0.002).covariance
     colours = torch.full((3, 3), 0.9, dtype=torch.float64) + 0.1 * torch.eye(3, dtype=torch.float64)
-    return Field(torch.kron(colours, plane))
+    return GaussianField(torch.kron(colours, plane))
 
 
 def draw(count: int, seed: int = 0) -> torch.Tensor:
@@ -35,23 +35,23 @@ def draw(count: int, seed: int = 0) -> torch.Tensor:
 
 
 def start_log_density(z: torch.Tensor) -> torch.Tensor:
-    """``ln p(z_0)`` of the field with the noise of t = 0."""
+    """``ln p(z_0)``: the density of the field plus the noise at t = 0."""
     start = torch.tensor(GAMMA_MIN, dtype=torch.float64)
     covariance = torch.sigmoid(-start) * field().covariance + torch.sigmoid(start) * torch.eye(N)
     normal = torch.distributions.MultivariateNormal(torch.zeros(N, dtype=torch.float64), covariance)
     return normal.log_prob(z.flatten(1))
 
 
-def expected_bits(path: Path, steps: int | None, count: int = 512) -> float:
-    """Prior and diffusion on draws of the field, bits per image.
+def expected_bits(path: NoisePath, steps: int | None, count: int = 512) -> float:
+    """Prior and diffusion terms on draws of the field, in bits per image.
 
-    The best denoiser's squared error is replaced by its expectation, the variance: only times are left to chance.
+    The squared error of the best denoiser is replaced by its expectation, the variance, so only times are random.
     """
     u = draw(count)
 
-    def denoise(z: torch.Tensor, gamma: torch.Tensor) -> Prediction:
+    def denoise(z: torch.Tensor, gamma: torch.Tensor) -> Moments:
         found = field().denoise(z, gamma)
-        return Prediction(u + found.variance.sqrt(), found.variance)
+        return Moments(u + found.variance.sqrt(), found.variance)
 
     generator = torch.Generator().manual_seed(1)
     return float(
@@ -67,12 +67,12 @@ def test_the_error_of_the_best_denoiser_is_its_variance() -> None:
         assert float(((u - found.mean) ** 2 / found.variance).mean()) == pytest.approx(1, abs=0.05)
 
 
-def analytic_bits(path: Path, steps: int) -> float:
-    """The formula for finitely many steps, with the prior's part."""
+def analytic_bits(path: NoisePath, steps: int) -> float:
+    """The closed form for finitely many steps, plus the prior term."""
     t = torch.arange(steps, -1, -1, dtype=torch.float64) / steps
     gamma = torch.cat([path(at[None])[0].expand(1, *SHAPE) for at in t]).flatten(1)
     prior = float(variational.prior(draw(8192)).mean())
-    return prior + float(field().bits(gained(gamma[1:], gamma[:-1]), torch.exp(-gamma[0])))
+    return prior + float(field().bits(precision_gain(gamma[1:], gamma[:-1]), torch.exp(-gamma[0])))
 
 
 def test_with_infinitely_many_steps_scalar_schedules_all_reach_the_analytic_likelihood() -> None:
@@ -86,8 +86,8 @@ def test_with_infinitely_many_steps_scalar_schedules_all_reach_the_analytic_like
 
 
 def test_with_the_exact_posterior_schedules_per_subpixel_reach_it_as_well() -> None:
-    # Half the posterior variance is the gradient of a function of all precisions: the way does not matter.
-    # It matters to a network, whose predictions are no gradient.
+    # Half the posterior variance is the gradient of a function of all precisions, so the path does not matter.
+    # It matters to a network, whose predictions are not a gradient.
     path = random_schedule("multivariate", 1).path((4, 4))
     linear = random_schedule("linear", 0).path((4, 4))
     assert expected_bits(path, None) / N == pytest.approx(expected_bits(linear, None) / N, abs=0.01)
@@ -95,7 +95,7 @@ def test_with_the_exact_posterior_schedules_per_subpixel_reach_it_as_well() -> N
 
 @pytest.mark.parametrize(("kind", "seed"), [("linear", 0), ("scalar", 1), ("multivariate", 1), ("multivariate", 2)])
 @pytest.mark.parametrize("steps", [1, 4, 16])
-def test_with_few_steps_the_bound_is_what_the_formula_says(kind: str, seed: int, steps: int) -> None:
+def test_with_few_steps_the_bound_equals_the_closed_form(kind: str, seed: int, steps: int) -> None:
     path = random_schedule(kind, seed).path((4, 4))
     assert expected_bits(path, steps) / N == pytest.approx(analytic_bits(path, steps) / N, abs=0.002)
 
@@ -110,7 +110,7 @@ def test_with_few_steps_schedules_differ_and_more_steps_are_better() -> None:
 @pytest.mark.parametrize("kind", ["linear", "scalar", "multivariate"])
 def test_the_ode_has_the_analytic_likelihood(kind: str) -> None:
     path = random_schedule(kind, 1).path((4, 4))
-    # All directions in turn as probes: their mean is the divergence itself.
+    # With every direction as a probe, the mean is the exact divergence.
     u = draw(1).repeat_interleave(N, 0)
     noise = torch.randn((1, *SHAPE), generator=torch.Generator().manual_seed(3)).double().repeat_interleave(N, 0)
     z = diffused(u, torch.tensor(GAMMA_MIN, dtype=torch.float64), noise)
@@ -132,7 +132,7 @@ def test_one_random_probe_per_image_has_no_bias() -> None:
 
 
 def test_dequantisation_ends_where_the_cell_does() -> None:
-    assert pytest.approx(TRUNCATION * math.exp(GAMMA_MIN / 2) * LEVELS) == 1
+    assert pytest.approx(TRUNCATION * math.exp(GAMMA_MIN / 2) * VALUES) == 1
 
 
 def test_more_samples_make_the_likelihood_no_worse() -> None:
@@ -141,13 +141,13 @@ def test_more_samples_make_the_likelihood_no_worse() -> None:
     one, four = (
         likelihood(field().denoise, path, u, torch.Generator().manual_seed(0), samples, 1e-3) for samples in (1, 4)
     )
-    # Values of the field in cells of 1/128.
+    # Values are cells of width 1/128.
     density = -(0.5 * torch.logdet(2 * math.pi * math.e * field().covariance)) * LOG2E / N
     assert one.bits_per_dim == pytest.approx(float(7 - density), abs=0.5)
     assert four.bits_per_dim < one.bits_per_dim + 0.001
 
 
-def test_the_reconstruction_costs_next_to_nothing() -> None:
+def test_the_reconstruction_costs_about_a_hundredth_of_a_bit() -> None:
     values = torch.randint(0, 256, (2048, *SHAPE), dtype=torch.uint8)
     found = variational.reconstruction(values, torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
     assert float(found.mean()) / N == pytest.approx(0.01045, abs=0.002)
@@ -183,13 +183,13 @@ def test_terms_add_up() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(-1.2, 1.2), st.floats(-13.3, -2))
-def test_the_grid_of_integers_is_in_the_prediction(mean: float, log_variance: float) -> None:
+def test_predictions_are_restricted_to_integers(mean: float, log_variance: float) -> None:
     m, v = torch.tensor([mean], dtype=torch.float64), torch.tensor([math.exp(log_variance)], dtype=torch.float64)
     grid = to_unit(torch.arange(256, dtype=torch.uint8)).double()
     weight = torch.softmax(-((grid - m) ** 2) / (2 * v), 0)
     exact = float((weight * grid).sum())
     variance = float((weight * (grid - exact) ** 2).sum())
-    found = on_grid(m, v)
+    found = restrict_to_values(m, v)
     fine = math.exp(log_variance) * 128**2 < 0.36
     if fine or abs(mean) < 1 - 4 * math.exp(log_variance / 2):
         assert float(found.mean) == pytest.approx(exact, abs=0.02 / 128)
@@ -198,11 +198,11 @@ def test_the_grid_of_integers_is_in_the_prediction(mean: float, log_variance: fl
 
 
 def test_the_reverse_step_is_bayes_rule() -> None:
-    # For one pixel of known variance, the best reverse step leaves z_s with its own marginal variance.
-    one = Field(torch.tensor([[0.3]], dtype=torch.float64))
+    # For one pixel of known variance, the best reverse step gives z_s its marginal variance.
+    one = GaussianField(torch.tensor([[0.3]], dtype=torch.float64))
     earlier, later = torch.tensor([-2.0, 1.5], dtype=torch.float64)
     marginal = [torch.sigmoid(-g) * 0.3 + torch.sigmoid(g) for g in (earlier, later)]
     z = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
-    step = variational.reverse(one.denoise(z, later), z, earlier, later)
+    step = variational.reverse_step(one.denoise(z, later), z, earlier, later)
     slope = (step.mean[1] - step.mean[0]) / 2
     torch.testing.assert_close(slope**2 * marginal[1] + step.variance[0], marginal[0][None])

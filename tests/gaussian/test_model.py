@@ -1,4 +1,4 @@
-"""Models of Gaussian noise: trained, saved, found by name, asked from Python and from the command line."""
+"""Models of Gaussian noise: training, files, names, the Python API and the command line."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mulanzip import gaussian, registry
 from mulanzip.cli.main import main
 from mulanzip.errors import ModelError, UnsupportedImageError
 from mulanzip.gaussian.api import as_tensor, grid
-from mulanzip.gaussian.denoiser import Prediction
-from mulanzip.gaussian.model import PROCESSES, Config, GaussianModel, _digest, load, save
-from mulanzip.gaussian.process import GAMMA_MIN, alpha, diffused, sigma, to_unit, to_values
+from mulanzip.gaussian.denoiser import Moments
+from mulanzip.gaussian.forward import GAMMA_MIN, alpha, diffused, sigma, to_unit, to_values
+from mulanzip.gaussian.model import PROCESSES, GaussianConfig, GaussianModel, _digest, load, save
 from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 from mulanzip.training.loop import CHECKPOINT, LOCK, LOG, MODEL, Run
 from mulanzip.training.tiles import FACTORS, Tiles
@@ -57,7 +57,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("process", PROCESSES)
 def test_every_weight_has_a_gradient_from_the_bound(process: str, steps: int | None) -> None:
     model = tiny(process)
-    for parameter in model.parameters():  # Layers that start at zero would hide those before them.
+    for parameter in model.parameters():  # A layer that starts at zero passes no gradient on.
         parameter.data += 0.05 * torch.randn(parameter.shape)
     bound = model.bound(as_tensor(tiles(16)), steps, torch.Generator().manual_seed(0))
     assert torch.isfinite(bound.total).all()
@@ -70,9 +70,9 @@ def test_every_weight_has_a_gradient_from_the_bound(process: str, steps: int | N
     assert (bound.context < 41.04).all()
 
 
-def test_the_network_has_the_gradient_of_the_bound_where_activations_are_cut_off_too() -> None:
+def test_the_gradient_is_that_of_the_bound_where_activations_are_clamped_too() -> None:
     model = tiny("multivariate")
-    for parameter in model.parameters():  # Enough for many activations to be cut off.
+    for parameter in model.parameters():  # Enough to clamp many activations.
         parameter.data += 0.2 * torch.randn(parameter.shape)
     images, weights = as_tensor(tiles(16)), list(model.denoiser.parameters())
 
@@ -95,17 +95,17 @@ def test_many_steps_are_as_good_as_infinitely_many() -> None:
     assert few > many
 
 
-def test_noise_and_velocity_say_the_same_as_the_mean() -> None:
+def test_noise_and_velocity_are_equivalent_to_the_mean() -> None:
     u, noise, gamma = torch.rand(2, 3, 4, 4) * 2 - 1, torch.randn(2, 3, 4, 4), torch.tensor(0.7)
     z = diffused(u, gamma, noise)
-    perfect = Prediction(u, torch.zeros_like(u))
+    perfect = Moments(u, torch.zeros_like(u))
     torch.testing.assert_close(perfect.noise(z, gamma), noise, rtol=1e-4, atol=1e-5)
     velocity = perfect.velocity(z, gamma)
     torch.testing.assert_close(velocity, alpha(gamma) * noise - sigma(gamma) * u, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(alpha(gamma) * z - sigma(gamma) * velocity, u, rtol=1e-4, atol=1e-5)
 
 
-def test_where_there_is_little_noise_an_untrained_network_is_right() -> None:
+def test_an_untrained_network_is_right_where_there_is_little_noise() -> None:
     values = as_tensor(tiles(4))
     gamma = torch.tensor(GAMMA_MIN)
     z = diffused(to_unit(values), gamma, torch.randn(values.shape, generator=torch.Generator().manual_seed(0)))
@@ -114,7 +114,7 @@ def test_where_there_is_little_noise_an_untrained_network_is_right() -> None:
     assert (found.variance >= 0).all()
 
 
-def test_random_pixels_cost_what_they_must_and_no_less() -> None:
+def test_random_pixels_cost_about_eight_bits() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
     assert 8 <= gaussian.bound(tiny("linear"), pixels, draws=8).bits_per_dim < 8.6
     assert 7.9 < gaussian.likelihood(tiny("linear"), pixels[:16], tolerance=1e-3).bits_per_dim < 8.6
@@ -167,7 +167,7 @@ def test_damaged_and_strange_files_are_refused(model_file: Path, tmp_path: Path)
 )
 def test_configurations_out_of_range_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="out of range"):
-        Config(**changes)  # type: ignore[arg-type]
+        GaussianConfig(**changes)  # type: ignore[arg-type]
 
 
 def test_a_model_that_cannot_code_is_refused_where_one_must(model_file: Path) -> None:
@@ -203,7 +203,7 @@ def test_samples_are_those_of_their_seed(model_file: Path) -> None:
 
 
 def test_samples_of_an_untrained_network_have_the_range_of_pixels() -> None:
-    # It knows of nothing but the mean of a neighbourhood, and the variance of every subpixel.
+    # The network knows only the mean of a neighbourhood and the variance of every subpixel.
     drawn = gaussian.sample(tiny("linear"), 64, steps=64).astype(float)
     assert drawn.mean() == pytest.approx(127.5, abs=3)
     assert drawn.std() == pytest.approx(72, abs=16)
@@ -248,7 +248,7 @@ def start(folder: Path, steps: int, **changes: object) -> GaussianRun:
 
 
 def nothing(run: Run, bpsp: float) -> None:
-    """No report."""
+    """Report nothing."""
 
 
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     assert gaussian.bound(model, tiles(16)).bits_per_dim < 8
 
 
-def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -> None:
+def test_a_run_resumes_from_its_checkpoint_with_the_same_state(tmp_path: Path) -> None:
     run = start(tmp_path, 100)
     for _ in range(3):
         run._step()
@@ -280,7 +280,7 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -
 def test_contexts_cost_nothing_at_first_and_all_of_it_later(tmp_path: Path) -> None:
     run = start(tmp_path, 100)
     cost = run.average.evaluate(run.tiles.draw(16, np.random.default_rng(3)), 4).context.mean()
-    assert cost > 5  # Contexts differ from the start.
+    assert cost > 5  # Contexts differ from the start of training.
     loss, bits = run.loss(np.random.default_rng(0))
     assert bits - loss.item() == pytest.approx(float(cost) / (3 * run.tiles.side**2), rel=0.5)
     run.step = 60
@@ -289,7 +289,7 @@ def test_contexts_cost_nothing_at_first_and_all_of_it_later(tmp_path: Path) -> N
     run.close()
 
 
-def test_a_run_can_begin_with_the_model_of_another(tmp_path: Path) -> None:
+def test_a_run_can_start_from_the_model_of_another(tmp_path: Path) -> None:
     config, path = replace(PROCESSES["mulan"], **TINY), tmp_path / "first.safetensors"
     first = GaussianModel(config)
     save(first, path)
@@ -341,7 +341,7 @@ def test_the_commands_train_draw_and_list(tmp_path: Path, model_file: Path) -> N
         (["-o", "grid.png", "-n", "0"], "0 is not in the range", 2),
     ],
 )
-def test_what_cannot_be_drawn_is_said_in_one_line(
+def test_sampling_errors_are_one_line(
     tmp_path: Path, model_file: Path, arguments: list[str], message: str, code: int
 ) -> None:
     Path(tmp_path / "there.png").write_bytes(b"")
@@ -356,7 +356,7 @@ def test_what_cannot_be_drawn_is_said_in_one_line(
 # Benchmarks.
 
 
-def test_the_lattice_costs_on_the_gaussian_field_what_the_docs_say() -> None:
+def test_the_costs_of_lattice_orders_are_those_in_the_docs() -> None:
     fields = load_script(ROOT / "benchmarks" / "gaussian_fields.py")
     gaps = {steps: float(fields.gap(gains)) for steps, gains in fields.erasure().items()}
     assert gaps == pytest.approx({1: 1.610, 2: 0.657, 3: 0.265, 7: 0.009}, abs=0.001)
@@ -364,7 +364,7 @@ def test_the_lattice_costs_on_the_gaussian_field_what_the_docs_say() -> None:
     assert own < shared < gaps[1]
 
 
-def test_processes_are_compared_run_by_run(tmp_path: Path) -> None:
+def test_the_comparison_of_processes_resumes_run_by_run(tmp_path: Path) -> None:
     processes = load_script(ROOT / "benchmarks" / "noise_processes.py")
     (tmp_path / "data").mkdir()
     Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
@@ -387,7 +387,7 @@ def test_processes_are_compared_run_by_run(tmp_path: Path) -> None:
         assert picture.width > 400
 
 
-def test_a_linear_probe_tells_what_features_say() -> None:
+def test_a_linear_probe_measures_the_information_in_features() -> None:
     probe = load_script(ROOT / "benchmarks" / "context_probe.py")
     images, labels = probe.digits(8)
     assert images.shape == (1797, 8, 8, 3)

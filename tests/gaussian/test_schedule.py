@@ -1,4 +1,4 @@
-"""Noise schedules rise strictly, end where they must, and are what their derivatives say."""
+"""Noise schedules rise strictly between fixed ends, and agree with their derivatives."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.schedules import random_schedule
 
+from mulanzip.gaussian.forward import GAMMA_MAX, GAMMA_MIN, alpha, precision_gain, sigma, to_unit, to_values
 from mulanzip.gaussian.model import PROCESSES, GaussianModel
-from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, alpha, gained, sigma, to_unit, to_values
-from mulanzip.gaussian.schedule import FLOOR, RANGE, LinearSchedule
+from mulanzip.gaussian.noise_schedule import GAMMA_RANGE, LINEAR_WEIGHT, LinearSchedule
 
 BITS = 6
 KINDS = ("linear", "scalar", "multivariate", "adaptive")
@@ -29,8 +29,8 @@ def test_schedules_rise_by_more_than_their_floor_from_end_to_end(kind: str, seed
     assert gamma.shape[1:] in ((1, 1, 1), (3, 8, 12))
     torch.testing.assert_close(gamma[0], torch.full_like(gamma[0], GAMMA_MIN))
     torch.testing.assert_close(gamma[-1], torch.full_like(gamma[-1], GAMMA_MAX))
-    assert (slope >= 0.999 * FLOOR * RANGE).all()
-    assert (gamma.diff(dim=0) >= 0.99 * FLOOR * RANGE / 64).all()
+    assert (slope >= 0.999 * LINEAR_WEIGHT * GAMMA_RANGE).all()
+    assert (gamma.diff(dim=0) >= 0.99 * LINEAR_WEIGHT * GAMMA_RANGE / 64).all()
 
 
 @settings(max_examples=30, deadline=None)
@@ -48,7 +48,7 @@ def test_posterior_variances_do_not_vanish_in_single_precision() -> None:
     t = torch.arange(1025) / 1024
     gamma = path(t)[0]
     assert (-torch.expm1(gamma[:-1] - gamma[1:]) > 0).all()
-    assert (gained(gamma[:-1], gamma[1:]) > 0).all()
+    assert (precision_gain(gamma[:-1], gamma[1:]) > 0).all()
 
 
 def test_schedules_start_near_the_linear_one() -> None:

@@ -17,22 +17,22 @@ SIDE = 8
 
 
 def toy(process: str = "mulan", steps: int | None = 4, seed: int = 0, strength: float = 0.05) -> GaussianModel:
-    """A model whose schedule, contexts and network all have something to say."""
+    """A model of which schedule, contexts and network all affect the output."""
     torch.manual_seed(seed)
     model = GaussianModel(replace(PROCESSES[process], channels=8, side=SIDE, steps=steps))
     for parameter in model.parameters():
         parameter.data += strength * torch.randn(parameter.shape)
-    put_on_grid(model)  # So that its form in integers has the same weights.
+    put_on_grid(model)  # So that its integer form has the same weights.
     return model.requires_grad_(False)
 
 
 def saved(folder: Path, model: GaussianModel | None = None) -> Path:
-    """Its file."""
+    """Write a model to a file in ``folder``."""
     path = folder / "toy.safetensors"
     save_trained(model or toy(), path, {})
     return path
 
 
 def images(count: int) -> np.ndarray:
-    """RGB uint8 ``(count, SIDE, SIDE, 3)`` of a photograph."""
+    """RGB uint8 ``(count, SIDE, SIDE, 3)`` cut from a photograph."""
     return photo(SIDE * count, SIDE).reshape(count, SIDE, SIDE, 3)

@@ -1,8 +1,8 @@
-"""Many small images in one chain <-> bytes.
+"""Many small images of one size <-> the bytes of one bits-back message.
 
-The first images are coded by the erasure process.  Their bytes are the content of the message that the first image of
-the chain borrows from, so what is borrowed is never wasted.  Images after it borrow from those before, as many side by
-side as there are bits for: what is taken from an empty message is lost.
+The erasure process codes the first images.  Their bytes are the message's initial bits, which the first image of the
+chain needs; so the initial bits are useful data.  Later images take bits of those before them.  As many are coded side
+by side as the message has bits for, because bits that an empty message supplies are wasted.
 """
 
 from __future__ import annotations
@@ -24,34 +24,36 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Progress
 from mulanzip.varint import Reader, Writer
 
-#: Bits that are left in a message of which nothing is lost.
-_SPARE = 64
-#: What images borrow is taken to be at most so many quarters of what the first one did.
-_MARGIN = 5
-#: Images side by side, times steps: their noise takes 0.1 MiB each.
+#: The initial bits suffice if at least this number of bits was never taken.
+_SPARE_BITS = 64
+#: Bits reserved for each further image, in quarters of the bits that the first one took.
+_RESERVE_QUARTERS = 5
+#: Limit of the images side by side times the steps of the model: their noise takes 0.1 MiB each.
 _BATCH = 512
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A coded stack; gross, its length is that of ``data``.
+    """A coded stack of images.
 
     Attributes:
-        data: its bytes.
-        images: in it; seeds: of them, by the erasure process; seed_size: bytes of these.
-        borrowed: bits of these that were borrowed; images in the chain gave them back.
+        data: its bytes, whose number is the gross length.
+        images: number of images in the stack.
+        initial_images: number of images at the start that the erasure process codes.
+        initial_size: size of these in bytes.
+        initial_bits_used: how many of their bits the chain took; it gave them back.
     """
 
     data: bytes
     images: int
-    seeds: int
-    seed_size: int
-    borrowed: int
+    initial_images: int
+    initial_size: int
+    initial_bits_used: int
 
     @property
     def net(self) -> int:
-        """Bytes that images in the chain take, without the seeds."""
-        return len(self.data) - self.seed_size
+        """Bytes that the images in the chain take, without the initial images."""
+        return len(self.data) - self.initial_size
 
 
 def encode_tiles(
@@ -65,37 +67,37 @@ def encode_tiles(
 
     Args:
         planes: uint8 ``(B, side, side, 3)`` in coding order of colours.
-        schedules: schedule of the images that the erasure process codes.
-        progress: told the share that is done.
+        schedules: of the images that the erasure process codes.
+        progress: called with the fraction done.
     """
-    seeds, need = 0, None
+    initial_images, reserve = 0, None
     with erasure.intra_threads(1):
-        while need is None:
-            seeds = 2 * seeds or 1
-            if seeds >= len(planes):
-                return encode_seeds(planes, erasure, schedules)
-            seed = encode_stack(planes[:seeds], erasure, schedules)
-            message = Message.holding(seed)
+        while reserve is None:
+            initial_images = 2 * initial_images or 1
+            if initial_images >= len(planes):
+                return encode_initial_images(planes, erasure, schedules)
+            initial = encode_stack(planes[:initial_images], erasure, schedules)
+            message = Message.holding(initial)
             start = message.bits
-            _push(message, planes[seeds : seeds + 1], gaussian)
-            if message.lowest >= _SPARE:
-                need = (start - message.lowest) * _MARGIN // 4
-        rest = planes[seeds:]
+            _push(message, planes[initial_images : initial_images + 1], gaussian)
+            if message.min_bits >= _SPARE_BITS:
+                reserve = (start - message.min_bits) * _RESERVE_QUARTERS // 4
+        rest = planes[initial_images:]
         sizes = [1]
         while (done := sum(sizes)) < len(rest):
             if progress is not None:
                 progress(done / len(rest))
-            sizes.append(min(max(1, message.bits // need), _most(gaussian), len(rest) - done))
+            sizes.append(min(max(1, message.bits // reserve), _max_batch(gaussian), len(rest) - done))
             _push(message, rest[done : done + sizes[-1]], gaussian)
     if progress is not None:
         progress(1)
     writer = Writer()
-    writer.number(seeds)
+    writer.number(initial_images)
     writer.raw(gaussian.info.model_id)
     for size in sizes:
         writer.number(size)
     data = bytes(writer.data) + message.to_bytes()
-    return Chain(data, len(planes), seeds, len(seed), start - message.lowest)
+    return Chain(data, len(planes), initial_images, len(initial), start - message.min_bits)
 
 
 def _push(message: Message, planes: np.ndarray, gaussian: GaussianRuntime) -> None:
@@ -103,12 +105,12 @@ def _push(message: Message, planes: np.ndarray, gaussian: GaussianRuntime) -> No
     images_codec(gaussian.model, gaussian.denoiser, len(images)).push(message, (gaussian.contexts(images), images))
 
 
-def encode_seeds(planes: np.ndarray, erasure: Runtime, schedules: TileSchedules) -> Chain:
-    """A stack in the same form, with all images coded by the erasure process."""
+def encode_initial_images(planes: np.ndarray, erasure: Runtime, schedules: TileSchedules) -> Chain:
+    """Code a stack in the same form with initial images alone, all by the erasure process."""
     writer = Writer()
     writer.number(len(planes))
-    seed = encode_stack(planes, erasure, schedules)
-    return Chain(bytes(writer.data) + seed, len(planes), len(planes), len(seed), 0)
+    initial = encode_stack(planes, erasure, schedules)
+    return Chain(bytes(writer.data) + initial, len(planes), len(planes), len(initial), 0)
 
 
 def decode_tiles(
@@ -124,24 +126,24 @@ def decode_tiles(
     """The inverse of :func:`encode_tiles`.
 
     Args:
-        shape: of the stack, ``(B, H, W, 3)``.
-        model: a model to try beside the shipped ones.
+        shape: shape of the stack, ``(B, H, W, 3)``.
+        model: a model to try besides the shipped ones.
+        progress: called with the fraction done.
 
     Raises:
-        CorruptFileError: if the bytes are not of such a stack; other wrong bytes are found by
-            :func:`mulanzip.codec.stack.stack_hash`.
-        ModelError: if the model is not here.
+        CorruptFileError: if the bytes cannot be decoded.  :func:`mulanzip.codec.stack.stack_hash` finds other damage.
+        ModelError: if the model is missing.
     """
     reader = Reader(data)
-    seeds, model_id = _head(reader, shape[0])
+    initial_images, model_id = _head(reader, shape[0])
     if model_id is None:
         return decode_stack(reader.rest(), shape, erasure, schedules)
     gaussian = open_gaussian(registry.by_id(model_id, model, "gaussian"), device)
     if shape[1:] != gaussian.shape:
         raise CorruptFileError("the images do not have the size that their model is for")
     planes = np.empty(shape, dtype=np.uint8)
-    rest = planes[seeds:]
-    sizes = _sizes(reader, len(rest), _most(gaussian))
+    rest = planes[initial_images:]
+    sizes = _sizes(reader, len(rest), _max_batch(gaussian))
     message, left = Message(reader.rest()), len(rest)
     with erasure.intra_threads(1):
         for size in reversed(sizes):
@@ -150,13 +152,13 @@ def decode_tiles(
             left -= size
             if progress is not None:
                 progress(1 - left / len(rest))
-    planes[:seeds] = decode_stack(message.content(), (seeds, *shape[1:]), erasure, schedules)
+    planes[:initial_images] = decode_stack(message.content(), (initial_images, *shape[1:]), erasure, schedules)
     return planes
 
 
 @contextmanager
 def _intact() -> Iterator[None]:
-    """What a record that is not as it should be means."""
+    """Report invalid records as damage."""
     try:
         yield
     except (ValueError, IndexError):
@@ -164,26 +166,26 @@ def _intact() -> Iterator[None]:
 
 
 def _head(reader: Reader, count: int) -> tuple[int, bytes | None]:
-    """Number of seeds, and the model of the others if there are some."""
+    """Number of initial images, and the id of the others' model if there are others."""
     with _intact():
-        seeds = reader.number()
-        if not 0 < seeds <= count:
+        initial_images = reader.number()
+        if not 0 < initial_images <= count:
             raise ValueError
-        return seeds, reader.raw(registry.ID_BYTES) if seeds < count else None
+        return initial_images, reader.raw(registry.ID_BYTES) if initial_images < count else None
 
 
-def _sizes(reader: Reader, count: int, most: int) -> list[int]:
-    """How many images are side by side, in the order in which they were pushed."""
+def _sizes(reader: Reader, count: int, limit: int) -> list[int]:
+    """Number of images side by side in each batch, in the order in which the batches were pushed."""
     found: list[int] = []
     with _intact():
         while sum(found) < count:
             size = reader.number()
-            if not 0 < size <= min(most, count - sum(found)):
+            if not 0 < size <= min(limit, count - sum(found)):
                 raise ValueError
             found.append(size)
     return found
 
 
-def _most(gaussian: GaussianRuntime) -> int:
-    """Images side by side."""
+def _max_batch(gaussian: GaussianRuntime) -> int:
+    """The largest number of images side by side."""
     return max(1, _BATCH // gaussian.model.schedule.steps)

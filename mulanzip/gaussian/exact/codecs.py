@@ -1,10 +1,10 @@
-"""Codecs: pairs of push and pop over messages, and what can be made of them.
+"""Codecs: pairs of push and pop over messages, and combinators of them.
 
-The law of every codec: ``pop`` after ``push`` gives the value and the message as it was before,
+Every codec obeys one law: ``pop`` after ``push`` returns the value and restores the message,
 
     codec.push(message, x); assert codec.pop(message) == x; assert message == before
 
-and ``push`` after ``pop`` restores the message.  Combinators keep it.
+and ``push`` after ``pop`` restores the message.  Combinators preserve it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Z = TypeVar("Z")
 
 
 @dataclass(frozen=True)
-class Codec(Generic[V]):
-    """How values of one kind go onto a message and come off it.
+class MessageCodec(Generic[V]):
+    """Codes values of one kind on a message.
 
     Attributes:
         push: puts a value on top of a message.
@@ -34,23 +34,23 @@ class Codec(Generic[V]):
     pop: Callable[[Message], V]
 
 
-def walked(walk: SymbolProgram[V]) -> Codec[V]:
-    """Of the decisions that a walk takes."""
-    return Codec(lambda message, value: message.push(walk, value), lambda message: message.pop(walk))
+def from_program(program: SymbolProgram[V]) -> MessageCodec[V]:
+    """The codec of the values that a program codes."""
+    return MessageCodec(lambda message, value: message.push(program, value), lambda message: message.pop(program))
 
 
-def serial(codecs: Sequence[Codec[Any]]) -> Codec[list[Any]]:
-    """One value after the other; the first one ends on top."""
+def serial(codecs: Sequence[MessageCodec[Any]]) -> MessageCodec[list[Any]]:
+    """Several values, each with its own codec; the first one ends on top."""
 
     def push(message: Message, values: list[Any]) -> None:
         for codec, value in zip(reversed(codecs), reversed(values), strict=True):
             codec.push(message, value)
 
-    return Codec(push, lambda message: [codec.pop(message) for codec in codecs])
+    return MessageCodec(push, lambda message: [codec.pop(message) for codec in codecs])
 
 
-def conditional(first: Codec[V], second: Callable[[V], Codec[W]]) -> Codec[tuple[V, W]]:
-    """Two values, the codec of the second of which depends on the first."""
+def conditional(first: MessageCodec[V], second: Callable[[V], MessageCodec[W]]) -> MessageCodec[tuple[V, W]]:
+    """Two values; the codec of the second depends on the first."""
 
     def push(message: Message, values: tuple[V, W]) -> None:
         second(values[0]).push(message, values[1])
@@ -60,11 +60,11 @@ def conditional(first: Codec[V], second: Callable[[V], Codec[W]]) -> Codec[tuple
         value = first.pop(message)
         return value, second(value).pop(message)
 
-    return Codec(push, pop)
+    return MessageCodec(push, pop)
 
 
-def masked(codec: Codec[V], key: bytes, size: int) -> Codec[V]:
-    """The same behind a mask of ``size`` bytes, for codecs that are popped under what others have pushed."""
+def masked(codec: MessageCodec[V], key: bytes, size: int) -> MessageCodec[V]:
+    """The same codec with a mask over the top ``size`` bytes, for values that are popped from other values' bits."""
 
     def push(message: Message, value: V) -> None:
         codec.push(message, value)
@@ -74,14 +74,16 @@ def masked(codec: Codec[V], key: bytes, size: int) -> Codec[V]:
         message.mask(key, size)
         return codec.pop(message)
 
-    return Codec(push, pop)
+    return MessageCodec(push, pop)
 
 
-def bits_back(prior: Codec[Z], posterior: Callable[[X], Codec[Z]], likelihood: Callable[[Z], Codec[X]]) -> Codec[X]:
-    """Code ``x`` by a latent that is drawn with bits of the message (Townsend et al., ICLR 2019).
+def bits_back(
+    prior: MessageCodec[Z], posterior: Callable[[X], MessageCodec[Z]], likelihood: Callable[[Z], MessageCodec[X]]
+) -> MessageCodec[X]:
+    """Code ``x`` with a latent that is drawn by popping bits of the message (Townsend et al., ICLR 2019).
 
-    The length is ``-log p(x | z) p(z) + log q(z | x)``, in the mean the variational bound, once the message has as many
-    bits as the latent takes.
+    The length is ``-log p(x | z) p(z) + log q(z | x)``.  Its mean is the variational bound, provided that the message
+    holds the bits that the latent takes.
     """
 
     def push(message: Message, x: X) -> None:
@@ -95,31 +97,31 @@ def bits_back(prior: Codec[Z], posterior: Callable[[X], Codec[Z]], likelihood: C
         posterior(x).push(message, z)
         return x
 
-    return Codec(push, pop)
+    return MessageCodec(push, pop)
 
 
 @dataclass(frozen=True)
 class Link:
-    """One latent above another, or above the data.
+    """One latent of a chain, above another latent or above the data.
 
     Attributes:
         posterior: the codec of ``q(z_t | z_s)``, given ``z_s``.
         likelihood: the codec of ``p(z_s | z_t)``, given ``z_t``.
     """
 
-    posterior: Callable[[Any], Codec[Any]]
-    likelihood: Callable[[Any], Codec[Any]]
+    posterior: Callable[[Any], MessageCodec[Any]]
+    likelihood: Callable[[Any], MessageCodec[Any]]
 
 
-def chain(links: Sequence[Link], prior: Codec[Any]) -> Codec[Any]:
-    """Bits-back within bits-back, each latent the data of the next: Bit-Swap (Kingma et al., ICML 2019).
+def bit_swap(links: Sequence[Link], prior: MessageCodec[Any]) -> MessageCodec[Any]:
+    """Nested bits-back, where each latent is the data of the next: Bit-Swap (Kingma et al., ICML 2019).
 
-    A latent is pushed as soon as the one above it is drawn, so that no more bits are needed at first than one latent
-    takes.
+    A latent is pushed as soon as the one above it is drawn.  So the initial bits needed are those of one latent, not
+    of all.
 
     Args:
         links: from the data up.
-        prior: of the last latent.
+        prior: the codec of the last latent.
     """
 
     def push(message: Message, value: Any) -> None:
@@ -137,4 +139,4 @@ def chain(links: Sequence[Link], prior: Codec[Any]) -> Codec[Any]:
             value = below
         return value
 
-    return Codec(push, pop)
+    return MessageCodec(push, pop)

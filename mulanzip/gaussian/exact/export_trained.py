@@ -1,4 +1,4 @@
-"""A trained model from floating point to integers.  Nothing here is used while coding."""
+"""Convert a trained model from floating point to integers.  Nothing here runs while coding."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mulanzip.density.runtime import GOLDEN_KEY
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import rounded
 from mulanzip.floatnet.network import Conv, power_of_two_scale
-from mulanzip.gaussian.denoiser import Denoiser, prior_gain
+from mulanzip.gaussian.denoiser import GaussianDenoiser, prior_gain
 from mulanzip.gaussian.exact.export import logistic, normal
-from mulanzip.gaussian.exact.log_tables import LOG_BITS, Logarithms
-from mulanzip.gaussian.exact.network import LOG_UNIT, MEAN_UNIT, SUBPIXELS, IntegerDenoiser, layer_shapes
-from mulanzip.gaussian.exact.posterior import PLACE_BITS
-from mulanzip.gaussian.exact.schedule import (
+from mulanzip.gaussian.exact.gamma_schedule import (
     BASIS_BITS,
-    PLACES,
+    MAX_GAMMA_INDEX,
     WEIGHT_BITS,
     AdaptiveSchedule,
     FixedSchedule,
     NoiseTables,
 )
+from mulanzip.gaussian.exact.integer_denoiser import LOG_UNIT, MEAN_UNIT, SUBPIXELS, IntegerDenoiser, layer_shapes
+from mulanzip.gaussian.exact.log_tables import LOG_BITS, Logarithms
+from mulanzip.gaussian.exact.posterior import VALUE_BITS
 from mulanzip.gaussian.exact.selftest import golden_digest
 from mulanzip.gaussian.exact.trained import SIZES, TrainedModel
+from mulanzip.gaussian.forward import GAMMA_MIN, VALUES_PER_UNIT
 from mulanzip.gaussian.model import GaussianModel, save
-from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN, PER_UNIT
-from mulanzip.gaussian.schedule import PolynomialSchedule, Schedule, basis
+from mulanzip.gaussian.noise_schedule import GAMMA_RANGE, NoiseSchedule, PolynomialSchedule, basis
 
-#: Bins per standard deviation.  That latents are rounded is noise which the model does not know of.
+#: Bins per standard deviation.  Rounding latents to bins adds noise that the model does not know of.
 BINS = 2.0
 
 
@@ -70,8 +70,9 @@ def export_trained(model: GaussianModel, bins: float = BINS) -> TrainedModel:
 
 
 def _layers(
-    denoiser: Denoiser, channels: int, blocks: int, bits: int
+    denoiser: GaussianDenoiser, channels: int, blocks: int, bits: int
 ) -> tuple[dict[str, Layer], np.ndarray, np.ndarray]:
+    """Layers in integers, and shift and bias of the direct layer."""
     layers = {}
     for name, (outputs, *_) in layer_shapes(channels, blocks, bits).items():
         conv = denoiser.get_submodule(name)
@@ -81,23 +82,24 @@ def _layers(
         if name == "head":
             unit = torch.tensor([MEAN_UNIT] * SUBPIXELS + [LOG_UNIT] * SUBPIXELS, dtype=torch.float64)
         if name == "direct":
-            # Its sums are used as they are, and shifted later.
+            # Its exact sums are the outputs; the shift comes later.
             scale = power_of_two_scale(kernel).double().flatten()
             unit, bias = scale * UNIT, torch.zeros_like(bias)
         layers[name] = rounded(kernel, bias, unit)
-    places = denoiser.direct.bias.detach().double()[0] * PER_UNIT * 2**PLACE_BITS
-    return layers, _integers(torch.log2(scale)), _integers(places)
+    direct_bias = denoiser.direct.bias.detach().double()[0] * VALUES_PER_UNIT * 2**VALUE_BITS
+    return layers, _integers(torch.log2(scale)), _integers(direct_bias)
 
 
 def _integers(values: Tensor | np.ndarray, bits: int = 0) -> np.ndarray:
+    """Fixed point with ``bits`` fractional bits."""
     return np.rint(np.asarray(values, dtype=np.float64) * 2.0**bits).astype(np.int64)
 
 
 def _noise_tables() -> NoiseTables:
-    share = torch.arange(PLACES + 1, dtype=torch.float64) / PLACES
-    gamma = GAMMA_MIN + (GAMMA_MAX - GAMMA_MIN) * share
+    fraction = torch.arange(MAX_GAMMA_INDEX + 1, dtype=torch.float64) / MAX_GAMMA_INDEX
+    gamma = GAMMA_MIN + GAMMA_RANGE * fraction
     two = math.log(2)
-    new = 0.5 * torch.log2(-torch.expm1(-(GAMMA_MAX - GAMMA_MIN) * share))
+    new = 0.5 * torch.log2(-torch.expm1(-GAMMA_RANGE * fraction))
     new[0] = new[1]
     return NoiseTables(
         _integers(gamma, LOG_BITS),
@@ -108,7 +110,7 @@ def _noise_tables() -> NoiseTables:
     )
 
 
-def _schedule(schedule: Schedule, steps: int, side: int) -> FixedSchedule | AdaptiveSchedule:
+def _schedule(schedule: NoiseSchedule, steps: int, side: int) -> FixedSchedule | AdaptiveSchedule:
     if isinstance(schedule, PolynomialSchedule) and schedule.network is not None:
         first, last = (schedule.network.get_submodule(name) for name in ("0", "2"))
         assert isinstance(first, nn.Linear)
@@ -121,20 +123,21 @@ def _schedule(schedule: Schedule, steps: int, side: int) -> FixedSchedule | Adap
             _integers(schedule.bias.detach(), WEIGHT_BITS),
             _integers(basis(side, side), BASIS_BITS),
         )
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
     with torch.no_grad():
-        gamma = (
-            copy.deepcopy(schedule).double().path((side, side))(torch.arange(steps + 1, dtype=torch.float64) / steps)[0]
-        )
-    share = (gamma - GAMMA_MIN) / (GAMMA_MAX - GAMMA_MIN)
-    place = _integers(share.expand(-1, 3, side, side) * PLACES)
+        gamma = copy.deepcopy(schedule).double().path((side, side))(t)[0]
+    fraction = (gamma - GAMMA_MIN) / GAMMA_RANGE
+    index = _integers(fraction.expand(-1, 3, side, side) * MAX_GAMMA_INDEX)
+    # Every step rises by one index at least.
     least = np.arange(steps + 1).reshape(-1, 1, 1, 1)
-    return FixedSchedule(np.minimum(np.maximum.accumulate(place - least, axis=0) + least, PLACES - steps + least))
+    rising = np.maximum.accumulate(index - least, axis=0) + least
+    return FixedSchedule(np.minimum(rising, MAX_GAMMA_INDEX - steps + least))
 
 
 def save_trained(
     model: GaussianModel, path: str | os.PathLike[str], metadata: dict[str, str], bins: float = BINS
 ) -> None:
-    """Write a model; with its form in integers, if it was trained for finitely many steps.
+    """Write a model, with its integer form if it was trained for finitely many steps.
 
     Raises:
         ModelError: as :func:`export_trained`.

@@ -1,4 +1,4 @@
-"""What the Gaussian denoiser is shown, in integers: see :meth:`mulanzip.gaussian.denoiser.Denoiser.forward`."""
+"""The inputs of the Gaussian denoiser in integers, see :class:`mulanzip.gaussian.denoiser.GaussianDenoiser`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import numpy as np
 
 from mulanzip.density.config import UNIT
 
-#: Fractional bits of ``z``, which is kept within 8 on either side; of what differs from its neighbourhood.
+#: Fractional bits of ``z``, which is clipped to 8 on either side.
 Z_BITS = 16
+#: Fractional bits of the differences from the neighbourhood in the 16-bit convolution.
 DETAIL_BITS = 12
-_ANS_SLOTS = (8 << Z_BITS) - 1
+_Z_LIMIT = (8 << Z_BITS) - 1
 _UNIT_BITS = UNIT.bit_length() - 1
 HATS = 8
-#: Places of a schedule per unit of a plane.
-_PLACE_BITS = 6
-#: Details are shown 16 times as large.
+#: ``2**6`` steps of gamma_index make one unit of a plane.
+_INDEX_BITS = 6
+#: Differences enter the network 16 times enlarged.
 _GAIN_BITS = 4
 
 
@@ -30,13 +31,13 @@ def pixels(values: np.ndarray) -> np.ndarray:
     return values.reshape(b, c // 4, 2, 2, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(b, c // 4, 2 * h, 2 * w)
 
 
-def limited(z: np.ndarray) -> np.ndarray:
-    """``z`` with :data:`Z_BITS` fractional bits, within its limits."""
-    return z.clip(-_ANS_SLOTS, _ANS_SLOTS)
+def clip_z(z: np.ndarray) -> np.ndarray:
+    """``z`` with :data:`Z_BITS` fractional bits, clipped to its limits."""
+    return z.clip(-_Z_LIMIT, _Z_LIMIT)
 
 
 def neighbourhood(z: np.ndarray) -> np.ndarray:
-    """Means over 3x3, or as many as there are: int64 ``(B, C, h, w)`` alike."""
+    """Means over 3x3 cells, at borders over those inside: int64 ``(B, C, h, w)`` to the same shape."""
 
     def box(x: np.ndarray) -> np.ndarray:
         x = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -48,10 +49,14 @@ def neighbourhood(z: np.ndarray) -> np.ndarray:
 
 
 def detail_planes(detail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What differs from the neighbourhood, ``(B, 12, h, w)`` with ``Z_BITS``, for the convolution of 16 bits.
+    """Differences from the neighbourhood for the 16-bit convolution.
+
+    Args:
+        detail: ``(B, 12, h, w)`` with ``Z_BITS`` fractional bits.
 
     Returns:
-        high and low bytes of what is above zero, then of what is below, with ``DETAIL_BITS``: uint8 ``(B, 24, h, w)``.
+        high and low bytes of the positive parts, then of the negative parts, with ``DETAIL_BITS`` fractional bits:
+        uint8 ``(B, 24, h, w)`` each.
     """
     parts = np.concatenate((detail, -detail), 1).clip(min=0)
     parts = ((parts + (1 << Z_BITS - DETAIL_BITS - 1)) >> Z_BITS - DETAIL_BITS).clip(max=(1 << 16) - 1)
@@ -59,18 +64,18 @@ def detail_planes(detail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def value_planes(values: np.ndarray, detail: np.ndarray) -> np.ndarray:
-    """uint8 ``(B, 48, h, w)``: values and enlarged details, above zero and then below."""
+    """uint8 ``(B, 48, h, w)``: positive parts of values and enlarged differences, then negative parts."""
     signed = np.concatenate((values, detail << _GAIN_BITS), 1)
     parts = np.concatenate((signed, -signed), 1)
     shift = Z_BITS - _UNIT_BITS
     return ((parts + (1 << shift - 1)) >> shift).clip(0, 255).astype(np.uint8)
 
 
-def noise_planes(place: np.ndarray) -> np.ndarray:
-    """Places ``(B, 12, h, w)`` -> uint8 ``(B, 12 + HATS, h, w)``: of every subpixel, and of all as hats."""
-    level = (place + (1 << _PLACE_BITS - 1)) >> _PLACE_BITS
-    whole = place.shape[1] << _PLACE_BITS
-    at = (2 * place.sum(1, keepdims=True) + whole) // (2 * whole)
+def noise_planes(gamma_index: np.ndarray) -> np.ndarray:
+    """``(B, 12, h, w)`` -> uint8 ``(B, 12 + HATS, h, w)``: every subpixel's noise level, then the cell's in hats."""
+    level = (gamma_index + (1 << _INDEX_BITS - 1)) >> _INDEX_BITS
+    whole = gamma_index.shape[1] << _INDEX_BITS
+    at = (2 * gamma_index.sum(1, keepdims=True) + whole) // (2 * whole)
     hats = (UNIT - abs(at - UNIT * np.arange(HATS).reshape(-1, 1, 1))).clip(min=0)
     return np.concatenate((level, hats), 1).astype(np.uint8)
 
@@ -83,6 +88,6 @@ def coarse(planes: np.ndarray) -> np.ndarray:
 
 
 def with_context(planes: np.ndarray, context: np.ndarray) -> np.ndarray:
-    """And a plane for every bit of the context, bool ``(B, bits)``."""
+    """The planes, then a constant plane for every bit of the context, bool ``(B, bits)``."""
     bits = (context * np.uint8(UNIT))[:, :, None, None]
     return np.concatenate((planes, np.broadcast_to(bits, (*context.shape, *planes.shape[2:]))), 1)

@@ -1,4 +1,4 @@
-"""A trained model, ready to code: loaded, proved, self-tested on the best backend that passes."""
+"""A trained model, ready to code: loaded, validated, and self-tested on the first backend that passes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from mulanzip.density.runtime import GOLDEN_KEY, candidates, choose
 from mulanzip.errors import ModelError
 from mulanzip.gaussian.exact.images import COLOURS
-from mulanzip.gaussian.exact.network import IntegerDenoiser
+from mulanzip.gaussian.exact.integer_denoiser import IntegerDenoiser
 from mulanzip.gaussian.exact.selftest import golden_digest
 from mulanzip.gaussian.exact.trained import TrainedModel
 from mulanzip.gaussian.model import GaussianModel, load, read
@@ -27,7 +27,11 @@ _encoders: dict[Path, GaussianModel] = {}
 
 @dataclass(frozen=True)
 class GaussianRuntime:
-    """What coding needs: integers, a network on a backend, and where the model is, for its encoder."""
+    """A model in integers and its network on a backend.
+
+    Attributes:
+        info: the model's file, from which the context encoder is loaded when it is needed.
+    """
 
     model: TrainedModel
     denoiser: IntegerDenoiser
@@ -35,12 +39,12 @@ class GaussianRuntime:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the images that can be coded."""
+        """Shape of the images that the model codes: (height, width, colours)."""
         return (self.model.side, self.model.side, COLOURS)
 
     @torch.no_grad()
     def contexts(self, images: np.ndarray) -> np.ndarray:
-        """The likeliest context of each image: bool ``(B, bits)``.  For encoding only: a decoder is told it.
+        """The most probable context of each image: bool ``(B, bits)``.  For encoding only; files carry contexts.
 
         Args:
             images: uint8 ``(B, 3, side, side)`` in coding order of colours.
@@ -59,10 +63,10 @@ class GaussianRuntime:
 
 
 def open_gaussian(info: ModelInfo, device: str = "auto") -> GaussianRuntime:
-    """Load a model and find the backend to run it; both are kept for the next call.
+    """Load a model and choose a backend; both are cached.
 
     Raises:
-        ModelError: if the model is damaged, or cannot compress, or the device is not there.
+        ModelError: if the model is damaged or cannot compress, or the device is missing.
         ValueError: for an unknown device.
     """
     with _lock:
@@ -74,7 +78,7 @@ def open_gaussian(info: ModelInfo, device: str = "auto") -> GaussianRuntime:
             backends = candidates(device)
             metadata, tensors = read(info.path)
             arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-            model = TrainedModel.of(json.loads(metadata["config"]), arrays)
+            model = TrainedModel.from_tensors(json.loads(metadata["config"]), arrays)
             build = partial(
                 IntegerDenoiser, model.layers, model.direct_shift, model.direct_bias, model.config["blocks"]
             )

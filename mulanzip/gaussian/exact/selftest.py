@@ -1,4 +1,4 @@
-"""Does a backend compute what the model's author computed?  As :mod:`mulanzip.density.selftest`, for this network."""
+"""Check that a backend computes the same as the model's exporter, like :mod:`mulanzip.density.selftest`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from mulanzip.density.selftest import extremes, noise
-from mulanzip.gaussian.exact.network import SUBPIXELS, IntegerDenoiser
+from mulanzip.gaussian.exact.integer_denoiser import SUBPIXELS, IntegerDenoiser
 from mulanzip.gaussian.exact.planes import HATS
 
 _SIDE = 16
@@ -18,10 +18,10 @@ _INPUTS = 4 * SUBPIXELS + SUBPIXELS + HATS
 
 @torch.inference_mode()
 def golden_digest(network: IntegerDenoiser, bits: int) -> str:
-    """SHA-256 of a network's outputs on fixed inputs, worst cases of every layer included.
+    """SHA-256 of a network's outputs on fixed inputs, which include the worst cases of every layer.
 
     Args:
-        bits: of contexts.
+        bits: length of the context.
     """
     state = hashlib.sha256()
 
@@ -36,7 +36,7 @@ def golden_digest(network: IntegerDenoiser, bits: int) -> str:
             ("context", (max(1, bits),)),
         )
     )
-    # Mild inputs end in mild features; noise saturates some.
+    # Small inputs keep features small; noise saturates some.
     for shown in (planes, planes // 16):
         note(network.head(shown, levels, contexts[:, :bits] < 64))
     note(network.direct(planes[:, : 2 * SUBPIXELS]))

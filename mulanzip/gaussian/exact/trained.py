@@ -1,8 +1,8 @@
-"""A trained model of Gaussian noise in integers: all that coding needs, and its place in the model's file."""
+"""A trained model of Gaussian noise in integers: everything that coding needs, and its tensors in the model file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,26 +10,47 @@ import numpy as np
 
 from mulanzip.density.model import Layer, prove_layer
 from mulanzip.errors import ModelError
-from mulanzip.gaussian.exact.discretized import Tables
+from mulanzip.gaussian.exact.discretized import DistributionTables
+from mulanzip.gaussian.exact.gamma_schedule import AdaptiveSchedule, FixedSchedule, NoiseTables
+from mulanzip.gaussian.exact.integer_denoiser import SUBPIXELS, layer_shapes
 from mulanzip.gaussian.exact.log_tables import LOG_BITS, Logarithms
-from mulanzip.gaussian.exact.network import SUBPIXELS, layer_shapes
-from mulanzip.gaussian.exact.schedule import AdaptiveSchedule, FixedSchedule, NoiseTables
-from mulanzip.gaussian.model import EXACT
+from mulanzip.gaussian.model import EXACT_PREFIX
 
-#: What the shape of a model's file says here.
+#: The entries of the model file's configuration that the integer form uses.
 SIZES = ("channels", "blocks", "bits", "active", "side")
-_TABLES: dict[str, type[Any]] = {"logs": Logarithms, "noise": NoiseTables, "normal": Tables, "logistic": Tables}
+_TABLES: dict[str, type[Any]] = {
+    "logs": Logarithms,
+    "noise": NoiseTables,
+    "normal": DistributionTables,
+    "logistic": DistributionTables,
+}
+#: Names in model files that differ from those of fields.
+_FILE_KEYS = {
+    "schedule.gamma_index": "schedule.place",
+    "logs.log_one_plus": "logs.total",
+    "logs.sigmoid": "logs.share",
+    "logs.log_sigmoid": "logs.log_share",
+    "normal.window_bits": "normal.planes",
+    "logistic.window_bits": "logistic.planes",
+}
+
+
+def _file_keys(part: str, kind: type[Any]) -> Iterator[tuple[str, str]]:
+    """Name and file key of every field of a table or schedule."""
+    for field in fields(kind):
+        name = f"{part}.{field.name}"
+        yield field.name, _FILE_KEYS.get(name, name)
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """See :mod:`mulanzip.gaussian.exact.export_trained`.
+    """The integer form of a model, see :mod:`mulanzip.gaussian.exact.export_trained`.
 
     Attributes:
-        config: what the model's file says of its shape: channels, blocks, bits, active, side.
-        layers: of the denoiser, as :func:`mulanzip.gaussian.exact.network.layer_shapes` has them.
-        direct_shift, direct_bias: int64 ``(12,)``, see :class:`mulanzip.gaussian.exact.network.IntegerDenoiser`.
-        log_bins: of bins per standard deviation, to the base 2: int64 ``(1,)`` with ``LOG_BITS`` fractional bits.
+        config: the shape in the model file: channels, blocks, bits, active, side.
+        layers: the denoiser's layers, as :func:`layer_shapes` lists them.
+        direct_shift, direct_bias: int64 ``(12,)``, ``shift`` and ``bias`` of the :class:`IntegerDenoiser`.
+        log_bins: log2 of the number of bins per standard deviation: int64 ``(1,)`` with ``LOG_BITS`` fractional bits.
         schedule, logs, noise, normal, logistic: tables.
     """
 
@@ -41,41 +62,43 @@ class TrainedModel:
     schedule: FixedSchedule | AdaptiveSchedule
     logs: Logarithms
     noise: NoiseTables
-    normal: Tables
-    logistic: Tables
+    normal: DistributionTables
+    logistic: DistributionTables
 
     @property
     def side(self) -> int:
-        """Of the images that can be coded: they are squares of so many pixels."""
+        """Side in pixels of the square images that the model codes."""
         return self.config["side"]
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """What a file holds; integers of 64 bits as such of 32, in which they fit."""
+        """The tensors of a model file.  64-bit integers are stored as 32-bit ones, in which they fit."""
         found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
         wide = {name: getattr(self, name) for name in ("direct_shift", "direct_bias", "log_bins")}
         for part in ("schedule", *_TABLES):
-            wide |= {f"{part}.{f.name}": getattr(getattr(self, part), f.name) for f in fields(getattr(self, part))}
+            held = getattr(self, part)
+            wide |= {key: getattr(held, name) for name, key in _file_keys(part, type(held))}
         found |= {name: array.astype(np.int32) for name, array in wide.items()}
-        return {EXACT + name: array for name, array in found.items()}
+        return {EXACT_PREFIX + name: array for name, array in found.items()}
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> TrainedModel:
+    def from_tensors(cls, config: Mapping[str, Any], tensors: Mapping[str, np.ndarray]) -> TrainedModel:
         """The inverse of :meth:`tensors`.
 
         Raises:
             ModelError: if something is missing or out of range.
         """
-        held = {name.removeprefix(EXACT): array for name, array in tensors.items() if name.startswith(EXACT)}
+        prefix = EXACT_PREFIX
+        held = {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
         if not held:
             raise ModelError(
                 "the model cannot compress: it was trained for infinitely many steps, or by an older version"
             )
 
-        def wide(name: str) -> np.ndarray:
-            return held[name].astype(np.int64)
+        def wide(key: str) -> np.ndarray:
+            return held[key].astype(np.int64)
 
         def table(part: str, kind: type[Any]) -> Any:
-            return kind(*(wide(f"{part}.{f.name}") for f in fields(kind)))
+            return kind(*(wide(key) for _, key in _file_keys(part, kind)))
 
         try:
             sizes = {name: int(config[name]) for name in SIZES}
@@ -83,7 +106,7 @@ class TrainedModel:
                 name: Layer(*(held[f"{name}.{key}"] for key in ("weight", "bias", "shift")))
                 for name in layer_shapes(sizes["channels"], sizes["blocks"], sizes["bits"])
             }
-            kind = FixedSchedule if "schedule.place" in held else AdaptiveSchedule
+            kind = FixedSchedule if _FILE_KEYS["schedule.gamma_index"] in held else AdaptiveSchedule
             parts = {part: table(part, tables) for part, tables in _TABLES.items()}
             direct = wide("direct_shift"), wide("direct_bias")
             model = cls(sizes, layers, *direct, wide("log_bins"), table("schedule", kind), **parts)
@@ -95,10 +118,10 @@ class TrainedModel:
         return model
 
     def validate(self) -> None:
-        """Check what coding relies on, and prove that no sum of the network is inexact.
+        """Check what coding relies on, and prove that every sum of the network is exact.
 
         Raises:
-            ValueError, ModelError: naming what is wrong.
+            ValueError, ModelError: naming the problem.
         """
         for name, shape in layer_shapes(self.config["channels"], self.config["blocks"], self.config["bits"]).items():
             prove_layer(name, self.layers[name], shape, 1, np.zeros(shape[0], dtype=np.int64))

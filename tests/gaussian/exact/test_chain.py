@@ -1,4 +1,4 @@
-"""Chains of images in archives: they come back, borrow nothing that is wasted, and damage is found."""
+"""Chains of images: they are restored, waste no initial bits, and damage is found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mulanzip.density.runtime import Runtime
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError, ModelError, MulanzipError, UnsupportedImageError
 from mulanzip.format.archive import GAUSSIAN, Header
-from mulanzip.gaussian.exact.chain import _most, _sizes, decode_tiles, encode_seeds, encode_tiles
+from mulanzip.gaussian.exact.chain import _max_batch, _sizes, decode_tiles, encode_initial_images, encode_tiles
 from mulanzip.gaussian.exact.images import images_codec
 from mulanzip.gaussian.exact.runtime import GaussianRuntime, open_gaussian
 from mulanzip.image.channels import to_coding_order
@@ -30,7 +30,7 @@ from mulanzip.image.picture import Picture
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.varint import Reader, Writer
 
-PLAN = TileSchedules.uniform("default")
+SCHEDULES = TileSchedules.uniform("default")
 
 
 @pytest.fixture(scope="module")
@@ -51,39 +51,39 @@ def erasure() -> Runtime:
 @pytest.mark.parametrize("count", [1, 2, 9, 40])
 def test_stacks_come_back(count: int, model: Path, gaussian: GaussianRuntime, erasure: Runtime) -> None:
     planes = to_coding_order(images(count))
-    chain = encode_tiles(planes, gaussian, erasure, PLAN)
+    chain = encode_tiles(planes, gaussian, erasure, SCHEDULES)
     assert chain.images == count
-    assert 0 < chain.seeds <= count
-    found = decode_tiles(chain.data, planes.shape, erasure, PLAN, model=str(model))
+    assert 0 < chain.initial_images <= count
+    found = decode_tiles(chain.data, planes.shape, erasure, SCHEDULES, model=str(model))
     np.testing.assert_array_equal(found, planes)
-    plain = encode_seeds(planes, erasure, PLAN)
-    np.testing.assert_array_equal(decode_tiles(plain.data, planes.shape, erasure, PLAN), planes)
+    plain = encode_initial_images(planes, erasure, SCHEDULES)
+    np.testing.assert_array_equal(decode_tiles(plain.data, planes.shape, erasure, SCHEDULES), planes)
 
 
-def test_what_is_borrowed_is_there(gaussian: GaussianRuntime, erasure: Runtime) -> None:
+def test_the_initial_images_have_the_initial_bits(gaussian: GaussianRuntime, erasure: Runtime) -> None:
     planes = to_coding_order(images(40))
-    chain = encode_tiles(planes, gaussian, erasure, PLAN)
-    assert 0 < chain.borrowed < 8 * chain.seed_size
-    # Gross, a chain is its seeds and what it takes net, and nothing else.
-    assert chain.net + chain.seed_size == len(chain.data)
+    chain = encode_tiles(planes, gaussian, erasure, SCHEDULES)
+    assert 0 < chain.initial_bits_used < 8 * chain.initial_size
+    # The gross length is that of the initial images plus the net length.
+    assert chain.net + chain.initial_size == len(chain.data)
 
 
-def test_nothing_that_is_borrowed_is_lost(gaussian: GaussianRuntime, erasure: Runtime) -> None:
-    """A chain takes what its images do on top of a message that never ends."""
+def test_no_initial_bits_are_lost(gaussian: GaussianRuntime, erasure: Runtime) -> None:
+    """A chain is as long net as the same images on top of a message with plenty of bits."""
     planes = to_coding_order(images(60))
-    chain = encode_tiles(planes, gaussian, erasure, PLAN)
-    rest = np.ascontiguousarray(planes[chain.seeds :].transpose(0, 3, 1, 2))
-    message = Message.seeded(b"plenty", 40 * rest.size)
+    chain = encode_tiles(planes, gaussian, erasure, SCHEDULES)
+    rest = np.ascontiguousarray(planes[chain.initial_images :].transpose(0, 3, 1, 2))
+    message = Message.pseudo_random(b"plenty", 40 * rest.size)
     before = message.bits
     images_codec(gaussian.model, gaussian.denoiser, len(rest)).push(message, (gaussian.contexts(rest), rest))
     assert 8 * chain.net == pytest.approx(message.bits - before, rel=0.02)
 
 
-def test_batches_are_of_all_images_and_within_their_limit(gaussian: GaussianRuntime) -> None:
-    most = _most(gaussian)
+def test_batches_cover_all_images_and_keep_their_limit(gaussian: GaussianRuntime) -> None:
+    limit = _max_batch(gaussian)
     for numbers, count, good in (
-        ([1, 1, most, 2], most + 4, True),
-        ([most + 1], most + 1, False),
+        ([1, 1, limit, 2], limit + 4, True),
+        ([limit + 1], limit + 1, False),
         ([1, 0, 1], 2, False),
         ([1, 3], 3, False),
         ([1, 1], 3, False),
@@ -92,19 +92,19 @@ def test_batches_are_of_all_images_and_within_their_limit(gaussian: GaussianRunt
         for number in numbers:
             writer.number(number)
         if good:
-            assert _sizes(Reader(bytes(writer.data)), count, most) == numbers
+            assert _sizes(Reader(bytes(writer.data)), count, limit) == numbers
         else:
             with pytest.raises(CorruptFileError, match="damaged"):
-                _sizes(Reader(bytes(writer.data)), count, most)
+                _sizes(Reader(bytes(writer.data)), count, limit)
 
 
 def test_broken_stacks_are_refused(model: Path, gaussian: GaussianRuntime, erasure: Runtime) -> None:
     planes = to_coding_order(images(12))
-    data = encode_tiles(planes, gaussian, erasure, PLAN).data
+    data = encode_tiles(planes, gaussian, erasure, SCHEDULES).data
     shapes = {data: (12, SIDE, SIDE + 4, 3), data[:5]: planes.shape, b"": planes.shape, b"\0" + data[1:]: planes.shape}
     for broken, shape in shapes.items():
         with pytest.raises(CorruptFileError):
-            decode_tiles(broken, shape, erasure, PLAN, model=str(model))
+            decode_tiles(broken, shape, erasure, SCHEDULES, model=str(model))
 
 
 def archive(process: str, model: Path, pictures: dict[str, np.ndarray]) -> bytes:
@@ -138,7 +138,7 @@ def test_auto_takes_the_smaller_one(model: Path) -> None:
     assert both <= min(erasure + 4, chains)
 
 
-def test_no_byte_can_be_wrong_and_give_a_wrong_picture(model: Path) -> None:
+def test_no_damaged_byte_gives_a_wrong_picture(model: Path) -> None:
     data = archive("gaussian", model, MIXED)
     rng = np.random.default_rng(1)
     for place in rng.integers(0, len(data), 12).tolist():
@@ -200,7 +200,7 @@ def test_images_are_chains_of_tiles(size: tuple[int, int], model: Path) -> None:
     for broken in (data[:60] + bytes(20) + data[80:], data[:-30] + data[-29:]):
         with pytest.raises(CorruptFileError):
             mulanzip.decode(broken, model=str(model))
-    if size == (21, 30):  # Others are so small that the erasure process codes all tiles.
+    if size == (21, 30):  # In smaller images, the erasure process codes all tiles.
         with pytest.raises(ModelError, match="made with model"):
             mulanzip.decode(data)
 
@@ -211,7 +211,7 @@ def test_other_images_are_refused_by_name(model: Path) -> None:
             mulanzip.encode(pixels, model=str(model))
 
 
-def test_the_commands_know_chains(tmp_path: Path, model: Path) -> None:
+def test_the_commands_handle_chains(tmp_path: Path, model: Path) -> None:
     (tmp_path / "a.png.mzp").write_bytes(mulanzip.encode(smooth(20, 30), model=str(model), stored=False))
     said = run("info", tmp_path / "a.png.mzp").output
     assert "chain of tiles" in said

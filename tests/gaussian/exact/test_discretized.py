@@ -1,4 +1,4 @@
-"""Discretised distributions: masses as in theory, strictly rising CDFs, and the law of codecs."""
+"""Discretised distributions: correct masses, strictly rising CDFs, and the law of codecs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
-from mulanzip.gaussian.exact.discretized import MEAN_BITS, SCALE_UNIT, SCALES, SMALLEST_SCALE, Tables, within
+from mulanzip.gaussian.exact.discretized import MEAN_BITS, MIN_SCALE, SCALES, SCALES_PER_E, DistributionTables, within
 from mulanzip.gaussian.exact.export import logistic, normal
 
 NORMAL, LOGISTIC = normal(), logistic()
@@ -25,13 +25,13 @@ beyond = st.integers(-(2**32), 2**32)
 
 
 def scale_of(bins: float) -> int:
-    return round(SCALE_UNIT * math.log(bins / SMALLEST_SCALE))
+    return round(SCALES_PER_E * math.log(bins / MIN_SCALE))
 
 
 @settings(max_examples=50, deadline=None)
 @given(messages, families, st.lists(st.tuples(means, scales, st.one_of(st.integers(-40, 40), beyond)), max_size=20))
 @example(Message(), NORMAL, [(0, 0, 2**32), (0, 0, -(2**32)), (0, SCALES - 1, 1), (7, 400, 0)])
-def test_pop_after_push(message: Message, family: Tables, items: list[tuple[int, int, int]]) -> None:
+def test_pop_after_push(message: Message, family: DistributionTables, items: list[tuple[int, int, int]]) -> None:
     before = message.copy()
     mean, scale, offset = np.array(items, dtype=np.int64).reshape(-1, 3).T
     values = (mean >> MEAN_BITS) + offset
@@ -45,7 +45,7 @@ def test_pop_after_push(message: Message, family: Tables, items: list[tuple[int,
 @given(messages, families, st.lists(st.tuples(means, scales), max_size=20))
 @example(Message(), NORMAL, [(0, 500)] * 20)
 @example(Message(b"\xff" * 23), NORMAL, [(0, 500)] * 20)
-def test_push_after_pop(message: Message, family: Tables, items: list[tuple[int, int]]) -> None:
+def test_push_after_pop(message: Message, family: DistributionTables, items: list[tuple[int, int]]) -> None:
     before = message.copy()
     mean, scale = np.array(items, dtype=np.int64).reshape(-1, 2).T
     codec = family.codec(mean, scale)
@@ -53,11 +53,11 @@ def test_push_after_pop(message: Message, family: Tables, items: list[tuple[int,
     assert message == before
 
 
-def cost(family: Tables, mean: float, scale: int, values: np.ndarray) -> np.ndarray:
-    """Bits of each value, by way of many copies."""
+def cost(family: DistributionTables, mean: float, scale: int, values: np.ndarray) -> np.ndarray:
+    """Bits per value, measured on many copies."""
     copies, found = 300, []
     for value in values:
-        message = Message.seeded(b"seed", 20)
+        message = Message.pseudo_random(b"seed", 20)
         start = message.bits
         codec = family.codec(np.full(copies, round(mean * UNIT)), np.array(scale))
         codec.push(message, np.full(copies, value))
@@ -69,7 +69,7 @@ def cost(family: Tables, mean: float, scale: int, values: np.ndarray) -> np.ndar
 @given(st.floats(-3, 3), st.floats(0.7, 3000))
 def test_masses_are_those_of_the_normal_distribution(mean: float, bins: float) -> None:
     scale = scale_of(bins)
-    exact = SMALLEST_SCALE * math.exp(scale / SCALE_UNIT)
+    exact = MIN_SCALE * math.exp(scale / SCALES_PER_E)
     values = np.unique(np.rint(mean + exact * np.array([-3, -1, 0, 2.5])))
 
     def below(edge: float) -> float:
@@ -79,9 +79,9 @@ def test_masses_are_those_of_the_normal_distribution(mean: float, bins: float) -
     np.testing.assert_allclose(cost(NORMAL, mean, scale, values.astype(np.int64)), theory, atol=0.03)
 
 
-def test_what_is_popped_has_mean_and_variance() -> None:
-    """A bin adds the variance 1/12 of a position within it."""
-    message = Message.seeded(b"seed", 40_000)
+def test_popped_values_have_the_mean_and_variance() -> None:
+    """Rounding to bins adds a variance of 1/12."""
+    message = Message.pseudo_random(b"seed", 40_000)
     mean = np.full((20, 1000), round(0.3 * UNIT))
     for bins in (1.0, 2.0, 40.0):
         values = NORMAL.codec(mean, np.array(scale_of(bins))).pop(message.copy())
@@ -90,7 +90,7 @@ def test_what_is_popped_has_mean_and_variance() -> None:
         assert values.var() == pytest.approx(bins**2 + 1 / 12, rel=0.04)
 
 
-def test_far_values_cost_bits_and_not_errors() -> None:
+def test_far_values_cost_bits_but_are_no_error() -> None:
     far = cost(NORMAL, 0.0, scale_of(1.0), np.array([7, 8, 100, -100, 10_000]))
     assert (far < 90).all()
     assert far[2] == pytest.approx(far[3], abs=8)
@@ -98,26 +98,26 @@ def test_far_values_cost_bits_and_not_errors() -> None:
         NORMAL.codec(np.array([0]), np.array(0)).push(Message(), np.array([1 << 40]))
 
 
-def test_entropy_to_a_thousandth() -> None:
-    """The mean length of drawn values is the entropy of the bins."""
+def test_popped_bits_are_the_entropy() -> None:
+    """The mean length of popped values is the entropy of the bins."""
     for bins in (1.0, 2.0):
         scale, count = scale_of(bins), 50_000
-        message = Message.seeded(b"seed", 60_000)
+        message = Message.pseudo_random(b"seed", 60_000)
         mean = np.arange(count, dtype=np.int64) * 7919 % (1 << MEAN_BITS)
         start = message.bits
         NORMAL.codec(mean, np.array(scale)).pop(message)
-        exact = SMALLEST_SCALE * math.exp(scale / SCALE_UNIT)
+        exact = MIN_SCALE * math.exp(scale / SCALES_PER_E)
         found = (start - message.bits) / count
-        # Entropy of bins averaged over offsets, next to that of a density with the variance of the bin's width.
+        # The entropy of a normal density to whose variance that of a bin is added, averaged over offsets.
         assert found == pytest.approx(0.5 * math.log2(2 * math.pi * math.e * (exact**2 + 1 / 12)), abs=0.012)
 
 
 def test_bytes_of_values_do_not_change() -> None:
-    """With a table that has no floats behind it: a uniform distribution."""
+    """The table is that of a uniform distribution, made without floats."""
     ramp = np.arange(0, (1 << 30) + 1, 1 << 20)
-    table = Tables(ramp, np.full(SCALES, 16 << 16), np.full(SCALES, 5))
+    table = DistributionTables(ramp, np.full(SCALES, 16 << 16), np.full(SCALES, 5))
     table.validate()
-    message = Message.seeded(b"golden", 12)
+    message = Message.pseudo_random(b"golden", 12)
     mean = np.array([0, 5, 70_000, -900_000])
     table.codec(mean, np.array(0)).push(message, np.array([3, -2, 60, -14]))
     assert message.to_bytes().hex() == "da393fa81f0135be81e5942cbeb116ae"
@@ -142,8 +142,8 @@ def test_broken_tables_are_refused() -> None:
         (replace(NORMAL, cdf=NORMAL.cdf[::-1].copy()), "rise"),
         (replace(NORMAL, cdf=NORMAL.cdf[1:]), "size"),
         (replace(NORMAL, cdf=NORMAL.cdf.astype(np.int32)), "types"),
-        (replace(NORMAL, planes=NORMAL.planes + 20), "windows"),
-        (replace(NORMAL, planes=NORMAL.planes[1:]), "sizes"),
+        (replace(NORMAL, window_bits=NORMAL.window_bits + 20), "windows"),
+        (replace(NORMAL, window_bits=NORMAL.window_bits[1:]), "sizes"),
         (replace(NORMAL, inverse_scale=NORMAL.inverse_scale - NORMAL.inverse_scale.min()), "inverse"),
         (replace(NORMAL, inverse_scale=NORMAL.inverse_scale << 20), "inverse"),
     ]:

@@ -1,7 +1,7 @@
 """Noise schedules ``gamma(c, t)``: fixed, learned for all subpixels, learned per subpixel, and per subpixel and image.
 
-All of them rise strictly from ``GAMMA_MIN`` at t = 0 to ``GAMMA_MAX`` at t = 1, exactly; only the way there is learned.
-None depends on the size of the image.
+Every schedule rises strictly from exactly ``GAMMA_MIN`` at t = 0 to exactly ``GAMMA_MAX`` at t = 1; the curve between
+is learned.  No schedule depends on the size of the image.
 """
 
 from __future__ import annotations
@@ -14,60 +14,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.gaussian.process import GAMMA_MAX, GAMMA_MIN
+from mulanzip.gaussian.forward import GAMMA_MAX, GAMMA_MIN
 
-RANGE = GAMMA_MAX - GAMMA_MIN
-#: Share of the way that every schedule goes at constant speed.  A slope of zero would make posterior variances vanish.
-FLOOR = 0.01
+GAMMA_RANGE = GAMMA_MAX - GAMMA_MIN
+#: Weight of a linear ramp mixed into every schedule, so that d(gamma)/dt never reaches zero: posterior variances would
+#: vanish there.
+LINEAR_WEIGHT = 0.01
 COLOURS = 3
-#: Coefficients may differ along both axes like so many cosines, and within a repeated cell of so many pixels a side.
+#: Number of cosines along each axis, and side in pixels of the repeated cell, from which coefficients are composed.
 WAVES, CELL = 4, 4
-#: Coefficients are so many times their weights: at rates that suit networks they would be too slow for noise that
-#: comes in one step of few.
+#: Coefficients are this multiple of their weights.  At learning rates that suit the network, schedules for few steps
+#: would otherwise learn too slowly.
 GAIN = 10.0
 
 
 @dataclass(frozen=True)
-class Path:
-    """The schedule of one batch: what is left of it once image size and context are known.
+class NoisePath:
+    """The schedule of one batch, for a known image size and context.
 
     Attributes:
-        progress: t ``(B, 1, 1, 1)`` in 0..1 -> the share of the way and its derivative, which broadcast to
-            ``(B, colours, height, width)``.
-        scalar: whether it is the same for all subpixels.
+        ramp: t ``(B, 1, 1, 1)`` in 0..1 -> the fraction of ``GAMMA_RANGE`` covered and its derivative, both of which
+            broadcast to ``(B, colours, height, width)``.
+        is_scalar: whether all subpixels share the schedule.
     """
 
-    progress: Callable[[Tensor], tuple[Tensor, Tensor]]
-    scalar: bool
+    ramp: Callable[[Tensor], tuple[Tensor, Tensor]]
+    is_scalar: bool
 
     def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """``gamma`` and ``d gamma / d t`` at times ``(B,)``."""
         t = t.view(-1, 1, 1, 1)
         with torch.autocast(t.device.type, enabled=False):
-            share, rate = self.progress(t)
-        return GAMMA_MIN + RANGE * torch.lerp(share, t.expand_as(share), FLOOR), RANGE * (FLOOR + (1 - FLOOR) * rate)
+            fraction, rate = self.ramp(t)
+        gamma = GAMMA_MIN + GAMMA_RANGE * torch.lerp(fraction, t.expand_as(fraction), LINEAR_WEIGHT)
+        return gamma, GAMMA_RANGE * (LINEAR_WEIGHT + (1 - LINEAR_WEIGHT) * rate)
 
 
-class Schedule(nn.Module):
+class NoiseSchedule(nn.Module):
     """Base of all schedules."""
 
-    def path(self, size: tuple[int, int], context: Tensor | None = None) -> Path:
-        """For images of ``size`` (height, width).
+    def path(self, size: tuple[int, int], context: Tensor | None = None) -> NoisePath:
+        """The schedule for images of ``size`` (height, width).
 
         Args:
-            context: float32 ``(B, bits)``, for those that depend on it.
+            context: float32 ``(B, bits)``, for schedules that depend on it.
         """
         raise NotImplementedError
 
 
-class LinearSchedule(Schedule):
-    """``gamma`` linear in t: nothing is learned."""
+class LinearSchedule(NoiseSchedule):
+    """``gamma`` linear in t.  Nothing is learned."""
 
-    def path(self, size: tuple[int, int], context: Tensor | None = None) -> Path:
-        return Path(lambda t: (t, torch.ones_like(t)), scalar=True)
+    def path(self, size: tuple[int, int], context: Tensor | None = None) -> NoisePath:
+        return NoisePath(lambda t: (t, torch.ones_like(t)), is_scalar=True)
 
 
-class ScalarSchedule(Schedule):
+class ScalarSchedule(NoiseSchedule):
     """One monotone function for all subpixels: a sum of sigmoids with positive weights."""
 
     def __init__(self, units: int = 16) -> None:
@@ -76,35 +78,35 @@ class ScalarSchedule(Schedule):
         self.steepness = nn.Parameter(torch.full((units,), float(units) / 2))
         self.centre = nn.Parameter(torch.linspace(0, 1, units))
 
-    def path(self, size: tuple[int, int], context: Tensor | None = None) -> Path:
+    def path(self, size: tuple[int, int], context: Tensor | None = None) -> NoisePath:
         weight, steepness = F.softplus(self.weight), F.softplus(self.steepness)
 
         def sigmoids(t: Tensor) -> Tensor:
             return torch.sigmoid(steepness * (t[..., None] - self.centre))
 
-        def progress(t: Tensor) -> tuple[Tensor, Tensor]:
+        def ramp(t: Tensor) -> tuple[Tensor, Tensor]:
             ends = sigmoids(torch.tensor([0.0, 1.0])) @ weight
             at, length = sigmoids(t), ends[1] - ends[0]
             return (at @ weight - ends[0]) / length, (at * (1 - at)) @ (weight * steepness) / length
 
-        return Path(progress, scalar=True)
+        return NoisePath(ramp, is_scalar=True)
 
 
 def basis(height: int, width: int) -> Tensor:
-    """What coefficients are made of: products of cosines, and the places in a repeated cell; ``(n, height, width)``."""
+    """Basis of the coefficients, ``(n, height, width)``: products of cosines, and the positions in a repeated cell."""
     along = [torch.cos(math.pi * torch.arange(WAVES)[:, None] * (torch.arange(n) + 0.5) / n) for n in (height, width)]
     waves = along[0][:, None, :, None] * along[1][None, :, None, :]
-    place = torch.arange(height)[:, None] % CELL * CELL + torch.arange(width) % CELL
-    return torch.cat((waves.flatten(0, 1), F.one_hot(place, CELL * CELL).permute(2, 0, 1).float()))
+    position = torch.arange(height)[:, None] % CELL * CELL + torch.arange(width) % CELL
+    return torch.cat((waves.flatten(0, 1), F.one_hot(position, CELL * CELL).permute(2, 0, 1).float()))
 
 
-class PolynomialSchedule(Schedule):
-    """A schedule per subpixel, from the coefficients of a polynomial; with a context, per subpixel and image.
+class PolynomialSchedule(NoiseSchedule):
+    """A polynomial schedule per subpixel; with a context, per subpixel and image.
 
     ``gamma_i(t) = gamma_min + (gamma_max - gamma_min) P_i(t) / P_i(1)`` with
-    ``P_i(t) = int_0^t (a_i s^2 + b_i s + d_i)^2 ds`` as in MULAN, and with the floor above.  ``a``, ``b`` and ``d`` are
-    sums of cosines over the image and of what each place of a repeated cell has of its own, so a schedule fits images
-    of any size.
+    ``P_i(t) = int_0^t (a_i s^2 + b_i s + d_i)^2 ds`` as in MULAN, mixed with the linear ramp.  ``a``, ``b`` and ``d``
+    are combinations of cosines over the image and of the positions in a repeated cell, so a schedule fits images of
+    any size.
     """
 
     HIDDEN = 64
@@ -113,7 +115,7 @@ class PolynomialSchedule(Schedule):
         """``bits``: length of the context; 0 for a schedule that is the same for all images."""
         super().__init__()
         outputs = 3 * COLOURS * (WAVES * WAVES + CELL * CELL)
-        # A little disorder: subpixels that start alike would have the same gradient for long.
+        # Random, because subpixels that start alike would have the same gradient for a long time.
         self.bias = nn.Parameter(0.02 / GAIN * torch.randn(outputs))
         self.network: nn.Module | None = None
         if bits:
@@ -122,7 +124,11 @@ class PolynomialSchedule(Schedule):
             self.network = nn.Sequential(nn.Linear(bits, self.HIDDEN), nn.ReLU(), last)
 
     def coefficients(self, size: tuple[int, int], context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """``a``, ``b``, ``d``: ``(B, colours, height, width)`` each; B is 1 without a context."""
+        """``a``, ``b``, ``d``: ``(B, colours, height, width)`` each; B is 1 without a context.
+
+        Raises:
+            ValueError: if the schedule depends on a context and none is given.
+        """
         weights = self.bias[None]
         if self.network is not None:
             if context is None:
@@ -135,16 +141,17 @@ class PolynomialSchedule(Schedule):
         a, b, d = raw.view(-1, 3, COLOURS, *size).unbind(1)
         return a, b, 1e-3 + F.softplus(d + math.log(math.e - 1))
 
-    def path(self, size: tuple[int, int], context: Tensor | None = None) -> Path:
+    def path(self, size: tuple[int, int], context: Tensor | None = None) -> NoisePath:
         a, b, d = self.coefficients(size, context)
+        # P(t) = ((((p4 t + p3) t + p2) t + p1) t + p0) t.
         parts = d * d, b * d, (b * b + 2 * a * d) / 3, a * b / 2, a * a / 5
-        whole = parts[0] + parts[1] + parts[2] + parts[3] + parts[4]
+        end = parts[0] + parts[1] + parts[2] + parts[3] + parts[4]
 
-        def progress(t: Tensor) -> tuple[Tensor, Tensor]:
+        def ramp(t: Tensor) -> tuple[Tensor, Tensor]:
             at = parts[4]
             for part in parts[3::-1]:
                 at = torch.addcmul(part, at, t)
             slope = torch.addcmul(d, torch.addcmul(b, a, t), t)
-            return at * t / whole, slope * slope / whole
+            return at * t / end, slope * slope / end
 
-        return Path(progress, scalar=False)
+        return NoisePath(ramp, is_scalar=False)

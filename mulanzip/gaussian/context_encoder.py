@@ -1,4 +1,4 @@
-"""Image -> distribution over contexts.  Runs where images are encoded only, so it needs no integer form."""
+"""Image -> distribution over contexts.  It runs only when encoding, so it needs no integer form."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.gaussian.subsets import Subsets
+from mulanzip.gaussian.subsets import SubsetDistribution
 
-#: Standard deviation of logits over images, at the start.
+#: Standard deviation of each logit over images, at the start of training.
 SPREAD = 2.0
 
 
-class Encoder(nn.Module):
-    """Convolutions, an average over the image, and the logits of a k-subset of m bits."""
+class ContextEncoder(nn.Module):
+    """Convolutions, pooling over the image, and the logits of a k-subset of m bits."""
 
     def __init__(self, bits: int, active: int, channels: int = 48):
         super().__init__()
@@ -29,16 +29,16 @@ class Encoder(nn.Module):
         )
         self.out = nn.Linear(2 * channels, bits)
 
-    def forward(self, u: Tensor) -> Subsets:
+    def forward(self, u: Tensor) -> SubsetDistribution:
         """Args: u: float32 ``(B, 3, H, W)`` in -1..1, sides a multiple of 4."""
-        return Subsets.of(self.out(self._features(u)).float(), self.active)
+        return SubsetDistribution.from_logits(self.out(self._features(u)).float(), self.active)
 
     @torch.no_grad()
     def spread(self, u: Tensor) -> None:
-        """Let every logit differ by :data:`SPREAD` among these images, as a new encoder should begin.
+        """Initialise the last layer so that every logit has the standard deviation :data:`SPREAD` over these images.
 
-        With logits that hardly depend on the image, contexts are noise; the network learns to ignore them before they
-        have learned to say anything, and they never do.
+        With logits that hardly depend on the image, contexts are noise: the network learns to ignore them before they
+        carry information, and then they never do.
         """
         features = self._features(u)
         nn.init.orthogonal_(self.out.weight)
@@ -49,5 +49,5 @@ class Encoder(nn.Module):
 
     def _features(self, u: Tensor) -> Tensor:
         found = self.body(2 * u)
-        # The average, and its greatest: textures and things.
+        # The average describes textures, the maximum single objects.
         return torch.cat([pool(found, 1).flatten(1) for pool in (F.adaptive_avg_pool2d, F.adaptive_max_pool2d)], 1)

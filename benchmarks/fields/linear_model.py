@@ -1,4 +1,4 @@
-"""A model whose means are linear in the latents: the best one of a Gaussian field."""
+"""A reverse model whose means are linear in the latents: the best one of a Gaussian field.  Free of torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mulanzip.gaussian.exact.process import to_mean
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A :data:`mulanzip.gaussian.exact.process.Model`.
+    """A :data:`mulanzip.gaussian.exact.process.ReverseModel`.
 
     Attributes:
         matrix: int64 ``(T, n, n)``, bins of ``z_s`` per bin of ``z_t``, with 32 fractional bits.
-        scale: int64 ``(T, n)``.
+        scale: int64 ``(T, n)``, indices of scales.
     """
 
     matrix: np.ndarray

@@ -1,6 +1,6 @@
-"""What :mod:`test_bitsback_images` runs in a process of its own: ``python gaussian_process.py FOLDER DEVICE``.
+"""Run by :mod:`test_images` in a process of its own: ``python run_images_codec.py FOLDER DEVICE``.
 
-Decodes a chain with the model in the folder, and codes it again.
+It decodes a chain with the model in the folder, and encodes it again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from mulanzip.gaussian.exact.runtime import open_gaussian
 def main(folder: Path, device: str) -> None:
     runtime = open_gaussian(registry.find(str(folder / "toy.safetensors"), "gaussian"), device)
     if device == "reference" and runtime.denoiser.backend.name != device:
-        raise SystemExit("this is not the backend that was asked for")
+        raise SystemExit(f"the backend is {runtime.denoiser.backend.name}, not {device}")
     data, truth = (folder / "chain").read_bytes(), np.load(folder / "images.npy")
     codec = images_codec(runtime.model, runtime.denoiser, len(truth))
     message = Message(data)
     contexts, found = codec.pop(message)
     if not np.array_equal(found, truth) or message.content() != b"seed" * 300:
-        raise SystemExit("images or seed are not restored")
+        raise SystemExit("images or content are not restored")
     codec.push(message, (contexts, found))
     if message.to_bytes() != data:
-        raise SystemExit("the same images become other bytes")
+        raise SystemExit("the same images give other bytes")
 
 
 if __name__ == "__main__":

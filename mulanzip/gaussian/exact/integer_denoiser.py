@@ -16,24 +16,24 @@ from mulanzip.gaussian.exact.planes import (
     DETAIL_BITS,
     Z_BITS,
     cells,
+    clip_z,
     coarse,
     detail_planes,
-    limited,
     neighbourhood,
     noise_planes,
     pixels,
     value_planes,
     with_context,
 )
-from mulanzip.gaussian.exact.posterior import PLACE_BITS
+from mulanzip.gaussian.exact.posterior import VALUE_BITS
 
-#: Integer units of the head per unit of ``u`` (as large as the network has it), and of logarithms of variances.
+#: Integer units of the head per unit of its means (8 ``u``), and per unit of its log variances.
 MEAN_UNIT, LOG_UNIT = 512, 64
-#: From the head's units, and from those of details, to places.
-_HEAD_BITS = PLACE_BITS + 7 - 12
-_DETAIL_BITS = PLACE_BITS + 7 - DETAIL_BITS
-#: Logarithms of variances: in the middle, ``ln(0.25)``, and their range in the head's units.
-_LOG_VARIANCE = -1_453_635
+#: Left shifts from the units of the head, and from those of the direct layer, to centred values.
+_HEAD_BITS = VALUE_BITS + 7 - 12
+_DETAIL_BITS = VALUE_BITS + 7 - DETAIL_BITS
+#: The log variance at the head's zero, ``ln(0.25)``, and the range of the head's outputs.
+_LOG_PRIOR_VARIANCE = -1_453_635
 _LOG_LIMITS = (-10 * LOG_UNIT, 3 * LOG_UNIT)
 SUBPIXELS = 12
 
@@ -45,7 +45,7 @@ def block_names(blocks: int) -> dict[str, list[str]]:
 
 
 def layer_shapes(channels: int, blocks: int, bits: int) -> dict[str, tuple[int, int, int, int]]:
-    """Names of all layers, in order, and the shapes of their weights: those of the float denoiser."""
+    """Names of all layers, in order, and the shapes of their weights, as in the float denoiser."""
     c, noise = channels, SUBPIXELS + 8
     found = {"stem": (c, 4 * SUBPIXELS + noise, 3, 3), "down": (c, 4 * c, 1, 1), "up": (4 * c, c, 1, 1)}
     for names in block_names(blocks).values():
@@ -56,11 +56,13 @@ def layer_shapes(channels: int, blocks: int, bits: int) -> dict[str, tuple[int, 
 
 
 class IntegerDenoiser:
-    """What each subpixel would be without its own noisy value.
+    """Predicts each subpixel without its own noisy value.
 
     Args:
-        layers: as :func:`layer_shapes` has them; ``direct`` without shift and bias.
-        shift, bias: int64 ``(12,)`` of ``direct``: bits that its sums are larger by, and what is added as a place.
+        layers: as :func:`layer_shapes` lists them; ``direct`` without shift and bias.
+        shift: int64 ``(12,)``, right shift of the sums of ``direct``.
+        bias: int64 ``(12,)``, bias of ``direct`` as a centred value.
+        blocks: number of blocks at each end.
     """
 
     def __init__(self, layers: Mapping[str, Layer], shift: np.ndarray, bias: np.ndarray, blocks: int, backend: Backend):
@@ -73,32 +75,34 @@ class IntegerDenoiser:
 
     @torch.inference_mode()
     def __call__(
-        self, z: np.ndarray, place: np.ndarray, gain: np.ndarray, context: np.ndarray
+        self, z: np.ndarray, gamma_index: np.ndarray, gain: np.ndarray, context: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Predict values from ``z``.
 
         Args:
             z: int64 ``(B, 3, H, W)`` with ``Z_BITS`` fractional bits.
-            place: of the schedule, alike; gain: ``prior_gain`` there.
+            gamma_index: noise levels, in the same shape.
+            gain: ``prior_gain`` at these noise levels.
             context: bool ``(B, bits)``.
 
         Returns:
-            places of values with ``PLACE_BITS``, and logarithms of variances with ``LOG_BITS``: int64 like ``z``.
+            means as centred values with ``VALUE_BITS`` fractional bits, and natural logs of the variances of ``u`` with
+            ``LOG_BITS``: int64 in the shape of ``z``.
         """
-        values = cells(limited(z))
+        values = cells(clip_z(z))
         common = neighbourhood(values)
         detail = values - common
-        noise = noise_planes(cells(place))
+        noise = noise_planes(cells(gamma_index))
         head = self.head(np.concatenate((value_planes(values, detail), noise), 1), noise, context)
         high, low = (self.direct(part) for part in detail_planes(detail))
         total = ((high << 8) + low << _DETAIL_BITS) >> self._shift
         mean = (head[:, :SUBPIXELS] << _HEAD_BITS) + total + self._bias
-        mean += cells(gain) * common >> 16 + Z_BITS - PLACE_BITS - 7
+        mean += cells(gain) * common >> 16 + Z_BITS - VALUE_BITS - 7
         log_variance = head[:, SUBPIXELS:].clip(*_LOG_LIMITS) << LOG_BITS - 6
-        return pixels(mean), pixels(log_variance) + _LOG_VARIANCE
+        return pixels(mean), pixels(log_variance) + _LOG_PRIOR_VARIANCE
 
     def head(self, planes: np.ndarray, noise: np.ndarray, context: np.ndarray) -> np.ndarray:
-        """uint8 planes ``(B, 68, h, w)`` and those of noise -> int64 ``(B, 24, h, w)``."""
+        """Outputs of the network: uint8 planes ``(B, 68, h, w)`` and noise planes -> int64 ``(B, 24, h, w)``."""
         fine, small = (self._tensor(with_context(part, context)) for part in (noise, coarse(noise)))
         x = self._activation("stem", self._tensor(planes))
         x = self._run("before", x, fine)
