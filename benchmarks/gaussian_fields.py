@@ -1,9 +1,9 @@
-"""What finitely many steps cost on a Gaussian field, by the noise: where all is in closed form.
+"""The cost of finitely many steps on a Gaussian field, by noise process, in closed form.
 
     python -m benchmarks.gaussian_fields
 
-optimises schedules for 1 to 32 steps, prints the table and draws docs/gaussian_fields.png.  Figures are bits per pixel
-beyond what infinitely many steps cost.
+optimises schedules for 1 to 32 steps, prints the table and draws docs/gaussian_fields.png.  Costs are in bits per pixel
+above those of infinitely many steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch import Tensor
 from benchmarks.fields.gaussian_field import GaussianField
 
 SIDE = 8
-#: Like a photograph with a little noise of its own, in levels of 0..255, known to a variance of 1/12 in the end.
+#: Resembles a photograph with a little noise, in values of 0..255.  In the end every pixel is known with a variance of
+#: 1/12.
 FIELD = GaussianField.exponential(SIDE, 1600.0, 12.0, 1.0)
 PRECISION = torch.full((SIDE * SIDE,), 12.0, dtype=torch.float64)
 STEPS = (1, 2, 3, 4, 7, 16, 32)
@@ -27,20 +28,21 @@ DOCS = Path(__file__).parent.parent / "docs"
 
 
 def gap(gains: Tensor) -> Tensor:
-    """Bits per pixel that steps of these gains, ``(steps, n)``, cost beyond the least."""
+    """Cost of steps with these gains, ``(steps, n)``, above the minimum, in bits per pixel."""
     return (FIELD.bits(gains) - FIELD.ideal_bits(PRECISION)) / len(PRECISION)
 
 
 def learned(steps: int, columns: int, rounds: int, seed: int) -> Tensor:
-    """Gains ``(steps, n)`` found by gradient descent.
+    """Optimise gains ``(steps, n)`` by gradient descent.
 
     Args:
-        columns: of schedules: 1 for one that all pixels share, or one for each.
+        columns: number of schedules: 1 for one that all pixels share, or n for one per pixel.
+        rounds: steps of gradient descent.
     """
     if steps == 1:
         return PRECISION[None]
     generator = torch.Generator().manual_seed(seed)
-    # Precisions like a geometric sequence, and a little disorder, by which pixels find parts of their own.
+    # Precisions start as a geometric sequence; random offsets let the pixels' schedules diverge.
     start = torch.linspace(-7, 0, steps, dtype=torch.float64)[:, None].expand(steps, columns)
     logits = (start + 0.3 * torch.randn(steps, columns, dtype=torch.float64, generator=generator)).requires_grad_()
     optimiser = torch.optim.Adam([logits], lr=0.3)
@@ -54,7 +56,7 @@ def learned(steps: int, columns: int, rounds: int, seed: int) -> Tensor:
 
 
 def erasure() -> dict[int, Tensor]:
-    """Gains of lattice orders by their number of steps: whole pixels, from unknown to known."""
+    """Gains of lattice orders by their number of steps.  Each pixel goes from unknown to known in one step."""
     row, column = torch.arange(SIDE)[:, None].expand(SIDE, SIDE), torch.arange(SIDE).expand(SIDE, SIDE)
     # The hierarchy: one pixel, then for every level D, then H and V.
     hierarchy = torch.zeros(SIDE, SIDE, dtype=torch.long)
@@ -76,7 +78,7 @@ def erasure() -> dict[int, Tensor]:
 
 
 def plot(rows: list[tuple[int, float, float, float | None]], path: Path) -> None:
-    """Gaps against steps."""
+    """Plot costs against steps."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -87,7 +89,7 @@ def plot(rows: list[tuple[int, float, float, float | None]], path: Path) -> None
     axes.set_yscale("log")
     axes.set_xticks([row[0] for row in rows], [str(row[0]) for row in rows])
     axes.set_xlabel("steps")
-    axes.set_ylabel("bits per pixel beyond infinitely many steps")
+    axes.set_ylabel("bits per pixel above infinitely many steps")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=110)
@@ -95,10 +97,10 @@ def plot(rows: list[tuple[int, float, float, float | None]], path: Path) -> None
 
 @click.command()
 @click.option("--rounds", default=1200, show_default=True, help="Steps of gradient descent per schedule.")
-@click.option("--seeds", default=3, show_default=True, help="Starts per schedule; the best counts.")
+@click.option("--seeds", default=3, show_default=True, help="Random starts per schedule; the best counts.")
 @click.option("--output", default=DOCS / "gaussian_fields.png", type=click.Path(dir_okay=False, path_type=Path))
 def main(rounds: int, seeds: int, output: Path) -> None:
-    """Optimise schedules, print the table and draw it into OUTPUT."""
+    """Optimise schedules, print the table and plot it."""
     torch.set_num_threads(1)
     lattice = erasure()
     click.echo(

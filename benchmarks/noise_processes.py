@@ -1,12 +1,11 @@
-"""Which noise process is worth how much: the same network, data and budget for all.
+"""Compare noise processes with the same network, data and training budget.
 
     python -m benchmarks.noise_processes DATA... --validation FOLDER -o RUNS --budget 5000
 
-trains each process (linear, learned scalar, multivariate, MULAN, and the two ablations: a context that the denoiser
-alone sees) for infinitely many steps and for T = 4, 8, 16, 32, with every seed, and judges it on held-out tiles at the
-number of steps it was trained for.  A run that is finished is not repeated, at most judged again with other --draws;
-one that was interrupted goes on.  What is finished so far is written as RUNS/table.md and RUNS/processes.png; --report
-does only that.
+trains each process (linear, learned scalar, multivariate, MULAN, and two ablations in which the denoiser alone sees the
+context) for infinitely many steps and for T = 4, 8, 16, 32, with every seed, and evaluates it on held-out tiles at the
+number of steps it was trained for.  Interrupted runs resume.  Finished runs are not repeated; with other --draws they
+are evaluated again.  RUNS/table.md and RUNS/processes.png hold the results so far; --report only writes these.
 """
 
 from __future__ import annotations
@@ -33,18 +32,19 @@ from mulanzip.training.data import load_images
 from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 from mulanzip.training.tiles import Tiles
 
-#: Infinitely many steps are None.
+#: Numbers of steps; None for infinitely many.
 STEPS = (None, 4, 8, 16, 32)
 RESULT = "result.json"
 ERASURE = "erasure.json"
 
 
 def label(steps: int | None) -> str:
+    """A number of steps in names of runs."""
     return "inf" if steps is None else str(steps)
 
 
 def judge(model: GaussianModel, tiles: Tensor, draws: int, ode_tiles: int) -> dict[str, Any]:
-    """Bits per dimension on held-out tiles, by term, and of the ODE where steps are infinitely many."""
+    """Bits per dimension on held-out tiles, by term; with infinitely many steps, of the ODE as well."""
     steps = model.config.steps
     bound = model.evaluate(tiles, steps, draws=draws)
     found: dict[str, Any] = {"bound": bound.bits_per_dim}
@@ -59,13 +59,13 @@ def judge(model: GaussianModel, tiles: Tensor, draws: int, ode_tiles: int) -> di
 
 
 def train(folder: Path, process: str, steps: int | None, seed: int, budget: int, data: dict[str, Any]) -> None:
-    """One run, unless it is there already and judged with as many draws; its result is written at the end."""
+    """Train and evaluate one run, unless its result exists for the same budget and number of draws."""
     result = folder / RESULT
     known = json.loads(result.read_text()) if result.exists() else {}
     if (known.get("budget"), known.get("draws")) == (budget, data["draws"]):
         return
     config = replace(PROCESSES[process], steps=steps)
-    # As published: nothing is rounded for integers, at any time.
+    # As published: activations are never rounded for integers.
     recipe = GaussianRecipe(steps=budget, seed=seed, quantise_from=math.inf)
     run = GaussianRun(folder, data["images"], data["validation"], config, recipe)
     with tqdm(total=budget, initial=run.step, desc=folder.name, unit="step", disable=None) as bar:
@@ -88,7 +88,7 @@ def _advance(bar: tqdm[NoReturn], step: int) -> None:
 
 
 def erasure(tiles: Tensor, models: tuple[str, ...], path: Path) -> None:
-    """Erasure models on the same tiles, for comparison: exact code lengths, two steps per level."""
+    """Write the code lengths of erasure models on the same tiles, with two steps per level."""
     known = json.loads(path.read_text()) if path.exists() else {}
     images = from_coding_order(tiles.permute(0, 2, 3, 1).numpy())
     for model in models:
@@ -99,7 +99,7 @@ def erasure(tiles: Tensor, models: tuple[str, ...], path: Path) -> None:
 
 
 def _text(values: list[float], digits: int = 3) -> str:
-    """Mean and, of several values, half of their range."""
+    """The mean and, if there are several values, half their range."""
     if not values:
         return ""
     spread = f" ± {(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
@@ -107,7 +107,7 @@ def _text(values: list[float], digits: int = 3) -> str:
 
 
 def table(results: list[dict[str, Any]], folder: Path) -> str:
-    """Bits per dimension of what is finished."""
+    """The results in bits per dimension as Markdown."""
 
     def values(process: str, key: str, steps: int | None) -> list[float]:
         return [r[key] for r in results if r["process"] == process and r["T"] == label(steps) and key in r]
@@ -132,7 +132,7 @@ def table(results: list[dict[str, Any]], folder: Path) -> str:
 
 
 def plot(results: list[dict[str, Any]], path: Path) -> None:
-    """Bits per dimension against steps."""
+    """Plot bits per dimension against steps."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -140,7 +140,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
     for process in PROCESSES:
         points = [[r["bound"] for r in results if r["process"] == process and r["T"] == t] for t in order]
         if any(points):
-            # No line across what was not measured.
+            # NaN leaves a gap where nothing was measured.
             means = [float(np.mean(p)) if p else math.nan for p in points]
             half = [(max(p) - min(p)) / 2 if p else math.nan for p in points]
             axes.errorbar(range(len(order)), means, yerr=half, marker="o", capsize=3, label=process)
@@ -154,7 +154,7 @@ def plot(results: list[dict[str, Any]], path: Path) -> None:
 
 
 def report(folder: Path) -> str:
-    """Write table and plot of what is finished; the table."""
+    """Write table and plot of all finished runs, and return the table."""
     results = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{RESULT}"))]
     text = table(results, folder)
     (folder / "table.md").write_text(text + "\n")
@@ -166,22 +166,28 @@ def report(folder: Path) -> str:
 @click.argument("data", nargs=-1, type=click.Path(exists=True, path_type=Path))
 @click.option("--validation", type=click.Path(exists=True, path_type=Path), help="Folder of held-out images.")
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path))
-@click.option("--budget", default=5000, show_default=True, help="Steps of training per run.")
-@click.option("--seeds", default=2, show_default=True)
-@click.option("--processes", default=",".join(PROCESSES), show_default=True, help="Some of them, by commas.")
-@click.option("--steps", "finite", default=",".join(map(label, STEPS)), show_default=True, help="Some of them.")
-@click.option("--tiles", default=1024, show_default=True, help="Held-out tiles.")
-@click.option("--draws", default=16, show_default=True, help="Times and noise per tile.")
-@click.option("--ode-tiles", default=128, show_default=True, help="Tiles for the ODE.")
+@click.option("--budget", default=5000, show_default=True, help="Training steps per run.")
+@click.option("--seeds", default=2, show_default=True, help="Runs per process and number of steps.")
+@click.option("--processes", default=",".join(PROCESSES), show_default=True, help="Processes, separated by commas.")
+@click.option(
+    "--steps",
+    "finite",
+    default=",".join(map(label, STEPS)),
+    show_default=True,
+    help="Numbers of steps, separated by commas.",
+)
+@click.option("--tiles", default=1024, show_default=True, help="Number of held-out tiles.")
+@click.option("--draws", default=16, show_default=True, help="Draws of time and noise per tile.")
+@click.option("--ode-tiles", default=128, show_default=True, help="Number of tiles for the ODE.")
 @click.option(
     "--erasure",
     "erasure_models",
     multiple=True,
     default=(DEFAULT_MODEL,),
     show_default=True,
-    help="Models of erasure to compare with, names or files.",
+    help="Erasure models to compare with, names or files.",
 )
-@click.option("--report", "only_report", is_flag=True, help="Train nothing.")
+@click.option("--report", "only_report", is_flag=True, help="Only write table and plot.")
 def main(
     data: tuple[Path, ...],
     validation: Path | None,
@@ -196,7 +202,7 @@ def main(
     erasure_models: tuple[str, ...],
     only_report: bool,
 ) -> None:
-    """Train what is missing, and report."""
+    """Train the runs that are missing, and report."""
     output.mkdir(parents=True, exist_ok=True)
     if not only_report:
         if not data or validation is None:
@@ -215,7 +221,7 @@ def main(
             "ode_tiles": ode_tiles,
         }
         erasure(given["tiles"], erasure_models, output / ERASURE)
-        # Seeds on the outside: a whole table soon, its spread later.
+        # Seeds are the outer loop, so the whole table is complete early.
         for seed in range(seeds):
             for steps in lengths:
                 for process in chosen:

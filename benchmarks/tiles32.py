@@ -1,10 +1,10 @@
-"""A model of Gaussian noise on small images: its bound and likelihood beside codecs and the erasure model.
+"""A model of Gaussian noise on small images: its bound and likelihood compared with codecs and the erasure model.
 
     python -m benchmarks.tiles32 cifar10_batch0_1000.npz
 
-takes an .npz with uint8 "images" (B, 32, 32, 3), or a folder of pictures, of which tiles are cut at several scales.
-With a model for finitely many steps, archives of both processes are made, and read again: whole (gross), and what
-images in chains take on top of those that they borrow from (net).
+takes an .npz with uint8 "images" (B, 32, 32, 3), or a folder of pictures from which tiles are cut at several scales.
+For a model with finitely many steps it also writes and reads archives of both processes, and prints their whole size
+(gross) and the size of images in chains without the initial images (net).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STEPS = (None, 256, 64, 16)
 
 
 def load(source: Path, count: int, side: int) -> np.ndarray:
-    """RGB uint8 ``(count, side, side, 3)``."""
+    """Up to ``count`` images, RGB uint8 ``(count, side, side, 3)``."""
     if source.suffix == ".npz":
         images: np.ndarray = np.load(source)["images"][:count]
         return images
@@ -58,15 +58,15 @@ def archives(images: np.ndarray, model: str, row: Callable[[str, float], None]) 
         chained = sum(chain.images - chain.initial_images for chain in writer.chains)
         if chained:
             row(f"- net, of {chained} in chains", 8 * sum(c.net for c in writer.chains) / (chained * images[0].size))
-            borrowed = sum(c.initial_bits_used for c in writer.chains) / len(writer.chains)
-            row("- borrowed at first, by one image", borrowed / images[0].size)
+            used = sum(c.initial_bits_used for c in writer.chains) / len(writer.chains)
+            row("- initial bits used, by one image", used / images[0].size)
 
 
 @click.command()
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.option("-m", "--model", default=DEFAULT_GAUSSIAN_MODEL, show_default=True)
-@click.option("--count", default=1000, show_default=True, help="Images at most.")
-@click.option("--ode", default=256, show_default=True, help="Images for the ODE, at most; 0 leaves it out.")
+@click.option("--count", default=1000, show_default=True, help="Largest number of images.")
+@click.option("--ode", default=256, show_default=True, help="Largest number of images for the ODE; 0 for none.")
 @click.option("--samples", default=1, show_default=True, help="Importance-weighted samples of the ODE's likelihood.")
 def main(source: Path, model: str, count: int, ode: int, samples: int) -> None:
     """Print bits per dimension of the images in SOURCE."""
