@@ -196,9 +196,8 @@ def _gaussian_run(options: _Options) -> GaussianRun:
     from mulanzip.training.gaussian import GaussianRecipe, GaussianRun
 
     noise_steps = 32 if options.noise_steps is None else options.noise_steps
-    config = GaussianConfig(
-        channels=options.channels, blocks=options.blocks or GaussianConfig.blocks, steps=noise_steps or None
-    )
+    blocks = options.blocks or GaussianConfig.blocks
+    config = GaussianConfig(channels=options.channels, blocks=blocks, steps=noise_steps or None)
     recipe = GaussianRecipe(steps=options.steps, rate=options.rate, seed=options.seed)
     images, validation = load_images(options.data), load_images([options.validation])
     return GaussianRun(options.output, images, validation, config, recipe, options.start)

@@ -216,8 +216,8 @@ def save(
     """
     config, tensors = json.dumps(asdict(model.config)), {k: v.contiguous() for k, v in model.state_dict().items()}
     tensors |= {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in (exact or {}).items()}
-    known = {"format": GAUSSIAN_FORMAT, "config": config, "sha256": _digest(config, tensors)}
-    save_file(tensors, path, {**(metadata or {}), **known})
+    own = {"format": GAUSSIAN_FORMAT, "config": config, "sha256": _digest(config, tensors)}
+    save_file(tensors, path, {**(metadata or {}), **own})
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -41,7 +41,7 @@ class Chain:
         images: number of images in the stack.
         initial_images: number of images at the start that the erasure process codes.
         initial_size: size of these in bytes.
-        initial_bits_used: how many of their bits the chain took; it gave them back.
+        initial_bits_used: number of their bits that the chain took and gave back.
     """
 
     data: bytes

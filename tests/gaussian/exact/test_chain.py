@@ -28,6 +28,7 @@ from mulanzip.gaussian.exact.runtime import GaussianRuntime, open_gaussian
 from mulanzip.image.channels import to_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.options import Execution
 from mulanzip.varint import Reader, Writer
 
 SCHEDULES = TileSchedules.uniform("default")
@@ -45,7 +46,7 @@ def gaussian(model: Path) -> GaussianRuntime:
 
 @pytest.fixture(scope="module")
 def erasure() -> Runtime:
-    return api.open_for_coding(registry.find("photo"), "auto", 1, 0)
+    return api.open_for_coding(registry.find("photo"), 0, Execution(threads=1))
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 40])
