@@ -1,0 +1,1 @@
+"""Laws of codecs and models, as functions."""
