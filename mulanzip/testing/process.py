@@ -1,0 +1,60 @@
+"""The law of guests: a library leaves the state of the process as it finds it."""
+
+from __future__ import annotations
+
+import locale
+import os
+import random
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from PIL import Image, ImageFile
+
+
+def _states() -> dict[str, object]:
+    """Parts of the state that all code of a process shares, by name, as values that can be compared."""
+    kind, keys, *position = np.random.get_state(legacy=True)
+    return {
+        "environment": dict(os.environ),
+        "working directory": os.getcwd(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "signal handlers": {number: signal.getsignal(number) for number in signal.valid_signals()},
+        "warning filters": list(warnings.filters),
+        "warnings.showwarning": warnings.showwarning,
+        "random state of Python": random.getstate(),
+        "random state of numpy": (kind, np.asarray(keys).tobytes(), *position),
+        "random state of torch": torch.get_rng_state().numpy().tobytes(),
+        "floating-point errors of numpy": np.geterr(),
+        "print options of numpy": str(np.get_printoptions()),
+        "threads of torch": torch.get_num_threads(),
+        "threads between operators of torch": torch.get_num_interop_threads(),
+        "gradients of torch": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "default type of torch": torch.get_default_dtype(),
+        "deterministic algorithms of torch": torch.are_deterministic_algorithms_enabled(),
+        "largest image of Pillow": Image.MAX_IMAGE_PIXELS,
+        "truncated images of Pillow": ImageFile.LOAD_TRUNCATED_IMAGES,
+    }
+
+
+@contextmanager
+def process_state_is_kept() -> Iterator[None]:
+    """Inside the block, the state that all code of a process shares stays as it is, or is put back.
+
+    Covered are the environment, working directory, locale, signal handlers, warnings, random states,
+    error and print options of numpy, threads and modes of torch, and limits of Pillow.
+
+    Raises:
+        AssertionError: with the names of the parts that changed.
+    """
+    before = _states()
+    yield
+    after = _states()
+    changed = [
+        f"{name} ({before[name]!r} became {after[name]!r})"[:300] for name in before if before[name] != after[name]
+    ]
+    if changed:
+        raise AssertionError("changed: " + "; ".join(changed))
