@@ -53,7 +53,6 @@ EXCEPTIONS = {
     # Sizes of a prior's rows, which is built when a model is exported.
     ("density/context", "1.5 ** i"),
     # The share of the work that is done, for progress bars.
-    ("codec/image", "(1 - share) * i / len(coded)"),
     ("codec/image", "done / len(groups)"),
     ("codec/image", "(done + 1) / len(groups)"),
     ("codec/segment", "self._done / self._total"),
