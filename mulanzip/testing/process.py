@@ -7,12 +7,18 @@ import os
 import random
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, PngImagePlugin
+
+
+def _in_new_thread(function: Callable[[], object]) -> object:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
 
 
 def _states() -> dict[str, object]:
@@ -31,11 +37,13 @@ def _states() -> dict[str, object]:
         "floating-point errors of numpy": np.geterr(),
         "print options of numpy": str(np.get_printoptions()),
         "threads of torch": torch.get_num_threads(),
+        "threads of torch in a new thread": _in_new_thread(torch.get_num_threads),
         "threads between operators of torch": torch.get_num_interop_threads(),
         "gradients of torch": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
         "default type of torch": torch.get_default_dtype(),
         "deterministic algorithms of torch": torch.are_deterministic_algorithms_enabled(),
         "largest image of Pillow": Image.MAX_IMAGE_PIXELS,
+        "longest text of Pillow": (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY),
         "truncated images of Pillow": ImageFile.LOAD_TRUNCATED_IMAGES,
     }
 
@@ -53,8 +61,13 @@ def process_state_is_kept() -> Iterator[None]:
     before = _states()
     yield
     after = _states()
-    changed = [
-        f"{name} ({before[name]!r} became {after[name]!r})"[:300] for name in before if before[name] != after[name]
-    ]
+    changed = [_difference(name, before[name], after[name]) for name in before if before[name] != after[name]]
     if changed:
         raise AssertionError("changed: " + "; ".join(changed))
+
+
+def _difference(name: str, before: object, after: object) -> str:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        before, after = ({key: part.get(key) for key in keys} for part in (before, after))
+    return f"{name} ({before!r} became {after!r})"[:160]
