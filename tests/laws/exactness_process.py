@@ -1,6 +1,7 @@
-"""What :mod:`test_exactness` runs in processes of their own: ``python exactness_process.py OPTIONS``.
+"""The process that :mod:`test_exactness` starts under each setting: ``python exactness_process.py OPTIONS``.
 
-Codes images, decodes files, runs the network in batches, and prints digests of everything as JSON.
+It codes images, decodes files and runs the network in batches, on the fast backend and on the reference.  Digests of
+all results go to standard output as JSON.
 """
 
 from __future__ import annotations
@@ -25,18 +26,25 @@ from mulanzip.density.selftest import all_outputs
 from mulanzip.encoder.effort import SCHEDULE_CHOICES
 
 BATCHES = (1, 15, 16, 17, 32)
-#: Images coded with a context.
+#: Images that are coded with a context.
 ADAPTED = ("colour", "noise", "tiles")
+#: Images that the reference backend codes, too; it is slow.
+REFERENCE = ("gray", "noise", "gamut")
+#: Locales whose decimal separator is a comma; the first that is installed is used.
+COMMAS = ("de_DE.UTF-8", "fr_FR.UTF-8", "ru_RU.UTF-8")
 
 
-def images(large: bool) -> dict[str, np.ndarray]:
-    """A small colour image, a gray one, one that nothing predicts, a deep one; and one of several tiles."""
-    found = {"colour": photo(96, 80), "gray": smooth(61, 67, 1), "noise": noise(17, 33), "deep": deep(70, 66)}
-    found["toned"] = brightened(photo(128, 130))
-    found["gamut"] = jpeg_colours(photo(72, 70))
-    if large:
-        found["tiles"] = photo(530, 520)
-    return found
+def images() -> dict[str, np.ndarray]:
+    """One image of each sort, each with its own path through the codec."""
+    return {
+        "colour": photo(96, 80),
+        "gray": smooth(61, 67, 1),
+        "noise": noise(17, 33),
+        "deep": deep(70, 66),
+        "toned": brightened(photo(128, 130)),
+        "gamut": jpeg_colours(photo(72, 70)),
+        "tiles": photo(530, 130),
+    }
 
 
 def digest(data: bytes | np.ndarray) -> str:
@@ -45,7 +53,7 @@ def digest(data: bytes | np.ndarray) -> str:
 
 @torch.inference_mode()
 def batches(network: IntegerNetwork) -> str:
-    """Digest of the features and outputs of 64 inputs; smaller batches must give the same for their share."""
+    """Digest of the features and outputs of 64 inputs; smaller batches must give the same."""
     planes = torch.from_numpy(noise(64 * 6, 5, INPUT_PLANES).reshape(64, 6, 5, INPUT_PLANES)).permute(0, 3, 1, 2)
     planes = planes // 4
 
@@ -75,51 +83,60 @@ def check_powers() -> None:
             raise SystemExit(f"powers of two in {dtype} are not exact")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--large", action="store_true", help="code an image of several tiles, too")
-    parser.add_argument("--no-mkldnn", action="store_true", help="no oneDNN in torch's own operators")
-    parser.add_argument("--locale", default="")
-    parser.add_argument("--write", type=Path, help="keep the files in this folder")
-    parser.add_argument("--read", type=Path, help="decode the files in this folder")
-    options = parser.parse_args()
-    if options.no_mkldnn:
-        torch.backends.mkldnn.set_flags(False)
-    if options.locale:
-        locale.setlocale(locale.LC_ALL, options.locale)
-    check_powers()
-    runtime = open_runtime(registry.find("photo").path, options.device, options.threads)
-    coding = {"device": options.device, "threads": options.threads}
-    with runtime.intra_threads(options.threads):
-        report = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
-    files, pixels = {}, {}
-    for number, (name, image) in enumerate(images(options.large).items()):
+def use_decimal_commas() -> None:
+    for name in COMMAS:
+        try:
+            locale.setlocale(locale.LC_ALL, name)
+        except locale.Error:
+            continue
+        return
+
+
+def code(device: str, threads: int, folder: Path, write: bool) -> dict[str, str]:
+    """Encode and decode everything; decode the files in ``folder``, or write them.  Returns digests."""
+    runtime = open_runtime(registry.find("photo").path, device, threads)
+    coding = {"device": device, "threads": threads}
+    with runtime.intra_threads(threads):
+        found = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
+
+    def exchange(name: str, data: bytes) -> bytes:
+        found[name] = digest(data)
+        path = folder / f"{name}.mzp"
+        if write:
+            path.write_bytes(data)
+        return path.read_bytes()
+
+    for number, (name, image) in enumerate(images().items()):
+        if device == "reference" and name not in REFERENCE:
+            continue
         schedule = SCHEDULE_CHOICES[-number % len(SCHEDULE_CHOICES)]
         context = worst_context(runtime) if name in ADAPTED else "none"
         data = mulanzip.encode(image, context=context, schedule=schedule, mu=0.4, stored=False, **coding)
-        files[name] = digest(data)
-        if options.write:
-            (options.write / f"{name}.mzp").write_bytes(data)
-        if options.read:
-            data = (options.read / f"{name}.mzp").read_bytes()
-        restored = mulanzip.decode(data, **coding)
-        if not np.array_equal(restored, image):
+        if not np.array_equal(mulanzip.decode(exchange(name, data), **coding), image):
             raise SystemExit(f"{name} is not restored")
-        pixels[name] = digest(restored)
     stack = photo(48, 44).reshape(4, 12, 44, 3)
-    archive = mulanzip.pack_arrays(stack, effort=1, **coding)
-    files["archive"] = digest(archive)
-    if options.write:
-        (options.write / "archive.mzp").write_bytes(archive)
-    if options.read:
-        archive = (options.read / "archive.mzp").read_bytes()
-    restored = np.stack(list(mulanzip.Archive(archive, **coding).values()))
-    if not np.array_equal(restored, stack):
+    archive = exchange("archive", mulanzip.pack_arrays(stack, effort=1, **coding))
+    if not np.array_equal(np.stack(list(mulanzip.Archive(archive, **coding).values())), stack):
         raise SystemExit("the archive is not restored")
-    pixels["archive"] = digest(restored)
-    print(json.dumps({**report, "files": files, "pixels": pixels}))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path, help="where the files are")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="write the files instead of reading them")
+    parser.add_argument("--no-mkldnn", action="store_true", help="no oneDNN in torch's own operators")
+    parser.add_argument("--decimal-commas", action="store_true", help="use a locale that has them, where there is one")
+    options = parser.parse_args()
+    if options.no_mkldnn:
+        torch.backends.mkldnn.set_flags(False)
+    if options.decimal_commas:
+        use_decimal_commas()
+    check_powers()
+    fast = code("cpu", options.threads, options.folder, options.write)
+    reference = code("reference", options.threads, options.folder, False)
+    print(json.dumps({"fast": fast, "reference": reference}))
 
 
 if __name__ == "__main__":

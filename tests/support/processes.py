@@ -1,4 +1,4 @@
-"""Processes of their own, and scripts as modules."""
+"""Run Python in a new process; load a script as a module."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ ROOT = TESTS.parent
 
 
 def run_python(
-    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 300
+    *arguments: str | Path, env: dict[str, str] | None = None, cwd: Path | None = None, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A Python process of its own, which finds this package, with changes to the environment."""
+    """Run Python in a new process that finds this package and the helpers of the tests.
+
+    Args:
+        env: changes to the environment.
+        stdin: text that the process reads.
+    """
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, **(env or {})},
         cwd=cwd,
-        timeout=timeout,
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -29,7 +34,7 @@ def run_python(
 
 
 def load_script(path: Path) -> Any:
-    """A script as a module."""
+    """Import a script as a module."""
     import importlib.util
 
     spec = importlib.util.spec_from_file_location(path.stem, path)
