@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -18,9 +16,11 @@ import torch
 from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
 from mulanzip.density.mixture import Tables
 from mulanzip.density.model import IntegerModel, load
+from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.selftest import golden_digest
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import ModelError
 from mulanzip.limits import available_cores
 
@@ -29,8 +29,7 @@ DEVICES = ("auto", "cpu", "cuda", "reference")
 #: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
 
-_networks: dict[tuple[Path, int, str], IntegerNetwork] = {}
-_lock = threading.Lock()
+_networks = ModelCache[IntegerNetwork](lambda network: network.backend.device.type == "cpu")
 
 
 class InexactBackendWarning(UserWarning):
@@ -70,13 +69,9 @@ class Runtime:
 
     @contextmanager
     def intra_threads(self, count: int) -> Iterator[None]:
-        """Let torch use ``count`` threads inside the block, in the calling thread."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(count)
-        try:
+        """See :func:`mulanzip.density.torch_threads.torch_threads`."""
+        with torch_threads(count):
             yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def candidates(device: str) -> list[type[Backend]]:
@@ -142,15 +137,12 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
     """
     if threads is not None and threads < 1:
         raise ValueError("the number of threads must be at least 1")
-    resolved = Path(path).resolve()
-    with _lock:
-        try:
-            key = (resolved, resolved.stat().st_mtime_ns, device)
-        except OSError as error:
-            raise ModelError(f"cannot read model {path}: {error.strerror}") from None
-        if key not in _networks:
-            backends = candidates(device)
-            model = load(resolved)
-            _networks[key] = choose_network(model, backends)
-        network = _networks[key]
-    return Runtime(network, threads or available_cores())
+
+    threads = threads or available_cores()
+
+    def load_network() -> IntegerNetwork:
+        backends = candidates(device)
+        with torch_threads(threads):
+            return choose_network(load(path), backends)
+
+    return Runtime(_networks.get((file_version(path), device), load_network), threads)

@@ -18,6 +18,7 @@ from mulanzip.density.config import COLOURS
 from mulanzip.density.context import LIMIT
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.density.torch_threads import limit_torch_threads
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.floatnet.export import bias_step, float_layers, to_float
 from mulanzip.floatnet.network import Conv
@@ -95,7 +96,7 @@ class Fitter:
         colours = indices.shape[2]
         # Each job runs on one thread: threads that share an operator wait for each other after every one.
         with ThreadPoolExecutor(
-            min(execution.thread_count, _JOBS), initializer=torch.set_num_threads, initargs=(1,)
+            min(execution.thread_count, _JOBS), initializer=limit_torch_threads, initargs=(1,)
         ) as pool:
             for step in range(steps):
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))

@@ -445,11 +445,3 @@ def test_several_callers_at_once_get_the_same_bytes() -> None:
         assert list(pool.map(lambda image: encode(image, threads=2), pictures)) == expected
         for restored, image in zip(pool.map(mulanzip.decode, expected), pictures, strict=True):
             np.testing.assert_array_equal(restored, image)
-
-
-@pytest.mark.parametrize("shape", [(20, 20), (514, 30)])
-def test_the_number_of_torch_threads_is_left_as_it_was(shape: tuple[int, int]) -> None:
-    before = torch.get_num_threads()
-    for threads in (1, 2, 3):
-        mulanzip.decode(encode(photo(*shape), threads=threads), threads=threads)
-        assert torch.get_num_threads() == before
