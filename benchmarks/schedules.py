@@ -38,7 +38,7 @@ def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndar
     for i, tile in enumerate(tiles):
         for j, schedule in enumerate(SCHEDULES.values()):
             counter = BitCounter()
-            coder = MixtureCoder(runtime.tables, counter, planes.shape[2])
+            coder = MixtureCoder(runtime.likelihood, counter, planes.shape[2])
             code_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
             bits[i, j] = counter.bits
     return np.array([t.height * t.width for t in tiles]), np.array([t.grid.level for t in tiles]), bits

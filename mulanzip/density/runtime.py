@@ -1,4 +1,4 @@
-"""A model, ready to run: loaded, proved, self-tested on the best backend that passes."""
+"""A model that is ready to run: loaded, proved exact, on the best backend that passes the self-test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
-from mulanzip.density.mixture import Tables
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.network import IntegerNetwork
@@ -26,7 +26,7 @@ from mulanzip.limits import available_cores
 
 N = TypeVar("N")
 DEVICES = ("auto", "cpu", "cuda", "reference")
-#: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
+#: Metadata key of model files for the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
 
 _networks = ModelCache[IntegerNetwork](lambda network: network.backend.device.type == "cpu")
@@ -38,7 +38,7 @@ class InexactBackendWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What coding needs: a network, its likelihood tables, and a number of threads."""
+    """Everything that coding needs: a network, its likelihood tables, and a number of threads."""
 
     network: IntegerNetwork
     threads: int
@@ -48,11 +48,11 @@ class Runtime:
         return self.network.model
 
     @property
-    def tables(self) -> Tables:
-        return self.model.tables
+    def likelihood(self) -> Likelihood:
+        return Likelihood(self.model.tables, self.sample_scale)
 
     def adapted(self, context: np.ndarray | None) -> Runtime:
-        """The same for an image of this context; None stands for the network as it was trained."""
+        """The same for an image with this context; None leaves the network as it was trained."""
         if context is None:
             return self
         network = IntegerNetwork(self.model.adapted(context), self.network.backend)
@@ -60,11 +60,11 @@ class Runtime:
 
     @property
     def sample_scale(self) -> SampleScale:
-        """Of the samples that are coded."""
+        """Scale of the samples that are coded."""
         return self.network.sample_scale
 
     def at(self, sample_scale: SampleScale) -> Runtime:
-        """The same for samples of another grain."""
+        """The same for samples of another scale."""
         return replace(self, network=self.network.at(sample_scale))
 
     @contextmanager
@@ -75,7 +75,7 @@ class Runtime:
 
 
 def candidates(device: str) -> list[type[Backend]]:
-    """Backends to try on a device, the best one first.
+    """Backends to try on a device, the fastest first.
 
     Raises:
         ModelError, ValueError: as :func:`open_runtime`.
@@ -100,14 +100,15 @@ def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> Intege
 def choose(
     backends: list[type[Backend]], build: Callable[[Backend], N], digest: Callable[[N], str], expected: str | None
 ) -> N:
-    """A network on the first of ``backends`` on which it passes its self-test; a warning for each that fails.
+    """A network on the first of ``backends`` that passes the self-test.  Warns of each that fails.
 
     Args:
-        build: puts the network on a backend.
-        digest: of the network's outputs on fixed inputs; ``expected``: what its author's had.
+        build: creates the network on a backend.
+        digest: computes the digest of the outputs of a network on fixed inputs.
+        expected: the digest that its author computed.
 
     Raises:
-        ModelError: if none passes.
+        ModelError: if no backend passes.
     """
     for kind in backends:
         try:
@@ -124,15 +125,15 @@ def choose(
 
 
 def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Runtime:
-    """Load a model and find the backend to run it; both are kept for the next call.
+    """Load a model and choose its backend.  Both are cached.
 
     Args:
         path: the model file.
         device: one of :data:`DEVICES`.
-        threads: at most so many; all cores by default.  No effect on what is computed.
+        threads: maximum number of threads; None for all cores.  Has no effect on results.
 
     Raises:
-        ModelError: if the model is damaged, or the device is not there.
+        ModelError: if the model is missing or damaged, or there is no such device.
         ValueError: for an unknown device or number of threads.
     """
     if threads is not None and threads < 1:

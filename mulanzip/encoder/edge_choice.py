@@ -47,7 +47,7 @@ class Census(MixtureCoder):
     """
 
     def __init__(self, runtime: Runtime, colours: int):
-        super().__init__(runtime.tables, BitCounter(), colours, runtime.sample_scale)
+        super().__init__(runtime.likelihood, BitCounter(), colours)
         self.seen = np.zeros((colours, VALUES), dtype=np.int64)
         self.expected = np.zeros((colours, VALUES), dtype=np.int64)
 

@@ -141,7 +141,7 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CellBits(runtime.tables, planes.shape[2], runtime.sample_scale)
+    lengths = CellBits(runtime.likelihood, planes.shape[2])
     code_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
@@ -149,6 +149,6 @@ def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedul
     cells = np.zeros((tile.height, tile.width, 4, 1), dtype=np.float32)
     cells[:, :, 0] = inside[::2, ::2]
     for reveal, found in zip(reveals, lengths.phases, strict=True):
-        mask = present[..., reveal.phase] & subset_mask(reveal.part, tile.height, tile.width)
+        mask = present[..., reveal.phase] & subset_mask(reveal.subset, tile.height, tile.width)
         cells[mask, reveal.phase, 0] = found
     write_cells(cells, inside)

@@ -20,6 +20,7 @@ from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
@@ -36,7 +37,7 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 
 TABLES = Tables.build()
 counts = st.sampled_from((1, 2, 3, 7, 255, 256, 257, 1000, 4096, 65535, 65536))
-grains = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
+scales = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def mixtures(
     return logits, scales, worst_values(rng, -(1 << 14), top + (1 << 14), (3, count)).astype(np.int32)
 
 
-@given(grains, st.integers(0, 99))
+@given(scales, st.integers(0, 99))
 def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleScale, seed: int) -> None:
     rng = np.random.default_rng(seed)
     mixture, _ = FineMixture.build(TABLES, *mixtures(rng, 5, sample_scale), sample_scale)
@@ -108,7 +109,7 @@ def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: Sa
     return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else flat)
 
 
-@given(grains, st.sampled_from((1, 3)), st.integers(0, 99))
+@given(scales, st.sampled_from((1, 3)), st.integers(0, 99))
 @example(SampleScale(65536, 8), 3, 0)
 def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -118,10 +119,10 @@ def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours:
         flat = prediction.constant_surround[:colours].T
         truth = np.where(flat >= 0, flat, truth).astype(sample_scale.dtype)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, colours, sample_scale).code_phase(prediction, truth)
+    MixtureCoder(Likelihood(TABLES, sample_scale), encoder, colours).code_phase(prediction, truth)
     code_uniform(encoder, truth[:16, 0], 16, sample_scale)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, colours, sample_scale).code_phase(prediction, None)
+    found = MixtureCoder(Likelihood(TABLES, sample_scale), decoder, colours).code_phase(prediction, None)
     np.testing.assert_array_equal(found, truth)
     np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])
     decoder.finish()
@@ -133,7 +134,9 @@ def test_values_of_flat_surroundings_cost_next_to_nothing() -> None:
     everywhere = np.full((3, count), 77, dtype=np.int32)
     flat = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
     counter = BitCounter()
-    MixtureCoder(TABLES, counter, 1, sample_scale).code_phase(flat, np.full((count, 1), 77, dtype=np.uint16))
+    MixtureCoder(Likelihood(TABLES, sample_scale), counter, 1).code_phase(
+        flat, np.full((count, 1), 77, dtype=np.uint16)
+    )
     assert counter.bits < 20
 
 

@@ -251,34 +251,34 @@ def planes() -> np.ndarray:
 
 def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
-        plan = TileSchedules.uniform(name)
-        (payload,) = encode_segments(planes, runtime, plan)
-        assert plan == TileSchedules.uniform(name)
+        schedules = TileSchedules.uniform(name)
+        (payload,) = encode_segments(planes, runtime, schedules)
+        assert schedules == TileSchedules.uniform(name)
         counter = BitCounter()
-        code_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
+        code_segment(segments(48, 40)[0], planes, runtime, schedules, counter, decoding=False)
         assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
-        decoded = decode_segments([payload], planes.shape, runtime, plan)
+        decoded = decode_segments([payload], planes.shape, runtime, schedules)
         np.testing.assert_array_equal(decoded, planes)
 
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    plan = TileSchedules.uniform("default")
-    payloads = encode_segments(image, runtime, plan)
+    schedules = TileSchedules.uniform("default")
+    payloads = encode_segments(image, runtime, schedules)
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
         damaged[index] = damaged[index][:HASH_BYTES] + bytes([damaged[index][HASH_BYTES] ^ 1]) + payloads[index][9:]
         with pytest.raises(CorruptFileError, match=rf"segment {index} of 3|goes on after"):
-            decode_segments(damaged, image.shape, runtime, plan)
+            decode_segments(damaged, image.shape, runtime, schedules)
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    plan = TileSchedules.uniform("default")
-    (payload,) = encode_segments(planes, runtime, plan)
-    (other,) = encode_segments(planes[::-1].copy(), runtime, plan)
+    schedules = TileSchedules.uniform("default")
+    (payload,) = encode_segments(planes, runtime, schedules)
+    (other,) = encode_segments(planes[::-1].copy(), runtime, schedules)
     with pytest.raises(CorruptFileError):
-        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
+        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedules)
     with pytest.raises(CorruptFileError):
         decode_segments([payload], planes.shape, runtime, TileSchedules.uniform("one"))
 
@@ -301,9 +301,9 @@ class Recorder:
         window: tuple[slice, slice],
         phases: set[int],
         level: int,
-        first: int | None,
+        pass0_features: int | None,
     ) -> tuple[dict[int, Prediction], int]:
-        assert first is not None or not known[window][..., [H, V, D]].any()
+        assert pass0_features is not None or not known[window][..., [H, V, D]].any()
         assert known[..., A].all()
         outside = known.copy()
         outside[window] = False

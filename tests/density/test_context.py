@@ -224,11 +224,11 @@ def test_a_context_means_the_same_to_the_float_and_to_the_integer_network() -> N
 def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length(runtime: Runtime) -> None:
     image = to_coding_order(photo(192, 192))
     fitter = Fitter(runtime.model)
-    shares: list[float] = []
-    found = fitter.fit(image, 12, Execution(threads=1, progress=shares.append))
+    reported: list[float] = []
+    found = fitter.fit(image, 12, Execution(threads=1, progress=reported.append))
     assert found.any()
     assert np.array_equal(found, fitter.fit(image, 12, Execution(threads=3)))
-    assert shares == pytest.approx([(k + 1) / 12 for k in range(12)])
+    assert reported == pytest.approx([(k + 1) / 12 for k in range(12)])
     assert all(p.grad is None for p in fitter.network.parameters())
     rgb = photo(192, 192)
     assert mulanzip.code_length(rgb, context=found, threads=1) < mulanzip.code_length(rgb, threads=1)
@@ -240,8 +240,8 @@ def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
             find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 2).context
             is None
         )
-    flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_adaptation([(flat, EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 3).context is None
+    uniform = np.full((128, 128, 3), 90, dtype=np.uint8)
+    assert find_adaptation([(uniform, EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 3).context is None
 
 
 def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,11 +329,11 @@ def test_contexts_stand_once_and_only_beside_coded_segments() -> None:
     assert len(file.of_kind(SEGMENT)) == 1
 
 
-# Looks.
+# Presets.
 
 
-def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
-    """A model one of whose looks is a context that suits an image, and two that suit none."""
+def test_the_preset_of_an_image_is_chosen_by_its_code_length() -> None:
+    """A model with three presets, one of which suits an image."""
     model = tiny_model(presets=3)
     image = to_coding_order(photo(128, 160))
     entries = context_entries(model.config)

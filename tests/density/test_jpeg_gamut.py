@@ -18,6 +18,7 @@ from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
 from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.sample_scale import EIGHT_BIT
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
@@ -89,11 +90,11 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, lo
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
+    MixtureCoder(Likelihood(TABLES, replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))), encoder).code_phase(
         prediction, truth
     )
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
+    found = MixtureCoder(Likelihood(TABLES, replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))), decoder).code_phase(
         prediction, None
     )
     decoder.finish()
@@ -108,8 +109,8 @@ def test_code_lengths_of_cells_are_what_is_coded() -> None:
     prediction = hostile(3, 2, 4000)
     prediction.base[...] = rng.integers(0, 8, prediction.base.shape) * 32 + 100 * 32
     truth = planes.reshape(-1, 3)[:4000]
-    counter, lengths = BitCounter(), CellBits(TABLES, sample_scale=sample_scale)
-    MixtureCoder(TABLES, counter, sample_scale=sample_scale).code_phase(prediction, truth)
+    counter, lengths = BitCounter(), CellBits(Likelihood(TABLES, sample_scale))
+    MixtureCoder(Likelihood(TABLES, sample_scale), counter).code_phase(prediction, truth)
     lengths.code_phase(prediction, truth)
     assert lengths.phases[0].sum() == pytest.approx(counter.bits, rel=0.01)
 

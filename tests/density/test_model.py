@@ -198,15 +198,17 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
     k = network.config.mixtures
     with torch.no_grad():
         for level in range(2):
-            first = None
+            pass0_features = None
             for index in range(len(PASSES)):
-                features = network.features(planes, index, level, None if first is None else first / UNIT)
-                exact = integers.features(planes, index, level, None if first is None else first.to(torch.uint8))
+                start = None if pass0_features is None else pass0_features / UNIT
+                features = network.features(planes, index, level, start)
+                start = None if pass0_features is None else pass0_features.to(torch.uint8)
+                exact = integers.features(planes, index, level, start)
                 # Float biases are not rounded, so a few values end one step apart.
                 steps = (features * UNIT - exact).abs()
                 assert steps.max() <= 2
                 assert (steps < 0.01).float().mean() > 0.97
-                first = exact.float() if index == 0 else first
+                pass0_features = exact.float() if index == 0 else pass0_features
                 for head in (head for head, (at, _) in HEADS.items() if at == index):
                     for colour in range(COLOURS):
                         offsets = torch.randint(-3000, 3000, (1, colour, 24, 22), dtype=torch.int32)

@@ -17,6 +17,7 @@ from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import value_edges
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.jpeg_gamut import JpegGamut
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT
@@ -32,7 +33,7 @@ from mulanzip.image.channels import to_coding_order
 WIDE, HIGH = 136, 132
 
 
-def random_tones(seed: int, unit: int, colours: int = 3) -> ValueEdges:
+def random_edges(seed: int, unit: int, colours: int = 3) -> ValueEdges:
     """Edges that are moved as far as they may, or less."""
     rng = np.random.default_rng(seed)
     reach = int(rng.integers(1, (MAX_OFFSET >> unit) + 1))
@@ -48,9 +49,9 @@ def file_of(pixels: np.ndarray) -> Container:
 @settings(max_examples=40)
 @given(seeds, st.integers(0, MAX_LOG2_UNIT), st.sampled_from((1, 3)))
 def test_tones_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
-    given_tones = random_tones(seed, unit, colours)
-    found = value_edges.decode(given_tones.encode(), colours)
-    np.testing.assert_array_equal(found.edges, given_tones.edges)
+    given = random_edges(seed, unit, colours)
+    found = value_edges.decode(given.encode(), colours)
+    np.testing.assert_array_equal(found.edges, given.edges)
 
 
 @settings(max_examples=40)
@@ -67,22 +68,22 @@ def test_any_bytes_are_rising_edges_or_refused(data: bytes, colours: int) -> Non
 
 @settings(max_examples=25)
 @given(seeds, mixtures, st.integers(0, MAX_LOG2_UNIT))
-def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int) -> None:
+def test_cdfs_rise_to_the_total_with_any_edges(seed: int, k: int, unit: int) -> None:
     prediction = hostile(seed, k, 50)
-    mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_tones(seed, unit, 1).edges[0])[0]
+    mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_edges(seed, unit, 1).edges[0])[0]
     assert (np.diff(whole_cdf(mixture), axis=0) > 0).all()
 
 
 @settings(max_examples=25)
 @given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
-def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit: int, within: bool) -> None:
+def test_any_values_come_back_with_any_edges(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=JpegGamut(9) if within else None)
+    sample_scale = replace(EIGHT_BIT, value_edges=random_edges(seed, unit), gamut=JpegGamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
+    MixtureCoder(Likelihood(TABLES, sample_scale), encoder).code_phase(prediction, truth)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, sample_scale=sample_scale).code_phase(prediction, None)
+    found = MixtureCoder(Likelihood(TABLES, sample_scale), decoder).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -94,7 +95,7 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
     steps[0, 99] = -16  # Value 100 begins half a level earlier.
     masses = []
     for edges in (value_edges.PLAIN_EDGES, ValueEdges.moved(steps, 0).edges[0]):
-        mixture = Mixture.build(runtime.tables, *shapes, means, edges)[0]
+        mixture = Mixture.build(runtime.model.tables, *shapes, means, edges)[0]
         masses.append(np.diff(whole_cdf(mixture)[:, 0]))
     ratio = masses[1] / masses[0]
     assert ratio[100] == pytest.approx(1.5, rel=0.03)
@@ -118,7 +119,7 @@ def test_a_fitted_image_has_tones_too() -> None:
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
 
 
-def test_previews_and_alpha_go_with_tones() -> None:
+def test_previews_and_alpha_go_with_value_edges() -> None:
     pixels = np.concatenate((brightened(photo(HIGH, WIDE)), photo(HIGH, WIDE)[..., :1]), axis=2)
     data = mulanzip.encode(pixels, effort=1, stored=False)
     assert container.unpack(data).of_kind(VALUE_EDGES)
@@ -170,7 +171,7 @@ def test_damaged_tones_are_refused(payload: bytes) -> None:
 
 def test_images_that_cannot_have_tones_are_refused_with_them() -> None:
     deep = container.unpack(mulanzip.encode(photo(40, 40, 1).astype(np.uint16) * 200, stored=False))
-    with pytest.raises(CorruptFileError, match="tones"):
+    with pytest.raises(CorruptFileError, match="value edges"):
         mulanzip.decode(Container(deep.header, (Chunk(VALUE_EDGES, b"\0\0\0"), *deep.chunks)).pack())
 
 

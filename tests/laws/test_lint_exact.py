@@ -43,7 +43,7 @@ MODULES = {"random", "time", "math", "datetime", "secrets", "locale"}
 #: What is allowed all the same, and why.
 EXCEPTIONS = {
     # 2**-16 as a constant: a power of two.
-    ("entropy/ans", "1 / _ONE"),
+    ("entropy/ans", "1 / _P_ONE"),
     # Rounded to integers when the module is imported; IEEE division is the same everywhere.
     ("density/inputs", "2 ** 15 / n"),
     # Integers that doubles hold, and a quotient that is the same after rounding down: see there, and test_cdf_search.
@@ -149,7 +149,7 @@ def test_the_cuda_backend_has_no_convolution_and_no_reduced_precision() -> None:
 def test_floats_of_the_coder_are_made_in_two_places() -> None:
     used = [
         node
-        for node in nodes(source("entropy/ans"), {"BitCounter", "_exact", "_weights"})
+        for node in nodes(source("entropy/ans"), {"BitCounter", "_float_p", "_weights"})
         if isinstance(node, ast.Attribute)
     ]
     assert not [ast.unparse(node) for node in used if "float" in node.attr]
