@@ -362,7 +362,8 @@ def code_length(
     from mulanzip.codec.segment import code_segment
     from mulanzip.density import jpeg_gamut
     from mulanzip.density.runtime import open_runtime
-    from mulanzip.density.sample_scale import EIGHT_BIT
+    from mulanzip.density.sample_statistics import SampleStatistics
+    from mulanzip.density.torch_threads import torch_threads
     from mulanzip.entropy.ans import BitCounter
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
@@ -375,9 +376,9 @@ def code_length(
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
-    runtime = runtime.at(replace(EIGHT_BIT, gamut=jpeg_gamut.find(pixels)))
+    runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     counter = BitCounter()
-    with runtime.intra_threads(runtime.threads):
+    with torch_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):
             code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
     return counter.bits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -14,11 +13,12 @@ import numpy as np
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.progress import Progress
+from mulanzip.progress import Meter, Progress
 from mulanzip.timings import timed
 
 #: Bytes of the hash of the samples of a segment, at its beginning.
@@ -79,18 +79,14 @@ def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells:
         cells: number of cells of the whole image.
     """
     if len(indices) == 1 or runtime.threads == 1:
-        with runtime.intra_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
+        with torch_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
             for index in indices:
                 work(index)
         return
 
-    def alone(index: int) -> None:
-        with runtime.intra_threads(1):
-            work(index)
-
-    with ThreadPoolExecutor(runtime.threads) as pool:
+    with ThreadPoolExecutor(runtime.threads, initializer=limit_torch_threads, initargs=(1,)) as pool:
         # Each job gets a copy of the context, so that measurements reach the threads.
-        futures = [pool.submit(contextvars.copy_context().run, alone, index) for index in indices]
+        futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
         try:
             for future in futures:
                 future.result()
@@ -99,21 +95,9 @@ def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells:
             raise
 
 
-class _Meter:
-    """Reports progress as segments are finished."""
-
-    def __init__(self, parts: Sequence[Segment], progress: Progress | None):
-        self._weights = [1 + sum(t.height * t.width for t in s.tiles) for s in parts]
-        self._total = sum(self._weights)
-        self._done = 0
-        self._progress = progress
-        self._lock = threading.Lock()
-
-    def finished(self, index: int) -> None:
-        if self._progress is not None:
-            with self._lock:
-                self._done += self._weights[index]
-                self._progress(self._done / self._total)
+def _weight(segment: Segment) -> int:
+    """Amount of work in a segment."""
+    return 1 + sum(tile.height * tile.width for tile in segment.tiles)
 
 
 def encode_segments(
@@ -131,7 +115,7 @@ def encode_segments(
     """
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
-    meter = _Meter(parts, progress)
+    meter = Meter([_weight(part) for part in parts], progress)
 
     def work(index: int) -> None:
         encoder = SymbolEncoder()
@@ -197,7 +181,7 @@ def decode_segments(
     grid = level_grids(*shape[:2])[level]
     parts = segments(grid.height, grid.width)
     pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
-    meter = _Meter(parts, progress)
+    meter = Meter([_weight(part) for part in parts], progress)
 
     def work(index: int) -> None:
         part, payload = parts[index], payloads[index]

@@ -10,7 +10,8 @@ import numpy as np
 from mulanzip.density.config import COLOURS, MEAN_BITS
 from mulanzip.density.mixture import COUPLING_BITS, FineMixture, Mixture, Tables
 from mulanzip.density.reweighted_window import Penalties
-from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 
 _HALF_COUPLING = np.int32(1 << COUPLING_BITS - 1)
 _COUPLING_LIMIT = np.int32(4 << COUPLING_BITS)
@@ -22,11 +23,16 @@ class Likelihood:
 
     Attributes:
         tables: of the model.
-        sample_scale: of the samples.
+        statistics: of the samples.
     """
 
     tables: Tables
-    sample_scale: SampleScale = EIGHT_BIT
+    statistics: SampleStatistics = PLAIN_STATISTICS
+
+    @property
+    def sample_scale(self) -> SampleScale:
+        """Scale of the samples."""
+        return self.statistics.scale
 
     def mixture(
         self, shapes: np.ndarray, means: np.ndarray, base: np.ndarray, offsets: np.ndarray
@@ -45,15 +51,15 @@ class Likelihood:
         parameters = (shapes[:k], shapes[k:], means[:k] + (base + shift))
         if not self.sample_scale.is_plain:
             return FineMixture.build(self.tables, *parameters, self.sample_scale)
-        value_edges = self.sample_scale.value_edges
-        return Mixture.build(self.tables, *parameters, None if value_edges is None else value_edges.edges[colour])
+        edges = self.statistics.value_edges
+        return Mixture.build(self.tables, *parameters, None if edges is None else edges.edges[colour])
 
     def level_positions(self, values: np.ndarray, colour: int) -> np.ndarray:
         """Positions of samples of a colour in ``2**-MEAN_BITS`` gray levels: int32 ``(n,)``."""
-        scale = self.sample_scale
-        if scale.value_edges is None:
+        scale, edges = self.sample_scale, self.statistics.value_edges
+        if edges is None:
             return values << MEAN_BITS + scale.log2_levels_per_step >> scale.log2_steps_per_level
-        return scale.value_edges.level_centres[colour].take(values)
+        return edges.level_centres[colour].take(values)
 
     def log2_penalties(self, before: np.ndarray) -> Penalties | None:
         """Penalties of the values of the next colour; None where there are none.
@@ -61,6 +67,7 @@ class Likelihood:
         Args:
             before: samples of the colours before, ``(n, colours)``.
         """
-        if self.sample_scale.gamut is None or before.shape[1] < COLOURS - 1:
+        gamut = self.statistics.gamut
+        if gamut is None or before.shape[1] < COLOURS - 1:
             return None
-        return partial(self.sample_scale.gamut.log2_penalties, before.T.astype(np.int32))
+        return partial(gamut.log2_penalties, before.T.astype(np.int32))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -19,6 +18,7 @@ from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.density.selftest import golden_digest
 from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import ModelError
@@ -38,10 +38,17 @@ class InexactBackendWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Runtime:
-    """Everything that coding needs: a network, its likelihood tables, and a number of threads."""
+    """Everything that coding needs.
+
+    Attributes:
+        network: of the scale of ``statistics``.
+        threads: maximum number of threads.
+        statistics: of the samples that are coded.
+    """
 
     network: IntegerNetwork
     threads: int
+    statistics: SampleStatistics = PLAIN_STATISTICS
 
     @property
     def model(self) -> IntegerModel:
@@ -49,7 +56,8 @@ class Runtime:
 
     @property
     def likelihood(self) -> Likelihood:
-        return Likelihood(self.model.tables, self.sample_scale)
+        """Distributions of the samples that are coded."""
+        return Likelihood(self.model.tables, self.statistics)
 
     def adapted(self, context: np.ndarray | None) -> Runtime:
         """The same for an image with this context; None leaves the network as it was trained."""
@@ -61,17 +69,11 @@ class Runtime:
     @property
     def sample_scale(self) -> SampleScale:
         """Scale of the samples that are coded."""
-        return self.network.sample_scale
+        return self.statistics.scale
 
-    def at(self, sample_scale: SampleScale) -> Runtime:
-        """The same for samples of another scale."""
-        return replace(self, network=self.network.at(sample_scale))
-
-    @contextmanager
-    def intra_threads(self, count: int) -> Iterator[None]:
-        """See :func:`mulanzip.density.torch_threads.torch_threads`."""
-        with torch_threads(count):
-            yield
+    def at(self, statistics: SampleStatistics) -> Runtime:
+        """The same for samples with other statistics."""
+        return replace(self, network=self.network.at(statistics.scale), statistics=statistics)
 
 
 def candidates(device: str) -> list[type[Backend]]:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.density.jpeg_gamut import JpegGamut
-from mulanzip.density.value_edges import ValueEdges
-
 #: ``log2_steps`` is one of these.
 LOG2_STEPS = range(-4, 9)
 
@@ -25,13 +22,10 @@ class SampleScale:
     Attributes:
         count: 1 to 65536.
         log2_steps: one of :data:`LOG2_STEPS`; negative where a step spans several gray levels.
-        value_edges, gamut: of plain samples, where their values are not evenly wide, or some colours are rare.
     """
 
     count: int
     log2_steps: int = 0
-    value_edges: ValueEdges | None = None
-    gamut: JpegGamut | None = None
 
     @property
     def is_plain(self) -> bool:

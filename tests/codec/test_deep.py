@@ -25,6 +25,7 @@ from mulanzip.density.mixture import FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
@@ -105,8 +106,9 @@ def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: Sa
         (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS,
         (3, count),
     ).astype(np.int32)
-    flat = np.where(rng.random((3, count)) < 0.5, rng.integers(0, sample_scale.count, (3, count)), -1).astype(np.int32)
-    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else flat)
+    surround = rng.integers(0, sample_scale.count, (3, count))
+    surround = np.where(rng.random((3, count)) < 0.5, surround, -1).astype(np.int32)
+    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else surround)
 
 
 @given(scales, st.sampled_from((1, 3)), st.integers(0, 99))
@@ -116,26 +118,27 @@ def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours:
     prediction = hostile(rng, 60, colours, sample_scale)
     truth = worst_values(rng, 0, sample_scale.count - 1, (60, colours)).astype(sample_scale.dtype)
     if prediction.constant_surround is not None and seed % 2:
-        flat = prediction.constant_surround[:colours].T
-        truth = np.where(flat >= 0, flat, truth).astype(sample_scale.dtype)
+        surround = prediction.constant_surround[:colours].T
+        truth = np.where(surround >= 0, surround, truth).astype(sample_scale.dtype)
     encoder = SymbolEncoder()
-    MixtureCoder(Likelihood(TABLES, sample_scale), encoder, colours).code_phase(prediction, truth)
+    likelihood = Likelihood(TABLES, SampleStatistics(sample_scale))
+    MixtureCoder(likelihood, encoder, colours).code_phase(prediction, truth)
     code_uniform(encoder, truth[:16, 0], 16, sample_scale)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(Likelihood(TABLES, sample_scale), decoder, colours).code_phase(prediction, None)
+    found = MixtureCoder(likelihood, decoder, colours).code_phase(prediction, None)
     np.testing.assert_array_equal(found, truth)
     np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])
     decoder.finish()
 
 
-def test_values_of_flat_surroundings_cost_next_to_nothing() -> None:
+def test_values_of_constant_surroundings_cost_next_to_nothing() -> None:
     sample_scale, count = SampleScale(4096, 2), CHUNK + 1000
     prediction = hostile(np.random.default_rng(0), count, 1, sample_scale)
     everywhere = np.full((3, count), 77, dtype=np.int32)
-    flat = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
+    constant = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
     counter = BitCounter()
-    MixtureCoder(Likelihood(TABLES, sample_scale), counter, 1).code_phase(
-        flat, np.full((count, 1), 77, dtype=np.uint16)
+    MixtureCoder(Likelihood(TABLES, SampleStatistics(sample_scale)), counter, 1).code_phase(
+        constant, np.full((count, 1), 77, dtype=np.uint16)
     )
     assert counter.bits < 20
 

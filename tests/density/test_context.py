@@ -20,7 +20,7 @@ from mulanzip.density.context import LIMIT, Prior, decode, encode
 from mulanzip.density.model import EXACT_LIMIT, IntegerModel, context_entries, prove
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.density.selftest import all_outputs
 from mulanzip.encoder import adapt
 from mulanzip.encoder.adapt import find_adaptation
@@ -235,18 +235,15 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
 
 
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
-    for image in (photo(63, 400), photo(100, 100)):
-        assert (
-            find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 2).context
-            is None
-        )
-    uniform = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_adaptation([(uniform, EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 3).context is None
+    schedules = TileSchedules.uniform("default")
+    for image in (photo(63, 400), photo(100, 100), np.full((128, 128, 3), 90, dtype=np.uint8)):
+        groups = [(to_coding_order(image), PLAIN_STATISTICS)]
+        assert find_adaptation(groups, runtime, schedules, 3).context is None
 
 
 def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """What does not pay for the first of them may pay for all together."""
-    groups = [(to_coding_order(photo(128, 128)), EIGHT_BIT)]
+    groups = [(to_coding_order(photo(128, 128)), PLAIN_STATISTICS)]
     found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
     monkeypatch.setattr(adapt, "choose_preset", lambda *_: 0)
@@ -343,7 +340,7 @@ def test_the_preset_of_an_image_is_chosen_by_its_code_length() -> None:
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
     schedules = TileSchedules.uniform("default")
     assert choose_preset(image, runtime, schedules) == 2
-    chosen = find_adaptation([(image, EIGHT_BIT)], runtime, schedules, 0).context
+    chosen = find_adaptation([(image, PLAIN_STATISTICS)], runtime, schedules, 0).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
 from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
 from mulanzip.density.likelihood import Likelihood
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
@@ -90,11 +89,11 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, lo
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(Likelihood(TABLES, replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))), encoder).code_phase(
+    MixtureCoder(Likelihood(TABLES, SampleStatistics(gamut=JpegGamut(log2_penalty))), encoder).code_phase(
         prediction, truth
     )
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(Likelihood(TABLES, replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))), decoder).code_phase(
+    found = MixtureCoder(Likelihood(TABLES, SampleStatistics(gamut=JpegGamut(log2_penalty))), decoder).code_phase(
         prediction, None
     )
     decoder.finish()
@@ -104,13 +103,13 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, lo
 def test_code_lengths_of_cells_are_what_is_coded() -> None:
     pixels = once_jpeg(height=128, width=128)
     planes = to_coding_order(pixels)
-    sample_scale = replace(EIGHT_BIT, gamut=jpeg_gamut.find(planes))
+    statistics = SampleStatistics(gamut=jpeg_gamut.find(planes))
     rng = np.random.default_rng(2)
     prediction = hostile(3, 2, 4000)
     prediction.base[...] = rng.integers(0, 8, prediction.base.shape) * 32 + 100 * 32
     truth = planes.reshape(-1, 3)[:4000]
-    counter, lengths = BitCounter(), CellBits(Likelihood(TABLES, sample_scale))
-    MixtureCoder(Likelihood(TABLES, sample_scale), counter).code_phase(prediction, truth)
+    counter, lengths = BitCounter(), CellBits(Likelihood(TABLES, statistics))
+    MixtureCoder(Likelihood(TABLES, statistics), counter).code_phase(prediction, truth)
     lengths.code_phase(prediction, truth)
     assert lengths.phases[0].sum() == pytest.approx(counter.bits, rel=0.01)
 

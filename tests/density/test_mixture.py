@@ -46,6 +46,7 @@ from mulanzip.density.mixture import (
 )
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.floatnet.loss import code_length
 
@@ -299,15 +300,15 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 6), st.sampled_from((1, 4, 8)))
 def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, shift: int) -> None:
-    count, sample_scale = 1500, SampleScale(256 << shift, shift)
+    count, statistics = 1500, SampleStatistics(SampleScale(256 << shift, shift))
     prediction, outputs, base, values = plausible(seed, k, count)
     below = np.random.default_rng(seed).integers(0, 1 << shift, values.shape)
     # In its lower half a level is nearer to the next one below.
     fine = torch.from_numpy(np.clip((values.numpy().astype(int) << shift) + below - (1 << shift - 1), 0, None))
     colours = outputs.split([3 * k + colour for colour in range(COLOURS)])
-    in_float = float(code_length(colours, base, fine, torch.ones(count), sample_scale))
+    in_float = float(code_length(colours, base, fine, torch.ones(count), statistics))
     counter = BitCounter()
-    MixtureCoder(Likelihood(TABLES, sample_scale), counter).code_phase(prediction, fine.numpy().T.astype(np.uint16))
+    MixtureCoder(Likelihood(TABLES, statistics), counter).code_phase(prediction, fine.numpy().T.astype(np.uint16))
     # The table has no more than 16 bits in its tails.
     assert counter.bits == pytest.approx(in_float, rel=0.01)
 

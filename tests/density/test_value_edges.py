@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -20,7 +18,7 @@ from mulanzip.density.jpeg_gamut import JpegGamut
 from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
@@ -78,12 +76,12 @@ def test_cdfs_rise_to_the_total_with_any_edges(seed: int, k: int, unit: int) -> 
 @given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
 def test_any_values_come_back_with_any_edges(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    sample_scale = replace(EIGHT_BIT, value_edges=random_edges(seed, unit), gamut=JpegGamut(9) if within else None)
+    statistics = SampleStatistics(value_edges=random_edges(seed, unit), gamut=JpegGamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(Likelihood(TABLES, sample_scale), encoder).code_phase(prediction, truth)
+    MixtureCoder(Likelihood(TABLES, statistics), encoder).code_phase(prediction, truth)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(Likelihood(TABLES, sample_scale), decoder).code_phase(prediction, None)
+    found = MixtureCoder(Likelihood(TABLES, statistics), decoder).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -144,17 +142,15 @@ def test_the_fit_sees_the_same_code_length() -> None:
     rng = np.random.default_rng(0)
     count, k = 500, 2
     outputs = [torch.from_numpy(rng.normal(0, 0.5, (3 * k, count)).astype(np.float32))]
-    sample_scale = replace(EIGHT_BIT, value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
+    statistics = SampleStatistics(value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
     base = rng.integers(60, 190, (1, count)) << MEAN_BITS
     values = torch.from_numpy(np.clip((base >> MEAN_BITS) + rng.integers(-6, 7, (1, count)), 0, 255))
-    theory = code_length(
-        outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), sample_scale
-    )
+    theory = code_length(outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), statistics)
     parts = outputs[0].numpy()
     shapes = np.rint(128 + np.concatenate((16 * parts[:k], 32 * parts[k : 2 * k]))).astype(np.uint8)
     means = (np.rint(parts[2 * k :] * 16 * 2**MEAN_BITS) + base).astype(np.int32)
-    assert sample_scale.value_edges is not None
-    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, sample_scale.value_edges.edges[0])[0]
+    assert statistics.value_edges is not None
+    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, statistics.value_edges.edges[0])[0]
     cdf = whole_cdf(mixture)
     at = values[0].numpy(), np.arange(count)
     mass = cdf[at[0] + 1, at[1]] - cdf[at]

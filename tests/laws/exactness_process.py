@@ -22,6 +22,7 @@ from mulanzip.density.config import INPUT_PLANES
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime, open_runtime
 from mulanzip.density.selftest import all_outputs
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.encoder.effort import SCHEDULE_CHOICES
 
 BATCHES = (1, 15, 16, 17, 32)
@@ -92,7 +93,7 @@ def main() -> None:
     check_powers()
     runtime = open_runtime(registry.find("photo").path, options.device, options.threads)
     coding = {"device": options.device, "threads": options.threads}
-    with runtime.intra_threads(options.threads):
+    with torch_threads(options.threads):
         report = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
     files, pixels = {}, {}
     for number, (name, image) in enumerate(images(options.large).items()):

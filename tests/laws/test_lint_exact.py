@@ -51,10 +51,6 @@ EXCEPTIONS = {
     # Sizes of a prior's rows, which is built when a model is exported.
     ("density/context", "1.5 ** i"),
     # The share that is done, for progress bars.
-    ("codec/image", "(1 - share) * i / len(coded)"),
-    ("codec/image", "done / len(groups)"),
-    ("codec/image", "(done + 1) / len(groups)"),
-    ("codec/segment", "self._done / self._total"),
     ("gaussian/exact/chain", "done / len(rest)"),
     ("gaussian/exact/chain", "left / len(rest)"),
 }

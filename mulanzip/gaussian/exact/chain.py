@@ -16,6 +16,7 @@ import numpy as np
 from mulanzip import registry
 from mulanzip.codec.stack import decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.images import images_codec
@@ -69,7 +70,7 @@ def encode_tiles(
         progress: told the share that is done.
     """
     seeds, need = 0, None
-    with erasure.intra_threads(1):
+    with torch_threads(1):
         while need is None:
             seeds = 2 * seeds or 1
             if seeds >= len(planes):
@@ -143,7 +144,7 @@ def decode_tiles(
     rest = planes[seeds:]
     sizes = _sizes(reader, len(rest), _most(gaussian))
     message, left = Message(reader.rest()), len(rest)
-    with erasure.intra_threads(1):
+    with torch_threads(1):
         for size in reversed(sizes):
             codec = images_codec(gaussian.model, gaussian.denoiser, size)
             rest[left - size : left] = codec.pop(message)[1].transpose(0, 2, 3, 1)
