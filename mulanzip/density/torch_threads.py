@@ -4,7 +4,7 @@
 which is new to torch.  A library must not change the latter.  OpenMP's own setting belongs to one thread alone.
 
 OpenMP's threads do not survive a fork: the child's only thread would wait for them for ever.  So a child has a single
-thread inside torch, whatever it asks for.
+thread inside torch, and requests for more are ignored.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ wholes = st.one_of(st.integers(1, LARGEST), st.integers(LARGEST - 1000, LARGEST)
 @example(LARGEST - 1, 1 << CDF_BITS - 1, 0)
 @example(LARGEST, 1 << CDF_BITS - 1, 0)
 def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, p: int, off: int) -> None:
-    # Where quotients are next to an integer, rounding would show.
+    # Errors of rounding would show in quotients next to an integer.
     part = min(max(0, -(-p * whole >> CDF_BITS) + off), whole)
     expected = (part << CDF_BITS) // whole
     for dtype in (np.int32, np.int64):

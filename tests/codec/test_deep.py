@@ -1,4 +1,4 @@
-"""Images of more than 8 bits per sample, signed ones, and bands: exact, whatever their values."""
+"""Images of more than 8 bits per sample, signed ones, and bands are exact for all values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ scales = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model that is small, and bad at everything."""
+    """A small model with random weights."""
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     exact_model.save(tiny_model(), path)
     return str(path)
@@ -72,7 +72,7 @@ def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleS
     masses = np.stack([mixture.cdf(np.full(5, edge, dtype=np.int32)) for edge in edges])
     assert (masses[0] == 0).all()
     assert (masses[-1] == mixture.total).all()
-    # No value is without mass: at least its share of a 4096th, which all values have together.
+    # Each value has mass: the floors of all values together are 1/4096 of the total.
     assert (np.diff(masses, axis=0) >= np.diff(edges)[:, None] * ((1 << 28) // sample_scale.count)).all()
 
 
@@ -85,7 +85,7 @@ def test_on_plain_samples_fine_mixtures_are_the_plain_ones(seed: int) -> None:
     np.testing.assert_array_equal(fine.total, plain.total.astype(np.int64) << 12)
     for edge in (1, 2, 100, 254, 255):
         edges = np.full(50, edge, dtype=np.int32)
-        # Between entries of the table instead of at the lower one: up to 16 of 2**16, per component; and rounding.
+        # Interpolation moves a CDF by up to 16 of 2**16 per component; rounding adds to this.
         difference = fine.cdf(edges) / 2.0**12 - plain.cdf(edges)
         assert ((difference >= -3 * 20 * 4096) & (difference <= 3 * 36 * 4096)).all()
 
@@ -94,7 +94,7 @@ def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: Sa
     parameters = [mixtures(rng, count, sample_scale) for _ in range(colours)]
 
     def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
-        # Features are the places, of which some may have been left out.
+        # Features are the positions of cells, some of which may be left out.
         at = np.asarray(features)[:, 0].astype(int)
         logits, scales, means = (p[:, at] for p in parameters[colour])
         couplings = worst_values(np.random.default_rng(5), -2000, 2000, (colour, 1)).astype(np.int32)
@@ -143,7 +143,7 @@ def test_values_of_constant_surroundings_cost_next_to_nothing() -> None:
     assert counter.bits < 20
 
 
-# What the denoiser sees.
+# Inputs of the denoiser.
 
 
 @pytest.mark.parametrize("shift", range(9))
@@ -156,7 +156,7 @@ def test_deeper_samples_of_the_same_picture_look_the_same_to_the_denoiser(shift:
     sample_scale = SampleScale(256 << shift, shift)
     fine = plain.to(sample_type(sample_scale)) << shift
     plain = plain.to(torch.int32)
-    # Means are rounded down to samples: a level may appear or vanish.
+    # Means are rounded down to samples, so differences of one gray level may appear or vanish.
     difference = input_planes(fine, known, sample_scale).int() - input_planes(plain, known).int()
     assert difference.abs().max() <= 1
     for phase in (H, V, D):
@@ -168,7 +168,7 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
     import torch
 
     cells = torch.full((1, 4, 1, 5, 6), 9, dtype=torch.int64)
-    cells[0, 3] = 1234  # D is not known.
+    cells[0, 3] = 1234  # D is unknown.
     known = torch.zeros((1, 4, 5, 6), dtype=torch.bool)
     known[:, 0] = True
     assert (constant_surround(cells, known, D) == 9).all()
@@ -180,7 +180,7 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
     assert (constant_surround(cells, known, H) == -1).all()
 
 
-# Codes of samples.
+# Value maps.
 
 
 @given(
@@ -388,7 +388,7 @@ def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     array = deep(100, 100, 4)
     data = mulanzip.encode(array, effort=1, stored=False, model=model, threads=1)
     file = container.unpack(data)
-    # The last segment is one of the alpha plane.
+    # The last segment is one of alpha.
     hurt = bytearray(data)
     hurt[-container.CHUNK_OVERHEAD - 10] ^= 1
     from mulanzip.inspect.salvage import salvage

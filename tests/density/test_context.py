@@ -241,8 +241,8 @@ def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
         assert find_adaptation(groups, runtime, schedules, 3).context is None
 
 
-def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not pay for the first of them may pay for all together."""
+def test_contexts_are_judged_on_all_groups(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context that does not pay for the first group may pay for all together."""
     groups = [(to_coding_order(photo(128, 128)), PLAIN_STATISTICS)]
     found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)

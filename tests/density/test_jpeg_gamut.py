@@ -1,4 +1,4 @@
-"""Colours that once were a JPEG file's."""
+"""The colours of images that were decoded from a JPEG."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mulanzip.image.channels import to_coding_order
 
 
 def once_jpeg(quality: int = 95, subsampling: int = 0, height: int = 96, width: int = 112) -> np.ndarray:
-    """A photograph with noise, out of a JPEG file: uint8 ``(height, width, 3)``."""
+    """A noisy photograph, decoded from a JPEG: uint8 ``(height, width, 3)``."""
     noise = np.random.default_rng(0).normal(0, 6, (height, width, 3))
     pixels = np.clip(photo(height, width) + noise, 0, 255).astype(np.uint8)
     file = io.BytesIO()
@@ -58,7 +58,7 @@ def test_other_images_have_no_gamut() -> None:
     assert jpeg_gamut.find(to_coding_order(pixels)) is None
     assert jpeg_gamut.find(to_coding_order(once_jpeg()[:20, :20])) is None
     assert jpeg_gamut.find(once_jpeg()[..., :1]) is None
-    # Brightened: the colours are those of no JPEG file.
+    # After brightening, most colours are no JPEG colours.
     assert jpeg_gamut.find(to_coding_order((once_jpeg() * 0.9).astype(np.uint8))) is None
 
 

@@ -1,4 +1,4 @@
-"""The integer likelihood: valid for whatever a network may say, and the same as the training loss."""
+"""The integer likelihood is valid for every output of a network, and agrees with the training loss."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.floatnet.loss import code_length
 
-#: What holds for every value of every subpixel, whatever the network says.  The floor of seven components is
-#: 2**-22.8; a value with less than 2**-20 of its part counts as 2**-24 there; such a part has more than 2**-2.8.
+#: Maximum code length of every value, for every output of the network.  The floor of seven components is 2**-22.8.  A
+#: value with less than 2**-20 of its part counts as 2**-24 there; such a part has more than 2**-2.8.
 LEAST_PROBABILITY = 2.0**-27
 
 
@@ -145,7 +145,7 @@ def test_more_cells_than_a_chunk_code_losslessly() -> None:
 
 
 def single(mean: float, log_scale: float, base: float = 0, couplings: tuple[int, ...] = (0, 0, 0)) -> Prediction:
-    """One component for all three colours: mean in levels."""
+    """One component for all three colours; the mean is in gray levels."""
     shapes = np.array([[SHAPE_ZERO]] * 3 + [[SHAPE_ZERO + round(LOG_SCALE_UNIT * log_scale)]] * 3, dtype=np.uint8)
     means = np.array([[round(mean * 2**MEAN_BITS)]] * 3 + [[c] for c in couplings], dtype=np.int32)
     return predicting(shapes, means, np.full((3, 1), round(base * 2**MEAN_BITS), dtype=np.int32))
@@ -303,7 +303,7 @@ def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, sh
     count, statistics = 1500, SampleStatistics(SampleScale(256 << shift, shift))
     prediction, outputs, base, values = plausible(seed, k, count)
     below = np.random.default_rng(seed).integers(0, 1 << shift, values.shape)
-    # In its lower half a level is nearer to the next one below.
+    # The lower half of a gray level is nearer to the next lower one.
     fine = torch.from_numpy(np.clip((values.numpy().astype(int) << shift) + below - (1 << shift - 1), 0, None))
     colours = outputs.split([3 * k + colour for colour in range(COLOURS)])
     in_float = float(code_length(colours, base, fine, torch.ones(count), statistics))
@@ -314,7 +314,7 @@ def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, sh
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
-    """The loss as its docstring has it, for autograd: bits ``(3, n)``."""
+    """The formula in the docstring of the loss, for autograd: bits ``(3, n)``."""
     logits, scales, means, couplings = (outputs[rows_of(what, k)] for what in range(4))
     a, b, c = COUPLING_GAIN * couplings
     known = values.double() - base
@@ -341,7 +341,7 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
     outputs[rows_of(1, k), 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
     outputs[rows_of(1, k), 3] = -1.01 * LOG_SCALE_LIMIT
     weights = torch.rand(40, generator=rng)
-    # In float32, differences of nearly equal CDFs are rough: there, only values that are not next to impossible.
+    # In float32, differences of nearly equal CDFs are inaccurate, so values that are almost impossible are left out.
     likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(0)
     for dtype, tolerance, weight in ((torch.float64, 1e-9, weights), (torch.float32, 0.01, weights * likely)):
         exact_leaf = outputs.double().requires_grad_()

@@ -1,4 +1,4 @@
-"""Values that are not evenly wide."""
+"""Value edges: values that are not evenly wide."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WIDE, HIGH = 136, 132
 
 
 def random_edges(seed: int, unit: int, colours: int = 3) -> ValueEdges:
-    """Edges that are moved as far as they may, or less."""
+    """Edges with random offsets, up to the largest that are allowed."""
     rng = np.random.default_rng(seed)
     reach = int(rng.integers(1, (MAX_OFFSET >> unit) + 1))
     edges = (np.arange(1, 256) << MEAN_BITS - unit) + rng.integers(-reach, reach + 1, (colours, 255))
@@ -90,7 +90,7 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
     shapes = np.full((1, 1), 128, np.uint8), np.full((1, 1), 200, np.uint8)
     means = np.full((1, 1), 100 << MEAN_BITS, np.int32)
     steps = np.zeros((1, 255), dtype=np.int64)
-    steps[0, 99] = -16  # Value 100 begins half a level earlier.
+    steps[0, 99] = -16  # Value 100 begins half a gray level lower.
     masses = []
     for edges in (value_edges.PLAIN_EDGES, ValueEdges.moved(steps, 0).edges[0]):
         mixture = Mixture.build(runtime.model.tables, *shapes, means, edges)[0]

@@ -1,4 +1,4 @@
-"""The coder gives back what it took, says when something is left, and costs what theory says."""
+"""The decoder returns the symbols of the encoder and detects surplus data; code lengths are the theoretical ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
 
 
 def stream(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and decisions that never change."""
+    """Probabilities and bits that never change."""
     data = np.frombuffer(hashlib.shake_256(b"mulanzip").digest(4 * count), dtype="<u2").astype(np.int64)
     return data[:count], (data[count:] < data[:count]).astype(np.uint8)
 

@@ -14,7 +14,7 @@ sides = st.integers(1, 20)
 
 
 def test_schedule_numbers_are_those_that_files_carry() -> None:
-    # Only append here: the position is stored in files.
+    # Files store positions in this list: entries are appended, and never moved.
     assert SCHEDULE_NAMES == ("default", "one", "three", "four", "six")
     assert tuple(SCHEDULES) == SCHEDULE_NAMES
 

@@ -1,4 +1,4 @@
-"""Schedules per tile: what is chosen, how it is stored, what is refused."""
+"""Schedules per tile: choice, coded form, and errors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_tiles_are_numbered_in_coding_order(height: int, width: int, tile_cells_
 
 @pytest.fixture
 def image() -> np.ndarray:
-    """Half photograph, half noise, in several tiles."""
+    """Half photograph, half noise; several tiles."""
     return np.concatenate((photo(64, 48), noise(64, 48)), 1)
 
 
@@ -90,7 +90,7 @@ def test_the_choice_is_no_worse_than_any_schedule_for_all(
     planes = to_coding_order(image)
     uniform = {name: _costs(planes, runtime, (name,), mu)[0] for name in SCHEDULE_NAMES}
     cost, schedules = _costs(planes, runtime, SCHEDULE_NAMES, mu)
-    assert cost <= min(uniform.values()) + 64  # Words of 32 bits end the segments.
+    assert cost <= min(uniform.values()) + 64  # Segments are whole words of 32 bits.
     assert len(schedules.numbers) == len(tile_cells(*planes.shape[:2]))
     if mu == 50:
         assert set(schedules.numbers) == {SCHEDULE_NAMES.index("one")}
