@@ -108,7 +108,7 @@ def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: s
     rounded = FloatLikelihood(config.mixtures, integers=True)
     _code(planes, runtime.network, rounded)
     counter = BitCounter()
-    _code(planes, runtime.network, MixtureCoder(runtime.tables, counter))
+    _code(planes, runtime.network, MixtureCoder(runtime.likelihood, counter))
     parts = encode_segments(planes, runtime, TileSchedules.uniform("default"))
     coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))

@@ -19,6 +19,7 @@ from mulanzip import registry
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.codec.tile import code_tile
 from mulanzip.density.runtime import Runtime, open_runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
@@ -38,7 +39,7 @@ def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndar
     for i, tile in enumerate(tiles):
         for j, schedule in enumerate(SCHEDULES.values()):
             counter = BitCounter()
-            coder = MixtureCoder(runtime.tables, counter, planes.shape[2])
+            coder = MixtureCoder(runtime.likelihood, counter, planes.shape[2])
             code_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
             bits[i, j] = counter.bits
     return np.array([t.height * t.width for t in tiles]), np.array([t.grid.level for t in tiles]), bits
@@ -58,7 +59,7 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
     """Measure IMAGES (files or folders)."""
     runtime = open_runtime(registry.find(model).path)
     found, subpixels = [], 0
-    with runtime.intra_threads(runtime.threads):
+    with torch_threads(runtime.threads):
         for planes in tqdm(load_images(images), unit="image", disable=None):
             found.append(tile_bits(planes, runtime))
             subpixels += planes.size

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @options.executing
 @options.jobs
 @options.reporting
-def decompress(
+def decompress(  # noqa: PLR0913
     sources: Sources,
     outputs: Outputs,
     execution: Execution,

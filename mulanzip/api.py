@@ -21,6 +21,7 @@ from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.options import EncodeOptions, Execution
@@ -292,29 +293,26 @@ def metadata_of(file: Container, limits: Limits = NO_LIMITS) -> dict[bytes, byte
         CorruptFileError: if they are damaged.
         LimitError: if they are too large.
     """
-    metadata = {chunk.kind: inflate(chunk, limits) for chunk in file.chunks if chunk.kind in KINDS}
+    metadata = {chunk.kind: metadata_content(chunk, limits) for chunk in file.chunks if chunk.kind in KINDS}
     check(metadata, file.header.mode)
     return metadata
 
 
-def inflate(chunk: Chunk, limits: Limits = NO_LIMITS) -> bytes:
+def metadata_content(chunk: Chunk, limits: Limits = NO_LIMITS) -> bytes:
     """The content of a metadata chunk.
 
     Raises:
         CorruptFileError: if it is damaged.
         LimitError: if it is too large.
     """
-    inflater = zlib.decompressobj()
-    most = min(_MAX_METADATA, limits.memory or _MAX_METADATA)
-    try:
-        payload = inflater.decompress(chunk.payload, most)
-    except zlib.error:
-        raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged") from None
-    if inflater.unconsumed_tail:
-        limits.require(most + 1)
-    if not inflater.eof or inflater.unused_data:
-        raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged or too large")
-    return payload
+    limit = min(_MAX_METADATA, limits.memory or _MAX_METADATA)
+    found = inflate(chunk.payload, limit)
+    if found.outcome is Outcome.TOO_LARGE:
+        limits.require(limit + 1)
+        raise CorruptFileError(f"metadata {chunk.kind.decode()} is larger than the format allows")
+    if found.outcome is not Outcome.CLEAN:
+        raise CorruptFileError(f"metadata {chunk.kind.decode()} is damaged")
+    return found.content
 
 
 def verify(picture: Picture, data: bytes, model: str, execution: Execution = Execution()) -> None:
@@ -362,7 +360,8 @@ def code_length(
     from mulanzip.codec.segment import code_segment
     from mulanzip.density import jpeg_gamut
     from mulanzip.density.runtime import open_runtime
-    from mulanzip.density.sample_scale import EIGHT_BIT
+    from mulanzip.density.sample_statistics import SampleStatistics
+    from mulanzip.density.torch_threads import torch_threads
     from mulanzip.entropy.ans import BitCounter
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
@@ -375,9 +374,9 @@ def code_length(
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
-    runtime = runtime.at(replace(EIGHT_BIT, gamut=jpeg_gamut.find(pixels)))
+    runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     counter = BitCounter()
-    with runtime.intra_threads(runtime.threads):
+    with torch_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):
             code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
     return counter.bits

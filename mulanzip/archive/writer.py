@@ -71,7 +71,7 @@ class ArchiveWriter:
         ValueError: for unknown options.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         file: BinaryIO,
         *,
@@ -240,7 +240,7 @@ class ArchiveWriter:
         self._position += len(data)
 
 
-def pack_arrays(  # noqa: PLR0913
+def pack_arrays(
     arrays: Sequence[np.ndarray] | np.ndarray,
     names: Sequence[str] | None = None,
     *,

@@ -146,7 +146,7 @@ class MzpImageFile(ImageFile.ImageFile):
 def _read_front(file: IO[bytes], limits: Limits) -> tuple[container.Header, dict[bytes, bytes]]:
     """The header, and the metadata that come before the pixels."""
     header, chunks = container.read_front(file)
-    found = {chunk.kind: api.inflate(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
+    found = {chunk.kind: api.metadata_content(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
     metadata.check(found, header.mode)
     return header, found
 

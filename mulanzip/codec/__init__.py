@@ -1,1 +1,1 @@
-"""One walk over an image with three uses: encode, decode, measure."""
+"""Images <-> coded bytes: one function per stage encodes, decodes and measures."""

@@ -1,4 +1,4 @@
-"""Values by a search through cumulative masses: a choice among four parts at a time, thousands of values at once."""
+"""Symbols of many values by 4-ary search in their CDFs: thousands of values at once, two bits of each at a time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from mulanzip.entropy.ans import CDF_BITS, SymbolCoder
 from mulanzip.timings import timed
 
-#: Bit planes that a choice settles.  Part of the format.
-_PLANES_AT_ONCE = 2
-#: Shares of a whole, as a double.
+#: Bits of a value that one symbol codes.  Part of the format.
+_BITS_PER_SYMBOL = 2
+#: Units of probability in 1, as a double.
 _UNIT = np.float64(1 << CDF_BITS)
 
 
 class CdfSearch:
-    """Intervals ``low .. low + 2**planes - 1`` with the masses below their ends, narrowed down to one value each."""
+    """``N`` intervals ``low .. low + 2**bits - 1`` and the masses below their ends; each is narrowed to one value."""
 
     def __init__(self, coder: SymbolCoder, low: np.ndarray, mass_low: np.ndarray, mass_high: np.ndarray):
         self._coder = coder
@@ -26,62 +26,63 @@ class CdfSearch:
 
     def run(
         self,
-        planes: int,
+        bits: int,
         cdf: Callable[[np.ndarray], np.ndarray],
         offsets: np.ndarray | None,
-        share: np.ndarray | None = None,
+        p_inside: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the values.
+        """Code the values.
 
         Args:
-            planes: 1 and more.
-            cdf: mass below given values ``(parts, N)``, in that shape.
+            bits: log2 of the size of the intervals, 1 or more.
+            cdf: mass below values ``(parts, N)``, in the same shape.
             offsets: ``values - low`` when encoding.
-            share: probability that the values are in these intervals at all, in units of ``2**-CDF_BITS``;
-                None where that is known.  The first choice says so, too.
+            p_inside: probability that a value is in its interval, in units of ``2**-CDF_BITS``; None where all values
+                are.  The first symbol has an additional category for values outside.
 
         Returns:
-            the values, ``(N,)``, and the indices of those that were not found, which mean nothing.
+            the values, ``(N,)``, and the indices of values outside, whose results are meaningless.
         """
         outside = np.empty(0, dtype=np.intp)
-        while planes:
-            at_once = min(_PLANES_AT_ONCE, planes)
-            planes -= at_once
+        while bits:
+            at_once = min(_BITS_PER_SYMBOL, bits)
+            bits -= at_once
             parts = 1 << at_once
             with timed("tables"):
-                edges = self._low + (np.arange(1, parts, dtype=np.int32) << planes)[:, None]
+                edges = self._low + (np.arange(1, parts, dtype=np.int32) << bits)[:, None]
                 masses = np.concatenate((self._mass_low[None], cdf(edges), self._mass_high[None]))
-                shares = ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
-                choices = None if offsets is None else offsets >> planes
-                if share is not None:
-                    shares = np.multiply(shares, share, dtype=np.int64) >> CDF_BITS
-                    shares = np.concatenate((shares, share[None]))
-                    if choices is not None:
-                        choices = np.where((choices >= 0) & (choices < parts), choices, parts)
+                cumulative = ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
+                symbols = None if offsets is None else offsets >> bits
+                if p_inside is not None:
+                    cumulative = np.multiply(cumulative, p_inside, dtype=np.int64) >> CDF_BITS
+                    cumulative = np.concatenate((cumulative, p_inside[None]))
+                    if symbols is not None:
+                        symbols = np.where((symbols >= 0) & (symbols < parts), symbols, parts)
                 else:
-                    # Of what is elsewhere the first part is next to certain: no choice to speak of, and no gap.
-                    shares[:, outside] = 1 << CDF_BITS
-                    if choices is not None:
-                        choices &= parts - 1
-                        choices[outside] = 0
+                    # For values outside, symbol 0 is almost certain: it takes next to no bits, and the arrays keep
+                    # their shape.
+                    cumulative[:, outside] = 1 << CDF_BITS
+                    if symbols is not None:
+                        symbols &= parts - 1
+                        symbols[outside] = 0
             with timed("coder"):
-                choices = self._coder.categorical(shares, choices)
+                symbols = self._coder.categorical(cumulative, symbols)
             with timed("tables"):
-                if share is not None:
-                    outside = np.flatnonzero(choices == parts)
-                    choices = np.minimum(choices, parts - 1)
-                    share = None
-                self._low = self._low + (choices << planes)
-                if planes:
-                    place = choices * np.int32(len(choices)) + np.arange(len(choices), dtype=np.int32)
-                    self._mass_low, self._mass_high = masses.take(place), masses[1:].take(place)
+                if p_inside is not None:
+                    outside = np.flatnonzero(symbols == parts)
+                    symbols = np.minimum(symbols, parts - 1)
+                    p_inside = None
+                self._low = self._low + (symbols << bits)
+                if bits:
+                    index = symbols * np.int32(len(symbols)) + np.arange(len(symbols), dtype=np.int32)
+                    self._mass_low, self._mass_high = masses.take(index), masses[1:].take(index)
         return self._low, outside
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole`` in units of ``2**-CDF_BITS``, rounded down, of the same type.
+    """``part / whole`` in units of ``2**-CDF_BITS``, rounded down, in the type of the arguments.
 
-    Damaged files can lead to intervals without mass, where any answer will do.
+    In damaged files ``whole`` can be 0; the result is arbitrary then.
 
     Args:
         part: 0 to ``whole``; both int32, or int64 below ``2**43``.
@@ -89,6 +90,6 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     whole = np.maximum(whole, 1)
     if whole.dtype != np.int32:
         return (part << CDF_BITS) // whole
-    # Twice as fast as integers, and the same: part * 2**20 has 51 bits and is exact.  A quotient up to 2**20 that is no
-    # integer is 2**-31 or more below the next one; doubles round it by 2**-33 at most.
+    # Twice as fast as integer division, with the same result.  part * 2**20 has 51 bits, so it is exact.  A quotient up
+    # to 2**20 that is not an integer is at least 2**-31 below the next integer, and doubles round it by 2**-33 at most.
     return (part * _UNIT / whole).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What each cell of an image would take, without coding it."""
+"""Code length of each cell of an image, without coding it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from mulanzip.codec.subpixels import WINDOW, MixtureCoder, SubpixelBatch, window
 from mulanzip.density.config import COLOURS
-from mulanzip.density.mixture import Mixture, Tables
+from mulanzip.density.likelihood import Likelihood
+from mulanzip.density.mixture import Mixture
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.reweighted_window import ReweightedWindow
-from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.entropy.ans import BitCounter
 
 
 class CellBits(MixtureCoder):
-    """Codes nothing, and says what each cell would take."""
+    """Codes nothing, and measures the code length of each cell."""
 
-    def __init__(self, tables: Tables, colours: int = COLOURS, sample_scale: SampleScale = EIGHT_BIT):
+    def __init__(self, likelihood: Likelihood, colours: int = COLOURS):
         self._counter = BitCounter()
-        super().__init__(tables, self._counter, colours, sample_scale)
-        #: Bits of the cells of each phase coded so far, all colours together: float64 ``(n,)`` each.
+        super().__init__(likelihood, self._counter, colours)
+        #: Bits of the cells of each phase so far, all colours together: float64 ``(n,)`` each.
         self.phases: list[np.ndarray] = []
         self._colour_bits: list[np.ndarray] = []
         self._rest: np.ndarray | None = None
@@ -34,11 +34,11 @@ class CellBits(MixtureCoder):
         self._colour_bits = []
         return values
 
-    def _code_constant_surround(self, coded: np.ndarray, known: np.ndarray | None) -> np.ndarray:
-        flat, before = coded >= 0, self._counter.bits
-        self._rest = super()._code_constant_surround(coded, known)
-        # Shared evenly, though the rare misses take most of it.
-        self._colour_bits.append(flat * (self._counter.bits - before) / max(1, flat.sum()))
+    def _code_constant_surround(self, surround: np.ndarray, truth: np.ndarray | None) -> np.ndarray:
+        is_constant, before = surround >= 0, self._counter.bits
+        self._rest = super()._code_constant_surround(surround, truth)
+        # Distributed evenly, though the rare misses take most of the bits.
+        self._colour_bits.append(is_constant * (self._counter.bits - before) / max(1, is_constant.sum()))
         return self._rest
 
     def _code(self, batch: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
@@ -54,11 +54,12 @@ class CellBits(MixtureCoder):
             assert isinstance(mixture, Mixture)
             low = window(batch.mean_level, WINDOW, self._sample_scale)
             inside = np.flatnonzero((values >= low) & (values < low + WINDOW))
-            sieve = ReweightedWindow(mixture, low, WINDOW, batch.log2_penalties)
-            at = np.clip(values, low, low + WINDOW - 1)
-            left = np.maximum(sieve.cdf(at + 1) - sieve.cdf(at), 1)
-            known = np.log2(mixture.total / mass(low, low + WINDOW)) + np.log2(np.maximum(sieve.total, 1) / left)
-            bits[inside] = known[inside]
+            reweighted = ReweightedWindow(mixture, low, WINDOW, batch.log2_penalties)
+            clipped = np.clip(values, low, low + WINDOW - 1)
+            masses = np.maximum(reweighted.cdf(clipped + 1) - reweighted.cdf(clipped), 1)
+            bits_of_window = np.log2(mixture.total / mass(low, low + WINDOW))
+            bits_in_window = np.log2(np.maximum(reweighted.total, 1) / masses)
+            bits[inside] = (bits_of_window + bits_in_window)[inside]
         if self._rest is None:
             self._colour_bits.append(bits)
         else:

@@ -13,7 +13,7 @@ from mulanzip.density.runtime import Runtime
 from mulanzip.format.container import SEGMENT, Container
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import level_grids
-from mulanzip.progress import Progress, part_of
+from mulanzip.progress import Progress, nth_part
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class CodedGroup:
 
     Attributes:
         group: its side information.
-        runtime: the model, adapted to the image and to the scale of its samples.
+        runtime: the model, adapted to the image, and to the statistics of its samples.
         payloads: of its segments.
         shape: ``(H, W, colours)`` of the image.
         progress: for the part of the work that this group is.
@@ -64,10 +64,10 @@ def coded_groups(
     for done, group in enumerate(groups):
         yield CodedGroup(
             group,
-            runtime.at(group.sample_scale),
+            runtime.at(group.statistics),
             payloads[group.segments],
             (file.header.height, file.header.width, group.colours),
-            part_of(progress, done / len(groups), (done + 1) / len(groups)),
+            nth_part(progress, done, len(groups)),
         )
 
 
@@ -94,8 +94,8 @@ def encode_groups(picture: Picture, side: SideInfo, runtime: Runtime, progress: 
     runtime = runtime.adapted(side.context(runtime.model.prior))
     payloads, groups = [], side.varying
     for done, group in enumerate(groups):
-        part = part_of(progress, done / len(groups), (done + 1) / len(groups))
-        payloads += encode_segments(group.indices(picture), runtime.at(group.sample_scale), group.schedules, part)
+        part = nth_part(progress, done, len(groups))
+        payloads += encode_segments(group.indices(picture), runtime.at(group.statistics), group.schedules, part)
     return payloads
 
 

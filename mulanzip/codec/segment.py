@@ -1,10 +1,9 @@
-"""Image planes <-> coded segments."""
+"""The samples of a group of channels <-> coded segments."""
 
 from __future__ import annotations
 
 import contextvars
 import hashlib
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -14,15 +13,17 @@ import numpy as np
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.progress import Progress
+from mulanzip.progress import Meter, Progress
 from mulanzip.timings import timed
 
-#: Bytes of the hash of its samples that begins every segment.
+#: Bytes of the hash of the samples of a segment, at its beginning.
 HASH_BYTES = 8
+#: In images with fewer cells, the threads inside torch would mostly wait for each other.
 _CELLS_FOR_THREADS = 1 << 13
 
 
@@ -30,17 +31,18 @@ def code_segment(
     segment: Segment,
     pixels: np.ndarray,
     runtime: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     coder: SymbolCoder,
     *,
     decoding: bool,
     skipped: int = 0,
 ) -> None:
-    """Code everything in a segment: the same walk for encoder, decoder and counter.
+    """Code everything in a segment: encoder, decoder and counter share this function.
 
     Args:
-        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3; read, or filled
-            when decoding.  Or images side by side, ``(B, H, W, C)``.
+        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3; or images side
+            by side, ``(B, H, W, C)``.  They are read when encoding, and filled when decoding.
+        schedules: of all tiles of the image.
         skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
     """
     if segment.base:
@@ -48,13 +50,13 @@ def code_segment(
         values = code_uniform(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.sample_scale)
         if decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.tables, coder, pixels.shape[-1], runtime.sample_scale)
+    phase_coder = MixtureCoder(runtime.likelihood, coder, pixels.shape[-1])
     for number, tile in enumerate(segment.tiles, segment.first):
-        code_tile(tile, pixels, runtime.network, plan[number], phase_coder, decoding=decoding, skipped=skipped)
+        code_tile(tile, pixels, runtime.network, schedules[number], phase_coder, decoding=decoding, skipped=skipped)
 
 
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
-    """Hash of the finest samples of a segment, which include all coarser ones in it."""
+    """Hash of the finest samples of a segment, which include all coarser ones of the segment."""
     if segment.tiles:
         tile = segment.tiles[-1]
         level = level_view(pixels, tile.grid)
@@ -71,24 +73,20 @@ def _finest_level(segment: Segment) -> int:
 
 
 def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
-    """Do independent segments: side by side where there are several, else with all threads in one.
+    """Do the work for independent segments: several at a time on one thread each, or a single one on all threads.
 
     Args:
-        cells: of the whole image; for few of them, threads would only wait for each other.
+        cells: number of cells of the whole image.
     """
     if len(indices) == 1 or runtime.threads == 1:
-        with runtime.intra_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
+        with torch_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
             for index in indices:
                 work(index)
         return
 
-    def alone(index: int) -> None:
-        with runtime.intra_threads(1):
-            work(index)
-
-    with ThreadPoolExecutor(runtime.threads) as pool:
+    with ThreadPoolExecutor(runtime.threads, initializer=limit_torch_threads, initargs=(1,)) as pool:
         # Each job gets a copy of the context, so that measurements reach the threads.
-        futures = [pool.submit(contextvars.copy_context().run, alone, index) for index in indices]
+        futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
         try:
             for future in futures:
                 future.result()
@@ -97,21 +95,9 @@ def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells:
             raise
 
 
-class _Meter:
-    """Turns finished segments into a share of the whole."""
-
-    def __init__(self, parts: Sequence[Segment], progress: Progress | None):
-        self._weights = [1 + sum(t.height * t.width for t in s.tiles) for s in parts]
-        self._total = sum(self._weights)
-        self._done = 0
-        self._progress = progress
-        self._lock = threading.Lock()
-
-    def finished(self, index: int) -> None:
-        if self._progress is not None:
-            with self._lock:
-                self._done += self._weights[index]
-                self._progress(self._done / self._total)
+def _weight(segment: Segment) -> int:
+    """Amount of work in a segment."""
+    return 1 + sum(tile.height * tile.width for tile in segment.tiles)
 
 
 def encode_segments(
@@ -129,7 +115,7 @@ def encode_segments(
     """
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
-    meter = _Meter(parts, progress)
+    meter = Meter([_weight(part) for part in parts], progress)
 
     def work(index: int) -> None:
         encoder = SymbolEncoder()
@@ -144,19 +130,26 @@ def encode_segments(
 
 
 def decode_segment(
-    segment: Segment, payload: bytes, pixels: np.ndarray, runtime: Runtime, plan: TileSchedules, *, skipped: int = 0
+    segment: Segment,
+    payload: bytes,
+    pixels: np.ndarray,
+    runtime: Runtime,
+    schedules: TileSchedules,
+    *,
+    skipped: int = 0,
 ) -> None:
-    """Fill in the pixels of one segment, whose coarser levels are there.
+    """Fill in the pixels of one segment, given those of the coarser levels.
 
     Args:
         segment, pixels, skipped: as for :func:`code_segment`.
-        payload: hash of the samples, then coded decisions.
+        schedules: of all tiles of the image.
+        payload: hash of the samples, then coded symbols.
 
     Raises:
-        CorruptFileError: if it does not decode to the samples it was made from; ``pixels`` are wrong then.
+        CorruptFileError: if the payload does not decode to the samples with its hash; ``pixels`` are wrong then.
     """
     decoder = SymbolDecoder(payload[HASH_BYTES:])
-    code_segment(segment, pixels, runtime, plan, decoder, decoding=True, skipped=skipped)
+    code_segment(segment, pixels, runtime, schedules, decoder, decoding=True, skipped=skipped)
     decoder.finish()
     if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
         raise CorruptFileError("the samples do not have the hash that the segment promises")
@@ -166,7 +159,7 @@ def decode_segments(
     payloads: Sequence[bytes],
     shape: tuple[int, int, int],
     runtime: Runtime,
-    plan: TileSchedules,
+    schedules: TileSchedules,
     progress: Progress | None = None,
     *,
     level: int = 0,
@@ -175,34 +168,34 @@ def decode_segments(
 
     Args:
         shape: ``(H, W, C)`` of the image.
-        level: where to stop.  A level is coded like an image of its own, so its segments are the first
-            ones of the file.
+        schedules: of all tiles of the image.
+        level: lattice level to decode.  It is coded like an image of its own: its segments come first in the file.
 
     Returns:
         the pixels of that level, samples of ``runtime.sample_scale``.
 
     Raises:
-        CorruptFileError: naming the segment that does not decode to the samples it was made from.
+        CorruptFileError: naming the segment that is damaged.
     """
     whole = segments(*shape[:2])
     grid = level_grids(*shape[:2])[level]
     parts = segments(grid.height, grid.width)
     pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
-    meter = _Meter(parts, progress)
+    meter = Meter([_weight(part) for part in parts], progress)
 
     def work(index: int) -> None:
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):
-                decode_segment(part, payload, pixels, runtime, plan, skipped=level)
-            else:  # The base goes on at finer levels: neither its hash nor its end can be checked.
+                decode_segment(part, payload, pixels, runtime, schedules, skipped=level)
+            else:  # The base segment continues at finer levels: neither its hash nor its end can be checked.
                 decoder = SymbolDecoder(payload[HASH_BYTES:])
-                code_segment(part, pixels, runtime, plan, decoder, decoding=True, skipped=level)
+                code_segment(part, pixels, runtime, schedules, decoder, decoding=True, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)
 
-    # A level's tiles need nothing but the coarser levels.
+    # Tiles of a level depend on coarser levels alone.
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
         for_each_segment(work, list(group), grid.height * grid.width // 4, runtime)
     return pixels

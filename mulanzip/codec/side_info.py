@@ -16,7 +16,7 @@ from mulanzip.codec.value_map import PLAIN, ValueMap
 from mulanzip.density import value_edges
 from mulanzip.density.context import Prior
 from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
-from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import (
@@ -44,14 +44,14 @@ class ChannelGroup:
     Attributes:
         channels: their positions in the image.
         value_map: samples <-> the indices that are coded.
-        sample_scale: numeric scale of the indices.
+        statistics: of the indices.
         segments: positions of its segments in the file; empty where all samples are the same.
         schedules: of its tiles.
     """
 
     channels: slice
     value_map: ValueMap
-    sample_scale: SampleScale
+    statistics: SampleStatistics
     segments: slice
     schedules: TileSchedules
 
@@ -183,11 +183,11 @@ class SideInfo:
         if header.depth > 8:
             maps = [group.value_map for group in self.groups]
             chunks.append(Chunk(VALUES, value_map.pack(maps, header.signed)))
-        scale = self.groups[0].sample_scale
-        if scale.gamut:
-            chunks.append(Chunk(GAMUT, bytes([scale.gamut.log2_penalty])))
-        if scale.value_edges:
-            chunks.append(Chunk(VALUE_EDGES, scale.value_edges.encode()))
+        statistics = self.groups[0].statistics
+        if statistics.gamut:
+            chunks.append(Chunk(GAMUT, bytes([statistics.gamut.log2_penalty])))
+        if statistics.value_edges:
+            chunks.append(Chunk(VALUE_EDGES, statistics.value_edges.encode()))
         if self.coded_context is not None:
             chunks.append(Chunk(CONTEXT, self.coded_context))
         if header.schedule == MIXED:
@@ -202,11 +202,11 @@ def _groups(
     """Groups of ``count`` segments each, but for constant ones, which have none."""
     start = 0
     for number, (part, own_map) in enumerate(zip(channels, maps, strict=True)):
-        scale = own_map.sample_scale
+        statistics = SampleStatistics(own_map.sample_scale)
         if not number:
-            scale = replace(scale, gamut=gamut, value_edges=edges)
+            statistics = replace(statistics, gamut=gamut, value_edges=edges)
         stop = start if own_map.is_constant else start + count
-        yield ChannelGroup(part, own_map, scale, slice(start, stop), TileSchedules.uniform("default"))
+        yield ChannelGroup(part, own_map, statistics, slice(start, stop), TileSchedules.uniform("default"))
         start = stop
 
 

@@ -1,4 +1,4 @@
-"""Stacks of small images of one size <-> coded bytes: side by side in one chain, without a byte between them."""
+"""Stacks of small images of one size <-> coded bytes: all images in one ANS message, without bytes between them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import numpy as np
 
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 
-#: The coarsest level has at most so many pixels.  Of images of 32x32 pixels, 16 would take 0.6 % more bytes.
+#: Maximum pixels of the coarsest level.  With 16, images of 32x32 pixels would take 0.6 % more bytes.
 COARSEST = 4
-#: Bytes of the hash of a stack's samples.
+#: Bytes of the hash of the samples of a stack.
 HASH_BYTES = 16
 
 
-def encode_stack(planes: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> bytes:
+def encode_stack(images: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> bytes:
     """Code a stack.
 
     Args:
-        planes: uint8 ``(B, H, W, C)`` in coding order of colours, C 1 or 3; of sizes that have a single segment.
-        schedules: the schedule of all tiles.
+        images: uint8 ``(B, H, W, C)`` in coding order of colours, C 1 or 3, small enough for a single segment.
+        schedules: of the tiles of each image.
     """
     encoder = SymbolEncoder()
-    _, height, width, _ = planes.shape
+    _, height, width, _ = images.shape
     (segment,) = segments(height, width, COARSEST)
-    with runtime.intra_threads(1):
-        code_segment(segment, planes, runtime, schedules, encoder, decoding=False)
+    with torch_threads(1):
+        code_segment(segment, images, runtime, schedules, encoder, decoding=False)
     return encoder.finish()
 
 
@@ -42,18 +43,18 @@ def decode_stack(
         shape: of the stack, ``(B, H, W, C)``.
 
     Raises:
-        CorruptFileError: if the bytes are not of such a stack; other wrong bytes are found by :func:`stack_hash`.
+        CorruptFileError: if the bytes do not end with the stack.  :func:`stack_hash` finds other damage.
     """
-    planes = np.zeros(shape, dtype=np.uint8)
+    images = np.zeros(shape, dtype=np.uint8)
     decoder = SymbolDecoder(data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
-    with runtime.intra_threads(1):
-        code_segment(segment, planes, runtime, schedules, decoder, decoding=True)
+    with torch_threads(1):
+        code_segment(segment, images, runtime, schedules, decoder, decoding=True)
     decoder.finish()
-    return planes
+    return images
 
 
-def stack_hash(planes: np.ndarray) -> bytes:
-    """BLAKE2b-128 of the four sides of a stack, 4 bytes each, and of its samples in coding order."""
-    sides = np.array(planes.shape, dtype="<u4").tobytes()
-    return hashlib.blake2b(sides + np.ascontiguousarray(planes).tobytes(), digest_size=HASH_BYTES).digest()
+def stack_hash(images: np.ndarray) -> bytes:
+    """BLAKE2b-128 of the shape of a stack, 4 bytes for each of its four sides, and of its samples in coding order."""
+    sides = np.array(images.shape, dtype="<u4").tobytes()
+    return hashlib.blake2b(sides + np.ascontiguousarray(images).tobytes(), digest_size=HASH_BYTES).digest()

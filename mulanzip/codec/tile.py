@@ -1,7 +1,7 @@
-"""The one walk over an image that encoding, decoding and measuring share.
+"""Coding of a tile, step by step: one function encodes, decodes and measures.
 
-Pixels are held as one array of level 0, which the walk reads (encoding) or fills (decoding) level
-by level, tile by tile, step by step.  What "coding a phase" means is the caller's business.
+The pixels are one array of lattice level 0, which is read when encoding and filled when decoding.  A
+:class:`PhaseCoder` codes the phases that a step reveals.
 """
 
 from __future__ import annotations
@@ -31,15 +31,22 @@ class Predictor(Protocol):
 
 
 class PhaseCoder(Protocol):
-    """Codes some cells of one phase, all colours."""
+    """Codes all colours of some cells of one phase."""
 
     def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
-        """Args: truth is ``(n, C)`` when encoding.  Returns: the values, ``(n, C)``."""
+        """Code ``n`` cells.
+
+        Args:
+            truth: ``(n, C)`` when encoding, None when decoding.
+
+        Returns:
+            the values, ``(n, C)``.
+        """
         ...
 
 
 def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
-    """The pixels of a level inside those of level 0, ``(..., H, W, C)``, sharing memory."""
+    """View of the pixels of a lattice level in those of level 0, ``(..., H, W, C)``."""
     stride = 1 << grid.level
     return pixels[..., ::stride, ::stride, :]
 
@@ -56,14 +63,13 @@ def code_tile(
 ) -> int:
     """Code phases H, V and D of a tile, given the coarser level.
 
-    The denoiser sees phase A of the tile and of a halo around it, and whatever the steps before
-    have revealed inside the tile: never H, V or D of other tiles, so tiles of a level are
-    independent of each other.
+    The denoiser sees phase A of the tile and of a halo around it, and the phases that earlier steps revealed inside of
+    the tile.  It never sees H, V or D of other tiles, so the tiles of a level are independent of each other.
 
     Args:
-        tile: which cells.
-        pixels: ``(H, W, C)`` of level 0; C is 3, or 1 for gray.  Or images side by side, ``(B, H, W, C)``, which
-            see nothing of each other: what is coded together is coded for one image after the other.
+        tile: the cells to code.
+        pixels: ``(H, W, C)`` of level 0, C 3 or 1.  Or images side by side, ``(B, H, W, C)``, which are independent of
+            each other; each phase is coded for one image after the other.
         decoding: fill ``pixels`` instead of reading them.
         skipped: number of finer levels that ``pixels`` and ``tile`` leave out.
 
@@ -93,7 +99,7 @@ def code_tile(
                 cells, known, window, phases, tile.grid.level + skipped, pass0_features
             )
         for reveal in step:
-            mask = present[..., reveal.phase] & subset_mask(reveal.part, tile.height, tile.width)
+            mask = present[..., reveal.phase] & subset_mask(reveal.subset, tile.height, tile.width)
             every = np.broadcast_to(mask, own.shape[:-2])
             prediction = predictions[reveal.phase].select(every)
             values = coder.code_phase(prediction, None if truth is None else truth[every, reveal.phase])

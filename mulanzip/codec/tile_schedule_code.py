@@ -14,24 +14,24 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 if TYPE_CHECKING:
     from mulanzip.entropy.ans import SymbolCoder
 
-#: Bits of the stored probability that a tile which has none of the schedules before has this one.
-_SHARE_BITS = 8
+#: Bits of the stored probability of a schedule, among the tiles that have none of the schedules before it.
+_STORED_P_BITS = 8
 _SCHEDULES_BUT_LAST = len(SCHEDULES) - 1
 
 
 def encode_schedules(schedules: TileSchedules) -> bytes:
-    """Payload of the chunk that holds mixed schedules: a byte of probability for each but the last, then decisions."""
+    """Payload of the chunk that holds mixed schedules: the probability of each but the last, then coded bits."""
     from mulanzip.entropy.ans import SymbolEncoder  # Describing a file need not load the coder.
 
     numbers = np.array(schedules.numbers)
-    shares, left = [], len(numbers)
+    stored_p, left = [], len(numbers)
     for number in range(_SCHEDULES_BUT_LAST):
         count = int((numbers == number).sum())
-        shares.append(min((count << _SHARE_BITS) // max(1, left), (1 << _SHARE_BITS) - 1))
+        stored_p.append(min((count << _STORED_P_BITS) // max(1, left), (1 << _STORED_P_BITS) - 1))
         left -= count
     encoder = SymbolEncoder()
-    _code(encoder, shares, len(numbers), numbers)
-    return bytes(shares) + encoder.finish()
+    _code(encoder, stored_p, len(numbers), numbers)
+    return bytes(stored_p) + encoder.finish()
 
 
 def decode_schedules(payload: bytes, tiles: int) -> TileSchedules:
@@ -53,16 +53,16 @@ def decode_schedules(payload: bytes, tiles: int) -> TileSchedules:
     return schedules
 
 
-def _code(coder: SymbolCoder, shares: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
-    """For one schedule after the other, decide which of the remaining tiles have it.  The rest have the last."""
+def _code(coder: SymbolCoder, stored_p: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
+    """For one schedule after the other, code which of the remaining tiles have it.  The rest have the last."""
     from mulanzip.entropy.ans import P_BITS
 
-    found = np.full(tiles, len(shares))
+    found = np.full(tiles, len(stored_p))
     left = np.arange(tiles)
-    for number, share in enumerate(shares):
-        probability = np.full(len(left), (2 * share + 1) << P_BITS - _SHARE_BITS - 1)
+    for number, p in enumerate(stored_p):
+        p_one = np.full(len(left), (2 * p + 1) << P_BITS - _STORED_P_BITS - 1)
         truth = None if numbers is None else (numbers[left] == number).astype(int)
-        is_this = coder.bernoulli(probability, truth) != 0
+        is_this = coder.bernoulli(p_one, truth) != 0
         found[left[is_this]] = number
         left = left[~is_this]
     return found

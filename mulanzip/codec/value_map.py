@@ -1,7 +1,7 @@
-"""Values of samples <-> the small numbers ``0 .. count - 1`` that are coded.
+"""Samples <-> indices ``0 .. count - 1`` of the values in use.
 
-An image of 16 bits seldom uses all values: its samples begin somewhere, end somewhere, and in between there may be
-gaps, as rescaling leaves them.  A file names the values in use, and codes their indices.
+Few 16-bit images use all values: most have a smaller range, and some have gaps after rescaling.  A file lists the
+values in use, and codes indices into this list.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
 
 _ALL = 1 << 16
-#: Shift, least and largest value, whether all between are in use.
+#: log2 of the steps per gray level, least value, largest value, whether all values between them are in use.
 _FIELDS = struct.Struct("<BHHB")
-_MOST = _FIELDS.size + _ALL // 8
+_MAX_BYTES = _FIELDS.size + _ALL // 8
 
 
 @dataclass(frozen=True, eq=False)
 class ValueMap:
-    """How the samples of some planes are coded.
+    """The values of some channels, and the scale of their indices.
 
     Attributes:
-        values: int32 ``(count,)``, rising: the values that indices stand for.
+        values: int32 ``(count,)``, rising: the value of each index.
         log2_steps: see :class:`mulanzip.density.sample_scale.SampleScale`.
     """
 
@@ -39,16 +39,16 @@ class ValueMap:
 
     @cached_property
     def sample_scale(self) -> SampleScale:
-        """That of the indices."""
+        """Scale of the indices."""
         return SampleScale(len(self.values), self.log2_steps)
 
     @property
     def is_constant(self) -> bool:
-        """Whether there is nothing to code."""
+        """Whether all samples are the same: then nothing is coded."""
         return len(self.values) == 1
 
     def to_indices(self, pixels: np.ndarray) -> np.ndarray:
-        """Values in use -> contiguous indices, of the grain's type."""
+        """Samples -> indices, contiguous, of the type of the sample scale."""
         if self.sample_scale == EIGHT_BIT:
             return np.ascontiguousarray(pixels)
         low, high = int(self.values[0]), int(self.values[-1])
@@ -60,12 +60,12 @@ class ValueMap:
         """The inverse of :meth:`to_indices`.
 
         Raises:
-            CorruptFileError: if an index stands for nothing.
+            CorruptFileError: if an index has no value.
         """
         if self.sample_scale == EIGHT_BIT:
             return indices
         if indices.max(initial=0) >= len(self.values):
-            raise CorruptFileError("a sample has none of the values that the file names")
+            raise CorruptFileError("a sample has none of the values that the file lists")
         return _look_up(self.values.astype(dtype), indices, 0)
 
 
@@ -77,12 +77,16 @@ def _look_up(table: np.ndarray, samples: np.ndarray, low: int) -> np.ndarray:
     return found
 
 
-#: That of ordinary images.
+#: Values of ordinary images.
 PLAIN = ValueMap(np.arange(256, dtype=np.int32))
 
 
 def used_values(pixels: np.ndarray) -> np.ndarray:
-    """The values in use: int32, rising.  Args: uint16 or int16 of any shape."""
+    """The values in use, rising: int32.
+
+    Args:
+        pixels: uint16 or int16 of any shape.
+    """
     low = np.iinfo(pixels.dtype).min
     used = np.zeros(_ALL, dtype=bool)
     for rows in row_blocks(pixels):
@@ -95,38 +99,38 @@ def spanned(values: np.ndarray) -> np.ndarray:
     return np.arange(values[0], values[-1] + 1, dtype=np.int32)
 
 
-def pack(codes: Sequence[ValueMap], signed: bool) -> bytes:
-    """Codes as bytes: of each the log2_steps, the least and the largest value, and which ones between are in use."""
+def pack(value_maps: Sequence[ValueMap], signed: bool) -> bytes:
+    """Value maps as bytes: for each its scale, the least and the largest value, and a bit map of the values between."""
     low = -(_ALL >> 1) if signed else 0
     parts = []
-    for code in codes:
-        first, last = int(code.values[0]), int(code.values[-1])
-        dense = last - first + 1 == len(code.values)
-        parts.append(_FIELDS.pack(code.log2_steps - LOG2_STEPS.start, first - low, last - low, dense))
+    for value_map in value_maps:
+        first, last = int(value_map.values[0]), int(value_map.values[-1])
+        dense = last - first + 1 == len(value_map.values)
+        parts.append(_FIELDS.pack(value_map.log2_steps - LOG2_STEPS.start, first - low, last - low, dense))
         if not dense:
             used = np.zeros(last - first + 1, dtype=bool)
-            used[code.values - first] = True
+            used[value_map.values - first] = True
             parts.append(np.packbits(used).tobytes())
     return zlib.compress(b"".join(parts), 9)
 
 
 def unpack(data: bytes, count: int, signed: bool) -> list[ValueMap]:
-    """The inverse of :func:`pack`, for ``count`` codes.
+    """The inverse of :func:`pack`, for ``count`` value maps.
 
     Raises:
-        CorruptFileError: if these are no such codes.
+        CorruptFileError: if the bytes are damaged.
     """
-    inflated = inflate(data, count * _MOST)
-    codes, position = [], 0
+    inflated = inflate(data, count * _MAX_BYTES)
+    found, position = [], 0
     try:
         for _ in range(count):
-            code, position = _unpack_one(inflated.content, position, signed)
-            codes.append(code)
+            value_map, position = _unpack_one(inflated.content, position, signed)
+            found.append(value_map)
     except (struct.error, ValueError):
         raise CorruptFileError("the list of values in use is damaged") from None
     if inflated.outcome is not Outcome.CLEAN or position != len(inflated.content):
         raise CorruptFileError("the list of values in use is damaged")
-    return codes
+    return found
 
 
 def _unpack_one(content: bytes, position: int, signed: bool) -> tuple[ValueMap, int]:
@@ -139,7 +143,7 @@ def _unpack_one(content: bytes, position: int, signed: bool) -> tuple[ValueMap, 
         size = -(-len(used) // 8)
         bits = np.unpackbits(np.frombuffer(content[position : position + size], np.uint8))
         position += size
-        # As short as they can be: both ends in use, nothing behind them.
+        # The form is unique: both ends are in use, and no bits follow them.
         if len(bits) != 8 * size or bits[len(used) :].any() or not bits[0] or not bits[len(used) - 1]:
             raise ValueError
         used = bits[: len(used)].astype(bool)

@@ -1,4 +1,4 @@
-"""Ways to run an integer convolution.  All give the same numbers; a self-test makes sure of it.
+"""Ways to run an integer convolution.  All give the same numbers; a self-test checks this.
 
 Feature maps are torch tensors of shape ``(B, C, h, w)`` in channels-last memory.
 """
@@ -23,7 +23,7 @@ class Backend(ABC):
 
     @abstractmethod
     def prepare(self, layer: Layer) -> object:
-        """Whatever :meth:`activation` and :meth:`integers` want to be given for this layer."""
+        """The layer in the form that :meth:`activation` and :meth:`integers` take."""
 
     @abstractmethod
     def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
@@ -42,8 +42,8 @@ def _multiplier(layer: Layer) -> Tensor:
     return torch.from_numpy(np.ldexp(1.0, -layer.shift.astype(np.int32)))
 
 
-class _Containers:
-    """A layer in floating-point containers."""
+class _Float64Layer:
+    """A layer whose integers are stored as float64."""
 
     def __init__(self, layer: Layer, device: torch.device):
         self.weight = torch.from_numpy(layer.weight).to(device, torch.float64)
@@ -53,15 +53,15 @@ class _Containers:
 
 
 class ReferenceBackend(Backend):
-    """Plain float64 convolutions: slow, and exact whatever the order of summation."""
+    """Plain float64 convolutions: slow, and exact in every order of summation."""
 
     name = "reference"
 
-    def prepare(self, layer: Layer) -> _Containers:
-        return _Containers(layer, self.device)
+    def prepare(self, layer: Layer) -> _Float64Layer:
+        return _Float64Layer(layer, self.device)
 
     def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        assert isinstance(prepared, _Containers)
+        assert isinstance(prepared, _Float64Layer)
         total = F.conv2d(x.to(torch.float64), prepared.weight, prepared.bias[level_class], padding=prepared.padding)
         return total * prepared.multiplier
 
@@ -89,7 +89,7 @@ class _Packed:
 
 
 class OneDnnBackend(Backend):
-    """int8 convolutions of oneDNN with fused requantisation: the fast way on a CPU."""
+    """int8 convolutions of oneDNN with fused requantisation: fast on a CPU."""
 
     name = "onednn"
 
@@ -120,7 +120,7 @@ class OneDnnBackend(Backend):
 
 
 class _Unfolded:
-    """A layer as a matrix.  _int_mm multiplies int8: activations come shifted by -128, for which the bias makes up."""
+    """A layer as a matrix.  ``_int_mm`` multiplies int8, so activations are shifted by -128; the bias corrects this."""
 
     def __init__(self, layer: Layer, device: torch.device):
         self.outputs, _, self.size, _ = layer.weight.shape
@@ -132,10 +132,10 @@ class _Unfolded:
 
 
 class CudaBackend(Backend):
-    """Exact int32 matrix products on a GPU: unfolded inputs and ``torch._int_mm``, no ``conv2d``."""
+    """Exact int32 matrix products on a GPU: unfolded inputs and ``torch._int_mm`` instead of ``conv2d``."""
 
     name = "cuda"
-    _ROWS = 32  # _int_mm wants more than 16 rows, and multiples of 8 elsewhere.
+    _ROWS = 32  # _int_mm needs more than 16 rows, and multiples of 8 in the other dimensions.
 
     def __init__(self) -> None:
         self.device = torch.device("cuda")

@@ -1,4 +1,4 @@
-"""Shape and units of the denoiser, shared by its float and its integer form; free of torch."""
+"""Shape and units of the denoiser, shared by its float and its integer form.  Free of torch."""
 
 from __future__ import annotations
 
@@ -8,65 +8,66 @@ from typing import Any
 from mulanzip.lattice.geometry import PHASE_NAMES, D, H, V
 
 COLOURS = 3
-#: Phases that each pass of the network predicts.  A later pass starts from the features of the first.
+#: Phases that each pass of the network predicts.  Pass 1 starts from the features of pass 0.
 PASSES = ((H, V), (D,))
-#: Heads by name: the pass whose features they start from, and the phase that they predict.  The one of
-#: the later phase on the first pass serves steps that reveal everything at once, with one pass.
+#: Heads by name: the pass whose features they start from, and the phase that they predict.  Head ``D0`` predicts D from
+#: pass 0, for steps that reveal all phases at once.
 HEADS = {PHASE_NAMES[phase]: (index, phase) for index, phases in enumerate(PASSES) for phase in phases} | {
     f"{PHASE_NAMES[phase]}0": (0, phase) for phases in PASSES[1:] for phase in phases
 }
 
-#: Planes of the network input: differences above and below the local mean (12 + 12), the local
-#: mean (3), masks (4).
+#: Planes of the network input: differences above and below the local mean (12 + 12), the local mean (3), masks (4).
 INPUT_PLANES = 31
-#: Planes that tell a colour's value to the colours after it: above and below its base prediction,
-#: fine and coarse.
+#: Planes that tell the value of a colour to the next colours: above and below its base prediction, fine and coarse.
 OFFSET_PLANES = 4
-#: The uint8 that stands for 1.0 in inputs and activations, and for "known" in the mask planes.
+#: The uint8 that represents 1.0 in inputs and activations, and "known" in the mask planes.
 UNIT = 32
-#: Weights are integers in -WEIGHT_MAX..WEIGHT_MAX: beyond 64, int8 kernels that add pairs of
-#: products in 16 bits would saturate.
+#: Weights are integers in -WEIGHT_MAX..WEIGHT_MAX.  Beyond 64, int8 kernels that add pairs of products in 16 bits would
+#: saturate.
 WEIGHT_MAX = 64
 #: Fractional bits of base predictions and of mixture means.
 MEAN_BITS = 5
 
 
-#: Names in model files that differ from those of fields.
+#: Fields whose names in model files differ.
 _FILE_KEYS = {"presets": "looks"}
 
 
 @dataclass(frozen=True)
 class Config:
-    """Size of a denoiser.  Stored in the model file."""
+    """Size of a denoiser.  Stored in the model file.
+
+    Attributes:
+        hidden: width of the layer that gives the parameters of a colour access to the colours before it.
+        presets: number of contexts that are trained with the network.
+    """
 
     channels: int = 64
     blocks: int = 5
     mixtures: int = 4
     level_classes: int = 5
-    #: Width of the layer that a colour's parameters get from the colours before it.
     hidden: int = 32
-    #: Kinds of pictures that the network learns a context for.
     presets: int = 10
 
     @property
     def shape_outputs(self) -> int:
-        """Per phase and colour: mixture logits, then log scales."""
+        """Outputs per phase and colour: mixture logits, then log scales."""
         return 2 * self.mixtures
 
     def mean_outputs(self, colour: int) -> int:
-        """Per phase: mixture means, then a coupling to each colour before."""
+        """Outputs per phase: mixture means, then one coupling to each colour before."""
         return self.mixtures + colour
 
     def outputs(self, colour: int) -> int:
-        """Per phase."""
+        """All outputs per phase."""
         return self.shape_outputs + self.mean_outputs(colour)
 
     def level_class(self, level: int) -> int:
-        """Row of the bias tables that a level uses; the coarsest ones share the last."""
+        """Row of the bias tables that a lattice level uses; the coarsest levels share the last row."""
         return min(level, self.level_classes - 1)
 
     def as_dict(self) -> dict[str, int]:
-        """The form that model files have."""
+        """The form in model files."""
         return {_FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
@@ -74,7 +75,7 @@ class Config:
         """The inverse of :meth:`as_dict`.
 
         Raises:
-            TypeError: for unknown keys, or what is no dictionary.
+            TypeError: for unknown keys, and for objects that are not dictionaries.
         """
         if not isinstance(config, dict):
             raise TypeError("a configuration is a dictionary")

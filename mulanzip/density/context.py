@@ -1,11 +1,11 @@
-"""The context ``c``: what the denoiser is told about one image, and the prior that codes it.
+"""The context ``c`` of an image, which adapts the denoiser to it, and the prior that codes the context.
 
 MULAN conditions noise and denoiser on a latent ``c`` inferred from the image.  Here ``c`` is a vector of small
 integers, one per output channel of every layer of the integer network: steps that are added to the channel's bias.
-It costs the decoder nothing but its bytes, and zero is the network without a context.
+It costs the decoder nothing beyond reading it.  The context of zeros leaves the network unchanged.
 
-Its prior has few *looks*, contexts for kinds of pictures that were learned with the network, and deviations from them.
-A look by itself costs one byte.
+A context is coded as a *preset*, one of a few contexts that were trained with the network, plus deviations from it.
+A preset without deviations costs one byte.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from mulanzip.errors import CorruptFileError
 
 #: Entries are in ``-LIMIT..LIMIT``.
 LIMIT = 127
-_PLANES = 8
+#: Bits of a deviation plus ``LIMIT``.
+_SYMBOL_BITS = 8
 _TOTAL = 1 << P_BITS
-#: Mean sizes of entries that the rows of a prior stand for.
+#: Mean absolute deviations, one per row of a prior.
 _SIZES = tuple(0.05 * 1.5**i for i in range(16))
 
 
 @dataclass(frozen=True)
 class Prior:
-    """How likely the values of each entry are.  Part of the model file, and of its hash.
+    """Distribution of the entries of a context.  Part of the model file, and of its hash.
 
     Attributes:
-        row: uint8 ``(n,)``, which row of ``mass`` the deviation of an entry uses.
-        mass: int32 ``(rows, 2 * LIMIT + 1)``, at least 1 each, probabilities in ``2**-16``.
+        row: uint8 ``(n,)``, the row of ``mass`` for the deviation of each entry.
+        mass: int32 ``(rows, 2 * LIMIT + 1)``, probabilities in units of ``2**-16``, at least 1 each.
         presets: int8 ``(presets, n)``, ``-LIMIT..LIMIT``.
     """
 
@@ -41,9 +42,9 @@ class Prior:
 
     @classmethod
     def build(cls, sizes: np.ndarray, presets: np.ndarray | None = None) -> Prior:
-        """A prior for deviations of the given mean sizes, float ``(n,)``; floats are allowed here and only here.
+        """A prior for deviations of the given mean absolute sizes, float ``(n,)``.  Floats are allowed here alone.
 
-        Rows are two-sided geometric distributions with a little mass everywhere.
+        Rows are two-sided geometric distributions with a small weight of a wider one.
         """
         distance = np.abs(np.arange(-LIMIT, LIMIT + 1))
         rows = []
@@ -64,10 +65,10 @@ class Prior:
         return len(self.row)
 
     def validate(self, entries: int, presets: int) -> None:
-        """Check what coding relies on.
+        """Check the shapes, types and sums that coding relies on.
 
         Raises:
-            ValueError: naming what is wrong.
+            ValueError: naming the problem.
         """
         if self.row.shape != (entries,) or self.row.dtype != np.uint8:
             raise ValueError("the context's prior does not fit the network")
@@ -82,47 +83,47 @@ class Prior:
             or self.presets.dtype != np.int8
             or self.presets.min(initial=0) < -LIMIT
         ):
-            raise ValueError("the looks of the context's prior have the wrong size, type or range")
+            raise ValueError("the presets of the context's prior have the wrong size, type or range")
 
     def bits(self) -> np.ndarray:
-        """Code length of every deviation of every entry: float64 ``(n, 2 * LIMIT + 1)``."""
+        """Code length in bits of every deviation of every entry: float64 ``(n, 2 * LIMIT + 1)``."""
         return -np.log2(self.mass / _TOTAL)[self.row]
 
     def code_length(self, context: np.ndarray) -> float:
-        """Bits of a context, int8 ``(n,)``."""
+        """Code length in bits of a context, int8 ``(n,)``."""
         bits = self.bits()
-        choices = [
-            bits[np.arange(self.entries), rest + LIMIT].sum() if rest.any() else 0
-            for _, rest in self.representations(context)
+        lengths = [
+            bits[np.arange(self.entries), deviations + LIMIT].sum() if deviations.any() else 0
+            for _, deviations in self.representations(context)
         ]
-        return 8 + float(min(choices))
+        return 8 + float(min(lengths))
 
     def representations(self, context: np.ndarray) -> list[tuple[int, np.ndarray]]:
-        """How a context can be said: number of a look from 1 on, or 0 for none, and deviations, int64 ``(n,)``."""
+        """Ways to code a context: the number of a preset (0: no preset), and deviations from it, int64 ``(n,)``."""
         found = []
         for number in range(len(self.presets) + 1):
-            rest = context.astype(np.int64) - self.preset(number)
-            if np.abs(rest).max(initial=0) <= LIMIT:
-                found.append((number, rest))
+            deviations = context.astype(np.int64) - self.preset(number)
+            if np.abs(deviations).max(initial=0) <= LIMIT:
+                found.append((number, deviations))
         return found
 
     def preset(self, number: int) -> np.ndarray:
-        """int8 ``(n,)``: look ``number`` from 1 on; zeros for 0."""
+        """Preset ``number``, counted from 1; zeros for 0.  int8 ``(n,)``."""
         return self.presets[number - 1] if number else np.zeros(self.entries, dtype=np.int8)
 
 
 def _code(coder: SymbolCoder, prior: Prior, symbols: np.ndarray | None) -> np.ndarray:
-    """Bisect all entries side by side: symbols 0..2 LIMIT, int64 ``(n,)``."""
-    below = np.zeros((len(prior.mass), (1 << _PLANES) + 1), dtype=np.int64)
+    """Code all entries bit by bit, from the highest bit on: symbols 0..2 LIMIT, int64 ``(n,)``."""
+    below = np.zeros((len(prior.mass), (1 << _SYMBOL_BITS) + 1), dtype=np.int64)
     below[:, 1 : 2 * LIMIT + 2] = prior.mass.cumsum(1)
     below[:, 2 * LIMIT + 2 :] = _TOTAL
     low = np.zeros(prior.entries, dtype=np.int64)
-    for plane in range(_PLANES - 1, -1, -1):
-        middle, high = low + (1 << plane), low + (2 << plane)
+    for place in range(_SYMBOL_BITS - 1, -1, -1):
+        middle, high = low + (1 << place), low + (2 << place)
         top, bottom = below[prior.row, high], below[prior.row, low]
-        probability = (top - below[prior.row, middle] << P_BITS) // np.maximum(top - bottom, 1)
-        bits = coder.bernoulli(probability, None if symbols is None else symbols >> plane & 1)
-        low += bits.astype(np.int64) << plane
+        p_one = (top - below[prior.row, middle] << P_BITS) // np.maximum(top - bottom, 1)
+        bits = coder.bernoulli(p_one, None if symbols is None else symbols >> place & 1)
+        low += bits.astype(np.int64) << place
     return low
 
 
@@ -134,14 +135,14 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
     """
     if context.shape != prior.row.shape or context.dtype != np.int8 or context.min(initial=0) < -LIMIT:
         raise ValueError(f"a context for this model is int8 ({prior.entries},) within -{LIMIT}..{LIMIT}")
-    return min((_coded(number, rest, prior) for number, rest in prior.representations(context)), key=len)
+    return min((_coded(*representation, prior) for representation in prior.representations(context)), key=len)
 
 
-def _coded(number: int, rest: np.ndarray, prior: Prior) -> bytes:
-    if not rest.any():
+def _coded(number: int, deviations: np.ndarray, prior: Prior) -> bytes:
+    if not deviations.any():
         return bytes([2 * number])
     encoder = SymbolEncoder()
-    _code(encoder, prior, rest + LIMIT)
+    _code(encoder, prior, deviations + LIMIT)
     return bytes([2 * number + 1]) + encoder.finish()
 
 
@@ -149,7 +150,7 @@ def decode(data: bytes, prior: Prior) -> np.ndarray:
     """The inverse of :func:`encode`.
 
     Raises:
-        CorruptFileError: if the bytes are no context under this prior, or that of all zeros, which is never sent.
+        CorruptFileError: if the bytes are not a context of this prior.  The context of zeros is never coded.
     """
     if not data or data[0] >> 1 > len(prior.presets):
         raise CorruptFileError("the context is damaged")

@@ -1,7 +1,6 @@
-"""What the denoiser is shown: input planes and linear base predictions, in integers.
+"""Inputs of the denoiser, and linear base predictions, in integers.
 
-Training and exact inference share this code; every operation is on integers, so both see the same
-numbers on every machine.
+Training and exact inference share this code.  All operations are on integers: the results are the same everywhere.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from mulanzip.density.config import INPUT_PLANES, MEAN_BITS, UNIT
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import A, D, H, V
 
-# Reciprocals by number of terms: mean = sum * table[count] >> bits.
+# Reciprocals by number of terms: mean = sum * table[count] >> fractional bits.
 _NINTH = torch.tensor([0] + [-(-65536 // n) for n in range(1, 10)], dtype=torch.int32)
 _QUARTER = torch.tensor([0] + [round(2**15 / n) for n in range(1, 5)], dtype=torch.int32)
 
@@ -47,32 +46,32 @@ def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int)
 
 
 def _padded(x: Tensor) -> Tensor:
-    """With a border of zeros."""
+    """``x`` with a border of zeros, one pixel wide."""
     return F.pad(x, (1, 1, 1, 1))
 
 
 def _moved(padded: Tensor, rows: int, columns: int) -> Tensor:
-    """``y[i, j] = x[i + rows, j + columns]`` of what was padded; offsets of -1, 0 or 1."""
+    """``y[i, j] = x[i + rows, j + columns]`` for ``padded = _padded(x)``; offsets are -1, 0 or 1."""
     h, w = padded.shape[-2] - 2, padded.shape[-1] - 2
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
 
 
 def sample_type(sample_scale: SampleScale) -> torch.dtype:
-    """Of cells: sums of samples times fixed-point factors must fit."""
+    """Integer type of cells, in which sums of samples times fixed-point factors do not overflow."""
     return torch.int32 if sample_scale.is_plain else torch.int64
 
 
 def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
-    """Input of the denoiser.
+    """Input planes of the denoiser.
 
     Args:
         cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``sample_scale``; phases A, H, V, D; C = 3.
-        known: bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all; values that are not known have no influence.
+        known: mask, bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all images.  Unknown values have no influence.
 
     Returns:
-        uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and
-        ``max(0, m - value)`` in levels, with ``m`` the mean of the known A in the 3x3 neighbourhood; then
-        ``m`` on a scale of 0..63; then :data:`UNIT` where a phase is known.
+        uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and ``max(0, m - value)`` in
+        gray levels, where ``m`` is the mean of the known A in the 3x3 neighbourhood; then ``m`` on a scale of 0..63;
+        then :data:`UNIT` where a phase is known.
     """
     b, _, _, h, w = cells.shape
     if sample_scale.log2_levels_per_step:
@@ -84,7 +83,7 @@ def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT
     above, below, brightness, knowledge = planes.split((12, 12, 3, 4), 1)
     for phase in (A, H, V, D):
         if not known[:, phase].any():
-            continue  # Zeros, as in most planes of a first step.
+            continue  # The planes of this phase stay zero, as most planes do in a first step.
         of_phase = slice(3 * phase, 3 * phase + 3)
         difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
         above[:, of_phase] = (difference >> sample_scale.log2_steps_per_level).clamp_(0, 255)
@@ -98,7 +97,7 @@ def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT
 
 
 def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
-    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` levels.
+    """Mean of the nearest known pixels of ``phase``, in units of ``2**-MEAN_BITS`` gray levels.
 
     Args:
         cells, known: as for :func:`input_planes`; phase: ``H``, ``V`` or ``D``.
@@ -107,7 +106,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: Samp
         int32 ``(B, C, h, w)``.
     """
     total, count = _gather(cells, known, _NEAR[phase])
-    if phase == D:  # Its four nearest are known only in some schedules: else the diagonal ones.
+    if phase == D:  # Not all schedules reveal the four nearest pixels first: the diagonal ones replace them.
         diagonal = _gather(cells, known, _DIAGONAL)
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
@@ -116,52 +115,52 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: Samp
 
 
 def constant_surround(cells: Tensor, known: Tensor, phase: int) -> Tensor:
-    """What the surroundings of a phase are where they are all the same: int32 ``(B, C, h, w)``, else -1.
+    """The value of all pixels around a phase: int32 ``(B, C, h, w)``, -1 where they differ.
 
-    The surroundings are the known ones of A in the 3x3 neighbourhood, and the nearest known pixels.
+    Around means: the known A in the 3x3 neighbourhood, and the nearest known pixels.
 
     Args:
         cells, known, phase: as for :func:`base_prediction`.
     """
-    nothing = 1 << 20
+    above_all = 1 << 20
     mask = known[:, A, None]
-    low = _extreme3(torch.where(mask, cells[:, A], nothing), torch.minimum, nothing)
+    low = _extreme3(torch.where(mask, cells[:, A], above_all), torch.minimum, above_all)
     high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
-    for near, places in _NEAR[phase].items():
+    for near, offsets in _NEAR[phase].items():
         if near == A:
             continue
-        at, values = _padded(known[:, near, None]), _padded(cells[:, near])
-        for place in places:
-            there, value = _moved(at, *place), _moved(values, *place)
-            low = torch.where(there, torch.minimum(low, value), low)
-            high = torch.where(there, torch.maximum(high, value), high)
+        mask, values = _padded(known[:, near, None]), _padded(cells[:, near])
+        for offset in offsets:
+            is_known, value = _moved(mask, *offset), _moved(values, *offset)
+            low = torch.where(is_known, torch.minimum(low, value), low)
+            high = torch.where(is_known, torch.maximum(high, value), high)
     return torch.where(low == high, low, -1).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:
-    """Sum and number of the known values among neighbours."""
+    """Sum and count of the known values among neighbours."""
     total = torch.zeros_like(cells[:, 0])
     count = torch.zeros_like(cells[:, 0, 0])
-    for phase, places in neighbours.items():
+    for phase, offsets in neighbours.items():
         if not known[:, phase].any():
             continue
         mask = known[:, phase].to(cells.dtype)
         values, mask = _padded(cells[:, phase] * mask[:, None]), _padded(mask)
-        for place in places:
-            total += _moved(values, *place)
-            count += _moved(mask, *place)
+        for offset in offsets:
+            total += _moved(values, *offset)
+            count += _moved(mask, *offset)
     return total, count
 
 
 def offset_planes(offsets: Tensor) -> Tensor:
-    """How far the values of some colours are from their base predictions, for the colours after them.
+    """Planes that tell the values of some colours to the colours after them.
 
     Args:
-        offsets: int32 ``(B, C, h, w)``, value minus base prediction in units of ``2**-MEAN_BITS``.
+        offsets: int32 ``(B, C, h, w)``, value minus base prediction in units of ``2**-MEAN_BITS`` gray levels.
 
     Returns:
-        uint8 ``(B, OFFSET_PLANES * C, h, w)``: per colour what is above and what is below, first in
-        eighths of a level (up to 32 levels), then in levels.
+        uint8 ``(B, OFFSET_PLANES * C, h, w)``: for each colour the positive and the negative part of the offset, first
+        in eighths of a gray level (up to 32 gray levels), then in gray levels.
     """
     signs = torch.stack((offsets, -offsets), 2).clamp_(min=0)
     fine, coarse = signs >> MEAN_BITS - 3, signs >> MEAN_BITS

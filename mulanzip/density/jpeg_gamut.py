@@ -1,8 +1,8 @@
-"""The colours that an image has: once it was a JPEG file, three of four RGB colours do not occur.
+"""Colours of images that were decoded from a JPEG: they are a quarter of the RGB cube.
 
-JPEG files hold brightness and two differences of colours, in 8 bits each (YCbCr).  What a decoder makes of them fills
-a quarter of the RGB cube: given green and red, most values of blue stand for no such colour.  A denoiser's smooth
-distributions do not know, so an image says how rare other colours are in it.
+JPEG files hold luma and two colour differences with 8 bits each (YCbCr), and decoders convert them to RGB.  Given green
+and red, most values of blue belong to no such colour.  The smooth distributions of a denoiser do not model this, so a
+file says how rare other colours are in its image.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ import numpy as np
 
 from mulanzip.row_blocks import row_blocks
 
-#: Halvings of the mass of other colours, at most: nothing is left of it.
+#: Maximum penalty; no mass is left after it.
 MAX_LOG2_PENALTY = 31
-#: Smaller images do not say how rare they are.
+#: Smaller images have too few pixels to tell.
 _LEAST_PIXELS = 1 << 12
-#: One pixel of so many has another colour at most.
-_LEAST_SHARE = 16
-#: Of values of blue around those of the pixels, so many of ``_NEARBY_OF`` stand for a colour at most: where nearly all
-#: do, as in grayish images, it means little that the pixels do.
+#: At most 1 pixel of this number has another colour.
+_PIXELS_PER_OTHER = 16
+#: At most 3 of 4 values of blue near those of the pixels belong to a JPEG colour.  In grayish images nearly all do, so
+#: JPEG colours are no evidence there.
 _NEARBY, _NEARBY_OF = 3, 4
+#: Distances of these values of blue.
 _STEPS = (-7, -5, -4, -3, -2, 2, 3, 4, 5, 7)
 
 
 @dataclass(frozen=True)
 class JpegGamut:
-    """Colours that decoders of JPEG files make.
+    """The colours that JPEG decoders produce.
 
     Attributes:
-        log2_penalty: 1 to :data:`MAX_LOG2_PENALTY`.  Other colours have ``2**-log2_penalty`` of the mass that the model
-            gives them.
+        log2_penalty: 1 to :data:`MAX_LOG2_PENALTY`.  The mass of other colours is multiplied by ``2**-log2_penalty``.
     """
 
     log2_penalty: int
 
     def log2_penalties(self, before: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
-        """How often the mass of values of the third colour is halved: 0, or :attr:`log2_penalty`.
+        """Penalty of each value of blue: uint8 ``(N,)``, 0 or :attr:`log2_penalty`.
 
         Args:
-            before: int32 ``(N,)`` each, the first and the second colour: green and red.
-            values: int32 ``(N,)``, 0..255.
+            before: green and red, int32 ``(N,)`` each.
+            values: of blue, int32 ``(N,)``, 0..255.
         """
-        first, second = before
-        found: np.ndarray = _others().take((first << 16) + (second << 8) + values) * np.uint8(self.log2_penalty)
+        green, red = before
+        found: np.ndarray = _others().take((green << 16) + (red << 8) + values) * np.uint8(self.log2_penalty)
         return found
 
 
 @lru_cache(1)
 def _others() -> np.ndarray:
-    """Whether a colour is none of a JPEG file's: uint8, 0 or 1, at ``green << 16 | red << 8 | blue``.
+    """1 for colours that no JPEG decoder produces, else 0: uint8, at index ``green << 16 | red << 8 | blue``.
 
-    Coefficients of 16 fractional bits, as decoders have them: a coarser sum gives other colours.
+    The coefficients have 16 fractional bits, as in decoders: coarser ones lead to other colours.
     """
     y = np.arange(256)[:, None]
     shifted = np.arange(256) - 128
@@ -68,21 +68,21 @@ def _others() -> np.ndarray:
     return others.reshape(-1)
 
 
-def find(planes: np.ndarray) -> JpegGamut | None:
-    """The gamut of an image, where it is worth saying.
+def find(pixels: np.ndarray) -> JpegGamut | None:
+    """The gamut of an image; None where it does not help.
 
     Args:
-        planes: uint8 ``(H, W, 3)`` in coding order of colours; others have none.
+        pixels: ``(H, W, C)`` in coding order of colours.  Only uint8 images of three colours have a gamut.
     """
-    if planes.dtype != np.uint8 or planes.shape[2] != 3 or planes.size < 3 * _LEAST_PIXELS:
+    total = pixels.shape[0] * pixels.shape[1]
+    if pixels.dtype != np.uint8 or pixels.shape[2] != 3 or total < _LEAST_PIXELS:
         return None
-    pixels = planes.shape[0] * planes.shape[1]
     others, nearby, count = 0, 0, 0
-    for rows in row_blocks(planes):
-        green, red, blue = planes[rows].reshape(-1, 3).astype(np.int32).T
+    for rows in row_blocks(pixels):
+        green, red, blue = pixels[rows].reshape(-1, 3).astype(np.int32).T
         colours = (green << 16) + (red << 8)
         others += int(_others().take(colours + blue).sum())
-        if others * _LEAST_SHARE > pixels:
+        if others * _PIXELS_PER_OTHER > total:
             return None
         for step in _STEPS:
             values = blue + step
@@ -91,6 +91,6 @@ def find(planes: np.ndarray) -> JpegGamut | None:
             count += int(inside.sum())
     if nearby * _NEARBY_OF > count * _NEARBY:
         return None
-    # The odds of other colours in the image, over those around its pixels.  Half a pixel more, as there may be none.
-    ratio = (2 * (pixels - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
+    # The odds of JPEG colours among the pixels, divided by the odds near them.  Half a pixel is added: counts may be 0.
+    ratio = (2 * (total - others) + 1) * max(1, count - nearby) // max(1, (2 * others + 1) * nearby)
     return JpegGamut(min(max(1, ratio.bit_length() - 1), MAX_LOG2_PENALTY)) if ratio else None

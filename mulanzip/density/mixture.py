@@ -1,16 +1,16 @@
-"""Mixtures of logistics as integer CDFs, from the denoiser's integers.
+"""Mixtures of logistics as integer CDFs, from the integer outputs of the denoiser.
 
-The float training loss (:mod:`mulanzip.floatnet.loss`) uses the same parametrisation.  In units of
-the float network's outputs ``o``:
+The float training loss (:mod:`mulanzip.floatnet.loss`) uses the same parametrisation.  For outputs ``o`` of the float
+network:
 
 * mixture weights are ``softmax(o)``, stored as ``128 + 16 o`` in a uint8;
-* scales are ``4 exp(o)`` levels, ``|o| <= 4``, stored as ``128 + 32 o`` in a uint8;
-* means are ``base + 16 o`` levels, stored with ``MEAN_BITS`` fractional bits;
+* scales are ``4 exp(o)`` gray levels, ``|o| <= 4``, stored as ``128 + 32 o`` in a uint8;
+* means are ``base + 16 o`` gray levels, stored with ``MEAN_BITS`` fractional bits;
 * couplings are ``o / 2``, stored in 1/256.
 
-The CDF of a mixture at the edge below value ``x`` is ``sum_k w_k S[(x - 1/2 - mu_k) / s_k] + x f``:
-table look-ups ``S`` of a logistic function, a floor ``f`` under every value's probability, and
-both tails folded into 0 and 255.  All of it is 64-bit integer arithmetic, monotone by construction.
+The CDF of a mixture at the edge below value ``x`` is ``sum_k w_k S[(x - 1/2 - mu_k) / s_k] + x f``.  ``S`` is a table
+of the logistic function, and ``f`` a floor under the probability of each value.  The tails are folded into the least
+and the largest value.  The arithmetic is on integers, and the CDF is monotone by construction.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MEAN_GAIN = 16
 COUPLING_GAIN = 0.5
 LOG_SCALE_LIMIT = 4
 SCALE_AT_ZERO = 4
-#: Every value has at least about this probability.
+#: Lower bound of the probability of each 8-bit value, approximately.
 PROBABILITY_FLOOR = 2.0**-20
 
-#: Integer units per unit of the network's outputs, in the order logits, log scales, means, couplings.
+#: Integer units per unit of the outputs of the float network: logits, log scales, means, couplings.
 LOGIT_UNIT = 16
 LOG_SCALE_UNIT = 32
 MEAN_UNIT = MEAN_GAIN << MEAN_BITS
@@ -40,33 +40,33 @@ SHAPE_ZERO = 128
 
 #: Total of one component's CDF.
 _ONE = 1 << 16
-#: Steps of the logistic table per unit of (x - mu) / s, and its half width.
+#: Entries of the logistic table per unit of (x - mu) / s, and half of its entries.
 _TABLE_STEPS = 1024
 TABLE_HALF = 12 * _TABLE_STEPS
 #: Fractional bits of the inverse scales.
 _INVERSE_BITS = 8
 _WEIGHT_ONE = 1 << 12
-#: For samples that are finer than levels: steps between two entries of the logistic table, of which every 64th is
-#: used.  Between neighbours the table's own rounding would show.
+#: For deep samples the logistic table is interpolated, with this number of fractional bits, between every 64th entry:
+#: between neighbours, the rounding of the table would show.
 _FINE_BITS = 12
 _STRIDE_BITS = 6
-#: Added to the CDF per value; with the largest weight at ``_WEIGHT_ONE`` this is 2**-20 or less.
+#: Added to the CDF per value: at most 2**-20 of the total, since the largest weight is ``_WEIGHT_ONE``.
 _FLOOR = _ONE * _WEIGHT_ONE >> 20
-#: Mixture means are clamped this many levels outside 0..255.
+#: Mixture means are clamped to this number of gray levels beyond the range of samples.
 _MEAN_MARGIN = 64
-#: For plain samples, of a type that numpy need not convert at every call.
+#: Limits for 8-bit samples, in a type that NumPy does not convert at every call.
 _MEAN_LIMITS = np.int32(-_MEAN_MARGIN << MEAN_BITS), np.int32(255 + _MEAN_MARGIN << MEAN_BITS)
 _TABLE_LIMITS = np.int32(0), np.int32(2 * TABLE_HALF)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """Look-up tables of the likelihood.  They are part of the model file, and of its hash.
+    """Look-up tables of the likelihood.  Part of the model file, and of its hash.
 
     Attributes:
         logistic: int32 ``(2 * TABLE_HALF + 1,)``, ``2**16 / (1 + exp(-t / 1024))``, rising.
         weight: int32 ``(256,)``, ``2**12 exp(-d / LOGIT_UNIT)`` for ``d`` below the largest logit.
-        inverse_scale: int32 ``(256,)``, steps of ``logistic`` per ``2**-MEAN_BITS`` level.
+        inverse_scale: int32 ``(256,)``, entries of ``logistic`` per ``2**-MEAN_BITS`` gray levels, times ``2**8``.
     """
 
     logistic: np.ndarray
@@ -75,7 +75,7 @@ class Tables:
 
     @classmethod
     def build(cls) -> Tables:
-        """Compute the tables.  Floating point, hence at export only: never while coding."""
+        """Compute the tables, in floating point: when a model is exported, never when it codes."""
         steps = np.arange(-TABLE_HALF, TABLE_HALF + 1) / _TABLE_STEPS
         scale = SCALE_AT_ZERO * np.exp((np.arange(256) - SHAPE_ZERO) / LOG_SCALE_UNIT)
         inverse = _TABLE_STEPS / (scale * (1 << MEAN_BITS)) * (1 << _INVERSE_BITS)
@@ -86,10 +86,10 @@ class Tables:
         )
 
     def validate(self) -> None:
-        """Check what coding relies on: shapes, signs, monotony, no overflow.
+        """Check the shapes, signs, monotony and ranges that coding relies on.
 
         Raises:
-            ValueError: naming what is wrong.
+            ValueError: naming the problem.
         """
         tables = (self.logistic, self.weight, self.inverse_scale)
         shapes = [(2 * TABLE_HALF + 1,), (256,), (256,)]
@@ -104,7 +104,7 @@ class Tables:
 
 
 class Mixture:
-    """Mixtures of logistics of ``N`` subpixels of one colour, ready to be asked for their CDFs.
+    """Mixtures of logistics for ``N`` 8-bit subpixels of one colour, and their CDFs.
 
     Attributes:
         total: int32 ``(N,)``, the mass of all values.
@@ -129,14 +129,15 @@ class Mixture:
         means: np.ndarray,
         edges: np.ndarray | None = None,
     ) -> tuple[Mixture, np.ndarray]:
-        """Mixtures, and their means rounded down to levels (int32 ``(N,)``, may be outside 0..255).
+        """Mixtures, and their means rounded down to gray levels (int32 ``(N,)``, may be outside 0..255).
 
         Args:
-            logits, scales: uint8 ``(K, N)``; means: int32 ``(K, N)`` in ``2**-MEAN_BITS`` levels.
-            edges: int32 ``(257,)``, see :class:`mulanzip.density.value_edges.ValueEdges`; None for even values.
+            logits, scales: uint8 ``(K, N)``.
+            means: int32 ``(K, N)``, in ``2**-MEAN_BITS`` gray levels.
+            edges: int32 ``(257,)``, see :class:`mulanzip.density.value_edges.ValueEdges`; None for even ones.
         """
         unit = 1 << MEAN_BITS
-        # The largest component weighs _WEIGHT_ONE, so the total is bounded from both sides.
+        # The largest weight is _WEIGHT_ONE: the total has a lower and an upper bound.
         weights = tables.weight.take(logits.max(0) - logits, mode="clip")
         inverse = tables.inverse_scale.take(scales, mode="clip")
         means = np.clip(means, *_MEAN_LIMITS)
@@ -146,17 +147,17 @@ class Mixture:
         return cls(weights, slope, offset, tables.logistic, edges), mean_level
 
     def select(self, indices: np.ndarray) -> Mixture:
-        """Only some subpixels."""
+        """The mixtures of some subpixels."""
         parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
         return Mixture(*parts, self._logistic, self._edges)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass below values ``edge`` (int32 ``(..., N)``, 1..255), out of :attr:`total`: int32 ``(..., N)``."""
+        """Mass below values ``edge`` (int32 ``(..., N)``, 1..255), of :attr:`total`: int32 ``(..., N)``."""
         inner = (slice(None), *(None,) * (edge.ndim - 1))
         index = self._slope[inner] * (edge if self._edges is None else self._edges.take(edge))
         index += self._offset[inner]
         index >>= _INVERSE_BITS
-        # Clipped before the look-up, whose own clipping would branch at every element.
+        # Clipped here, because clipping inside of the look-up would branch at every element.
         np.clip(index, *_TABLE_LIMITS, out=index)
         mass = self._logistic.take(index, mode="clip")
         mass *= self._weights[inner]
@@ -166,7 +167,7 @@ class Mixture:
 
 
 class FineMixture:
-    """The same for samples of any grain: in 64 bits, and between the entries of the logistic table.
+    """The same for samples of any scale: in 64 bits, with an interpolated logistic table.
 
     Attributes:
         total: int64 ``(N,)``, the mass of all values.
@@ -185,8 +186,8 @@ class FineMixture:
         self._offset = offset
         self._logistic = logistic
         self._sample_scale = sample_scale
-        self._bits = _INVERSE_BITS + sample_scale.log2_steps_per_level + _STRIDE_BITS
-        # All floors together weigh what they do in plain samples.
+        self._index_bits = _INVERSE_BITS + sample_scale.log2_steps_per_level + _STRIDE_BITS
+        # The sum of all floors is the same as for 8-bit samples.
         self._floor = (256 * _FLOOR << _FINE_BITS) // sample_scale.count
         self.total: np.ndarray = (weights.sum(0) * _ONE << _FINE_BITS) + sample_scale.count * self._floor
 
@@ -215,18 +216,18 @@ class FineMixture:
         ), mean_level.astype(np.int32)
 
     def select(self, indices: np.ndarray) -> FineMixture:
-        """Only some subpixels."""
+        """The mixtures of some subpixels."""
         parts = (self._weights[:, indices], self._slope[:, indices], self._offset[:, indices])
         return FineMixture(*parts, self._logistic, self._sample_scale)
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass below values ``edge`` (int32 ``(..., N)``, 0 and more), out of :attr:`total`: int64 ``(..., N)``."""
+        """Mass below values ``edge`` (int32 ``(..., N)``, 0 and more), of :attr:`total`: int64 ``(..., N)``."""
         inner = (slice(None), *(None,) * (edge.ndim - 1))
         index = self._slope[inner] * edge + self._offset[inner]
-        np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._bits) - 1, out=index)
-        entry = index >> self._bits
-        share = (index >> self._bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
+        np.clip(index, 0, (2 * TABLE_HALF >> _STRIDE_BITS << self._index_bits) - 1, out=index)
+        entry = index >> self._index_bits
+        fraction = (index >> self._index_bits - _FINE_BITS) & (1 << _FINE_BITS) - 1
         low = self._logistic.take(entry)
-        mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * share
+        mass = (low << _FINE_BITS) + (self._logistic.take(entry + 1) - low) * fraction
         below: np.ndarray = (mass * self._weights[inner]).sum(0) + edge * np.int64(self._floor)
         return np.where(edge < self._sample_scale.count, below * (edge > 0), self.total)

@@ -46,8 +46,7 @@ class Layer:
 def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
     """Names of all layers, in order, and the shapes of their weights.
 
-    Layers ``shapes`` and ``hidden`` saturate to uint8 as those of the passes do; ``means`` are kept
-    as int32.
+    Layers ``shapes`` and ``hidden`` saturate to uint8, like the layers of the passes.  Outputs of ``means`` stay int32.
     """
     c = config.channels
     found = {}
@@ -71,7 +70,7 @@ def context_entries(config: Config) -> int:
 
 
 def context_step(name: str) -> int:
-    """What a step of the context adds to the output of layer ``name``: log2, in the output's integer units."""
+    """log2 of what one step of the context adds to the outputs of layer ``name``, in their integer units."""
     return 1 if name.endswith("means") else -1
 
 
@@ -79,8 +78,8 @@ def context_step(name: str) -> int:
 class IntegerModel:
     """A denoiser ready to code with.
 
-    ``layers`` are named as :func:`layer_shapes` says.  Of the layers ``body``, the second of each
-    pair adds its result to the pair's input.
+    The names of ``layers`` are those of :func:`layer_shapes`.  In each pair of ``body`` layers, the second adds its
+    result to the input of the pair.
     """
 
     config: Config
@@ -96,7 +95,7 @@ class IntegerModel:
         return found | {f"prior.{key}": getattr(self.prior, name) for name, key in _PRIOR_KEYS.items()}
 
     def adapted(self, context: np.ndarray) -> IntegerModel:
-        """The model for an image of this context: int8 ``(entries,)``, see :mod:`mulanzip.density.context`."""
+        """The model for an image with this context, int8 ``(entries,)``; see :mod:`mulanzip.density.context`."""
         layers, start = {}, 0
         for name, layer in self.layers.items():
             steps = context[start : start + len(layer.shift)].astype(np.int32)
@@ -105,7 +104,7 @@ class IntegerModel:
         return replace(self, layers=layers)
 
     def digest(self) -> bytes:
-        """SHA-256 of everything that decides a probability: the identity of the model."""
+        """SHA-256 of everything that probabilities depend on: the identity of the model."""
         state = hashlib.sha256(FORMAT.encode())
         state.update(json.dumps(self.config.as_dict(), sort_keys=True).encode())
         for name, tensor in sorted(self.tensors().items()):
@@ -114,17 +113,17 @@ class IntegerModel:
         return state.digest()
 
     def parameters(self) -> int:
-        """Weights and biases."""
+        """Number of weights and biases."""
         return sum(layer.weight.size + layer.bias.size for layer in self.layers.values())
 
 
 def _context_shift(name: str, layer: Layer) -> np.ndarray:
-    """What a step of the context adds to the bias: log2, int32 ``(out,)``."""
+    """log2 of what one step of the context adds to the biases: int32 ``(out,)``."""
     return np.maximum(layer.shift.astype(np.int32) + context_step(name), 0)
 
 
 def _check_sizes(config: Config) -> None:
-    """Refuse sizes whose very list of layers would fill the memory."""
+    """Refuse sizes whose list of layers alone would fill the memory."""
     limits = {
         "channels": range(1, 1025),
         "blocks": range(100),
@@ -141,17 +140,17 @@ def _check_sizes(config: Config) -> None:
 def prove_layer(
     name: str, layer: Layer, shape: tuple[int, int, int, int], level_classes: int, slack: np.ndarray
 ) -> None:
-    """Prove that no input whatsoever makes a sum of a layer inexact.
+    """Prove that all sums of a layer are exact, for every input.
 
-    For every output channel, with ``x`` up to 255 (or 255 of residual on top):
+    For every output channel, with inputs up to 255 and a residual up to 255:
     ``max(sum of positive w, sum of negative w) * 255 + |bias| + slack + 255 * 2**shift < 2**24``.
 
     Args:
-        shape: that the weights must have.
-        slack: int64 ``(out,)``, what else biases may change by.
+        shape: expected shape of the weights.
+        slack: int64 ``(out,)``, maximum change of the biases by a context.
 
     Raises:
-        ModelError: if it breaks a bound, or has an unexpected shape.
+        ModelError: if the layer breaks a bound, or has an unexpected shape or type.
     """
     w = layer.weight.astype(np.int64)
     if layer.weight.dtype != np.int8 or w.shape != shape or abs(w).max() > WEIGHT_MAX:
@@ -161,28 +160,28 @@ def prove_layer(
     shift = layer.shift.astype(np.int64)
     if layer.shift.dtype != np.int8 or shift.shape != (w.shape[0],) or abs(shift).max() > 16:
         raise ModelError(f"layer {name}: wrong shape, type or range of shifts")
-    flat = w.reshape(w.shape[0], -1)
-    peak = np.maximum(flat.clip(min=0).sum(1), -flat.clip(max=0).sum(1)) * ACTIVATION_MAX
+    rows = w.reshape(w.shape[0], -1)
+    peak = np.maximum(rows.clip(min=0).sum(1), -rows.clip(max=0).sum(1)) * ACTIVATION_MAX
     bound = peak + abs(layer.bias.astype(np.int64)).max(0) + slack
     bound += ACTIVATION_MAX * 2 ** np.maximum(shift, 0)
-    # A negative shift scales up: the result must be exact as well.
+    # A negative shift scales up.  The result must be exact as well.
     bound <<= np.maximum(-shift, 0)
     if bound.max() >= EXACT_LIMIT:
         raise ModelError(f"layer {name}: sums can reach {bound.max()}, beyond the exact limit of {EXACT_LIMIT}")
 
 
 def prove(model: IntegerModel) -> None:
-    """Prove that no input and no context whatsoever makes a sum inexact, see :func:`prove_layer`.
+    """Prove that all sums are exact, for every input and every context; see :func:`prove_layer`.
 
     Raises:
-        ModelError: naming the layer that breaks a bound, or has an unexpected shape.
+        ModelError: naming the layer that breaks a bound, or has an unexpected shape or type.
     """
     config = model.config
     _check_sizes(config)
     layers = model.layers
     expected = layer_shapes(config)
     if list(layers) != list(expected):
-        raise ModelError("the model has other layers than its configuration says")
+        raise ModelError("the model does not have the layers of its configuration")
     for name, layer in layers.items():
         slack = LIMIT << _context_shift(name, layer).astype(np.int64)
         prove_layer(name, layer, expected[name], config.level_classes, slack)
@@ -194,7 +193,7 @@ def prove(model: IntegerModel) -> None:
 
 
 def save(model: IntegerModel, path: str | os.PathLike[str]) -> None:
-    """Prove the model's bounds and write it."""
+    """Prove the bounds of a model, and write its file."""
     prove(model)
     metadata = {**model.metadata, "format": FORMAT, "config": json.dumps(model.config.as_dict())}
     metadata["sha256"] = model.digest().hex()
@@ -202,10 +201,10 @@ def save(model: IntegerModel, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> IntegerModel:
-    """Read a model and prove its bounds anew.
+    """Read a model file, and prove the bounds of the model.
 
     Raises:
-        ModelError: if the file is missing, damaged, of another format, or breaks a bound.
+        ModelError: if the file is missing, damaged or of another format, or the model breaks a bound.
     """
     name = Path(path).name
     try:

@@ -1,4 +1,4 @@
-"""The integer network's layers in order, whatever the backend."""
+"""The layers of the integer network in order, on any backend."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class IntegerNetwork(PassPredictor):
         self.model = model
         self.backend = backend
         self.config = model.config
-        #: Layers by name, as the backend wants them.
+        #: Layers by name, in the form of the backend.
         self.prepared = {name: backend.prepare(layer) for name, layer in model.layers.items()}
         #: Input channels of each layer.
         self.inputs = {name: layer.weight.shape[1] for name, layer in model.layers.items()}
 
     def at(self, sample_scale: SampleScale) -> IntegerNetwork:
-        """The same for samples of another grain."""
+        """The same network for samples of another scale."""
         other = copy(self)
         other.sample_scale = sample_scale
         return other
@@ -37,9 +37,8 @@ class IntegerNetwork(PassPredictor):
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
         backend, name = self.backend, f"pass.{index}"
         x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
-        start = (
-            None if pass0_features is None else pass0_features.clone()
-        )  # Backends may overwrite it; later steps need it.
+        # A copy, because backends may overwrite it and later steps need it.
+        start = None if pass0_features is None else pass0_features.clone()
         x = backend.activation(self.prepared[f"{name}.stem"], x, level_class, residual=start)
         for i in range(0, 2 * self.config.blocks, 2):
             inner = backend.activation(self.prepared[f"{name}.body.{i}"], x, level_class)
@@ -49,10 +48,11 @@ class IntegerNetwork(PassPredictor):
     def parameters(
         self, features: Tensor, planes: Tensor | None, head: str, colour: int, level_class: int
     ) -> tuple[Tensor, Tensor]:
-        """Head of a colour: uint8 shapes and float32 means that hold integers.
+        """Parameters of a colour: uint8 shapes, and means as integers in float32.
 
         Args:
-            features: uint8 ``(B, channels, h, w)``; planes: uint8 offset planes of the colours before.
+            features: uint8 ``(B, channels, h, w)``.
+            planes: uint8 offset planes of the colours before; None for the first colour.
         """
         name = f"head.{head}.{colour}"
         if planes is not None:
@@ -72,11 +72,11 @@ class IntegerNetwork(PassPredictor):
         image = features.view(1, 1, count, -1).permute(0, 3, 1, 2)
         planes = offset_planes(torch.from_numpy(offsets)[None, :, None]) if colour else None
         shapes, means = self.parameters(image, planes, name, colour, level_class)
-        # Networks give cell after cell, tables want plane after plane; numpy turns them around fastest.
-        by_plane = shapes.numpy().reshape(-1, count)
-        return np.ascontiguousarray(by_plane), means.numpy().reshape(-1, count).astype(np.int32, order="C")
+        # The network returns one row per cell, the likelihood takes one row per parameter.  NumPy transposes fastest.
+        by_parameter = shapes.numpy().reshape(-1, count)
+        return np.ascontiguousarray(by_parameter), means.numpy().reshape(-1, count).astype(np.int32, order="C")
 
 
 def _joined(one: Tensor, other: Tensor) -> Tensor:
-    """Both along the channels, in channels-last memory."""
+    """Concatenate along the channels, in channels-last memory."""
     return torch.cat((one.permute(0, 2, 3, 1), other.permute(0, 2, 3, 1)), 3).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Which pass of a denoiser runs when: the one rule for its integer and its float form."""
+"""Which pass of a denoiser runs in which step: one rule for the integer and the float form."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mulanzip.lattice.geometry import PHASE_NAMES
 
 
 def heads_of(phases: set[int]) -> dict[int, str]:
-    """The head that predicts each of the phases that a step reveals: all of the first pass, if one of them must be."""
+    """The head for each phase that a step reveals.  If one needs pass 0, all use pass 0."""
     early = not phases.isdisjoint(PASSES[0])
     return {phase: PHASE_NAMES[phase] + ("0" if early and phase not in PASSES[0] else "") for phase in phases}
 
 
 class PassPredictor(ABC):
-    """Predicts the phases of a step, given the features of passes and the parameters of colours."""
+    """Predicts the phases of a step; subclasses compute the features of passes and the parameters of colours."""
 
     config: Config
-    #: Of the samples in cells.
+    #: Scale of the samples in cells.
     sample_scale: SampleScale = EIGHT_BIT
 
     @abstractmethod
@@ -34,7 +34,7 @@ class PassPredictor(ABC):
         """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
-            pass0_features: features of the first pass, for the others.
+            pass0_features: features of pass 0, an input of the later passes.
         """
 
     @abstractmethod
@@ -53,19 +53,19 @@ class PassPredictor(ABC):
         level: int,
         pass0_features: Tensor | None,
     ) -> tuple[dict[int, Prediction], Tensor]:
-        """One step: the pass that predicts ``phases``.
+        """Predict the phases of one step.
 
         Args:
-            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` of images side by side.
-            known: bool ``(h, w, 4)``, for all of them.
-            window: the rows and columns of cells whose predictions are wanted.
-            phases: which phases to predict.
+            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` for images side by side.
+            known: mask, bool ``(h, w, 4)``, the same for all images.
+            window: rows and columns of the cells to predict.
+            phases: phases to predict.
             level: lattice level of the cells.
-            pass0_features: what the step before returned; None in the first step.
+            pass0_features: the features that the step before returned; None in the first step.
 
         Returns:
-            a :class:`Prediction` for each of ``phases``, of one image after the other, and features of the first
-            pass for the next step.
+            a :class:`Prediction` for each of ``phases``, one image after the other, and the features of pass 0 for the
+            next step.
         """
         level_class = self.config.level_class(level)
         batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))

@@ -1,4 +1,4 @@
-"""Masses of the few values around a mean, where some values are rarer than a smooth distribution says."""
+"""Masses of the values in a window around the mean, where some values are less likely than the mixture says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-#: Values (int32 ``(N,)``) -> how often their mass is halved, uint8 ``(N,)``.
+#: Values (int32 ``(N,)``) -> log2 of the factor by which their mass is divided, uint8 ``(N,)``.
 Penalties = Callable[[np.ndarray], np.ndarray]
 
 
@@ -20,7 +20,7 @@ class Distribution(Protocol):
 
 
 def masses(mixture: Distribution, low: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Values of windows ``low .. low + size - 1``, one of each window at a time, and their masses: int32 ``(N,)``."""
+    """The values of ``N`` windows ``low .. low + size - 1`` in rising order, and their masses: int32 ``(N,)`` each."""
     below = mixture.cdf(low) * (low > 0)
     for step in range(size):
         value = low + np.int32(step)
@@ -31,10 +31,10 @@ def masses(mixture: Distribution, low: np.ndarray, size: int) -> Iterator[tuple[
 
 
 class ReweightedWindow:
-    """The values of windows ``low .. low + size - 1``, with masses of their own.
+    """Masses of the values in windows ``low .. low + size - 1``, after penalties.
 
     Attributes:
-        total: int32 ``(N,)``, the mass of the whole window.
+        total: int32 ``(N,)``, the mass of each window.
     """
 
     def __init__(self, mixture: Distribution, low: np.ndarray, size: int, log2_penalties: Penalties):
@@ -46,7 +46,7 @@ class ReweightedWindow:
         self.total: np.ndarray = cumulative[-1]
 
     def cdf(self, edge: np.ndarray) -> np.ndarray:
-        """Mass of the window's values below ``edge`` (int32 ``(..., N)``): int32 ``(..., N)``."""
+        """Mass of the values in the window below ``edge`` (int32 ``(..., N)``): int32 ``(..., N)``."""
         count = edge.shape[-1]
         index = (edge - self._low) * np.int32(count) + np.arange(count, dtype=np.int32)
         return self._cumulative.take(index)

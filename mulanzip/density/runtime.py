@@ -1,36 +1,35 @@
-"""A model, ready to run: loaded, proved, self-tested on the best backend that passes."""
+"""A model that is ready to run: loaded, proved exact, on the best backend that passes the self-test."""
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 
 from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
-from mulanzip.density.mixture import Tables
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.model import IntegerModel, load
+from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.density.selftest import golden_digest
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import ModelError
 from mulanzip.limits import available_cores
 from mulanzip.notes import note
 
 N = TypeVar("N")
 DEVICES = ("auto", "cpu", "cuda", "reference")
-#: Key of the model file's metadata that holds the digest of :func:`golden_digest`.
+#: Metadata key of model files for the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
 
-_networks: dict[tuple[Path, int, str], IntegerNetwork] = {}
-_lock = threading.Lock()
+_networks = ModelCache[IntegerNetwork](lambda network: network.backend.device.type == "cpu")
 
 
 class InexactBackendWarning(UserWarning):
@@ -39,21 +38,29 @@ class InexactBackendWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Runtime:
-    """What coding needs: a network, its likelihood tables, and a number of threads."""
+    """Everything that coding needs.
+
+    Attributes:
+        network: of the scale of ``statistics``.
+        threads: maximum number of threads.
+        statistics: of the samples that are coded.
+    """
 
     network: IntegerNetwork
     threads: int
+    statistics: SampleStatistics = PLAIN_STATISTICS
 
     @property
     def model(self) -> IntegerModel:
         return self.network.model
 
     @property
-    def tables(self) -> Tables:
-        return self.model.tables
+    def likelihood(self) -> Likelihood:
+        """Distributions of the samples that are coded."""
+        return Likelihood(self.model.tables, self.statistics)
 
     def adapted(self, context: np.ndarray | None) -> Runtime:
-        """The same for an image of this context; None stands for the network as it was trained."""
+        """The same for an image with this context; None leaves the network as it was trained."""
         if context is None:
             return self
         network = IntegerNetwork(self.model.adapted(context), self.network.backend)
@@ -61,26 +68,16 @@ class Runtime:
 
     @property
     def sample_scale(self) -> SampleScale:
-        """Of the samples that are coded."""
-        return self.network.sample_scale
+        """Scale of the samples that are coded."""
+        return self.statistics.scale
 
-    def at(self, sample_scale: SampleScale) -> Runtime:
-        """The same for samples of another grain."""
-        return replace(self, network=self.network.at(sample_scale))
-
-    @contextmanager
-    def intra_threads(self, count: int) -> Iterator[None]:
-        """Let torch use ``count`` threads inside the block, in the calling thread."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(count)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+    def at(self, statistics: SampleStatistics) -> Runtime:
+        """The same for samples with other statistics."""
+        return replace(self, network=self.network.at(statistics.scale), statistics=statistics)
 
 
 def candidates(device: str) -> list[type[Backend]]:
-    """Backends to try on a device, the best one first.
+    """Backends to try on a device, the fastest first.
 
     Raises:
         ModelError, ValueError: as :func:`open_runtime`.
@@ -105,14 +102,15 @@ def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> Intege
 def choose(
     backends: list[type[Backend]], build: Callable[[Backend], N], digest: Callable[[N], str], expected: str | None
 ) -> N:
-    """A network on the first of ``backends`` on which it passes its self-test; a warning for each that fails.
+    """A network on the first of ``backends`` that passes the self-test.  Warns of each that fails.
 
     Args:
-        build: puts the network on a backend.
-        digest: of the network's outputs on fixed inputs; ``expected``: what its author's had.
+        build: creates the network on a backend.
+        digest: computes the digest of the outputs of a network on fixed inputs.
+        expected: the digest that its author computed.
 
     Raises:
-        ModelError: if none passes.
+        ModelError: if no backend passes.
     """
     for kind in backends:
         try:
@@ -129,28 +127,25 @@ def choose(
 
 
 def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: int | None = None) -> Runtime:
-    """Load a model and find the backend to run it; both are kept for the next call.
+    """Load a model and choose its backend.  Both are cached.
 
     Args:
         path: the model file.
         device: one of :data:`DEVICES`.
-        threads: at most so many; all cores by default.  No effect on what is computed.
+        threads: maximum number of threads; None for all cores.  Has no effect on results.
 
     Raises:
-        ModelError: if the model is damaged, or the device is not there.
+        ModelError: if the model is missing or damaged, or there is no such device.
         ValueError: for an unknown device or number of threads.
     """
     if threads is not None and threads < 1:
         raise ValueError("the number of threads must be at least 1")
-    resolved = Path(path).resolve()
-    with _lock:
-        try:
-            key = (resolved, resolved.stat().st_mtime_ns, device)
-        except OSError as error:
-            raise ModelError(f"cannot read model {path}: {error.strerror}") from None
-        if key not in _networks:
-            backends = candidates(device)
-            model = load(resolved)
-            _networks[key] = choose_network(model, backends)
-        network = _networks[key]
-    return Runtime(network, threads or available_cores())
+
+    threads = threads or available_cores()
+
+    def load_network() -> IntegerNetwork:
+        backends = candidates(device)
+        with torch_threads(threads):
+            return choose_network(load(path), backends)
+
+    return Runtime(_networks.get((file_version(path), device), load_network), threads)

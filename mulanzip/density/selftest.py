@@ -1,4 +1,4 @@
-"""Does a backend compute what the model's author computed?  Asked before its first use, every time."""
+"""Self-test: does a backend compute the same numbers as the author of the model?  Runs whenever a model is loaded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _HEIGHT, _WIDTH = 13, 19
 
 
 def noise(label: str, *shape: int) -> Tensor:
-    """Bytes that are the same for ever: uint8 of ``shape``."""
+    """Pseudo-random bytes that depend on the label alone: uint8 of ``shape``."""
     data = hashlib.shake_256(label.encode()).digest(int(np.prod(shape)))
     return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(shape)
 
 
 def extremes(label: str, channels: int) -> list[Tensor]:
-    """Inputs that drive sums to their limits: all 255, and blocks of 0 and 255."""
+    """Inputs that drive sums to their limits: all 255, and random patterns of 0 and 255."""
     constant = torch.full((1, channels, _HEIGHT, _WIDTH), 255, dtype=torch.uint8)
     coins = torch.where(noise(label, 1, channels, _HEIGHT, _WIDTH) < 128, 255, 0).to(torch.uint8)
     planes = torch.where(noise(label + " planes", 1, channels, 1, 1) < 128, 255, 0).to(torch.uint8)
@@ -30,13 +30,13 @@ def extremes(label: str, channels: int) -> list[Tensor]:
 
 @torch.inference_mode()
 def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> list[Tensor]:
-    """Features of all passes and parameters of all phases and colours, for any input planes."""
+    """Features of all passes, and parameters of all phases and colours."""
     b, _, h, w = planes.shape
     found: list[Tensor] = []
-    first = None
+    pass0_features = None
     for index in range(len(PASSES)):
-        features = network.features(planes, index, level_class, first)
-        first = features if first is None else first
+        features = network.features(planes, index, level_class, pass0_features)
+        pass0_features = features if pass0_features is None else pass0_features
         found.append(features)
         for name in (name for name, (at, _) in HEADS.items() if at == index):
             for colour in range(COLOURS):
@@ -51,7 +51,7 @@ def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> li
 
 @torch.inference_mode()
 def golden_digest(network: IntegerNetwork) -> str:
-    """SHA-256 of a network's outputs on fixed inputs, worst cases of every layer included."""
+    """SHA-256 of the outputs of a network on fixed inputs, including the worst cases of every layer."""
     state = hashlib.sha256()
 
     def note(tensor: Tensor) -> None:
@@ -59,7 +59,7 @@ def golden_digest(network: IntegerNetwork) -> str:
 
     level_classes = network.config.level_classes
     for level_class in range(level_classes):
-        # Mild inputs end in mild features; noise saturates some.
+        # Small inputs lead to small features; full noise saturates some of them.
         planes = noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH)
         for shown in (planes, planes // 16):
             for output in all_outputs(network, shown, level_class):

@@ -11,7 +11,8 @@ import numpy as np
 from mulanzip.codec.segment import code_segment
 from mulanzip.density import context
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
@@ -25,8 +26,8 @@ from mulanzip.progress import Progress
 
 #: Contexts are judged on segments with at least this number of pixels together, or on all.
 _JUDGED_PIXELS = 1 << 20
-#: Indices ``(H, W, C)`` in coding order of colours, and their scale.
-Group = tuple[np.ndarray, SampleScale]
+#: Indices ``(H, W, C)`` in coding order of colours, and their statistics.
+Group = tuple[np.ndarray, SampleStatistics]
 
 
 @dataclass(frozen=True)
@@ -60,24 +61,24 @@ def find_adaptation(
         progress: called with the share of the fit that is done.
         has_edges: whether the first group may have uneven value edges, as samples of 8 bits may.
     """
-    indices, scale = groups[0]
+    indices, statistics = groups[0]
     if not is_fitted(*indices.shape[:2]):
         return Adaptation()
     prior = runtime.model.prior
-    preset = prior.preset(choose_preset(indices, runtime.at(scale), schedules))
-    edges = choose_edges(indices, runtime.at(scale).adapted(preset), steps > 0) if has_edges else None
+    preset = prior.preset(choose_preset(indices, runtime.at(statistics), schedules))
+    edges = choose_edges(indices, runtime.at(statistics).adapted(preset), steps > 0) if has_edges else None
     if not steps:
         return Adaptation(preset if preset.any() else None, edges)
     from mulanzip.encoder.context_fit import Fitter
 
-    even, groups = groups, [(indices, replace(scale, value_edges=edges)), *groups[1:]]
-    with runtime.intra_threads(runtime.threads):
+    even, groups = groups, [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
+    with torch_threads(runtime.threads):
         fitter = Fitter(runtime.model)
         fitted = fitter.fit(
             indices,
             steps,
             Execution(threads=runtime.threads, progress=progress),
-            sample_scale=groups[0][1],
+            statistics=groups[0][1],
             start=preset,
         )
         judged = _sample(segments(*indices.shape[:2]))
@@ -102,6 +103,6 @@ def _sample(parts: list[Segment]) -> list[Segment]:
 
 def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, schedules: TileSchedules) -> float:
     counter = BitCounter()
-    for (indices, sample_scale), part in product(groups, parts):
-        code_segment(part, indices, runtime.at(sample_scale), schedules, counter, decoding=False)
+    for (indices, statistics), part in product(groups, parts):
+        code_segment(part, indices, runtime.at(statistics), schedules, counter, decoding=False)
     return counter.bits

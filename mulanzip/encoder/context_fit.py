@@ -17,7 +17,8 @@ from torch import Tensor
 from mulanzip.density.config import COLOURS
 from mulanzip.density.context import LIMIT
 from mulanzip.density.model import IntegerModel
-from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
+from mulanzip.density.torch_threads import limit_torch_threads
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.floatnet.export import bias_step, float_layers, to_float
 from mulanzip.floatnet.network import Conv
@@ -71,13 +72,13 @@ class Fitter:
         execution: Execution = Execution(),
         *,
         subpixels: int | None = None,
-        sample_scale: SampleScale = EIGHT_BIT,
+        statistics: SampleStatistics = PLAIN_STATISTICS,
         start: np.ndarray | None = None,
     ) -> np.ndarray:
         """Fit a context to an image.
 
         Args:
-            indices: ``(H, W, C)`` of ``sample_scale``, in coding order of colours, C 1 or 3; sides of at least
+            indices: ``(H, W, C)`` with ``statistics``, in coding order of colours, C 1 or 3; sides of at least
                 :data:`mulanzip.encoder.effort.CROP_SIDE` pixels.
             steps: of gradient descent.
             execution: its number of threads does not change the result.
@@ -95,14 +96,14 @@ class Fitter:
         colours = indices.shape[2]
         # Each job runs on one thread: threads that share an operator wait for each other after every one.
         with ThreadPoolExecutor(
-            min(execution.thread_count, _JOBS), initializer=torch.set_num_threads, initargs=(1,)
+            min(execution.thread_count, _JOBS), initializer=limit_torch_threads, initargs=(1,)
         ) as pool:
             for step in range(steps):
                 optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(base + values.detach().round())
                 jobs = [_crops(indices, rng) for _ in range(_JOBS)]
                 gradients = list(
-                    pool.map(partial(self._gradient, offsets, colours=colours, sample_scale=sample_scale), jobs)
+                    pool.map(partial(self._gradient, offsets, colours=colours, statistics=statistics), jobs)
                 )
                 self._rate(values).backward()
                 assert values.grad is not None
@@ -119,14 +120,14 @@ class Fitter:
         return found
 
     def _gradient(
-        self, offsets: list[Tensor], crops: Tensor, colours: int, sample_scale: SampleScale
+        self, offsets: list[Tensor], crops: Tensor, colours: int, statistics: SampleStatistics
     ) -> tuple[Tensor, ...]:
         """Gradient of the bits per subpixel of some crops, with respect to the offsets."""
         total, subpixels = torch.zeros((), dtype=torch.float64), 0
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
                 pixels = crops[..., :: 1 << level, :: 1 << level]
-                bits, count = level_bits(self.network, pixels, level, colours, sample_scale)
+                bits, count = level_bits(self.network, pixels, level, colours, statistics)
                 total, subpixels = total + bits, subpixels + count
         return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 

@@ -11,6 +11,7 @@ from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.reweighted_window import masses
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
 from mulanzip.encoder.crops import sample_crops
 from mulanzip.entropy.ans import BitCounter
@@ -47,7 +48,7 @@ class Census(MixtureCoder):
     """
 
     def __init__(self, runtime: Runtime, colours: int):
-        super().__init__(runtime.tables, BitCounter(), colours, runtime.sample_scale)
+        super().__init__(runtime.likelihood, BitCounter(), colours)
         self.seen = np.zeros((colours, VALUES), dtype=np.int64)
         self.expected = np.zeros((colours, VALUES), dtype=np.int64)
 
@@ -107,7 +108,7 @@ def _log2_unit(pixels: int) -> int:
 
 def _count(sample: np.ndarray, runtime: Runtime) -> Census:
     census = Census(runtime, sample.shape[2])
-    with runtime.intra_threads(1):
+    with torch_threads(1):
         for tile in tiles(Grid(0, *sample.shape[:2])):
             code_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
     return census

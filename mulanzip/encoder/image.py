@@ -58,7 +58,7 @@ def choose_side_info(
     side = SideInfo.build(picture, maps, gamut, schedules=first)
     context = plan.context
     if context is None and plan.steps is not None and side.varying:
-        groups = [(group.indices(picture), group.sample_scale) for group in side.varying]
+        groups = [(group.indices(picture), group.statistics) for group in side.varying]
         found = find_adaptation(groups, runtime, first, plan.steps, progress, has_edges=not picture.is_deep)
         context = found.context
         side = SideInfo.build(picture, maps, gamut, found.edges, first)
@@ -71,7 +71,7 @@ def choose_side_info(
         [
             first
             if group.is_constant
-            else choose_schedules(group.indices(picture), adapted.at(group.sample_scale), plan.schedules)
+            else choose_schedules(group.indices(picture), adapted.at(group.statistics), plan.schedules)
             for group in side.groups
         ]
     )

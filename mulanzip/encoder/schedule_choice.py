@@ -41,6 +41,6 @@ def choose_schedules(pixels: np.ndarray, runtime: Runtime, choices: ScheduleChoi
 def _cost(tile: Tile, pixels: np.ndarray, runtime: Runtime, name: str, bits_per_evaluation: float) -> float:
     """Bits of a tile with a schedule, and the price of the schedule's evaluations."""
     counter = BitCounter()
-    phase_coder = MixtureCoder(runtime.tables, counter, pixels.shape[2], runtime.sample_scale)
+    phase_coder = MixtureCoder(runtime.likelihood, counter, pixels.shape[2])
     evaluations = code_tile(tile, pixels, runtime.network, SCHEDULES[name], phase_coder, decoding=False)
     return counter.bits + bits_per_evaluation * evaluations * tile.height * tile.width

@@ -1,6 +1,6 @@
-"""Entropy coding of decisions and choices: constriction's ANS coder behind a few methods.
+"""Entropy coding of symbols with the ANS coder of constriction.
 
-Encoder, decoder and counter share :class:`SymbolCoder`, so that one walk over an image serves all three.
+Encoder, decoder and counter have the same methods (:class:`SymbolCoder`), so one code encodes, decodes and measures.
 """
 
 from __future__ import annotations
@@ -12,84 +12,90 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 
-#: Probabilities of decisions are multiples of ``2**-P_BITS``; float32 holds them exactly.
+#: Probabilities of bits are multiples of ``2**-P_BITS``; float32 holds them exactly.
 P_BITS = 16
-_ONE = 1 << P_BITS
-#: Shares of choices are multiples of ``2**-CDF_BITS``.
+_P_ONE = 1 << P_BITS
+#: Cumulative probabilities of categories are multiples of ``2**-CDF_BITS``.
 CDF_BITS = 20
-_WHOLE = 1 << CDF_BITS
+_CDF_ONE = 1 << CDF_BITS
 _BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
 _CATEGORICAL = constriction.stream.model.Categorical(perfect=False)
 _UNIFORM = constriction.stream.model.Uniform(256)
-#: The coder's own precision: each choice has one of so many at least.
+#: Number of ANS slots; each category gets at least one.
 _ANS_SLOTS = 1 << 24
 
 
 class SymbolCoder(Protocol):
-    """Takes decisions (encoder, counter) or gives them (decoder)."""
+    """Takes symbols (encoder, counter) or returns them (decoder)."""
 
-    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
-        """Code an array of decisions.
+    def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        """Code ``n`` bits.
 
         Args:
-            probability: int64 ``(n,)``, probability of a one in units of ``2**-P_BITS``;
-                0 and ``2**P_BITS`` count as the nearest value inside.
-            bits: ``(n,)`` of 0 and 1 when encoding, ignored when decoding.
+            p_one: int64 ``(n,)``, probability of a one in units of ``2**-P_BITS``, clamped to 1..``2**P_BITS - 1``.
+            bits: ``(n,)``, 0 or 1, when encoding; ignored when decoding.
 
         Returns:
-            the decisions, ``(n,)`` of 0 and 1.
+            the bits, ``(n,)``.
         """
         ...
 
-    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
-        """Code an array of choices among ``k``.
+    def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
+        """Code ``n`` symbols of ``k`` categories.
 
         Args:
-            cdf: int64 ``(k - 1, n)``, probability of a choice below 1, ..., below ``k - 1``, in units of
-                ``2**-CDF_BITS``; rising.  The last choice has ``2**-CDF_BITS`` at least.
-            choices: ``(n,)`` of 0 to ``k - 1`` when encoding, ignored when decoding.
+            cdf: int64 ``(k - 1, n)``, probability of a symbol below 1, ..., below ``k - 1``, in units of
+                ``2**-CDF_BITS``; rising, clamped to ``2**CDF_BITS - 1``.
+            symbols: ``(n,)``, 0 to ``k - 1``, when encoding; ignored when decoding.
 
         Returns:
-            the choices, ``(n,)``.
+            the symbols, ``(n,)``.
         """
         ...
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
-        """Code ``count`` values of 0..255 that are equally likely."""
+        """Code ``count`` bytes that are equally likely.
+
+        Args:
+            values: ``(count,)``, 0..255, when encoding; ignored when decoding.
+
+        Returns:
+            the bytes, ``(count,)``.
+        """
         ...
 
 
-def _inside(probability: np.ndarray) -> np.ndarray:
+def _clamped_p(p_one: np.ndarray) -> np.ndarray:
     """Probabilities strictly between 0 and 1: uint16."""
-    return np.clip(probability, 1, _ONE - 1).astype(np.uint16)
+    return np.clip(p_one, 1, _P_ONE - 1).astype(np.uint16)
 
 
-def _exact(probability: np.ndarray) -> np.ndarray:
-    """The same as float32, without rounding."""
-    return probability.astype(np.float32) * np.float32(1 / _ONE)
+def _float_p(p_one: np.ndarray) -> np.ndarray:
+    """Clamped probabilities as float32, without rounding."""
+    return p_one.astype(np.float32) * np.float32(1 / _P_ONE)
 
 
-def _rising(cdf: np.ndarray) -> np.ndarray:
-    """Shares of choices below 1: int32."""
-    return np.minimum(cdf, _WHOLE - 1).astype(np.int32)
+def _clamped_cdf(cdf: np.ndarray) -> np.ndarray:
+    """Cumulative probabilities below 1: int32."""
+    return np.minimum(cdf, _CDF_ONE - 1).astype(np.int32)
 
 
 def _weights(cdf: np.ndarray) -> np.ndarray:
-    """What each choice has, in units of ``2**-CDF_BITS``, as float64 ``(n, k)``; from int32 ``(k - 1, n)``.
+    """Probabilities of the categories in units of ``2**-CDF_BITS``: int32 ``(k - 1, n)`` -> float64 ``(n, k)``.
 
-    The coder multiplies sums of them, which have 21 bits, by a number of 24 bits: it rounds nothing.
+    The coder multiplies sums of them, which have 21 bits, by a number of 24 bits: doubles hold the products exactly.
     """
     count = len(cdf)
     found = np.empty((cdf.shape[1], count + 1), dtype=np.float64)
     found[:, 0] = cdf[0]
     for i in range(1, count):
         found[:, i] = cdf[i] - cdf[i - 1]
-    found[:, count] = _WHOLE - cdf[-1]
+    found[:, count] = _CDF_ONE - cdf[-1]
     return found
 
 
 def to_bytes(coder: constriction.stream.stack.AnsCoder) -> bytes:
-    """What a coder holds: little-endian words of 32 bits, without the zero bytes at the end."""
+    """The content of a coder: little-endian words of 32 bits, without zero bytes at the end."""
     return coder.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
@@ -106,29 +112,30 @@ def from_bytes(data: bytes) -> constriction.stream.stack.AnsCoder:
 
 
 class SymbolEncoder:
-    """Collects decisions, and codes them last to first, as a stack wants it."""
+    """Collects symbols, and codes them from last to first, because ANS is a stack."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[np.ndarray, np.ndarray | None]] = []
+        #: Symbols, and probabilities of ones, a CDF, or None for uniform bytes.
+        self._batches: list[tuple[np.ndarray, np.ndarray | None]] = []
 
-    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         assert bits is not None
-        self._parts.append((bits.astype(np.uint8), _inside(probability)))
+        self._batches.append((bits.astype(np.uint8), _clamped_p(p_one)))
         return bits
 
-    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
-        assert choices is not None
-        self._parts.append((choices.astype(np.uint8), _rising(cdf)))
-        return choices
+    def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
+        assert symbols is not None
+        self._batches.append((symbols.astype(np.uint8), _clamped_cdf(cdf)))
+        return symbols
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         assert values is not None
-        self._parts.append((values.astype(np.uint8), None))
+        self._batches.append((values.astype(np.uint8), None))
         return values
 
     def extend(self, other: SymbolEncoder) -> None:
-        """Append the decisions of another encoder."""
-        self._parts += other._parts
+        """Append the symbols of another encoder."""
+        self._batches += other._batches
 
     def finish(self) -> bytes:
         """The coded bytes, see :func:`to_bytes`."""
@@ -137,29 +144,29 @@ class SymbolEncoder:
         return to_bytes(coder)
 
     def push_onto(self, coder: constriction.stream.stack.AnsCoder) -> None:
-        """Put the decisions on top of what ``coder`` holds."""
-        while self._parts:
-            symbols, probability = self._parts.pop()
-            if probability is None:
+        """Push the symbols onto the stack that ``coder`` is."""
+        while self._batches:
+            symbols, model = self._batches.pop()
+            if model is None:
                 coder.encode_reverse(symbols.astype(np.int32), _UNIFORM)
-            elif probability.ndim == 1:
-                coder.encode_reverse(symbols.astype(np.int32), _BERNOULLI, _exact(probability))
+            elif model.ndim == 1:
+                coder.encode_reverse(symbols.astype(np.int32), _BERNOULLI, _float_p(model))
             else:
-                coder.encode_reverse(symbols.astype(np.int32), _CATEGORICAL, _weights(probability))
+                coder.encode_reverse(symbols.astype(np.int32), _CATEGORICAL, _weights(model))
 
 
 class SymbolReader:
-    """Takes decisions off the top of what a coder holds."""
+    """Pops symbols off the stack that a coder is."""
 
     def __init__(self, coder: constriction.stream.stack.AnsCoder):
         self._coder = coder
 
-    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
-        decisions: np.ndarray = self._coder.decode(_BERNOULLI, _exact(_inside(probability)))
-        return decisions
+    def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+        decoded: np.ndarray = self._coder.decode(_BERNOULLI, _float_p(_clamped_p(p_one)))
+        return decoded
 
-    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
-        decoded: np.ndarray = self._coder.decode(_CATEGORICAL, _weights(_rising(cdf)))
+    def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
+        decoded: np.ndarray = self._coder.decode(_CATEGORICAL, _weights(_clamped_cdf(cdf)))
         return decoded
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
@@ -168,50 +175,53 @@ class SymbolReader:
 
 
 class SymbolDecoder(SymbolReader):
-    """Gives the decisions of :class:`SymbolEncoder` back.
+    """Returns the symbols of :class:`SymbolEncoder`.
 
     Raises:
-        CorruptFileError: if the bytes cannot be its output.
+        CorruptFileError: if the bytes cannot come from an encoder.
     """
 
     def __init__(self, data: bytes):
         super().__init__(from_bytes(data))
 
     def finish(self) -> None:
-        """Check that nothing is left.
+        """Check that no symbols are left.
 
         Raises:
-            CorruptFileError: if something is.
+            CorruptFileError: if symbols are left.
         """
         if not self._coder.is_empty():
             raise CorruptFileError("coded data goes on after the last pixel")
 
 
 class BitCounter:
-    """Counts the code length of decisions, in bits; wrapped around a decoder, of those it gives."""
+    """Counts the code length of symbols in bits.
+
+    With ``inner``, a coder, it passes all symbols on to that one, and counts those of a decoder.
+    """
 
     def __init__(self, inner: SymbolCoder | None = None) -> None:
         self.bits = 0.0
         self._inner = inner
 
-    def bernoulli(self, probability: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
+    def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         if self._inner is not None:
-            bits = self._inner.bernoulli(probability, bits)
+            bits = self._inner.bernoulli(p_one, bits)
         assert bits is not None
-        p = _inside(probability) / _ONE
+        p = _clamped_p(p_one) / _P_ONE
         self.bits -= float(np.log2(np.where(bits.astype(bool), p, 1 - p)).sum())
         return bits
 
-    def categorical(self, cdf: np.ndarray, choices: np.ndarray | None) -> np.ndarray:
+    def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
         if self._inner is not None:
-            choices = self._inner.categorical(cdf, choices)
-        assert choices is not None
-        lows = _rising(cdf).astype(np.int64) * (_ANS_SLOTS - len(cdf) - 1) >> CDF_BITS
+            symbols = self._inner.categorical(cdf, symbols)
+        assert symbols is not None
+        lows = _clamped_cdf(cdf).astype(np.int64) * (_ANS_SLOTS - len(cdf) - 1) >> CDF_BITS
         lows += np.arange(1, len(cdf) + 1)[:, None]
         ends = np.pad(lows, ((1, 1), (0, 0)), constant_values=((0, _ANS_SLOTS), (0, 0)))
-        place = choices.astype(np.int64) * len(choices) + np.arange(len(choices))
-        self.bits -= float(np.log2((ends[1:].take(place) - ends.take(place)) / _ANS_SLOTS).sum())
-        return choices
+        index = symbols.astype(np.int64) * len(symbols) + np.arange(len(symbols))
+        self.bits -= float(np.log2((ends[1:].take(index) - ends.take(index)) / _ANS_SLOTS).sum())
+        return symbols
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         if self._inner is not None:

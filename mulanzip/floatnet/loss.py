@@ -15,14 +15,14 @@ from torch import Tensor
 
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.mixture import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
-from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 
 #: Cells that are evaluated at a time, so that temporary arrays stay in the processor's cache.
 _CHUNK_CELLS = 8192
 
 
 def _chunk(
-    outputs: list[Tensor], base: Tensor, values: Tensor, sample_scale: SampleScale
+    outputs: list[Tensor], base: Tensor, values: Tensor, statistics: SampleStatistics
 ) -> tuple[Tensor, list[Tensor]]:
     """Bits ``(colours, n)`` and their gradients with respect to ``outputs``; see :func:`code_length`."""
     k = len(outputs[0]) // 3
@@ -31,21 +31,21 @@ def _chunk(
 
     # Evenly spaced samples keep their full precision: they are not rounded to 2**-MEAN_BITS.
     level = (
-        values.float() * 2.0**-sample_scale.log2_steps
-        if sample_scale.value_edges is None
-        else level_positions(values, sample_scale) / 2**MEAN_BITS
+        values.float() * 2.0**-statistics.scale.log2_steps
+        if statistics.value_edges is None
+        else level_positions(values, statistics) / 2**MEAN_BITS
     )
     offset = level - base
     shift = torch.stack([(coupling * offset[: len(coupling)]).sum(0) for coupling in couplings])
     distance = (offset - shift)[:, None] - MEAN_GAIN * means
     inverse = torch.exp(-scales.clamp(-LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)) / SCALE_AT_ZERO
-    lower, upper = ((distance + edge) * inverse for edge in _edges(values, sample_scale))
+    lower, upper = ((distance + edge) * inverse for edge in _edges(values, statistics))
     cdf_upper = torch.sigmoid(upper)
     cdf_lower = torch.sigmoid(lower)
     density_upper = cdf_upper * (1 - cdf_upper)
     density_lower = cdf_lower * (1 - cdf_lower)
     # The least and the largest value get the whole tail.
-    top = (values == sample_scale.count - 1)[:, None]
+    top = (values == statistics.scale.count - 1)[:, None]
     bottom = (values == 0)[:, None]
     cdf_upper.masked_fill_(top, 1)
     density_upper.masked_fill_(top, 0)
@@ -54,7 +54,7 @@ def _chunk(
     mass = cdf_upper - cdf_lower
     weight = torch.softmax(logits, 1)
     mixed = (weight * mass).sum(1)
-    probability = mixed + PROBABILITY_FLOOR * 256 / sample_scale.count
+    probability = mixed + PROBABILITY_FLOOR * 256 / statistics.scale.count
     bits = -torch.log2(probability)
 
     slope = (-1 / math.log(2)) * weight / probability[:, None]
@@ -71,25 +71,25 @@ def _chunk(
     return bits, gradients
 
 
-def _edges(values: Tensor, sample_scale: SampleScale) -> tuple[Tensor | float, Tensor | float]:
+def _edges(values: Tensor, statistics: SampleStatistics) -> tuple[Tensor | float, Tensor | float]:
     """Lower and upper edges of the intervals of values, relative to their positions, in levels."""
-    if sample_scale.value_edges is None:
-        half = 2.0**-sample_scale.log2_steps / 2
+    if statistics.value_edges is None:
+        half = 2.0**-statistics.scale.log2_steps / 2
         return -half, half
-    middle = level_positions(values, sample_scale) + 2 ** (MEAN_BITS - 1)
+    middle = level_positions(values, statistics) + 2 ** (MEAN_BITS - 1)
     lower, upper = (
-        (_looked_up(sample_scale.value_edges.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1)
+        (_looked_up(statistics.value_edges.edges, values + side) - middle) / 2**MEAN_BITS for side in (0, 1)
     )
     return lower[:, None], upper[:, None]
 
 
-def level_positions(values: Tensor, sample_scale: SampleScale) -> Tensor:
+def level_positions(values: Tensor, statistics: SampleStatistics) -> Tensor:
     """Positions of samples ``(colours, n)`` on the scale of levels, in ``2**-MEAN_BITS`` levels: int32."""
-    if sample_scale.value_edges is None:
+    if statistics.value_edges is None:
         return (
-            values.to(torch.int32) << MEAN_BITS + sample_scale.log2_levels_per_step
-        ) >> sample_scale.log2_steps_per_level
-    return _looked_up(sample_scale.value_edges.level_centres, values)
+            values.to(torch.int32) << MEAN_BITS + statistics.scale.log2_levels_per_step
+        ) >> statistics.scale.log2_steps_per_level
+    return _looked_up(statistics.value_edges.level_centres, values)
 
 
 def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
@@ -100,13 +100,13 @@ def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
 class _CodeLength(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, base: Tensor, values: Tensor, weights: Tensor, sample_scale: SampleScale, *outputs: Tensor
+        ctx: Any, base: Tensor, values: Tensor, weights: Tensor, statistics: SampleStatistics, *outputs: Tensor
     ) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
         gradients = [torch.empty_like(o) for o in outputs]
         for start in range(0, values.shape[1], _CHUNK_CELLS):
             part = slice(start, start + _CHUNK_CELLS)
-            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], sample_scale)
+            bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], statistics)
             total += (bits * weights[part]).sum(dtype=torch.float64)
             for gradient, piece in zip(gradients, pieces, strict=True):
                 torch.mul(piece, weights[part], out=gradient[:, part])
@@ -120,7 +120,11 @@ class _CodeLength(torch.autograd.Function):
 
 
 def code_length(
-    outputs: Sequence[Tensor], base: Tensor, values: Tensor, weights: Tensor, sample_scale: SampleScale = EIGHT_BIT
+    outputs: Sequence[Tensor],
+    base: Tensor,
+    values: Tensor,
+    weights: Tensor,
+    statistics: SampleStatistics = PLAIN_STATISTICS,
 ) -> Tensor:
     """Weighted code length in bits of ``n`` cells of one phase, differentiable with respect to ``outputs``.
 
@@ -132,11 +136,11 @@ def code_length(
         outputs: one tensor per colour (3, or the first alone), float32 ``(outputs, n)``: logits, log scales, means,
             couplings.
         base: float32 ``(colours, n)``, base predictions in levels.
-        values: samples of ``sample_scale``, integers ``(colours, n)``.
+        values: samples with ``statistics``, integers ``(colours, n)``.
         weights: float32 ``(n,)``; 0 for cells that are not coded.
 
     Returns:
         float64 scalar.
     """
-    result: Tensor = _CodeLength.apply(base, values, weights, sample_scale, *outputs)
+    result: Tensor = _CodeLength.apply(base, values, weights, statistics, *outputs)
     return result

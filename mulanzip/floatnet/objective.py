@@ -12,6 +12,7 @@ from torch import Tensor
 from mulanzip.density.config import COLOURS, HEADS, MEAN_BITS, PASSES
 from mulanzip.density.inputs import base_prediction, input_planes, sample_type
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.floatnet.loss import code_length, level_positions
 from mulanzip.floatnet.network import Denoiser
 from mulanzip.lattice.geometry import A, level_grids
@@ -32,13 +33,13 @@ class CellBatch:
         samples: ``(B, 4, 3, h, w)``, see :func:`cells_of`.
         level_class: of their level.
         colours: number of colours that are coded; 1 for gray images, whose cells hold the same value three times.
-        sample_scale: of the samples.
+        statistics: of the samples.
     """
 
     samples: Tensor
     level_class: int
     colours: int = COLOURS
-    sample_scale: SampleScale = EIGHT_BIT
+    statistics: SampleStatistics = PLAIN_STATISTICS
 
 
 def step_bits(
@@ -53,7 +54,7 @@ def step_bits(
     Returns:
         bits, number of subpixels, features of the pass.
     """
-    planes = input_planes(batch.samples, known, batch.sample_scale)
+    planes = input_planes(batch.samples, known, batch.statistics.scale)
     features = model.features(planes, index, batch.level_class, pass0_features)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
     return *_head_bits(model, heads, features, batch, known), features
@@ -78,16 +79,16 @@ def _head_bits(
     if rows.requires_grad:
         rows.register_hook(Tensor.contiguous)  # A transposed gradient would slow down everything after it.
     planar = rows.T.contiguous()
-    scale, colours = batch.sample_scale, batch.colours
+    statistics, colours = batch.statistics, batch.colours
     count, bits = 0, torch.zeros((), dtype=torch.float64)
     for name in heads:
         phase = HEADS[name][1]
-        base = _planar(base_prediction(batch.samples, known, phase, scale)[:, :colours])
+        base = _planar(base_prediction(batch.samples, known, phase, statistics.scale)[:, :colours])
         values = _planar(batch.samples[:, phase, :colours])
-        offsets = level_positions(values, scale) - base
+        offsets = level_positions(values, statistics) - base
         outputs = [model.parameters_of(name, planar, offsets, c, batch.level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
-        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), scale)
+        bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), statistics)
         count += colours * int(erased.sum())
     return bits, count
 
@@ -98,15 +99,15 @@ def _planar(planes: Tensor) -> Tensor:
 
 
 def level_bits(
-    model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, sample_scale: SampleScale = EIGHT_BIT
+    model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, statistics: SampleStatistics = PLAIN_STATISTICS
 ) -> tuple[Tensor, int]:
     """Code length of one level under the default schedule, given the coarser one, and the number of subpixels.
 
     Args:
         pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
-        colours, sample_scale: see :class:`CellBatch`.
+        colours, statistics: see :class:`CellBatch`.
     """
-    batch = CellBatch(cells_of(pixels, sample_scale), model.config.level_class(level), colours, sample_scale)
+    batch = CellBatch(cells_of(pixels, statistics.scale), model.config.level_class(level), colours, statistics)
     known = torch.zeros((len(batch.samples), 4, *batch.samples.shape[3:]), dtype=torch.bool)
     known[:, A] = True
     total, subpixels, pass0_features = torch.zeros((), dtype=torch.float64), 0, None

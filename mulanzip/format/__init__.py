@@ -1,1 +1,1 @@
-"""Bytes <-> dataclasses: containers and archives.  Decodes no pixel."""
+"""Bytes <-> dataclasses: single images and archives.  Decodes no pixels, needs no torch."""

@@ -1,6 +1,6 @@
-"""Bytes of archives <-> dataclasses: header, parts, directory.  Free of torch.
+"""Bytes of archives <-> header and directory.
 
-The byte layout is specified in ``docs/format.md``.
+``docs/format.md`` specifies the byte layout.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.varint import MAX_COUNT, Reader, Writer
 
 VERSION = 0
-#: The process that codes groups.  With Gaussian noise, groups of RGB images are chains
+#: The process that codes groups.  With Gaussian noise, groups of RGB images are chains of latents
 #: (:mod:`mulanzip.gaussian.exact.chain`).
 ERASURE, GAUSSIAN = range(2)
 
@@ -50,27 +50,27 @@ FILE = b"FILE"
 METADATA = b"META"
 DIRECTORY = b"DIRY"
 
-#: Images of an archive, and bytes of its directory and of a part with metadata, at most.
+#: Maximum images of an archive, and maximum bytes of its directory and of a part with metadata.
 MAX_IMAGES = MAX_COUNT
 _MAX_DIRECTORY = _MAX_METADATA = 1 << 28
-#: Pixels of a group at most: what a tile has, so that coding both takes the same memory.
+#: Maximum pixels of a group: those of a tile, so that coding takes the same memory for both.
 GROUP_PIXELS = (2 * TILE_CELLS) ** 2
 DIGEST_BYTES = 16
-#: Times that are kept are below this, in ns since 1970: the year 2116.
+#: Times of files are below this, in ns since 1970: the year 2116.
 END_OF_TIME = 1 << 62
-#: Numbers of parts with metadata and of files; those of groups follow, by shape.
+#: Numbers of the kinds of parts in the directory: metadata, files, groups of the first shape and so on.
 _METADATA_TAG, _FILE_TAG, _SHAPE_TAG = range(3)
 _DRIVE = re.compile("[A-Za-z]:")
 
 
 @dataclass(frozen=True)
 class Header:
-    """The first bytes of an archive.
+    """The header of an archive.
 
     Attributes:
-        model_id: first 8 bytes of the model's SHA-256.
+        model_id: first 8 bytes of the SHA-256 of the model.
         schedule: of all groups, index into :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`.
-        process: :data:`ERASURE`, or :data:`GAUSSIAN`.
+        process: :data:`ERASURE` or :data:`GAUSSIAN`.
     """
 
     model_id: bytes
@@ -89,7 +89,7 @@ class Header:
             CorruptFileError, UnsupportedVersionError
         """
         if data.startswith(SIGNATURE):
-            raise CorruptFileError("this is a single image, and no archive: mulanzip decompress restores it")
+            raise CorruptFileError("this is a single image, not an archive: mulanzip decompress restores it")
         if not data.startswith(ARCHIVE_SIGNATURE[: len(data)] or ARCHIVE_SIGNATURE):
             raise CorruptFileError("not a mulanzip archive (its signature is missing)")
         if len(data) < HEADER_SIZE:
@@ -105,13 +105,13 @@ class Header:
         return cls(model_id, schedule, process)
 
     def has_chains(self, mode: Mode) -> bool:
-        """Whether groups of this mode are chains."""
+        """Whether groups of this mode are chains of latents."""
         return self.process == GAUSSIAN and mode is Mode.RGB
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the images of a group have in common; 8 bits per sample."""
+    """Mode and size of the images of a group, which have 8 bits per sample."""
 
     mode: Mode
     height: int
@@ -126,25 +126,26 @@ class Shape:
 
     @property
     def is_small(self) -> bool:
-        """Whether such images are a single segment, and of a kind that the model codes."""
+        """Whether images of this shape are coded in groups: the model codes them, in a single segment."""
         sides = range(1, 2 * TILE_CELLS + 1)
         return self.mode in (Mode.GRAY, Mode.RGB) and self.height in sides and self.width in sides
 
     @property
     def most(self) -> int:
-        """Images of a group at most."""
+        """Maximum images of a group."""
         return GROUP_PIXELS // (self.height * self.width)
 
 
 @dataclass(frozen=True)
 class ArchiveChunk:
-    """A chunk of an archive.
+    """A part of an archive, as its directory describes it.
 
     Attributes:
-        kind: :data:`GROUP` of images, :data:`FILE`: a ``.mzp`` file, or :data:`METADATA`: payloads.
-        length: bytes of its payload; count: images or payloads in it.
+        kind: :data:`GROUP` (a group of images), :data:`FILE` (a ``.mzp`` file) or :data:`METADATA` (payloads).
+        length: bytes of its payload.
+        count: number of images or payloads in it.
         digest: of the samples of a group (:func:`mulanzip.codec.stack.stack_hash`); BLAKE2b-128 of other payloads.
-        shape: of a group.
+        shape: of the images of a group; None for other kinds.
     """
 
     kind: bytes
@@ -160,9 +161,10 @@ class Member:
 
     Attributes:
         name: a relative path with ``/``.
-        shape: of images in groups; None for files.
-        metadata: for images in groups, numbers of payloads by kind, counted through the archive.
-        modified: time of last change in ns since 1970, permissions: mode bits; None where unknown.
+        shape: of images in groups; None for images in files.
+        metadata: of images in groups: kinds, and numbers of payloads, counted from the start of the archive.
+        modified: time of the last change, in ns since 1970; None where unknown.
+        permissions: mode bits; None where unknown.
     """
 
     name: str
@@ -173,29 +175,32 @@ class Member:
 
 
 def check_name(name: str) -> None:
-    """Check that a name is one that can be made a file on every system, below the folder that is named.
+    """Check that a name is a relative path on every system, and stays inside of the folder that it is unpacked to.
 
     Raises:
-        MulanzipError: if it is none.
+        MulanzipError: if it is not.
     """
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise MulanzipError("its name is not UTF-8, and cannot be kept in an archive; rename it") from None
+        raise MulanzipError("its name is not UTF-8, so an archive cannot hold it; rename it") from None
     pieces = name.split("/")
     if not all(pieces) or "." in pieces or ".." in pieces or _DRIVE.match(name) or set(name) & set("\\\0"):
-        raise MulanzipError(f"{name!r} is no name for an archive: it must be a plain path below a folder")
+        raise MulanzipError(f"{name!r} cannot be a name in an archive: names are relative paths without . and ..")
 
 
 @dataclass(frozen=True)
 class Directory:
-    """What an archive holds: parts and images, both in order."""
+    """The content of an archive: parts and images, in order."""
 
     parts: tuple[ArchiveChunk, ...]
     members: tuple[Member, ...]
 
     def places(self) -> Iterator[tuple[Member, int, int]]:
-        """Of every image its part, and its place in that: the parts of a shape take its images in order."""
+        """Each image, the number of its part, and its position in the part.
+
+        The images of a shape fill the parts of this shape in order.
+        """
         rooms: dict[Shape | None, list[int]] = {}
         for number, part in enumerate(self.parts):
             if part.kind != METADATA:
@@ -209,14 +214,14 @@ class Directory:
             yield from ((number, place) for place in range(self.parts[number].count))
 
     def starts(self) -> list[int]:
-        """Where each part's chunk begins in the archive, and where the directory's does."""
+        """Positions in the archive of the chunk of each part, and of the directory."""
         found = [HEADER_SIZE]
         for part in self.parts:
             found.append(found[-1] + part.length + CHUNK_OVERHEAD)
         return found
 
     def pack(self) -> bytes:
-        """The payload of its chunk: BLAKE2b-128 of the content, which zlib makes smaller."""
+        """The payload of the chunk: BLAKE2b-128 of the content, then the content, compressed by zlib."""
         writer = Writer()
         shapes = list(dict.fromkeys(part.shape for part in self.parts if part.shape is not None))
         writer.number(len(shapes))
@@ -250,7 +255,7 @@ class Directory:
         """The inverse of :meth:`pack`.
 
         Raises:
-            CorruptFileError: if it is damaged, or names what no image of an archive is called.
+            CorruptFileError: if the directory is damaged, or has a name that is not allowed.
             LimitError: if it is too large.
         """
         content = _inflate(payload[DIGEST_BYTES:], _MAX_DIRECTORY, limits)
@@ -291,7 +296,7 @@ class Directory:
         return cls(tuple(parts), tuple(map(Member, names, found, metadata, modified, permissions)))
 
     def _check(self) -> None:
-        """Raise ValueError where parts and images do not belong together."""
+        """Raise ValueError if parts and images do not match."""
         for part in self.parts:
             most = part.shape.most if part.shape else 1 if part.kind == FILE else MAX_COUNT
             if not 0 < part.count <= most:
@@ -326,11 +331,11 @@ def digest_of(content: bytes) -> bytes:
 
 
 def _inflate(data: bytes, most: int, limits: Limits) -> bytes:
-    """The content of a zlib stream.
+    """Decompress data of zlib.
 
     Raises:
-        CorruptFileError: if it is damaged.
-        LimitError: if there is more than ``most`` or the limits.
+        CorruptFileError: if they are damaged.
+        LimitError: if the content has more than ``most`` bytes, or more than the limits allow.
     """
     limit = min(most, limits.memory or most)
     inflated = inflate(data, limit)
@@ -343,7 +348,7 @@ def _inflate(data: bytes, most: int, limits: Limits) -> bytes:
 
 
 def pack_metadata(payloads: Sequence[bytes]) -> bytes:
-    """The payload of a part with metadata."""
+    """The payload of a part with metadata: lengths and payloads, compressed by zlib."""
     writer = Writer()
     for payload in payloads:
         writer.block(payload)
@@ -372,10 +377,10 @@ def pack_end(directory_start: int) -> bytes:
 
 
 def read_chunk(file: BinaryIO, start: int, kind: bytes, length: int) -> bytes:
-    """The payload of a chunk whose place is known.
+    """The payload of a chunk at a known position.
 
     Raises:
-        CorruptFileError: if something else is there.
+        CorruptFileError: if this chunk is not there, or damaged.
     """
     file.seek(start)
     data = file.read(length + CHUNK_OVERHEAD)
@@ -388,7 +393,7 @@ def read_chunk(file: BinaryIO, start: int, kind: bytes, length: int) -> bytes:
 
 
 def read_front(file: BinaryIO, limits: Limits = NO_LIMITS) -> tuple[Header, Directory]:
-    """Header and directory of an archive, which is as long as they say.
+    """Header and directory of an archive.
 
     Raises:
         CorruptFileError, UnsupportedVersionError, LimitError

@@ -1,6 +1,6 @@
-"""Columns of an archive's directory: names, and numbers that may be missing, each told by the one before.
+"""Columns of the directory of an archive: names and optional numbers, each coded relative to the one before.
 
-The byte layout is specified in ``docs/format.md``.
+``docs/format.md`` specifies the byte layout.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from mulanzip.varint import Reader, Writer
 
 
 def pack_names(writer: Writer, names: Sequence[bytes]) -> None:
-    """What a name begins with like the one before, then the rests: as columns, which zlib likes."""
+    """Lengths of prefixes that are shared with the name before, lengths of the rests, then the rests.
+
+    Columns of equal things compress better than rows.
+    """
     shared = [_shared(before, name) for before, name in pairwise([b"", *names])]
     rests = [name[start:] for name, start in zip(names, shared, strict=True)]
     for number in (*shared, *map(len, rests)):
@@ -21,7 +24,7 @@ def pack_names(writer: Writer, names: Sequence[bytes]) -> None:
 
 
 def _shared(one: bytes, other: bytes) -> int:
-    """How many bytes both begin with."""
+    """Length of the common prefix."""
     pairs = zip(one, other, strict=False)
     return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
@@ -30,7 +33,7 @@ def read_names(reader: Reader, total: int, most: int) -> list[bytes]:
     """The inverse of :func:`pack_names`.
 
     Raises:
-        ValueError: if they have more than ``most`` bytes together.
+        ValueError: if all names together have more than ``most`` bytes.
     """
     shared = [reader.number() for _ in range(total)]
     lengths = [reader.number() for _ in range(total)]
@@ -45,7 +48,7 @@ def read_names(reader: Reader, total: int, most: int) -> list[bytes]:
 
 
 def pack_optional(writer: Writer, values: Sequence[int | None]) -> None:
-    """Numbers or None: one more than the difference from the number before, without sign, and the sign."""
+    """Numbers or None: 0 for None, else 1 plus the difference from the number before in zigzag form."""
     before = 0
     for value in values:
         if value is None:

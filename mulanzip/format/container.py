@@ -1,7 +1,7 @@
-"""``.mzp`` bytes <-> dataclasses.  Nothing here knows what the payloads mean.
+"""``.mzp`` bytes <-> header and chunks.  The payloads of chunks are not interpreted.
 
-The byte layout is specified in ``docs/format.md``.  Every length is checked against what is there
-and against the limits before anything is allocated; reserved fields must be zero.
+``docs/format.md`` specifies the byte layout.  Before memory is allocated, every length is checked against the size of
+the file and the limits.  Reserved fields must be zero.
 """
 
 from __future__ import annotations
@@ -22,44 +22,45 @@ from mulanzip.lattice.geometry import TILE_CELLS, level_grids, segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
-#: Of archives (:mod:`mulanzip.format.archive`).
+#: Signature of archives (:mod:`mulanzip.format.archive`).
 ARCHIVE_SIGNATURE = b"\x8aMLA\r\n\x1a\n"
 VERSION = 0
-#: One chunk's payload at most.
+#: Maximum bytes of a payload.
 MAX_CHUNK = 1 << 31
 
 _HEADER = struct.Struct("<8sBBBBIIBBBB8s16s")
 _CRC = struct.Struct("<I")
 _CHUNK = struct.Struct("<4sI")
 HEADER_SIZE = _HEADER.size + _CRC.size
-#: Bytes that a chunk takes beside its payload.
+#: Bytes of a chunk besides its payload.
 CHUNK_OVERHEAD = _CHUNK.size + _CRC.size
 
-
-#: Bit of the depth that says that samples are signed.
+#: Bit of the depth field that marks signed samples.
 _SIGNED = 128
 
 
 class Coding(IntEnum):
-    """How they are stored."""
+    """How the pixels are stored."""
 
     MODEL = 0
     STORED = 1
-    #: Tiles in one chain of latents (:mod:`mulanzip.gaussian.exact.tiled_image`); the model is that of the first tiles.
+    #: Tiles in one chain of latents (:mod:`mulanzip.gaussian.exact.tiled_image`).  The header names the model of the
+    #: first tiles.
     CHAIN = 2
 
 
 @dataclass(frozen=True)
 class Header:
-    """The fixed part of a file.
+    """The header of a file.
 
     Attributes:
-        model_id: first 8 bytes of the model's SHA-256; zeros where no model is used.
-        schedule: index into :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or its neighbour ``MIXED``.
+        schedule: index into :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or
+            :data:`mulanzip.lattice.schedules.MIXED`.
+        model_id: first 8 bytes of the SHA-256 of the model; zeros where no model is used.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.image.picture.pixel_hash`).
         depth: bits per sample, 1 to 16.
         signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
-        bands: samples per pixel where the mode does not tell, else 0.
+        bands: samples per pixel of modes with any number of them, else 0.
     """
 
     mode: Mode
@@ -84,7 +85,7 @@ class Header:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the array that the image is."""
+        """Type of arrays of pixels."""
         return self.kind.dtype
 
     def pack(self) -> bytes:
@@ -113,7 +114,7 @@ class Header:
 
         Raises:
             CorruptFileError, UnsupportedVersionError, LimitError
-            ArchiveError: if it is that of an archive.
+            ArchiveError: if the file is an archive.
         """
         if data.startswith(ARCHIVE_SIGNATURE):
             raise ArchiveError("this is an archive of images: mulanzip unpack restores them")
@@ -156,7 +157,7 @@ def _crc_is_right(data: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A typed payload.  Types that start with a capital letter are critical: unknown ones are refused."""
+    """A payload and its kind.  Kinds that start with a capital letter are critical: unknown ones are refused."""
 
     kind: bytes
     payload: bytes
@@ -184,7 +185,7 @@ CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMU
 
 @dataclass(frozen=True)
 class Container:
-    """A whole file: header and chunks, without the end chunk."""
+    """A file: header, and chunks without the end mark."""
 
     header: Header
     chunks: tuple[Chunk, ...]
@@ -203,11 +204,12 @@ class Container:
         return HEADER_SIZE + self.payload_size + CHUNK_OVERHEAD
 
     def of_kind(self, kind: bytes) -> list[bytes]:
+        """The payloads of all chunks of a kind."""
         return [chunk.payload for chunk in self.chunks if chunk.kind == kind]
 
 
 def unpack(data: bytes) -> Container:
-    """Read a whole file and check everything that can be checked without decoding.
+    """Read a file, and check everything that can be checked without decoding.
 
     Raises:
         CorruptFileError, UnsupportedVersionError, LimitError
@@ -236,10 +238,10 @@ def unpack(data: bytes) -> Container:
 
 
 def read_front(file: IO[bytes]) -> tuple[Header, list[Chunk]]:
-    """Read the header and the chunks before the first critical one, and nothing of the pixels.
+    """Read the header and the chunks before the first critical one.  No pixel data are read.
 
     Args:
-        file: at its beginning, and seekable.
+        file: seekable, at its beginning.
 
     Raises:
         CorruptFileError, UnsupportedVersionError, LimitError
@@ -262,10 +264,10 @@ def read_front(file: IO[bytes]) -> tuple[Header, list[Chunk]]:
 
 
 def chunk_end(data: bytes, position: int) -> int:
-    """Where the chunk that begins at ``position`` ends, if its length is right.
+    """Position after the chunk at ``position``.
 
     Raises:
-        CorruptFileError: if that is beyond the file or the limits.
+        CorruptFileError: if its length exceeds the file or the limits.
     """
     if position + CHUNK_OVERHEAD > len(data):
         raise CorruptFileError("the file is truncated (its end mark is missing)")
@@ -277,12 +279,12 @@ def chunk_end(data: bytes, position: int) -> int:
 
 
 def is_intact(data: bytes, position: int, end: int) -> bool:
-    """Whether a chunk's checksum is right."""
+    """Whether the checksum of the chunk between two positions is right."""
     return _CRC.unpack_from(data, end - _CRC.size)[0] == zlib.crc32(data[position : end - _CRC.size])
 
 
 def chunk_between(data: bytes, position: int, end: int) -> Chunk:
-    """The chunk in these bytes, whatever its checksum says."""
+    """The chunk between two positions; its checksum is not checked."""
     return Chunk(data[position : position + 4], data[position + _CHUNK.size : end - _CRC.size])
 
 
@@ -293,7 +295,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
     is_stored, is_chain = (header.coding is coding for coding in (Coding.STORED, Coding.CHAIN))
     expected = {
-        # The values in use say which planes have no segments, as all their samples are the same.
+        # Groups of channels whose samples are all the same have no segments: the values in use tell which.
         SEGMENT: range(0 if has_values else most, most + 1),
         STORED: range(is_stored, 1 + is_stored),
         CHAIN: range(is_chain, 1 + is_chain),
@@ -304,11 +306,11 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         if kinds.count(kind) not in counts:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")
     if not is_coded and CONTEXT in kinds:
-        raise CorruptFileError("an image that needs no context has one")
+        raise CorruptFileError("a context is for images that the model codes, and this is another one")
     if GAMUT in kinds and not (is_coded and header.mode in (Mode.RGB, Mode.RGBA) and header.depth == 8):
-        raise CorruptFileError("an image that has no colours of 8 bits names its gamut")
+        raise CorruptFileError("a gamut is for colour images of 8 bits, and this is another one")
     if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
-        raise CorruptFileError("an image that has no tones of 8 bits names them")
+        raise CorruptFileError("value edges are for images of 8 bits, and this is another one")
     others = [kind for kind in kinds if kind not in expected]
     if len(set(others)) != len(others):
-        raise CorruptFileError("the file has a part twice that it may have once")
+        raise CorruptFileError("the file has two parts of a kind that occurs once")

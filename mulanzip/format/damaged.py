@@ -1,4 +1,4 @@
-"""The chunks of a damaged ``.mzp`` file: which can be found, and which segments they may be."""
+"""The chunks of a damaged ``.mzp`` file: those that can be found, and the segments that each may be."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from mulanzip.image.metadata import KINDS
 
 @dataclass(frozen=True)
 class Fragment:
-    """A stretch of the file: a chunk, or what cannot be read as one.
+    """A range of bytes: a chunk, or bytes that cannot be read as one.
 
     Attributes:
-        chunk: None where even the length is lost; its payload may be damaged where ``intact`` is False.
+        chunk: None where the length is damaged.
+        intact: whether the checksum is right; else the payload of the chunk may be damaged.
     """
 
     chunk: Chunk | None
@@ -28,18 +29,18 @@ _KINDS = (*container.CRITICAL_KINDS, *KINDS)
 
 
 def parts_of(data: bytes) -> Iterator[Fragment]:
-    """The chunks of a file, whatever their checksums say, up to the end mark or the end of the file."""
+    """The fragments of a file, up to the end mark or the end of the file."""
     position = container.HEADER_SIZE
     while position < len(data):
-        part, end = _part_at(data, position)
-        yield part
-        if part.chunk is not None and part.chunk.kind == container.END:
+        fragment, end = _fragment_at(data, position)
+        yield fragment
+        if fragment.chunk is not None and fragment.chunk.kind == container.END:
             return
         position = end
 
 
-def _part_at(data: bytes, position: int) -> tuple[Fragment, int]:
-    """The part that begins at ``position``, and where it ends."""
+def _fragment_at(data: bytes, position: int) -> tuple[Fragment, int]:
+    """The fragment that begins at ``position``, and its end."""
     try:
         end = container.chunk_end(data, position)
     except CorruptFileError:
@@ -51,7 +52,7 @@ def _part_at(data: bytes, position: int) -> tuple[Fragment, int]:
 
 
 def _is_framed(data: bytes, position: int, end: int) -> bool:
-    """Whether a damaged chunk's length seems right: the next chunk begins where it ends."""
+    """Whether the length of a damaged chunk seems right: another chunk follows it."""
     return data[position : position + 4] in _KINDS and data[end : end + 4] in _KINDS
 
 
@@ -59,7 +60,7 @@ _ANY_KIND = re.compile(b"|".join(_KINDS))
 
 
 def _next_intact(data: bytes, start: int) -> int:
-    """Where the next chunk with a right checksum begins; the end of the file if there is none."""
+    """Position of the next chunk with a right checksum; the end of the file if there is none."""
     for match in _ANY_KIND.finditer(data, start):
         try:
             end = container.chunk_end(data, match.start())
@@ -70,19 +71,20 @@ def _next_intact(data: bytes, start: int) -> int:
     return len(data)
 
 
-def candidates_of(parts: list[Fragment], total: int) -> list[list[bytes]]:
-    """For each segment the payloads that may be its own: their hashes must tell.
+def candidates_of(fragments: list[Fragment], total: int) -> list[list[bytes]]:
+    """For each of ``total`` segments, the payloads that may be its own: hashes must decide.
 
-    Before the first stretch that is unreadable, and after the last one if the file has its end, segments
-    are counted instead of tried.
+    Payloads before the first unreadable fragment are counted from the first segment on.  If the file has its end mark,
+    those after the last unreadable fragment are counted from the last segment back.
     """
     readable: list[bytes | None] = []
-    for part in parts:
-        if part.chunk is None:
+    for fragment in fragments:
+        if fragment.chunk is None:
             readable.append(None)
-        elif part.chunk.kind == SEGMENT:
-            readable.append(part.chunk.payload)
-    has_end = bool(parts) and parts[-1].chunk is not None and parts[-1].chunk.kind == container.END
+        elif fragment.chunk.kind == SEGMENT:
+            readable.append(fragment.chunk.payload)
+    last_chunk = fragments[-1].chunk if fragments else None
+    has_end = last_chunk is not None and last_chunk.kind == container.END
     all_gaps = readable.count(None)
     missing = max(0, total - len(readable) + all_gaps)
     found: list[list[bytes]] = [[] for _ in range(total)]

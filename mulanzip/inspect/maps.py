@@ -12,6 +12,7 @@ from mulanzip.codec.image import CodedGroup, coded_groups
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import code_tile, level_view
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import Coding, Container
@@ -75,7 +76,7 @@ def _group_bits(coded: CodedGroup) -> np.ndarray:
     bits = np.zeros((height, width, 1), dtype=np.float32)
     level_view(bits, level_grids(height, width)[-1])[...] = 8 * colours * runtime.sample_scale.dtype.itemsize
     parts = segments(height, width)
-    with runtime.intra_threads(runtime.threads):
+    with torch_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):
                 _measure(tile, indices, runtime, coded.group.schedules[number], bits)
@@ -141,7 +142,7 @@ def _coded(data: bytes) -> Container:
 
 def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CellBits(runtime.tables, planes.shape[2], runtime.sample_scale)
+    lengths = CellBits(runtime.likelihood, planes.shape[2])
     code_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
@@ -149,6 +150,6 @@ def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedul
     cells = np.zeros((tile.height, tile.width, 4, 1), dtype=np.float32)
     cells[:, :, 0] = inside[::2, ::2]
     for reveal, found in zip(reveals, lengths.phases, strict=True):
-        mask = present[..., reveal.phase] & subset_mask(reveal.part, tile.height, tile.width)
+        mask = present[..., reveal.phase] & subset_mask(reveal.subset, tile.height, tile.width)
         cells[mask, reveal.phase, 0] = found
     write_cells(cells, inside)

@@ -19,6 +19,7 @@ from mulanzip.codec.segment import decode_segment
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import level_view
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format import container
 from mulanzip.format.container import STORED, Coding, Container, Header
@@ -110,7 +111,7 @@ def _metadata(parts: list[Fragment], mode: Mode, limits: Limits) -> tuple[dict[b
         try:
             if not part.intact:
                 raise CorruptFileError("its checksum is wrong")
-            payload = api.inflate(part.chunk, limits)
+            payload = api.metadata_content(part.chunk, limits)
             metadata.check({part.chunk.kind: payload}, mode)
             kept[part.chunk.kind] = payload
         except CorruptFileError:
@@ -150,7 +151,7 @@ def _decode(
     pixels = new_pixels(file, sides[0])
     trusted = np.ones(pixels.shape[:2], dtype=bool)
     regions: list[DamagedRegion] = []
-    with runtime.intra_threads(runtime.threads):
+    with torch_threads(runtime.threads):
         # Guesses differ in schedules alone.
         for ways in zip(*(coded_groups(file, side, runtime, progress) for side in sides), strict=True):
             group = ways[0].group

@@ -1,1 +1,1 @@
-"""Geometry of the lattice, and noise schedules as data."""
+"""The geometry of images, and noise schedules as data.  No pixel values, no files."""

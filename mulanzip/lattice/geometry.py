@@ -1,9 +1,9 @@
-"""Geometry of an image: levels, 2x2 cells, phases and fixed segments.  No pixel values live here.
+"""Geometry of an image: levels, 2x2 cells, phases, tiles and segments.
 
-Level 0 is the image.  Level ``l + 1`` keeps the pixels of level ``l`` with even row and even
-column.  A *cell* of level ``l`` is a 2x2 block: phase ``A`` at (0, 0), which is the pixel of level
-``l + 1``, then ``H`` (0, 1), ``V`` (1, 0) and ``D`` (1, 1).  Cells on the border of an odd-sized
-image lack phases; a lacking phase is *absent*: it is never coded and never counted as known.
+Level 0 is the image.  Level ``l + 1`` keeps the pixels of level ``l`` with even row and even column.  A *cell* of level
+``l`` is a 2x2 block: phase ``A`` at (0, 0), which is the pixel of level ``l + 1``, then ``H`` (0, 1), ``V`` (1, 0) and
+``D`` (1, 1).  Cells on the border of an odd-sized image lack phases.  Such a phase is *absent*: it is never coded, and
+never known.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ PHASE_NAMES = "AHVD"
 #: (row, column) of each phase inside its cell.
 PHASE_OFFSETS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
-#: The coarsest level has at most this many pixels and is coded with a flat model.
+#: Maximum pixels of the coarsest level, which is coded with uniform probabilities.
 COARSEST_PIXELS = 16
-#: Longest side of a tile, in cells.  Bounds memory: one tile is what is held at a time.
+#: Maximum side of a tile, in cells.  It bounds the memory of coding, which handles one tile at a time.
 TILE_CELLS = 256
-#: A level of more cells than this has two tiles at least: they are coded side by side.
+#: Levels with more cells have at least two tiles, which can be coded in parallel.
 SINGLE_TILE_CELLS = 1 << 14
-#: Cells of known context that the denoiser sees around a tile, where the image goes on.
+#: Width in cells of the surroundings of a tile that the denoiser sees.
 HALO_CELLS = 8
 
 
 @dataclass(frozen=True)
 class Grid:
-    """One level: its index and its size in pixels."""
+    """A lattice level: its index, and its size in pixels."""
 
     level: int
     height: int
@@ -45,7 +45,7 @@ class Grid:
         return (self.width + 1) // 2
 
     def presence(self) -> np.ndarray:
-        """Which phases exist: bool, shape ``(cell_height, cell_width, 4)``."""
+        """Which phases are present: bool, shape ``(cell_height, cell_width, 4)``."""
         present = np.ones((self.cell_height, self.cell_width, 4), dtype=bool)
         if self.width % 2:
             present[:, -1, [H, D]] = False
@@ -85,13 +85,13 @@ class Tile:
 
 @dataclass(frozen=True)
 class Segment:
-    """What is coded together, in this order: tiles, coarse to fine.
+    """Tiles that are coded together, from coarse to fine.
 
-    The *base* segment begins with the flat coarsest level and goes on with every level that is a
-    single tile.  Each other segment is one tile, and needs nothing but the coarser levels.
+    The *base* segment holds the coarsest level, and then all levels that are a single tile.  Each other segment is one
+    tile, and depends on coarser levels alone.
 
     Attributes:
-        base: the coarsest level, in the base segment.
+        base: the coarsest level; None in other segments.
         first: number of tiles in the segments before.
     """
 
@@ -105,7 +105,7 @@ class Segment:
 
 
 def level_grids(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> list[Grid]:
-    """All levels, finest first; the last one has at most ``coarsest`` pixels.
+    """All levels, from fine to coarse; the last one has at most ``coarsest`` pixels.
 
     Raises:
         ValueError: if a side is smaller than 1.
@@ -120,12 +120,12 @@ def level_grids(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> lis
 
 
 def _cuts(cells: int, parts: int) -> list[int]:
-    """Split a side evenly."""
+    """Ends of ``parts`` equal parts of a side of ``cells`` cells."""
     return [cells * i // parts for i in range(parts + 1)]
 
 
 def tiles(grid: Grid) -> list[Tile]:
-    """The tiles of a level in raster order: the fewest with sides of at most ``TILE_CELLS``, or two halves."""
+    """The tiles of a level in raster order: as few as possible with sides of ``TILE_CELLS`` or less, or two halves."""
     height, width = grid.cell_height, grid.cell_width
     down, across = -(-height // TILE_CELLS), -(-width // TILE_CELLS)
     if down * across == 1 and height * width > SINGLE_TILE_CELLS:
@@ -135,7 +135,7 @@ def tiles(grid: Grid) -> list[Tile]:
 
 
 def segments(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> list[Segment]:
-    """All segments of an image in coding order; they depend on its size and that of the coarsest level alone."""
+    """All segments of an image in coding order.  They depend on the sizes of the image and its coarsest level alone."""
     base: list[Tile] = []
     others: list[Segment] = []
     *grids, last = level_grids(height, width, coarsest)
@@ -163,7 +163,7 @@ def to_cells(pixels: np.ndarray) -> np.ndarray:
 
 
 def write_cells(cells: np.ndarray, pixels: np.ndarray) -> None:
-    """The inverse of :func:`to_cells`: store the present phases into ``pixels`` ``(..., h, w, C)``."""
+    """The inverse of :func:`to_cells`: write the present phases to ``pixels``, ``(..., h, w, C)``."""
     for phase, (row, column) in enumerate(PHASE_OFFSETS):
         part = pixels[..., row::2, column::2, :]
         part[...] = cells[..., : part.shape[-3], : part.shape[-2], phase, :]

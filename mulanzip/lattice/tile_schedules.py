@@ -1,6 +1,6 @@
-"""Which schedule each tile of an image has: MULAN's noise schedule adapts to the image here.
+"""The schedule of each tile of an image: MULAN's noise schedule, adapted to the image.
 
-Tiles are counted in coding order, from the coarsest on (:attr:`mulanzip.lattice.geometry.Segment.first`).
+Tiles are numbered in coding order, from coarse to fine (:attr:`mulanzip.lattice.geometry.Segment.first`).
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES, Schedul
 
 @dataclass(frozen=True)
 class TileSchedules:
-    """The schedules of an image's tiles.
+    """The schedules of the tiles of an image.
 
     Attributes:
-        numbers: positions in :data:`mulanzip.lattice.schedules.SCHEDULES`, one per tile; or a single one for all tiles.
+        numbers: positions in :data:`mulanzip.lattice.schedules.SCHEDULES`, one per tile; or one for all tiles.
     """
 
     numbers: tuple[int, ...]
 
     @classmethod
     def uniform(cls, name: str) -> TileSchedules:
-        """The same schedule for all tiles, however many there are."""
+        """The same schedule for all tiles."""
         return cls((SCHEDULE_NAMES.index(name),))
 
     @classmethod
-    def joined(cls, plans: Sequence[TileSchedules], tiles: int) -> TileSchedules:
-        """One for groups of ``tiles`` tiles each."""
-        numbers = [plan.numbers * (tiles if len(plan.numbers) == 1 else 1) for plan in plans]
-        return cls(tuple(chain.from_iterable(numbers)) or plans[0].numbers)
+    def joined(cls, groups: Sequence[TileSchedules], tiles: int) -> TileSchedules:
+        """The schedules of several groups of ``tiles`` tiles, one group after the other."""
+        numbers = [group.numbers * (tiles if len(group.numbers) == 1 else 1) for group in groups]
+        return cls(tuple(chain.from_iterable(numbers)) or groups[0].numbers)
 
     def part(self, start: int, tiles: int) -> TileSchedules:
-        """That of ``tiles`` tiles from ``start`` on."""
+        """The schedules of ``tiles`` tiles from ``start`` on."""
         return TileSchedules(self.numbers[start : start + tiles]) if len(self.numbers) > 1 else self
 
     def __getitem__(self, tile: int) -> Schedule:
@@ -43,18 +43,16 @@ class TileSchedules:
 
     @property
     def header_value(self) -> int:
-        """What a file's header says: the schedule of all tiles, or :data:`mulanzip.lattice.schedules.MIXED`."""
+        """The number in the header: the schedule of all tiles, or :data:`mulanzip.lattice.schedules.MIXED`."""
         return self.numbers[0] if len(set(self.numbers)) == 1 else MIXED
 
 
 @dataclass(frozen=True)
 class ScheduleChoices:
-    """What the encoder may choose from, tile by tile.
-
-    It takes what minimises ``bits + mu * cells * evaluations``.
+    """The schedules from which an encoder chooses for each tile: it minimises ``bits + mu * cells * evaluations``.
 
     Attributes:
-        names: of schedules; of equals, the first wins.
+        names: of schedules; the first of equally good ones is chosen.
         bits_per_evaluation: price of an evaluation of the network, in bits per cell: the mu of the docs.
     """
 
@@ -63,5 +61,5 @@ class ScheduleChoices:
 
 
 def tile_cells(height: int, width: int) -> list[int]:
-    """Cells of every tile of an image."""
+    """Number of cells of each tile of an image."""
     return [tile.height * tile.width for segment in segments(height, width) for tile in segment.tiles]

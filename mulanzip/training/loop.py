@@ -8,9 +8,8 @@ import math
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.floatnet.precision import has_fast_bfloat16
 from mulanzip.training.muon import Muon
@@ -81,7 +81,7 @@ class Run(ABC):
         self.recipe = recipe
         self.autocast = has_fast_bfloat16()
         self.rngs = np.random.default_rng(recipe.seed).spawn(PARTS)
-        self.pool = ThreadPoolExecutor(PARTS, initializer=torch.set_num_threads, initargs=(1,))
+        self.pool = ThreadPoolExecutor(PARTS, initializer=limit_torch_threads, initargs=(1,))
         self.model = model
         self.average = copy.deepcopy(model).requires_grad_(False)
         matrices = list(matrices)
@@ -138,7 +138,7 @@ class Run(ABC):
             report: called as ``report(run, bpsp)`` after every step.
             validation_steps: steps from one validation and log entry to the next; there is also one at the end.
         """
-        with _single_thread():  # The work between the parts is short.
+        with torch_threads(1):  # The work between the parts is short.
             recent: list[float] = []
             saved = time.monotonic()
             while self.step < self.recipe.steps:
@@ -215,14 +215,3 @@ class Run(ABC):
         for rng, saved in zip(self.rngs, state["random"], strict=True):
             rng.bit_generator.state = saved
         self.seconds, self.step = state["seconds"], state["step"]
-
-
-@contextmanager
-def _single_thread() -> Iterator[None]:
-    """Let torch use one thread inside the block."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

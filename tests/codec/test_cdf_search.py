@@ -1,4 +1,4 @@
-"""Shares of a search: integers rounded down, whatever computes them."""
+"""Quotients of masses are integers, rounded down, however they are computed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ wholes = st.one_of(st.integers(1, LARGEST), st.integers(LARGEST - 1000, LARGEST)
 @example(LARGEST, (1 << CDF_BITS) - 1, 1)
 @example(LARGEST - 1, 1 << CDF_BITS - 1, 0)
 @example(LARGEST, 1 << CDF_BITS - 1, 0)
-def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, share: int, off: int) -> None:
-    # Where quotients are next to an integer, rounding would show.
-    part = min(max(0, -(-share * whole >> CDF_BITS) + off), whole)
+def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, p: int, off: int) -> None:
+    # Errors of rounding would show in quotients next to an integer.
+    part = min(max(0, -(-p * whole >> CDF_BITS) + off), whole)
     expected = (part << CDF_BITS) // whole
     for dtype in (np.int32, np.int64):
         found = ratio(np.array([part], dtype=dtype), np.array([whole], dtype=dtype))
@@ -31,9 +31,9 @@ def test_ratios_of_32_and_64_bits_are_those_of_integers(whole: int, share: int, 
 def test_many_ratios_next_to_an_integer() -> None:
     rng = np.random.default_rng(0)
     whole = rng.integers(1 << 28, LARGEST, 200_000, endpoint=True)
-    share = rng.integers(0, 1 << CDF_BITS, len(whole), endpoint=True)
+    p = rng.integers(0, 1 << CDF_BITS, len(whole), endpoint=True)
     for off in (-1, 0, 1):
-        part = np.clip((share * whole >> CDF_BITS) + off, 0, whole)
+        part = np.clip((p * whole >> CDF_BITS) + off, 0, whole)
         found = ratio(part.astype(np.int32), whole.astype(np.int32))
         np.testing.assert_array_equal(found, (part << CDF_BITS) // whole)
 

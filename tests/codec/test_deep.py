@@ -1,4 +1,4 @@
-"""Images of more than 8 bits per sample, signed ones, and bands: exact, whatever their values."""
+"""Images of more than 8 bits per sample, signed ones, and bands are exact for all values."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import FineMixture, Mixture, Tables
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
@@ -36,12 +38,12 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 
 TABLES = Tables.build()
 counts = st.sampled_from((1, 2, 3, 7, 255, 256, 257, 1000, 4096, 65535, 65536))
-grains = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
+scales = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model that is small, and bad at everything."""
+    """A small model with random weights."""
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     exact_model.save(tiny_model(), path)
     return str(path)
@@ -58,7 +60,7 @@ def mixtures(
     return logits, scales, worst_values(rng, -(1 << 14), top + (1 << 14), (3, count)).astype(np.int32)
 
 
-@given(grains, st.integers(0, 99))
+@given(scales, st.integers(0, 99))
 def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleScale, seed: int) -> None:
     rng = np.random.default_rng(seed)
     mixture, _ = FineMixture.build(TABLES, *mixtures(rng, 5, sample_scale), sample_scale)
@@ -70,7 +72,7 @@ def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleS
     masses = np.stack([mixture.cdf(np.full(5, edge, dtype=np.int32)) for edge in edges])
     assert (masses[0] == 0).all()
     assert (masses[-1] == mixture.total).all()
-    # No value is without mass: at least its share of a 4096th, which all values have together.
+    # Each value has mass: the floors of all values together are 1/4096 of the total.
     assert (np.diff(masses, axis=0) >= np.diff(edges)[:, None] * ((1 << 28) // sample_scale.count)).all()
 
 
@@ -83,7 +85,7 @@ def test_on_plain_samples_fine_mixtures_are_the_plain_ones(seed: int) -> None:
     np.testing.assert_array_equal(fine.total, plain.total.astype(np.int64) << 12)
     for edge in (1, 2, 100, 254, 255):
         edges = np.full(50, edge, dtype=np.int32)
-        # Between entries of the table instead of at the lower one: up to 16 of 2**16, per component; and rounding.
+        # Interpolation moves a CDF by up to 16 of 2**16 per component; rounding adds to this.
         difference = fine.cdf(edges) / 2.0**12 - plain.cdf(edges)
         assert ((difference >= -3 * 20 * 4096) & (difference <= 3 * 36 * 4096)).all()
 
@@ -92,7 +94,7 @@ def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: Sa
     parameters = [mixtures(rng, count, sample_scale) for _ in range(colours)]
 
     def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
-        # Features are the places, of which some may have been left out.
+        # Features are the positions of cells, some of which may be left out.
         at = np.asarray(features)[:, 0].astype(int)
         logits, scales, means = (p[:, at] for p in parameters[colour])
         couplings = worst_values(np.random.default_rng(5), -2000, 2000, (colour, 1)).astype(np.int32)
@@ -104,40 +106,44 @@ def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: Sa
         (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS,
         (3, count),
     ).astype(np.int32)
-    flat = np.where(rng.random((3, count)) < 0.5, rng.integers(0, sample_scale.count, (3, count)), -1).astype(np.int32)
-    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else flat)
+    surround = rng.integers(0, sample_scale.count, (3, count))
+    surround = np.where(rng.random((3, count)) < 0.5, surround, -1).astype(np.int32)
+    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else surround)
 
 
-@given(grains, st.sampled_from((1, 3)), st.integers(0, 99))
+@given(scales, st.sampled_from((1, 3)), st.integers(0, 99))
 @example(SampleScale(65536, 8), 3, 0)
 def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     prediction = hostile(rng, 60, colours, sample_scale)
     truth = worst_values(rng, 0, sample_scale.count - 1, (60, colours)).astype(sample_scale.dtype)
     if prediction.constant_surround is not None and seed % 2:
-        flat = prediction.constant_surround[:colours].T
-        truth = np.where(flat >= 0, flat, truth).astype(sample_scale.dtype)
+        surround = prediction.constant_surround[:colours].T
+        truth = np.where(surround >= 0, surround, truth).astype(sample_scale.dtype)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, colours, sample_scale).code_phase(prediction, truth)
+    likelihood = Likelihood(TABLES, SampleStatistics(sample_scale))
+    MixtureCoder(likelihood, encoder, colours).code_phase(prediction, truth)
     code_uniform(encoder, truth[:16, 0], 16, sample_scale)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, colours, sample_scale).code_phase(prediction, None)
+    found = MixtureCoder(likelihood, decoder, colours).code_phase(prediction, None)
     np.testing.assert_array_equal(found, truth)
     np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])
     decoder.finish()
 
 
-def test_values_of_flat_surroundings_cost_next_to_nothing() -> None:
+def test_values_of_constant_surroundings_cost_next_to_nothing() -> None:
     sample_scale, count = SampleScale(4096, 2), CHUNK + 1000
     prediction = hostile(np.random.default_rng(0), count, 1, sample_scale)
     everywhere = np.full((3, count), 77, dtype=np.int32)
-    flat = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
+    constant = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
     counter = BitCounter()
-    MixtureCoder(TABLES, counter, 1, sample_scale).code_phase(flat, np.full((count, 1), 77, dtype=np.uint16))
+    MixtureCoder(Likelihood(TABLES, SampleStatistics(sample_scale)), counter, 1).code_phase(
+        constant, np.full((count, 1), 77, dtype=np.uint16)
+    )
     assert counter.bits < 20
 
 
-# What the denoiser sees.
+# Inputs of the denoiser.
 
 
 @pytest.mark.parametrize("shift", range(9))
@@ -150,7 +156,7 @@ def test_deeper_samples_of_the_same_picture_look_the_same_to_the_denoiser(shift:
     sample_scale = SampleScale(256 << shift, shift)
     fine = plain.to(sample_type(sample_scale)) << shift
     plain = plain.to(torch.int32)
-    # Means are rounded down to samples: a level may appear or vanish.
+    # Means are rounded down to samples, so differences of one gray level may appear or vanish.
     difference = input_planes(fine, known, sample_scale).int() - input_planes(plain, known).int()
     assert difference.abs().max() <= 1
     for phase in (H, V, D):
@@ -162,7 +168,7 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
     import torch
 
     cells = torch.full((1, 4, 1, 5, 6), 9, dtype=torch.int64)
-    cells[0, 3] = 1234  # D is not known.
+    cells[0, 3] = 1234  # D is unknown.
     known = torch.zeros((1, 4, 5, 6), dtype=torch.bool)
     known[:, 0] = True
     assert (constant_surround(cells, known, D) == 9).all()
@@ -174,7 +180,7 @@ def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
     assert (constant_surround(cells, known, H) == -1).all()
 
 
-# Codes of samples.
+# Value maps.
 
 
 @given(
@@ -382,7 +388,7 @@ def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     array = deep(100, 100, 4)
     data = mulanzip.encode(array, effort=1, stored=False, model=model, threads=1)
     file = container.unpack(data)
-    # The last segment is one of the alpha plane.
+    # The last segment is one of alpha.
     hurt = bytearray(data)
     hurt[-container.CHUNK_OVERHEAD - 10] ^= 1
     from mulanzip.inspect.salvage import salvage

@@ -1,4 +1,4 @@
-"""Every image comes back exactly, whatever its size, its content, the schedule and the threads."""
+"""Every image comes back exactly, for all sizes, contents, schedules and numbers of threads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from mulanzip.timings import Timings, measure
 
 
 def encode(image: np.ndarray, schedule: str = "default", threads: int = 1) -> bytes:
-    """The image as the model codes it, never stored."""
+    """Encode with the model; never store the image."""
     return mulanzip.encode(image, effort=1, schedule=schedule, threads=threads, stored=False)
 
 
@@ -123,7 +123,7 @@ def test_memory_layout_does_not_matter(layout: str, channels: int) -> None:
 def test_every_kind_of_array_comes_back(seed: int, shape: tuple[int, ...]) -> None:
     image = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     restored = mulanzip.decode(mulanzip.encode(image, threads=1), threads=1)
-    # A single channel loses its axis.
+    # Arrays of a single channel come back without its axis.
     np.testing.assert_array_equal(restored, image.squeeze() if shape[-1] == 1 else image)
 
 
@@ -170,7 +170,7 @@ def test_the_smaller_of_model_and_stored_form_is_kept() -> None:
 
 
 def with_mask(pixels: np.ndarray) -> np.ndarray:
-    """A photograph that is transparent outside of a disc, and keeps its colours there."""
+    """A photograph that is transparent outside of a disc; transparent pixels keep their colours."""
     height, width = pixels.shape[:2]
     y, x = np.mgrid[:height, :width]
     disc = (2 * y - height) ** 2 * width**2 + (2 * x - width) ** 2 * height**2 < height**2 * width**2
@@ -183,7 +183,7 @@ def test_photographs_with_alpha_are_coded_by_the_model(channels: int) -> None:
     data = mulanzip.encode(image, effort=1, threads=1)
     assert container.unpack(data).header.coding is Coding.MODEL
     assert len(data) < len(stored.store(Picture.from_array(image)))
-    # What is fully transparent comes back as well.
+    # Transparent pixels come back as well.
     np.testing.assert_array_equal(mulanzip.decode(data, threads=1), image)
 
 
@@ -249,36 +249,36 @@ def planes() -> np.ndarray:
     return to_coding_order(photo(48, 40))
 
 
-def test_one_walk_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
+def test_one_function_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
-        plan = TileSchedules.uniform(name)
-        (payload,) = encode_segments(planes, runtime, plan)
-        assert plan == TileSchedules.uniform(name)
+        schedules = TileSchedules.uniform(name)
+        (payload,) = encode_segments(planes, runtime, schedules)
+        assert schedules == TileSchedules.uniform(name)
         counter = BitCounter()
-        code_segment(segments(48, 40)[0], planes, runtime, plan, counter, decoding=False)
+        code_segment(segments(48, 40)[0], planes, runtime, schedules, counter, decoding=False)
         assert 8 * (len(payload) - HASH_BYTES) == pytest.approx(counter.bits, rel=0.002, abs=48)
-        decoded = decode_segments([payload], planes.shape, runtime, plan)
+        decoded = decode_segments([payload], planes.shape, runtime, schedules)
         np.testing.assert_array_equal(decoded, planes)
 
 
 def test_a_damaged_segment_is_named(runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 6))
-    plan = TileSchedules.uniform("default")
-    payloads = encode_segments(image, runtime, plan)
+    schedules = TileSchedules.uniform("default")
+    payloads = encode_segments(image, runtime, schedules)
     assert len(payloads) == 3
     for index in range(3):
         damaged = list(payloads)
         damaged[index] = damaged[index][:HASH_BYTES] + bytes([damaged[index][HASH_BYTES] ^ 1]) + payloads[index][9:]
         with pytest.raises(CorruptFileError, match=rf"segment {index} of 3|goes on after"):
-            decode_segments(damaged, image.shape, runtime, plan)
+            decode_segments(damaged, image.shape, runtime, schedules)
 
 
 def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runtime) -> None:
-    plan = TileSchedules.uniform("default")
-    (payload,) = encode_segments(planes, runtime, plan)
-    (other,) = encode_segments(planes[::-1].copy(), runtime, plan)
+    schedules = TileSchedules.uniform("default")
+    (payload,) = encode_segments(planes, runtime, schedules)
+    (other,) = encode_segments(planes[::-1].copy(), runtime, schedules)
     with pytest.raises(CorruptFileError):
-        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, plan)
+        decode_segments([payload[:HASH_BYTES] + other[HASH_BYTES:]], planes.shape, runtime, schedules)
     with pytest.raises(CorruptFileError):
         decode_segments([payload], planes.shape, runtime, TileSchedules.uniform("one"))
 
@@ -288,7 +288,7 @@ def no_head(features: torch.Tensor, offsets: np.ndarray, colour: int) -> tuple[n
 
 
 class Recorder:
-    """Stands in for network and coder of a walk, and checks what they are asked."""
+    """Replaces network and coder of a tile, and checks the calls of both."""
 
     def __init__(self) -> None:
         self.coded: list[np.ndarray] = []
@@ -301,15 +301,15 @@ class Recorder:
         window: tuple[slice, slice],
         phases: set[int],
         level: int,
-        first: int | None,
+        pass0_features: int | None,
     ) -> tuple[dict[int, Prediction], int]:
-        assert first is not None or not known[window][..., [H, V, D]].any()
+        assert pass0_features is not None or not known[window][..., [H, V, D]].any()
         assert known[..., A].all()
         outside = known.copy()
         outside[window] = False
         assert not outside[..., [H, V, D]].any(), "nothing but A is known in the halo"
         self.evaluations += 1
-        # The number of each cell, so that the coder sees which ones it is given.
+        # Each cell has a number, which tells the coder which cells it gets.
         count = cells[window].shape[0] * cells[window].shape[1]
         numbers = np.arange(count, dtype=np.int32)[None]
         features = torch.from_numpy(numbers).T
@@ -326,7 +326,7 @@ class Recorder:
 def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
     height: int, width: int, schedule: str, tile_cells: int
 ) -> None:
-    # Zeros are what absent phases hold, so no pixel is zero.
+    # Absent phases hold zeros, so no pixel is zero.
     pixels = np.arange(1, height * width + 1, dtype=np.int32).reshape(height, width, 1)
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
@@ -346,7 +346,7 @@ def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     before = encode_segments(image, runtime, TileSchedules.uniform("default"))
     assert len(before) == 1 + 2 + 4
     changed = image.copy()
-    changed[301, 301] ^= 1  # In the last tile, and of no coarser level.
+    changed[301, 301] ^= 1  # In the last tile, and in no coarser level.
     after = encode_segments(changed, runtime, TileSchedules.uniform("default"))
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 6 + [False]
 
@@ -406,7 +406,7 @@ def test_efforts_and_bytes_of_hashes_are_what_files_were_made_with() -> None:
     assert codec.HASH_BYTES == 8
 
 
-# Whatever else the process does.
+# Other settings of the process.
 
 
 @contextmanager
@@ -445,11 +445,3 @@ def test_several_callers_at_once_get_the_same_bytes() -> None:
         assert list(pool.map(lambda image: encode(image, threads=2), pictures)) == expected
         for restored, image in zip(pool.map(mulanzip.decode, expected), pictures, strict=True):
             np.testing.assert_array_equal(restored, image)
-
-
-@pytest.mark.parametrize("shape", [(20, 20), (514, 30)])
-def test_the_number_of_torch_threads_is_left_as_it_was(shape: tuple[int, int]) -> None:
-    before = torch.get_num_threads()
-    for threads in (1, 2, 3):
-        mulanzip.decode(encode(photo(*shape), threads=threads), threads=threads)
-        assert torch.get_num_threads() == before

@@ -210,18 +210,20 @@ def compressed() -> dict[str, Faulty]:
             with_chunks(model, Chunk(VALUE_EDGES, crossing.encode()), segment),
             "values that begin beyond their ends",
             4,
-            "tones are damaged",
+            "value edges are damaged",
         ),
         "tones_deep": Faulty(
             with_chunks(deep, Chunk(VALUE_EDGES, b"\0\0\0"), *unpack(deep).chunks),
             "tones of 16 bits",
             4,
-            "no tones of 8 bits",
+            "value edges are for",
         ),
         "gamut_unknown": Faulty(
             with_chunks(model, Chunk(GAMUT, b"\0"), segment), "a gamut of no rarity", 4, "gamut is damaged"
         ),
-        "gamut_gray": Faulty(with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut of gray", 4, "its gamut"),
+        "gamut_gray": Faulty(
+            with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut of gray", 4, "a gamut is for"
+        ),
         "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
         "schedules_too_many": Faulty(
             with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),

@@ -1,4 +1,4 @@
-"""All backends compute the same integers, and one that does not is found out before it codes anything."""
+"""All backends compute the same integers; a backend that does not is rejected before it codes anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mulanzip.errors import ModelError
 
 
 class CudaArithmetic(CudaBackend):
-    """What the CUDA backend computes, on the CPU: ``torch._int_mm`` runs there too."""
+    """The CUDA backend on the CPU, where ``torch._int_mm`` runs as well."""
 
     name = "cuda arithmetic"
 
@@ -58,7 +58,7 @@ class Case:
         return backend.integers(backend.prepare(self.layer), channels_last(self.x), level)
 
     def sums(self, level: int = 0) -> np.ndarray:
-        """What the layer means: ``sum(weight * input) + bias`` in float64, which is exact far beyond such sums."""
+        """The definition of a layer: ``sum(weight * input) + bias``, in float64, which is exact for these sums."""
         weight, x = self.layer.weight.astype(np.float64), self.x.numpy().astype(np.float64)
         size, (h, w) = weight.shape[2], x.shape[2:]
         x = np.pad(x, ((0, 0), (0, 0), (size // 2,) * 2, (size // 2,) * 2))
@@ -85,7 +85,7 @@ def channels_last(x: Tensor) -> Tensor:
 def draw_case(
     seed: int, channels: tuple[int, int], size: int, shape: tuple[int, int, int], extreme: bool = False
 ) -> Case:
-    """A random layer within the proof's bound, inputs full of zeros and 255s."""
+    """A random layer within the proven bound, and inputs of 0 and 255."""
     rng = np.random.default_rng(seed)
     inputs, outputs = channels
     if extreme:
@@ -93,8 +93,8 @@ def draw_case(
     else:
         weight = worst_values(rng, -64, 64, (outputs, inputs, size, size)).astype(np.int8)
     shift = rng.integers(-1, 13, outputs).astype(np.int8)
-    flat = weight.reshape(outputs, -1).astype(np.int64)
-    room = EXACT_LIMIT - 255 * (1 << 12) - 255 * np.maximum(flat.clip(0).sum(1), -flat.clip(max=0).sum(1)) - 1
+    rows = weight.reshape(outputs, -1).astype(np.int64)
+    room = EXACT_LIMIT - 255 * (1 << 12) - 255 * np.maximum(rows.clip(0).sum(1), -rows.clip(max=0).sum(1)) - 1
     room = np.where(shift < 0, room // 2, room)
     assert room.min() > 0
     bias = np.stack([rng.integers(-room, room + 1) for _ in range(2)]).astype(np.int32)
@@ -144,7 +144,7 @@ def test_pairs_of_products_that_would_saturate_wider_weights_are_exact(sign: int
     signs = np.where(np.arange(64) % 2, 1, -1)[:, None, None] if sign == 0 else np.full((64, 1, 1), sign)
     weight = (64 * np.broadcast_to(signs, (48, 64, 3, 3))).astype(np.int8)
     layer = Layer(weight, np.zeros((2, 48), dtype=np.int32), np.full(48, 12, dtype=np.int8))
-    # At the second level the bias brings most of the sum back, so that less saturates.
+    # At the second level the bias cancels most of the sum, so that fewer outputs saturate.
     layer.bias[1] = np.clip(-replace(case, layer=layer).sums()[0, :, 3, 3], -5_000_000, 5_000_000)
     assert_all_agree(replace(case, layer=layer))
 
@@ -316,7 +316,7 @@ def test_the_shipped_golden_digest_finds_wrong_backends(shipped_model: IntegerMo
 
 
 def test_weights_up_to_64_never_saturate_a_pair() -> None:
-    # This is why 64 is the limit: the same backend with weights beyond would be found out.
+    # This is why 64 is the limit: with larger weights, the self-test would reject the same backend.
     model = tiny_model(7, "extreme", channels=16)
     stem = model.layers["pass.0.stem"]
     assert abs(stem.weight.astype(int)).max() == 64

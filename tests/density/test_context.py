@@ -20,7 +20,7 @@ from mulanzip.density.context import LIMIT, Prior, decode, encode
 from mulanzip.density.model import EXACT_LIMIT, IntegerModel, context_entries, prove
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.density.selftest import all_outputs
 from mulanzip.encoder import adapt
 from mulanzip.encoder.adapt import find_adaptation
@@ -224,29 +224,26 @@ def test_a_context_means_the_same_to_the_float_and_to_the_integer_network() -> N
 def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length(runtime: Runtime) -> None:
     image = to_coding_order(photo(192, 192))
     fitter = Fitter(runtime.model)
-    shares: list[float] = []
-    found = fitter.fit(image, 12, Execution(threads=1, progress=shares.append))
+    reported: list[float] = []
+    found = fitter.fit(image, 12, Execution(threads=1, progress=reported.append))
     assert found.any()
     assert np.array_equal(found, fitter.fit(image, 12, Execution(threads=3)))
-    assert shares == pytest.approx([(k + 1) / 12 for k in range(12)])
+    assert reported == pytest.approx([(k + 1) / 12 for k in range(12)])
     assert all(p.grad is None for p in fitter.network.parameters())
     rgb = photo(192, 192)
     assert mulanzip.code_length(rgb, context=found, threads=1) < mulanzip.code_length(rgb, threads=1)
 
 
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
-    for image in (photo(63, 400), photo(100, 100)):
-        assert (
-            find_adaptation([(to_coding_order(image), EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 2).context
-            is None
-        )
-    flat = np.full((128, 128, 3), 90, dtype=np.uint8)
-    assert find_adaptation([(flat, EIGHT_BIT)], runtime, TileSchedules.uniform("default"), 3).context is None
+    schedules = TileSchedules.uniform("default")
+    for image in (photo(63, 400), photo(100, 100), np.full((128, 128, 3), 90, dtype=np.uint8)):
+        groups = [(to_coding_order(image), PLAIN_STATISTICS)]
+        assert find_adaptation(groups, runtime, schedules, 3).context is None
 
 
-def test_contexts_are_judged_on_all_planes(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not pay for the first of them may pay for all together."""
-    groups = [(to_coding_order(photo(128, 128)), EIGHT_BIT)]
+def test_contexts_are_judged_on_all_groups(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A context that does not pay for the first group may pay for all together."""
+    groups = [(to_coding_order(photo(128, 128)), PLAIN_STATISTICS)]
     found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
     monkeypatch.setattr(adapt, "choose_preset", lambda *_: 0)
@@ -329,11 +326,11 @@ def test_contexts_stand_once_and_only_beside_coded_segments() -> None:
     assert len(file.of_kind(SEGMENT)) == 1
 
 
-# Looks.
+# Presets.
 
 
-def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
-    """A model one of whose looks is a context that suits an image, and two that suit none."""
+def test_the_preset_of_an_image_is_chosen_by_its_code_length() -> None:
+    """A model with three presets, one of which suits an image."""
     model = tiny_model(presets=3)
     image = to_coding_order(photo(128, 160))
     entries = context_entries(model.config)
@@ -343,7 +340,7 @@ def test_the_look_of_an_image_is_chosen_by_its_code_length() -> None:
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
     schedules = TileSchedules.uniform("default")
     assert choose_preset(image, runtime, schedules) == 2
-    chosen = find_adaptation([(image, EIGHT_BIT)], runtime, schedules, 0).context
+    chosen = find_adaptation([(image, PLAIN_STATISTICS)], runtime, schedules, 0).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])

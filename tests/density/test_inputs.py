@@ -1,4 +1,4 @@
-"""What the denoiser sees: only what is known, in range, and the same whatever lies beyond the border."""
+"""Inputs of the denoiser depend on known values alone, are in range, and do not depend on values beyond the border."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PHASES = (H, V, D)
 
 
 def draw_cells(seed: int, height: int, width: int, extremes: bool = False) -> tuple[Tensor, Tensor]:
-    """Random cells and random knowledge of them."""
+    """Random cells, and a random mask of known values."""
     rng = np.random.default_rng(seed)
     cells = rng.integers(0, 256, (2, 4, 3, height, width), dtype=np.int32)
     if extremes:

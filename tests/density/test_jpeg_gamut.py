@@ -1,9 +1,8 @@
-"""Colours that once were a JPEG file's."""
+"""The colours of images that were decoded from a JPEG."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +17,8 @@ from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import jpeg_gamut
 from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.likelihood import Likelihood
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
@@ -27,7 +27,7 @@ from mulanzip.image.channels import to_coding_order
 
 
 def once_jpeg(quality: int = 95, subsampling: int = 0, height: int = 96, width: int = 112) -> np.ndarray:
-    """A photograph with noise, out of a JPEG file: uint8 ``(height, width, 3)``."""
+    """A noisy photograph, decoded from a JPEG: uint8 ``(height, width, 3)``."""
     noise = np.random.default_rng(0).normal(0, 6, (height, width, 3))
     pixels = np.clip(photo(height, width) + noise, 0, 255).astype(np.uint8)
     file = io.BytesIO()
@@ -58,7 +58,7 @@ def test_other_images_have_no_gamut() -> None:
     assert jpeg_gamut.find(to_coding_order(pixels)) is None
     assert jpeg_gamut.find(to_coding_order(once_jpeg()[:20, :20])) is None
     assert jpeg_gamut.find(once_jpeg()[..., :1]) is None
-    # Brightened: the colours are those of no JPEG file.
+    # After brightening, most colours are no JPEG colours.
     assert jpeg_gamut.find(to_coding_order((once_jpeg() * 0.9).astype(np.uint8))) is None
 
 
@@ -89,11 +89,11 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, lo
     prediction = hostile(seed, k, count)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
+    MixtureCoder(Likelihood(TABLES, SampleStatistics(gamut=JpegGamut(log2_penalty))), encoder).code_phase(
         prediction, truth
     )
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, sample_scale=replace(EIGHT_BIT, gamut=JpegGamut(log2_penalty))).code_phase(
+    found = MixtureCoder(Likelihood(TABLES, SampleStatistics(gamut=JpegGamut(log2_penalty))), decoder).code_phase(
         prediction, None
     )
     decoder.finish()
@@ -103,13 +103,13 @@ def test_any_values_come_back_within_any_gamut(seed: int, k: int, count: int, lo
 def test_code_lengths_of_cells_are_what_is_coded() -> None:
     pixels = once_jpeg(height=128, width=128)
     planes = to_coding_order(pixels)
-    sample_scale = replace(EIGHT_BIT, gamut=jpeg_gamut.find(planes))
+    statistics = SampleStatistics(gamut=jpeg_gamut.find(planes))
     rng = np.random.default_rng(2)
     prediction = hostile(3, 2, 4000)
     prediction.base[...] = rng.integers(0, 8, prediction.base.shape) * 32 + 100 * 32
     truth = planes.reshape(-1, 3)[:4000]
-    counter, lengths = BitCounter(), CellBits(TABLES, sample_scale=sample_scale)
-    MixtureCoder(TABLES, counter, sample_scale=sample_scale).code_phase(prediction, truth)
+    counter, lengths = BitCounter(), CellBits(Likelihood(TABLES, statistics))
+    MixtureCoder(Likelihood(TABLES, statistics), counter).code_phase(prediction, truth)
     lengths.code_phase(prediction, truth)
     assert lengths.phases[0].sum() == pytest.approx(counter.bits, rel=0.01)
 

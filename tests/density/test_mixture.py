@@ -1,4 +1,4 @@
-"""The integer likelihood: valid for whatever a network may say, and the same as the training loss."""
+"""The integer likelihood is valid for every output of a network, and agrees with the training loss."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from torch.nn import functional
 from mulanzip.codec import subpixels
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density.config import COLOURS, MEAN_BITS
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import (
     COUPLING_BITS,
     COUPLING_GAIN,
@@ -45,11 +46,12 @@ from mulanzip.density.mixture import (
 )
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import SampleScale
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.floatnet.loss import code_length
 
-#: What holds for every value of every subpixel, whatever the network says.  The floor of seven components is
-#: 2**-22.8; a value with a share below 2**-20 of its part counts as 2**-24 there; such a part has more than 2**-2.8.
+#: Maximum code length of every value, for every output of the network.  The floor of seven components is 2**-22.8.  A
+#: value with less than 2**-20 of its part counts as 2**-24 there; such a part has more than 2**-2.8.
 LEAST_PROBABILITY = 2.0**-27
 
 
@@ -91,7 +93,7 @@ def code_lengths(prediction: Prediction) -> np.ndarray:
     found = []
     for value in range(256):
         counter = BitCounter()
-        MixtureCoder(TABLES, counter, 1).code_phase(prediction, np.array([[value]], dtype=np.uint8))
+        MixtureCoder(Likelihood(TABLES), counter, 1).code_phase(prediction, np.array([[value]], dtype=np.uint8))
         found.append(counter.bits)
     return np.array(found)
 
@@ -100,7 +102,7 @@ def code_lengths(prediction: Prediction) -> np.ndarray:
 @given(seeds, mixtures)
 def test_probabilities_of_all_values_add_up_to_one_and_none_is_too_small(seed: int, k: int) -> None:
     probabilities = 2.0 ** -code_lengths(hostile(seed, k, 1))
-    # Decisions that carry nothing are coded as next to certain ones, which loses a trace.
+    # Symbols that carry nothing are coded as almost certain, which loses a trace.
     assert 1 - 2e-4 < probabilities.sum() < 1 + 1e-9
     assert probabilities.min() >= LEAST_PROBABILITY
 
@@ -112,7 +114,7 @@ def test_coded_probabilities_follow_the_cdf(seed: int, k: int) -> None:
     cdf = whole_cdf(mixture_of(*mixture_rows(prediction, k)))[:, 0]
     ideal = np.diff(cdf) / cdf[-1]
     coded = 2.0 ** -code_lengths(prediction)
-    # Shares are rounded down to 20 bits: likely values lose next to nothing, the least likely ones some bits.
+    # Probabilities are rounded down to 20 bits: likely values lose next to nothing, the least likely ones some bits.
     assert (ideal * np.log2(ideal / coded)).sum() < 0.003
     assert np.abs(np.log2(ideal / coded)).max() < 6
 
@@ -122,9 +124,11 @@ def test_hostile_predictions_code_losslessly(seed: int, k: int, count: int, colo
     prediction = hostile(seed, k, count)
     truth = worst_values(np.random.default_rng(seed), 0, 255, (count, colours)).astype(np.uint8)
     encoder = SymbolEncoder()
-    np.testing.assert_array_equal(MixtureCoder(TABLES, encoder, colours).code_phase(prediction, truth), truth)
+    np.testing.assert_array_equal(
+        MixtureCoder(Likelihood(TABLES), encoder, colours).code_phase(prediction, truth), truth
+    )
     decoder = SymbolDecoder(encoder.finish())
-    decoded = MixtureCoder(TABLES, decoder, colours).code_phase(prediction, None)
+    decoded = MixtureCoder(Likelihood(TABLES), decoder, colours).code_phase(prediction, None)
     np.testing.assert_array_equal(decoded, truth)
     decoder.finish()
 
@@ -134,14 +138,14 @@ def test_more_cells_than_a_chunk_code_losslessly() -> None:
     prediction = hostile(5, 3, count)
     truth = np.random.default_rng(5).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder).code_phase(prediction, truth)
+    MixtureCoder(Likelihood(TABLES), encoder).code_phase(prediction, truth)
     decoder = SymbolDecoder(encoder.finish())
-    np.testing.assert_array_equal(MixtureCoder(TABLES, decoder).code_phase(prediction, None), truth)
+    np.testing.assert_array_equal(MixtureCoder(Likelihood(TABLES), decoder).code_phase(prediction, None), truth)
     decoder.finish()
 
 
 def single(mean: float, log_scale: float, base: float = 0, couplings: tuple[int, ...] = (0, 0, 0)) -> Prediction:
-    """One component for all three colours: mean in levels."""
+    """One component for all three colours; the mean is in gray levels."""
     shapes = np.array([[SHAPE_ZERO]] * 3 + [[SHAPE_ZERO + round(LOG_SCALE_UNIT * log_scale)]] * 3, dtype=np.uint8)
     means = np.array([[round(mean * 2**MEAN_BITS)]] * 3 + [[c] for c in couplings], dtype=np.int32)
     return predicting(shapes, means, np.full((3, 1), round(base * 2**MEAN_BITS), dtype=np.int32))
@@ -161,12 +165,14 @@ def test_the_likeliest_value_is_the_mean() -> None:
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_couplings_move_the_mean_to_the_nearest_step(sign: int) -> None:
-    # One level of the first colour moves the second by 7/8 of a step, which is a whole one and not none.
+    # One gray level of the first colour moves the second by 7/8 of a step, which is rounded to a whole one.
     prediction = single(0, -3, base=100, couplings=(sign * 7, 0, 0))
 
     def bits(second: int) -> float:
         counter = BitCounter()
-        MixtureCoder(TABLES, counter, 3).code_phase(prediction, np.array([[101, second, 100]], dtype=np.uint8))
+        MixtureCoder(Likelihood(TABLES), counter, 3).code_phase(
+            prediction, np.array([[101, second, 100]], dtype=np.uint8)
+        )
         return counter.bits
 
     assert bits(100 + sign) < bits(100 - sign) - 0.2
@@ -177,7 +183,7 @@ def test_colours_depend_on_the_colours_before_them() -> None:
 
     def bits(*values: int) -> float:
         counter = BitCounter()
-        MixtureCoder(TABLES, counter).code_phase(prediction, np.array([values], dtype=np.uint8))
+        MixtureCoder(Likelihood(TABLES), counter).code_phase(prediction, np.array([values], dtype=np.uint8))
         return counter.bits
 
     # 20 above its base, so the second is 10 above, and so is the third: 20 * 0 + 10 * 1.
@@ -287,28 +293,28 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
     prediction, outputs, base, values = plausible(seed, k, count)
     in_float = float(loss_of(outputs, base, values, torch.ones(count), k))
     counter = BitCounter()
-    MixtureCoder(TABLES, counter).code_phase(prediction, np.ascontiguousarray(values.numpy().T))
+    MixtureCoder(Likelihood(TABLES), counter).code_phase(prediction, np.ascontiguousarray(values.numpy().T))
     assert counter.bits == pytest.approx(in_float, rel=0.005)
 
 
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 6), st.sampled_from((1, 4, 8)))
 def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, shift: int) -> None:
-    count, sample_scale = 1500, SampleScale(256 << shift, shift)
+    count, statistics = 1500, SampleStatistics(SampleScale(256 << shift, shift))
     prediction, outputs, base, values = plausible(seed, k, count)
     below = np.random.default_rng(seed).integers(0, 1 << shift, values.shape)
-    # In its lower half a level is nearer to the next one below.
+    # The lower half of a gray level is nearer to the next lower one.
     fine = torch.from_numpy(np.clip((values.numpy().astype(int) << shift) + below - (1 << shift - 1), 0, None))
     colours = outputs.split([3 * k + colour for colour in range(COLOURS)])
-    in_float = float(code_length(colours, base, fine, torch.ones(count), sample_scale))
+    in_float = float(code_length(colours, base, fine, torch.ones(count), statistics))
     counter = BitCounter()
-    MixtureCoder(TABLES, counter, sample_scale=sample_scale).code_phase(prediction, fine.numpy().T.astype(np.uint16))
+    MixtureCoder(Likelihood(TABLES, statistics), counter).code_phase(prediction, fine.numpy().T.astype(np.uint16))
     # The table has no more than 16 bits in its tails.
     assert counter.bits == pytest.approx(in_float, rel=0.01)
 
 
 def plain_bits(outputs: Tensor, base: Tensor, values: Tensor, k: int) -> Tensor:
-    """The loss as its docstring has it, for autograd: bits ``(3, n)``."""
+    """The formula in the docstring of the loss, for autograd: bits ``(3, n)``."""
     logits, scales, means, couplings = (outputs[rows_of(what, k)] for what in range(4))
     a, b, c = COUPLING_GAIN * couplings
     known = values.double() - base
@@ -335,7 +341,7 @@ def test_the_loss_and_its_hand_written_gradient_are_those_of_autograd(seed: int,
     outputs[rows_of(1, k), 2] = 1.01 * LOG_SCALE_LIMIT  # Beyond the clamp: no gradient.
     outputs[rows_of(1, k), 3] = -1.01 * LOG_SCALE_LIMIT
     weights = torch.rand(40, generator=rng)
-    # In float32, differences of nearly equal CDFs are rough: there, only values that are not next to impossible.
+    # In float32, differences of nearly equal CDFs are inaccurate, so values that are almost impossible are left out.
     likely = (plain_bits(outputs.double(), base.double(), values, k) < 10).all(0)
     for dtype, tolerance, weight in ((torch.float64, 1e-9, weights), (torch.float32, 0.01, weights * likely)):
         exact_leaf = outputs.double().requires_grad_()

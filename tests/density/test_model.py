@@ -1,4 +1,4 @@
-"""The integer model: the proof refuses what could be inexact, files refuse every damage."""
+"""The integer model: the proof rejects models that could be inexact, and loading rejects damaged files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def file(tiny: IntegerModel, tmp_path: Path) -> Path:
     return path
 
 
-#: The first layer of all.
+#: The first layer.
 STEM = "pass.0.stem"
 
 
@@ -69,7 +69,7 @@ def with_stem(model: IntegerModel, **arrays: np.ndarray) -> IntegerModel:
 
 
 def changed(array: np.ndarray, value: int) -> np.ndarray:
-    """The same with another first element."""
+    """A copy with another first element."""
     result = array.copy()
     result.flat[0] = value
     return result
@@ -198,15 +198,17 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
     k = network.config.mixtures
     with torch.no_grad():
         for level in range(2):
-            first = None
+            pass0_features = None
             for index in range(len(PASSES)):
-                features = network.features(planes, index, level, None if first is None else first / UNIT)
-                exact = integers.features(planes, index, level, None if first is None else first.to(torch.uint8))
-                # Float biases are not rounded, so a few values end one step apart.
+                start = None if pass0_features is None else pass0_features / UNIT
+                features = network.features(planes, index, level, start)
+                start = None if pass0_features is None else pass0_features.to(torch.uint8)
+                exact = integers.features(planes, index, level, start)
+                # Float biases are not rounded, so a few values differ by one step.
                 steps = (features * UNIT - exact).abs()
                 assert steps.max() <= 2
                 assert (steps < 0.01).float().mean() > 0.97
-                first = exact.float() if index == 0 else first
+                pass0_features = exact.float() if index == 0 else pass0_features
                 for head in (head for head, (at, _) in HEADS.items() if at == index):
                     for colour in range(COLOURS):
                         offsets = torch.randint(-3000, 3000, (1, colour, 24, 22), dtype=torch.int32)
@@ -215,7 +217,7 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
                         unit = torch.tensor(
                             [LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k + [MEAN_UNIT] * k + [COUPLING_UNIT] * colour
                         ).view(-1, 1, 1)
-                        # The float head goes on from the integer hidden layer: nothing is a step apart before.
+                        # The float head gets the integer hidden layer, so its inputs are equal.
                         hidden = []
                         if colour:
                             name = f"head.{head}.{colour}.hidden"
@@ -251,7 +253,7 @@ def test_export_keeps_metadata_and_counts_parameters() -> None:
 def test_the_digest_changes_with_every_tensor(tiny: IntegerModel) -> None:
     digests = {tiny.digest()}
     for tensor in tiny.tensors().values():
-        # In place, so that whatever the digest reads is what changed.
+        # In place, so that the digest reads the changed values.
         before = int(tensor.flat[-1])
         tensor.flat[-1] = before + 1 if before < 64 else before - 1
         digests.add(tiny.digest())
@@ -294,7 +296,7 @@ def test_saving_proves_first(tiny: IntegerModel, tmp_path: Path) -> None:
 
 
 def refused(path: Path, data: bytes) -> None:
-    """Neither loading nor opening by path may end in anything but a ModelError."""
+    """Loading and opening must fail with a ModelError, and with no other error."""
     path.write_bytes(data)
     with pytest.raises(ModelError):
         load(path)
@@ -328,7 +330,7 @@ def test_models_with_a_flipped_bit_are_refused(file: Path) -> None:
 
 
 def json_equal(one: bytes, other: bytes, header: int) -> bool:
-    """Whether a flip changed nothing that matters: padding, or the name of the golden digest's key."""
+    """Whether a flip changed nothing of importance: padding, or the metadata key of the golden digest."""
     try:
         parsed = [json.loads(d[8:header]) for d in (one, other)]
     except ValueError:
@@ -340,7 +342,7 @@ def json_equal(one: bytes, other: bytes, header: int) -> bool:
 
 
 def rewritten(path: Path, change: Callable[[dict, dict], None]) -> None:
-    """Change a model file's tensors and metadata behind its back."""
+    """Change tensors and metadata of a model file, without its hash."""
     tensors = load_file(path)
     size = struct.unpack("<Q", path.read_bytes()[:8])[0]
     metadata = json.loads(path.read_bytes()[8 : 8 + size])["__metadata__"]

@@ -1,8 +1,6 @@
-"""Values that are not evenly wide."""
+"""Value edges: values that are not evenly wide."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,9 +15,10 @@ from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import value_edges
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.jpeg_gamut import JpegGamut
+from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import EIGHT_BIT
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
@@ -32,8 +31,8 @@ from mulanzip.image.channels import to_coding_order
 WIDE, HIGH = 136, 132
 
 
-def random_tones(seed: int, unit: int, colours: int = 3) -> ValueEdges:
-    """Edges that are moved as far as they may, or less."""
+def random_edges(seed: int, unit: int, colours: int = 3) -> ValueEdges:
+    """Edges with random offsets, up to the largest that are allowed."""
     rng = np.random.default_rng(seed)
     reach = int(rng.integers(1, (MAX_OFFSET >> unit) + 1))
     edges = (np.arange(1, 256) << MEAN_BITS - unit) + rng.integers(-reach, reach + 1, (colours, 255))
@@ -48,9 +47,9 @@ def file_of(pixels: np.ndarray) -> Container:
 @settings(max_examples=40)
 @given(seeds, st.integers(0, MAX_LOG2_UNIT), st.sampled_from((1, 3)))
 def test_tones_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
-    given_tones = random_tones(seed, unit, colours)
-    found = value_edges.decode(given_tones.encode(), colours)
-    np.testing.assert_array_equal(found.edges, given_tones.edges)
+    given = random_edges(seed, unit, colours)
+    found = value_edges.decode(given.encode(), colours)
+    np.testing.assert_array_equal(found.edges, given.edges)
 
 
 @settings(max_examples=40)
@@ -67,22 +66,22 @@ def test_any_bytes_are_rising_edges_or_refused(data: bytes, colours: int) -> Non
 
 @settings(max_examples=25)
 @given(seeds, mixtures, st.integers(0, MAX_LOG2_UNIT))
-def test_cdfs_rise_to_the_total_whatever_the_tones(seed: int, k: int, unit: int) -> None:
+def test_cdfs_rise_to_the_total_with_any_edges(seed: int, k: int, unit: int) -> None:
     prediction = hostile(seed, k, 50)
-    mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_tones(seed, unit, 1).edges[0])[0]
+    mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_edges(seed, unit, 1).edges[0])[0]
     assert (np.diff(whole_cdf(mixture), axis=0) > 0).all()
 
 
 @settings(max_examples=25)
 @given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
-def test_any_values_come_back_with_any_tones(seed: int, k: int, count: int, unit: int, within: bool) -> None:
+def test_any_values_come_back_with_any_edges(seed: int, k: int, count: int, unit: int, within: bool) -> None:
     prediction = hostile(seed, k, count)
-    sample_scale = replace(EIGHT_BIT, value_edges=random_tones(seed, unit), gamut=JpegGamut(9) if within else None)
+    statistics = SampleStatistics(value_edges=random_edges(seed, unit), gamut=JpegGamut(9) if within else None)
     truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
     encoder = SymbolEncoder()
-    MixtureCoder(TABLES, encoder, sample_scale=sample_scale).code_phase(prediction, truth)
+    MixtureCoder(Likelihood(TABLES, statistics), encoder).code_phase(prediction, truth)
     decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(TABLES, decoder, sample_scale=sample_scale).code_phase(prediction, None)
+    found = MixtureCoder(Likelihood(TABLES, statistics), decoder).code_phase(prediction, None)
     decoder.finish()
     np.testing.assert_array_equal(found, truth)
 
@@ -91,10 +90,10 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
     shapes = np.full((1, 1), 128, np.uint8), np.full((1, 1), 200, np.uint8)
     means = np.full((1, 1), 100 << MEAN_BITS, np.int32)
     steps = np.zeros((1, 255), dtype=np.int64)
-    steps[0, 99] = -16  # Value 100 begins half a level earlier.
+    steps[0, 99] = -16  # Value 100 begins half a gray level lower.
     masses = []
     for edges in (value_edges.PLAIN_EDGES, ValueEdges.moved(steps, 0).edges[0]):
-        mixture = Mixture.build(runtime.tables, *shapes, means, edges)[0]
+        mixture = Mixture.build(runtime.model.tables, *shapes, means, edges)[0]
         masses.append(np.diff(whole_cdf(mixture)[:, 0]))
     ratio = masses[1] / masses[0]
     assert ratio[100] == pytest.approx(1.5, rel=0.03)
@@ -118,7 +117,7 @@ def test_a_fitted_image_has_tones_too() -> None:
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
 
 
-def test_previews_and_alpha_go_with_tones() -> None:
+def test_previews_and_alpha_go_with_value_edges() -> None:
     pixels = np.concatenate((brightened(photo(HIGH, WIDE)), photo(HIGH, WIDE)[..., :1]), axis=2)
     data = mulanzip.encode(pixels, effort=1, stored=False)
     assert container.unpack(data).of_kind(VALUE_EDGES)
@@ -143,17 +142,15 @@ def test_the_fit_sees_the_same_code_length() -> None:
     rng = np.random.default_rng(0)
     count, k = 500, 2
     outputs = [torch.from_numpy(rng.normal(0, 0.5, (3 * k, count)).astype(np.float32))]
-    sample_scale = replace(EIGHT_BIT, value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
+    statistics = SampleStatistics(value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
     base = rng.integers(60, 190, (1, count)) << MEAN_BITS
     values = torch.from_numpy(np.clip((base >> MEAN_BITS) + rng.integers(-6, 7, (1, count)), 0, 255))
-    theory = code_length(
-        outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), sample_scale
-    )
+    theory = code_length(outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), statistics)
     parts = outputs[0].numpy()
     shapes = np.rint(128 + np.concatenate((16 * parts[:k], 32 * parts[k : 2 * k]))).astype(np.uint8)
     means = (np.rint(parts[2 * k :] * 16 * 2**MEAN_BITS) + base).astype(np.int32)
-    assert sample_scale.value_edges is not None
-    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, sample_scale.value_edges.edges[0])[0]
+    assert statistics.value_edges is not None
+    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, statistics.value_edges.edges[0])[0]
     cdf = whole_cdf(mixture)
     at = values[0].numpy(), np.arange(count)
     mass = cdf[at[0] + 1, at[1]] - cdf[at]
@@ -170,7 +167,7 @@ def test_damaged_tones_are_refused(payload: bytes) -> None:
 
 def test_images_that_cannot_have_tones_are_refused_with_them() -> None:
     deep = container.unpack(mulanzip.encode(photo(40, 40, 1).astype(np.uint16) * 200, stored=False))
-    with pytest.raises(CorruptFileError, match="tones"):
+    with pytest.raises(CorruptFileError, match="value edges"):
         mulanzip.decode(Container(deep.header, (Chunk(VALUE_EDGES, b"\0\0\0"), *deep.chunks)).pack())
 
 

@@ -1,4 +1,4 @@
-"""The coder gives back what it took, says when something is left, and costs what theory says."""
+"""The decoder returns the symbols of the encoder and detects surplus data; code lengths are the theoretical ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from mulanzip.errors import CorruptFileError
 ONE = 1 << P_BITS
 WHOLE = 1 << CDF_BITS
 
-decision = st.tuples(st.integers(0, ONE), st.integers(0, 1))
-choice = st.tuples(st.lists(st.integers(0, WHOLE), min_size=3, max_size=3).map(sorted), st.integers(0, 3))
+bit = st.tuples(st.integers(0, ONE), st.integers(0, 1))
+symbol = st.tuples(st.lists(st.integers(0, WHOLE), min_size=3, max_size=3).map(sorted), st.integers(0, 3))
 calls = st.lists(
     st.one_of(
-        st.tuples(st.just("choose"), st.lists(choice, min_size=1, max_size=30)),
-        st.tuples(st.just("code"), st.lists(decision, max_size=30)),
-        st.tuples(st.just("flat"), st.lists(st.integers(0, 255), max_size=10)),
+        st.tuples(st.just("categorical"), st.lists(symbol, min_size=1, max_size=30)),
+        st.tuples(st.just("bernoulli"), st.lists(bit, max_size=30)),
+        st.tuples(st.just("uniform"), st.lists(st.integers(0, 255), max_size=10)),
     ),
     max_size=8,
 )
@@ -34,19 +34,19 @@ def split(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return array[:, 0], array[:, 1]
 
 
-def split_choices(pairs: list[tuple[list[int], int]]) -> tuple[np.ndarray, np.ndarray]:
-    return np.array([shares for shares, _ in pairs]).T, np.array([choice for _, choice in pairs])
+def split_symbols(pairs: list[tuple[list[int], int]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([cdf for cdf, _ in pairs]).T, np.array([symbol for _, symbol in pairs])
 
 
 def encode(done: Calls) -> bytes:
     encoder = SymbolEncoder()
     for kind, items in done:
-        if kind == "choose":
-            shares, choices = split_choices(items)
-            np.testing.assert_array_equal(encoder.categorical(shares, choices), choices)
-        elif kind == "code":
-            probability, bits = split(items)
-            np.testing.assert_array_equal(encoder.bernoulli(probability, bits), bits)
+        if kind == "categorical":
+            cdf, symbols = split_symbols(items)
+            np.testing.assert_array_equal(encoder.categorical(cdf, symbols), symbols)
+        elif kind == "bernoulli":
+            p_one, bits = split(items)
+            np.testing.assert_array_equal(encoder.bernoulli(p_one, bits), bits)
         else:
             encoder.uniform(np.array(items, dtype=np.uint8), len(items))
     return encoder.finish()
@@ -54,20 +54,20 @@ def encode(done: Calls) -> bytes:
 
 @given(calls)
 @example([])
-@example([("flat", [0, 0, 0])])
-@example([("code", [(0, 1), (ONE, 0), (0, 0), (ONE, 1)])])
-@example([("choose", [([0, 0, 0], 0), ([WHOLE, WHOLE, WHOLE], 3), ([0, WHOLE, WHOLE], 2), ([0, 0, WHOLE], 1)])])
+@example([("uniform", [0, 0, 0])])
+@example([("bernoulli", [(0, 1), (ONE, 0), (0, 0), (ONE, 1)])])
+@example([("categorical", [([0, 0, 0], 0), ([WHOLE, WHOLE, WHOLE], 3), ([0, WHOLE, WHOLE], 2), ([0, 0, WHOLE], 1)])])
 def test_decoding_gives_back_every_call(done: Calls) -> None:
     data = encode(done)
     assert not data.endswith(b"\0")
     decoder = SymbolDecoder(data)
     for kind, items in done:
-        if kind == "choose":
-            shares, choices = split_choices(items)
-            np.testing.assert_array_equal(decoder.categorical(shares, None), choices)
-        elif kind == "code":
-            probability, bits = split(items)
-            np.testing.assert_array_equal(decoder.bernoulli(probability, None), bits)
+        if kind == "categorical":
+            cdf, symbols = split_symbols(items)
+            np.testing.assert_array_equal(decoder.categorical(cdf, None), symbols)
+        elif kind == "bernoulli":
+            p_one, bits = split(items)
+            np.testing.assert_array_equal(decoder.bernoulli(p_one, None), bits)
         else:
             np.testing.assert_array_equal(decoder.uniform(None, len(items)), items)
     decoder.finish()
@@ -75,11 +75,11 @@ def test_decoding_gives_back_every_call(done: Calls) -> None:
 
 @given(calls, st.integers(1, 255))
 def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
-    decoder = SymbolDecoder(encode([*done, ("flat", [left])]))
+    decoder = SymbolDecoder(encode([*done, ("uniform", [left])]))
     for kind, items in done:
-        if kind == "choose":
-            decoder.categorical(split_choices(items)[0], None)
-        elif kind == "code":
+        if kind == "categorical":
+            decoder.categorical(split_symbols(items)[0], None)
+        elif kind == "bernoulli":
             decoder.bernoulli(split(items)[0], None)
         else:
             decoder.uniform(None, len(items))
@@ -88,19 +88,19 @@ def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
 
 
 def stream(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and decisions that never change."""
+    """Probabilities and bits that never change."""
     data = np.frombuffer(hashlib.shake_256(b"mulanzip").digest(4 * count), dtype="<u2").astype(np.int64)
     return data[:count], (data[count:] < data[:count]).astype(np.uint8)
 
 
 def test_golden_words_are_what_they_were() -> None:
     encoder = SymbolEncoder()
-    probability, bits = stream(300)
-    encoder.bernoulli(probability[:200], bits[:200])
+    p_one, bits = stream(300)
+    encoder.bernoulli(p_one[:200], bits[:200])
     encoder.uniform(np.arange(0, 256, 17, dtype=np.uint8), 16)
-    encoder.bernoulli(probability[200:], bits[200:])
-    shares = 16 * np.sort(probability[:60].reshape(4, 15), 0)
-    encoder.categorical(shares, (shares <= 16 * probability[60:75]).sum(0))
+    encoder.bernoulli(p_one[200:], bits[200:])
+    cdf = 16 * np.sort(p_one[:60].reshape(4, 15), 0)
+    encoder.categorical(cdf, (cdf <= 16 * p_one[60:75]).sum(0))
     data = encoder.finish()
     # If this fails, constriction codes differently than when files were made: they could not be decoded.
     assert data.hex() == (
@@ -111,29 +111,29 @@ def test_golden_words_are_what_they_were() -> None:
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 1, 50, 5000)))
 def test_coded_length_is_the_theoretical_one(seed: int, count: int) -> None:
     rng = np.random.default_rng(seed)
-    probability = worst_values(rng, 0, ONE, (count,)) if seed % 2 else rng.integers(0, ONE + 1, count)
-    bits = (rng.integers(0, ONE, count) < probability).astype(np.uint8)
+    p_one = worst_values(rng, 0, ONE, (count,)) if seed % 2 else rng.integers(0, ONE + 1, count)
+    bits = (rng.integers(0, ONE, count) < p_one).astype(np.uint8)
     values = rng.integers(0, 256, 7, dtype=np.uint8)
     encoder, counter = SymbolEncoder(), BitCounter()
-    shares = np.sort(probability[: count // 5 * 5].reshape(5, -1) * 16, 0)
-    choices = (shares <= rng.integers(0, WHOLE, shares.shape[1])).sum(0)
+    cdf = np.sort(p_one[: count // 5 * 5].reshape(5, -1) * 16, 0)
+    symbols = (cdf <= rng.integers(0, WHOLE, cdf.shape[1])).sum(0)
     for coder in (encoder, counter):
-        coder.bernoulli(probability, bits)
-        coder.categorical(shares, choices)
+        coder.bernoulli(p_one, bits)
+        coder.categorical(cdf, symbols)
         coder.uniform(values, 7)
     coded = 8 * len(encoder.finish())
     assert -32 <= coded - counter.bits <= 40 + 0.001 * counter.bits
 
 
 def test_a_counter_around_a_decoder_counts_what_the_decoder_gives() -> None:
-    probability, bits = stream(300)
+    p_one, bits = stream(300)
     encoder, alone = SymbolEncoder(), BitCounter()
     for coder in (encoder, alone):
-        coder.bernoulli(probability, bits)
+        coder.bernoulli(p_one, bits)
         coder.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), np.array([1]))
         coder.uniform(np.array([7], dtype=np.uint8), 1)
     around = BitCounter(SymbolDecoder(encoder.finish()))
-    np.testing.assert_array_equal(around.bernoulli(probability, None), bits)
+    np.testing.assert_array_equal(around.bernoulli(p_one, None), bits)
     assert around.categorical(np.array([[WHOLE // 4], [WHOLE // 2]]), None).tolist() == [1]
     assert around.uniform(None, 1).tolist() == [7]
     assert around.bits == alone.bits
@@ -150,9 +150,9 @@ def test_a_counter_counts_bits() -> None:
 
 def test_impossible_choices_cost_24_bits_and_the_last_one_20() -> None:
     counter, encoder = BitCounter(), SymbolEncoder()
-    shares = np.array([[0, WHOLE, WHOLE], [WHOLE, WHOLE, WHOLE]])
+    cdf = np.array([[0, WHOLE, WHOLE], [WHOLE, WHOLE, WHOLE]])
     for coder in (counter, encoder):
-        coder.categorical(np.tile(shares, 100), np.tile([0, 1, 2], 100))
+        coder.categorical(np.tile(cdf, 100), np.tile([0, 1, 2], 100))
     assert counter.bits == pytest.approx(100 * (24 + 24 + 20), abs=10)
     assert 8 * len(encoder.finish()) == pytest.approx(counter.bits, abs=40)
 

@@ -1,4 +1,4 @@
-"""The container: what is written is read back, everything else is refused with the right error."""
+"""The container: written files are read back, and all others are refused with the right error."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def sizes(width: int, height: int) -> bytes:
     ("width", "height"), [(MAX_SIDE + 1, 1), (1, MAX_SIDE + 1), (1 << 16, (1 << 16) + 1), (2**32 - 1, 2**32 - 1)]
 )
 def test_sizes_beyond_the_format_are_refused_before_anything_is_allocated(width: int, height: int) -> None:
-    # The other fields of such a header do not fit, but size is checked first.
+    # Other fields of this header are wrong as well, but the size is checked first.
     data = with_header(12, sizes(width, height))
     tracemalloc.start()
     try:

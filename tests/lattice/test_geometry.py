@@ -1,4 +1,4 @@
-"""Laws of the lattice: everything is coded exactly once, and geometry depends on the size alone."""
+"""The lattice: each pixel is coded exactly once, and the geometry depends on the size of the image alone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ long_sides = st.integers(1, 3000)
 
 @contextmanager
 def small_tiles(cells: int) -> Iterator[None]:
-    """Tiles of so few cells that small images have many."""
+    """Tiles of few cells, so that small images have many of them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(geometry, "TILE_CELLS", cells)
         yield
@@ -111,7 +111,7 @@ def test_segments_go_from_coarse_to_fine_and_only_single_tiles_are_in_the_base(h
     assert order == sorted(order, reverse=True)
     assert all(len(tiles(t.grid)) == 1 for t in base.tiles)
     assert all(len(tiles(s.tiles[0].grid)) > 1 for s in others)
-    # A tile that begins a level needs every coarser level: those come before it.
+    # The first tile of a level depends on all coarser levels, which come before it.
     assert set(order) == set(range(len(level_grids(height, width)) - 1))
 
 

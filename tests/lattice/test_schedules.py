@@ -14,7 +14,7 @@ sides = st.integers(1, 20)
 
 
 def test_schedule_numbers_are_those_that_files_carry() -> None:
-    # Only append here: the position is stored in files.
+    # Files store positions in this list: entries are appended, and never moved.
     assert SCHEDULE_NAMES == ("default", "one", "three", "four", "six")
     assert tuple(SCHEDULES) == SCHEDULE_NAMES
 
@@ -34,7 +34,7 @@ def test_each_phase_of_each_cell_is_revealed_once(name: str, height: int, width:
     revealed = np.zeros((height, width, 4), dtype=int)
     for step in SCHEDULES[name]:
         for reveal in step:
-            revealed[..., reveal.phase] += subset_mask(reveal.part, height, width)
+            revealed[..., reveal.phase] += subset_mask(reveal.subset, height, width)
     assert (revealed[..., [H, V, D]] == 1).all()
     assert (revealed[..., A] == 0).all()
 

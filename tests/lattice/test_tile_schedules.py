@@ -1,4 +1,4 @@
-"""Schedules per tile: what is chosen, how it is stored, what is refused."""
+"""Schedules per tile: choice, coded form, and errors."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ numbers = st.lists(st.integers(0, len(SCHEDULES) - 1), min_size=2, max_size=300)
 
 @given(numbers)
 def test_decoding_a_plan_inverts_encoding(found: list[int]) -> None:
-    plan = TileSchedules(tuple(found))
-    assert plan.header_value == MIXED
-    assert decode_schedules(encode_schedules(plan), len(found)) == plan
-    assert all(plan[i] is SCHEDULES[SCHEDULE_NAMES[number]] for i, number in enumerate(found))
+    schedules = TileSchedules(tuple(found))
+    assert schedules.header_value == MIXED
+    assert decode_schedules(encode_schedules(schedules), len(found)) == schedules
+    assert all(schedules[i] is SCHEDULES[SCHEDULE_NAMES[number]] for i, number in enumerate(found))
 
 
 def test_a_plan_costs_about_its_entropy() -> None:
@@ -46,11 +46,11 @@ def test_a_plan_costs_about_its_entropy() -> None:
 @given(st.binary(max_size=12), st.integers(1, 40))
 def test_any_bytes_are_a_mixed_plan_or_an_error(payload: bytes, tiles: int) -> None:
     try:
-        plan = decode_schedules(payload, tiles)
+        schedules = decode_schedules(payload, tiles)
     except CorruptFileError:
         return
-    assert len(plan.numbers) == tiles
-    assert len(set(plan.numbers)) > 1
+    assert len(schedules.numbers) == tiles
+    assert len(set(schedules.numbers)) > 1
 
 
 @pytest.mark.parametrize("number", range(len(SCHEDULES)))
@@ -70,16 +70,16 @@ def test_tiles_are_numbered_in_coding_order(height: int, width: int, tile_cells_
 
 @pytest.fixture
 def image() -> np.ndarray:
-    """Half photograph, half noise, in several tiles."""
+    """Half photograph, half noise; several tiles."""
     return np.concatenate((photo(64, 48), noise(64, 48)), 1)
 
 
 def _costs(planes: np.ndarray, runtime: Runtime, names: tuple[str, ...], mu: float) -> tuple[float, TileSchedules]:
-    plan = choose_schedules(planes, runtime, ScheduleChoices(names, mu))
-    payloads = encode_segments(planes, runtime, plan)
+    schedules = choose_schedules(planes, runtime, ScheduleChoices(names, mu))
+    payloads = encode_segments(planes, runtime, schedules)
     cells = tile_cells(*planes.shape[:2])
-    evaluations = sum(n * len(plan[i]) for i, n in enumerate(cells))
-    return 8 * sum(map(len, payloads)) + mu * evaluations, plan
+    evaluations = sum(n * len(schedules[i]) for i, n in enumerate(cells))
+    return 8 * sum(map(len, payloads)) + mu * evaluations, schedules
 
 
 @pytest.mark.parametrize("mu", [0.0, 0.5, 50.0])
@@ -89,11 +89,11 @@ def test_the_choice_is_no_worse_than_any_schedule_for_all(
     monkeypatch.setattr(geometry, "TILE_CELLS", 16)
     planes = to_coding_order(image)
     uniform = {name: _costs(planes, runtime, (name,), mu)[0] for name in SCHEDULE_NAMES}
-    cost, plan = _costs(planes, runtime, SCHEDULE_NAMES, mu)
-    assert cost <= min(uniform.values()) + 64  # Words of 32 bits end the segments.
-    assert len(plan.numbers) == len(tile_cells(*planes.shape[:2]))
+    cost, schedules = _costs(planes, runtime, SCHEDULE_NAMES, mu)
+    assert cost <= min(uniform.values()) + 64  # Segments are whole words of 32 bits.
+    assert len(schedules.numbers) == len(tile_cells(*planes.shape[:2]))
     if mu == 50:
-        assert set(plan.numbers) == {SCHEDULE_NAMES.index("one")}
+        assert set(schedules.numbers) == {SCHEDULE_NAMES.index("one")}
 
 
 def test_files_with_mixed_schedules_come_back_and_say_so(image: np.ndarray) -> None:

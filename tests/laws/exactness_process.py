@@ -23,6 +23,7 @@ from mulanzip.density.config import INPUT_PLANES
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime, open_runtime
 from mulanzip.density.selftest import all_outputs
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.encoder.effort import SCHEDULE_CHOICES
 
 BATCHES = (1, 15, 16, 17, 32)
@@ -96,7 +97,7 @@ def code(device: str, threads: int, folder: Path, write: bool) -> dict[str, str]
     """Encode and decode everything; decode the files in ``folder``, or write them.  Returns digests."""
     runtime = open_runtime(registry.find("photo").path, device, threads)
     coding = {"device": device, "threads": threads}
-    with runtime.intra_threads(threads):
+    with torch_threads(threads):
         found = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
 
     def exchange(name: str, data: bytes) -> bytes:

@@ -19,7 +19,7 @@ from support.pictures import worst_values
 TABLES = Tables.build()
 
 
-#: Largest numbers of components that :func:`mulanzip.density.model.prove` admits.
+#: Numbers of components that :func:`mulanzip.density.model.prove` admits.
 MOST_MIXTURES = 7
 
 
@@ -34,7 +34,7 @@ mixtures = st.integers(1, MOST_MIXTURES)
 
 
 def predicting(shapes: np.ndarray, means: np.ndarray, base: np.ndarray) -> Prediction:
-    """A prediction that is fixed from the start, whatever the values of colours.
+    """A prediction that does not depend on the values of colours.
 
     Args:
         shapes: uint8 ``(2 * COLOURS * k, n)``, logits of all colours, then scales of all.
@@ -55,7 +55,7 @@ def predicting(shapes: np.ndarray, means: np.ndarray, base: np.ndarray) -> Predi
 
 
 def hostile(seed: int, k: int, count: int) -> Prediction:
-    """Predictions that no sane network makes, within what an integer network can say at all."""
+    """Extreme predictions, within the range of an integer network."""
     rng = np.random.default_rng(seed)
     shapes = worst_values(rng, 0, 255, (2 * COLOURS * k, count)).astype(np.uint8)
     reach = int(rng.choice([1 << MEAN_BITS, 255 << MEAN_BITS, EXACT_LIMIT - 1]))

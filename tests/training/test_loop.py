@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +216,7 @@ def test_training_leaves_the_threads_of_torch_as_they_were(tmp_path: Path) -> No
     torch.set_num_threads(3)
     try:
         start(tmp_path, 1).train(nothing)
-        assert torch.get_num_threads() == 3
+        with ThreadPoolExecutor(1) as pool:
+            assert torch.get_num_threads() == pool.submit(torch.get_num_threads).result() == 3
     finally:
         torch.set_num_threads(before)

@@ -16,6 +16,7 @@ import numpy as np
 from mulanzip import registry
 from mulanzip.codec.stack import decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.images import images_codec
@@ -71,7 +72,7 @@ def encode_tiles(
         progress: called with the fraction done.
     """
     initial_images, reserve = 0, None
-    with erasure.intra_threads(1):
+    with torch_threads(1):
         while reserve is None:
             initial_images = 2 * initial_images or 1
             if initial_images >= len(planes):
@@ -145,7 +146,7 @@ def decode_tiles(
     rest = planes[initial_images:]
     sizes = _sizes(reader, len(rest), _max_batch(gaussian))
     message, left = Message(reader.rest()), len(rest)
-    with erasure.intra_threads(1):
+    with torch_threads(1):
         for size in reversed(sizes):
             codec = images_codec(gaussian.model, gaussian.denoiser, size)
             rest[left - size : left] = codec.pop(message)[1].transpose(0, 2, 3, 1)
