@@ -250,7 +250,10 @@ def compressed() -> dict[str, Faulty]:
             with_chunks(adapted, *unpack(adapted).chunks[:1], *unpack(adapted).chunks), "two contexts", 4, "twice"
         ),
         "context_stored": Faulty(
-            with_chunks(stored, unpack(adapted).chunks[0], image), "stored, and has a context", 4, "needs no context"
+            with_chunks(stored, unpack(adapted).chunks[0], image),
+            "stored, and has a context",
+            4,
+            "a context is for images that the model codes",
         ),
         "context_missing": Faulty(
             with_chunks(adapted, unpack(adapted).chunks[1]), "the context was left out", 4, damaged
