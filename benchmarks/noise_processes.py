@@ -188,7 +188,7 @@ def report(folder: Path) -> str:
     help="Erasure models to compare with, names or files.",
 )
 @click.option("--report", "only_report", is_flag=True, help="Only write table and plot.")
-def main(
+def main(  # noqa: PLR0913
     data: tuple[Path, ...],
     validation: Path | None,
     output: Path,

@@ -40,7 +40,7 @@ _OUT_OF_REACH = 1.5
 _WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)
 
 
-def encode(
+def encode(  # noqa: PLR0913
     array: np.ndarray,
     *,
     model: str = EncodeOptions.model,
@@ -57,25 +57,25 @@ def encode(
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: name of a shipped model, or path of a model file; one of Gaussian noise codes 8-bit RGB images as a chain
-            of tiles, slowly, and effort, context and schedule mean nothing to it.
-        effort: 1 (fast) to 9 (small): how long to fit a context to the image; none at 1.
-        context: ``none``, or ``fit`` at any effort; chosen by ``effort`` if not given.  Or a context to use as it
-            is, int8 ``(entries,)``, such as :func:`mulanzip.context_of` finds in the file of a similar image.
+        model: name of a shipped model, or path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a
+            chain of tiles, slowly, and ignores effort, context and schedule.
+        effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
+        context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``, such
+            as :func:`mulanzip.context_of` finds in the file of a similar image.
         schedule: order in which the denoiser reveals the pixels, one of
             :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`; or ``adaptive``: for each tile the one that costs least.
-        mu: with ``adaptive``, how many bits per cell (four pixels) the tile may grow for each evaluation of the
-            network that it saves the decoder.
+        mu: with ``adaptive``, bits per cell (four pixels) that a tile may grow for each evaluation of the network that
+            it saves the decoder.
+        stored: store the image as JPEG XL, WebP or PNG where that is smaller than the model's form.  Tried for small
+            images, for images that look like drawings, and where a crop from the middle is smaller that way.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
-        threads: at most so many, all cores by default; the bytes are the same for any number.
-        stored: keep the pixels as JPEG XL, WebP or PNG where that is smaller than what the model gives; tried
-            for small images, and those that look like drawings or are smaller so in their middle.
+        threads: maximum number of threads; None for all cores.  The bytes are the same for any number.
 
     Returns:
         the bytes of a ``.mzp`` file.
 
     Raises:
-        UnsupportedImageError: for arrays that are no such image.
+        UnsupportedImageError: for other arrays.
         LimitError: if there is not enough memory.
         ModelError: if the model cannot be used.
         ValueError: for unknown options.
@@ -98,13 +98,13 @@ def decode(
     Args:
         data: the whole file.
         scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
-            fraction of the time.  Checksums are checked all the same, hashes of what is not decoded cannot be.
-        model: a model to try beside the shipped ones, where the file needs another.
+            fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
+        model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.
-        limits: what the image may take; its pixels count as a whole for a preview too.
+        limits: what the image may take; a preview counts as the whole image.
 
     Returns:
-        what :func:`encode` was given; palette images (from files) as RGB or RGBA.
+        the array that :func:`encode` was given; palette images (from files) as RGB or RGBA.
 
     Raises:
         CorruptFileError: if the bytes are damaged in any way.

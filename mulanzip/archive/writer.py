@@ -71,7 +71,7 @@ class ArchiveWriter:
         ValueError: for unknown options.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         file: BinaryIO,
         *,
@@ -240,7 +240,7 @@ class ArchiveWriter:
         self._position += len(data)
 
 
-def pack_arrays(
+def pack_arrays(  # noqa: PLR0913
     arrays: Sequence[np.ndarray] | np.ndarray,
     names: Sequence[str] | None = None,
     *,

@@ -57,7 +57,7 @@ class PackResult:
     borrowed_size: int = 0
 
 
-def pack(
+def pack(  # noqa: PLR0913
     sources: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str],
     *,
@@ -188,7 +188,7 @@ class UnpackResult:
     size: int
 
 
-def unpack(
+def unpack(  # noqa: PLR0913
     source: str | os.PathLike[str] | BinaryIO,
     folder: str | os.PathLike[str],
     *,
