@@ -60,8 +60,8 @@ def encode(  # noqa: PLR0913
         model: name of a shipped model, or path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a
             chain of tiles, slowly, and ignores effort, context and schedule.
         effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
-        context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``, such
-            as :func:`mulanzip.context_of` finds in the file of a similar image.
+        context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
+            such as :func:`mulanzip.context_of` finds in the file of a similar image.
         schedule: order in which the denoiser reveals the pixels, one of
             :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`; or ``adaptive``: for each tile the one that costs least.
         mu: with ``adaptive``, bits per cell (four pixels) that a tile may grow for each evaluation of the network that
