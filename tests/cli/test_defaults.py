@@ -11,7 +11,6 @@ import click
 import pytest
 
 import mulanzip
-from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.bench.codecs import DEFAULT_CODECS
 from mulanzip.cli.main import main
 from mulanzip.density.config import Config
@@ -69,8 +68,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         EXECUTION
         | REPORTING
         | ENCODING
-        | of(mulanzip.pack, "overwrite", "verify", "strip")
-        | of(ArchiveWriter, "process", "gaussian_model")
+        | of(mulanzip.pack, "overwrite", "verify", "strip", "process", "gaussian_model")
         | nothing("allow_loss"),
     ),
     "unpack": (

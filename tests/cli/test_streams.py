@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 from support.pictures import drawing
+from support.processes import ROOT
 
 from mulanzip.jobs.files import compress_file
 
@@ -73,6 +74,7 @@ def run(folder: Path, command: str, redirection: str = "") -> Run:
         input=(folder / os.fsdecode(given)).read_bytes() if given else b"",
         capture_output=True,
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
