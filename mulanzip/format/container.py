@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -311,6 +312,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         raise CorruptFileError("a gamut is for colour images of 8 bits, and this is another one")
     if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
         raise CorruptFileError("value edges are for images of 8 bits, and this is another one")
-    others = [kind for kind in kinds if kind not in expected]
-    if len(set(others)) != len(others):
-        raise CorruptFileError("the file has two parts of a kind that occurs once")
+    others = Counter(kind for kind in kinds if kind not in expected)
+    for kind, count in others.items():
+        if count > 1:
+            raise CorruptFileError(f"the file has the part {kind.decode()} twice, which may occur only once")
