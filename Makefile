@@ -1,12 +1,19 @@
-# make         this help
-# make demo    compress three photographs and compare with PNG, WebP and JPEG XL
-# make test    check style and types, run all tests
-# make fuzz    feed broken files to everything that reads files, until Ctrl-C (guided by atheris where it can be installed)
-# make clean   remove what the other targets made
+# make               this help
+# make demo          compress three photographs and compare with PNG, WebP and JPEG XL
+# make quick         check style and types, run the tests that take no longer than a second or two each
+# make test          check style and types, run all tests
+# make test-lowest   run the quick tests with the lowest versions of the dependencies that pyproject.toml allows
+# make test-newest   run the quick tests with the newest ones
+# make fuzz          feed broken files to everything that reads files, until Ctrl-C (guided by atheris where it installs)
+# make clean         remove all that the other targets made
 
 PYTHON ?= python3
+EXTRAS := bench,gaussian,test
 BIN := .venv/bin
 READY := .venv/ready
+LOWEST := .venv-lowest/bin
+NEWEST := .venv-newest/bin
+PYTEST := python -m pytest -n 2 --dist loadgroup
 
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
@@ -14,17 +21,45 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench,gaussian,test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $(READY)
+
+# uv finds the lowest versions of the direct dependencies; pip, what these need.  torch is left out and stays as in
+# constraints.txt: older ones come with gigabytes of CUDA, or not at all, on many indices.
+.venv-lowest/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lowest
+	$(LOWEST)/python -m pip install --quiet --upgrade pip uv
+	$(LOWEST)/uv pip compile --quiet --resolution lowest-direct --no-deps --no-emit-package torch \
+		--extra bench --extra gaussian --extra test -o .venv-lowest/lowest.txt pyproject.toml
+	$(LOWEST)/python -m pip install --quiet -c constraints.txt -c .venv-lowest/lowest.txt -e '.[$(EXTRAS)]'
+	touch .venv-lowest/ready
+
+# Always anew: the index may have newer versions since.  Without the pin of torch, and without CUDA where the index has
+# torch without it.
+newest:
+	$(PYTHON) -m venv .venv-newest
+	$(NEWEST)/python -m pip install --quiet --upgrade pip
+	$(NEWEST)/python -m pip install --quiet --upgrade --upgrade-strategy eager -c constraints.txt -e '.[$(EXTRAS)]'
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo
 
-test: $(READY)
+check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+quick: check
+	$(BIN)/$(PYTEST) -m 'not slow'
+
+test: check
+	$(BIN)/$(PYTEST)
+
+test-lowest: .venv-lowest/ready
+	$(LOWEST)/$(PYTEST) -m 'not slow'
+
+test-newest: newest
+	$(NEWEST)/$(PYTEST) -m 'not slow'
 
 fuzz: $(READY)
 	mkdir -p fuzz-output
@@ -33,6 +68,6 @@ fuzz: $(READY)
 	else PYTHONPATH=tests $(BIN)/python -m fuzz --folder fuzz-output --seed $$$$; fi
 
 clean:
-	rm -rf .venv build dist *.egg-info demo-output fuzz-output
+	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info demo-output fuzz-output
 
-.PHONY: help demo test fuzz clean
+.PHONY: help demo check quick test newest test-lowest test-newest fuzz clean
