@@ -19,6 +19,7 @@ from mulanzip.density.context import LIMIT
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.density.torch_threads import limit_torch_threads
+from mulanzip.encoder.adam import Adam
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.floatnet.export import bias_step, float_layers, to_float
 from mulanzip.floatnet.network import Conv
@@ -92,14 +93,13 @@ class Fitter:
         rng = np.random.default_rng(_SEED)
         base = torch.zeros(self.entries) if start is None else torch.from_numpy(start).float()
         values = torch.zeros(self.entries, requires_grad=True)
-        optimiser = torch.optim.Adam([values], lr=_RATE, betas=(0.9, 0.99))
+        optimiser = Adam(values.detach(), betas=(0.9, 0.99))
         colours = indices.shape[2]
         # Each job runs on one thread: threads that share an operator wait for each other after every one.
         with ThreadPoolExecutor(
             min(execution.thread_count, _JOBS), initializer=limit_torch_threads, initargs=(1,)
         ) as pool:
             for step in range(steps):
-                optimiser.param_groups[0]["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * step / steps))
                 offsets = self.apply(base + values.detach().round())
                 jobs = [_crops(indices, rng) for _ in range(_JOBS)]
                 gradients = list(
@@ -110,8 +110,8 @@ class Fitter:
                 values.grad /= subpixels or indices.size
                 # Rounding lets the gradient pass straight through.
                 values.grad += self._to_context([sum(g) / _JOBS for g in zip(*gradients, strict=True)])
-                optimiser.step()
-                optimiser.zero_grad()
+                optimiser.step(values.grad, _RATE * 0.5 * (1 + math.cos(math.pi * step / steps)))
+                values.grad = None
                 with torch.no_grad():
                     values.clamp_(-LIMIT - base.clamp(max=0), LIMIT - base.clamp(min=0))
                 if execution.progress is not None:

@@ -124,7 +124,8 @@ def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Pri
 
 def to_float(model: IntegerModel) -> Denoiser:
     """A float denoiser with the rounded weights of ``model``; its presets stay zero."""
-    network = Denoiser(model.config)
+    with torch.random.fork_rng(devices=()):  # Initial weights are random; the host's random state stays as it is.
+        network = Denoiser(model.config)
     with torch.no_grad():
         for name, layer in float_layers(model.config).items():
             integer, conv = model.layers[name], network.conv(layer.conv)

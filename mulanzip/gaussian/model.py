@@ -248,7 +248,8 @@ def load(path: str | os.PathLike[str]) -> GaussianModel:
     """
     metadata, tensors = read(path)
     try:
-        model = GaussianModel(GaussianConfig(**json.loads(metadata["config"])))
+        with torch.random.fork_rng(devices=()):  # Initial weights are random; the host's random state stays as it is.
+            model = GaussianModel(GaussianConfig(**json.loads(metadata["config"])))
         model.load_state_dict({key: tensor for key, tensor in tensors.items() if not key.startswith(EXACT_PREFIX)})
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise ModelError(f"model {Path(path).name} is incomplete or its configuration is broken") from None
