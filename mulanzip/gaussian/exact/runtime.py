@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.runtime import GOLDEN_KEY, candidates, choose
-from mulanzip.errors import ModelError
 from mulanzip.gaussian.exact.images import COLOURS
 from mulanzip.gaussian.exact.integer_denoiser import IntegerDenoiser
 from mulanzip.gaussian.exact.selftest import golden_digest
 from mulanzip.gaussian.exact.trained import TrainedModel
 from mulanzip.gaussian.model import GaussianModel, load, read
 from mulanzip.registry import ModelInfo
-
-_lock = threading.Lock()
-_opened: dict[tuple[Path, int, str], GaussianRuntime] = {}
-_encoders: dict[Path, GaussianModel] = {}
 
 
 @dataclass(frozen=True)
@@ -52,14 +46,16 @@ class GaussianRuntime:
         config = self.model.config
         found = np.zeros((len(images), config["bits"]), dtype=bool)
         if config["bits"]:
-            with _lock:
-                if self.info.path not in _encoders:
-                    _encoders[self.info.path] = load(self.info.path)
-            subsets = _encoders[self.info.path].contexts(torch.from_numpy(images))
+            encoder = _encoders.get(file_version(self.info.path), partial(load, self.info.path))
+            subsets = encoder.contexts(torch.from_numpy(images))
             assert subsets is not None
             chosen = subsets.logits.topk(config["active"], 1).indices
             np.put_along_axis(found, chosen.numpy(), True, 1)
         return found
+
+
+_runtimes = ModelCache[GaussianRuntime](lambda runtime: runtime.denoiser.backend.device.type == "cpu")
+_encoders = ModelCache[GaussianModel](lambda _: True)
 
 
 def open_gaussian(info: ModelInfo, device: str = "auto") -> GaussianRuntime:
@@ -69,20 +65,14 @@ def open_gaussian(info: ModelInfo, device: str = "auto") -> GaussianRuntime:
         ModelError: if the model is damaged or cannot compress, or the device is missing.
         ValueError: for an unknown device.
     """
-    with _lock:
-        try:
-            key = (info.path.resolve(), info.path.stat().st_mtime_ns, device)
-        except OSError as error:
-            raise ModelError(f"cannot read model {info.path}: {error.strerror}") from None
-        if key not in _opened:
-            backends = candidates(device)
-            metadata, tensors = read(info.path)
-            arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-            model = TrainedModel.from_tensors(json.loads(metadata["config"]), arrays)
-            build = partial(
-                IntegerDenoiser, model.layers, model.direct_shift, model.direct_bias, model.config["blocks"]
-            )
-            digest = partial(golden_digest, bits=model.config["bits"])
-            denoiser = choose(backends, build, digest, metadata.get(GOLDEN_KEY))
-            _opened[key] = GaussianRuntime(model, denoiser, info)
-        return _opened[key]
+
+    def load_runtime() -> GaussianRuntime:
+        backends = candidates(device)
+        metadata, tensors = read(info.path)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        model = TrainedModel.from_tensors(json.loads(metadata["config"]), arrays)
+        build = partial(IntegerDenoiser, model.layers, model.direct_shift, model.direct_bias, model.config["blocks"])
+        digest = partial(golden_digest, bits=model.config["bits"])
+        return GaussianRuntime(model, choose(backends, build, digest, metadata.get(GOLDEN_KEY)), info)
+
+    return _runtimes.get((file_version(info.path), device), load_runtime)
