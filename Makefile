@@ -34,12 +34,12 @@ $(READY): pyproject.toml constraints.txt
 	$(LOWEST)/python -m pip install --quiet -c constraints.txt -c .venv-lowest/lowest.txt -e '.[$(EXTRAS)]'
 	touch .venv-lowest/ready
 
-# Always anew: the index may have newer versions since.  Without the pin of torch, and without CUDA where the index has
-# torch without it.
+# Made anew each time: the index may have newer versions since.  Of the constraints only torch is kept; PIN= lets go of it.
+PIN ?= $(shell grep '^torch==' constraints.txt)
 newest:
-	$(PYTHON) -m venv .venv-newest
+	$(PYTHON) -m venv --clear .venv-newest
 	$(NEWEST)/python -m pip install --quiet --upgrade pip
-	$(NEWEST)/python -m pip install --quiet --upgrade --upgrade-strategy eager -c constraints.txt -e '.[$(EXTRAS)]'
+	$(NEWEST)/python -m pip install --quiet $(PIN) -e '.[$(EXTRAS)]'
 
 demo: $(READY)
 	$(BIN)/python -m benchmarks.demo

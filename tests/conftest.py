@@ -1,4 +1,4 @@
-"""What several tests need: images, hostile predictions, small models, processes of their own."""
+"""Settings of the whole test run, and the models that many tests share."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from mulanzip.density.runtime import Runtime
 
 
-# Workers of pytest-xdist share the cores: threads that wait for each other by spinning would take all their time.
-# Set before torch is imported; processes of their own inherit it.
+# Workers of pytest-xdist share the cores, and threads that spin while they wait would take all their time.
+# This must come before the import of torch; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Other work shares the machine: no deadline.
+# No deadline: other work can share the machine.
 settings.register_profile("mulanzip", deadline=None, print_blob=True, max_examples=50)
 settings.load_profile("mulanzip")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``gpu`` need a CUDA device."""
+    """Skip tests marked ``gpu`` where there is no CUDA device."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def runtime() -> Runtime:
-    """The shipped model on the CPU, one thread."""
+    """The shipped model on the CPU, with one thread."""
     from mulanzip import registry
     from mulanzip.density.runtime import open_runtime
 

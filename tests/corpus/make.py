@@ -1,6 +1,6 @@
 """Make the faulty files and their list anew: ``python tests/corpus/make.py``.
 
-Each has one thing wrong with it; all else, checksums included, is right.
+Each file has one fault; everything else in it is right, checksums included.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ sys.path.insert(0, str(FOLDER.parent.parent))
 from support.pictures import smooth  # noqa: E402
 
 from mulanzip import api, registry  # noqa: E402
+from mulanzip.codec.tile_schedule_code import encode_schedules  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.context import encode as encode_context  # noqa: E402
 from mulanzip.density.model import context_entries, load  # noqa: E402
@@ -46,21 +47,20 @@ from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402
 from mulanzip.jobs.compress import compress_file  # noqa: E402
 from mulanzip.lattice.tile_schedules import TileSchedules  # noqa: E402
-from mulanzip.lattice.tile_schedules import encode as encode_plan  # noqa: E402
 
 MANIFEST = FOLDER / "README.md"
 _HEADING = """# Faulty files
 
-Made by `tests/corpus/make.py`. `tests/test_corpus.py` gives each to `mulanzip decompress` (`.mzp`), or
-`mulanzip compress`, and compares exit code and message.
+`tests/corpus/make.py` makes them. `tests/laws/test_corpus.py` runs `mulanzip decompress` (on `.mzp` files) or
+`mulanzip compress` on each, and compares exit code and message.
 
-| file | what is wrong | exit code | message has |
+| file | fault | exit code | part of the message |
 |---|---|---|---|
 """
 
 
 class Faulty(NamedTuple):
-    """A file, what is wrong with it, and what the user is told."""
+    """A file, its fault, the exit code, and a part of the error message."""
 
     data: bytes
     fault: str
@@ -69,7 +69,7 @@ class Faulty(NamedTuple):
 
 
 def with_header(data: bytes, place: int, value: bytes) -> bytes:
-    """A file with some bytes of its header changed, and the right checksum."""
+    """A file with other bytes at ``place`` in its header, and the right checksum."""
     head = bytearray(data[: HEADER_SIZE - 4])
     head[place : place + len(value)] = value
     return bytes(head) + struct.pack("<I", zlib.crc32(head)) + data[HEADER_SIZE:]
@@ -134,8 +134,8 @@ def compressed() -> dict[str, Faulty]:
     bilevel = _png(Picture(Mode.BILEVEL, np.zeros((6, 5, 1), dtype=np.uint8)))
     bomb = _png(Picture(Mode.BILEVEL, np.zeros((9000, 9000, 1), dtype=np.uint8)))
     return {
-        "empty": Faulty(b"", "nothing in it", 4, "signature is missing"),
-        "text": Faulty(b"Not Found\n", "a server's answer under this name", 4, "signature is missing"),
+        "empty": Faulty(b"", "an empty file", 4, "signature is missing"),
+        "text": Faulty(b"Not Found\n", "an answer of a server instead of the file", 4, "signature is missing"),
         "other_format": Faulty(_png(Picture.from_array(smooth(3, 3))), "a PNG file", 4, "signature is missing"),
         "text_mode": Faulty(model.replace(b"\r\n", b"\n"), "line ends were converted", 4, "signature is missing"),
         "signature_only": Faulty(model[:8], "cut after the signature", 4, "truncated inside its header"),
@@ -144,22 +144,26 @@ def compressed() -> dict[str, Faulty]:
         "header_bit": Faulty(model[:20] + b"\x07" + model[21:], "header without its checksum", 4, "header is damaged"),
         "version": Faulty(with_header(model, 8, b"\x63"), "of a later version", 4, "format version 99"),
         "mode": Faulty(with_header(model, 9, b"\x63"), "unknown mode", 4, unknown),
-        "depth": Faulty(with_header(model, 10, b"\x07"), "depth that there is not", 4, unknown),
+        "depth": Faulty(with_header(model, 10, b"\x07"), "an unknown bit depth", 4, unknown),
         "coding": Faulty(with_header(model, 11, b"\x63"), "unknown coding", 4, unknown),
         "no_width": Faulty(with_header(model, 12, bytes(4)), "no columns", 4, "no pixels"),
         "no_height": Faulty(with_header(model, 16, bytes(4)), "no rows", 4, "no pixels"),
         "too_large": Faulty(with_header(model, 12, huge), "larger than the format allows", 6, "limits of the format"),
-        "other_width": Faulty(with_header(model, 12, b"\x0a"), "pixels of another width", 4, damaged),
+        "other_width": Faulty(with_header(model, 12, b"\x0a"), "the width of another image", 4, damaged),
         "other_size": Faulty(
             with_header(model, 12, struct.pack("<IIB", 9000, 9000, 13)), "segments missing", 4, "SEGM"
         ),
-        "levels": Faulty(with_header(model, 20, b"\x09"), "levels that its size has not", 4, "contradicts itself"),
+        "levels": Faulty(
+            with_header(model, 20, b"\x09"), "a number of levels that contradicts its size", 4, "contradicts itself"
+        ),
         "tile": Faulty(with_header(model, 21, b"\x07"), "another size of tiles", 4, "another geometry"),
         "schedule": Faulty(with_header(model, 22, b"\x63"), "unknown schedule", 4, unknown),
         "other_schedule": Faulty(with_header(model, 22, b"\x01"), "coded by another schedule", 4, damaged),
         "reserved": Faulty(with_header(model, 23, b"\x01"), "reserved byte in use", 4, unknown),
         "model": Faulty(with_header(model, 24, b"nobody's"), "a model that nobody has", 5, "which is not here"),
-        "stored_with_model": Faulty(with_header(stored, 24, b"\x01"), "stored, and has a model", 4, "names a model"),
+        "stored_with_model": Faulty(
+            with_header(stored, 24, b"\x01"), "a stored image that names a model", 4, "names a model"
+        ),
         "palette_by_model": Faulty(
             with_header(model, 9, b"\x04"), "palette coded by the model", 4, "are not coded by the model"
         ),
@@ -172,9 +176,9 @@ def compressed() -> dict[str, Faulty]:
             "wrong length",
         ),
         "chunk_kind": Faulty(with_chunks(model, Chunk(b"NEWX", b""), segment), "unknown critical part", 4, "NEWX"),
-        "chunk_digit": Faulty(with_chunks(model, Chunk(b"new1", b""), segment), "kind that is no letters", 4, "new1"),
+        "chunk_digit": Faulty(with_chunks(model, Chunk(b"new1", b""), segment), "a kind with a digit in it", 4, "new1"),
         "no_end": Faulty(model[:-12], "cut before the end mark", 4, "its end mark is missing"),
-        "after_end": Faulty(model + b"\0", "goes on after its end", 4, "1 bytes follow the end"),
+        "after_end": Faulty(model + b"\0", "a byte after its end", 4, "1 bytes follow the end"),
         "end_full": Faulty(
             model[:-12] + Chunk(END, b"?").pack(), "an end mark with content", 4, "the end mark is not empty"
         ),
@@ -183,7 +187,9 @@ def compressed() -> dict[str, Faulty]:
         "segments_swapped": Faulty(
             with_chunks(tiles, base, *reversed(rest)), "segments out of order", 4, "segment 1 of 3 is damaged"
         ),
-        "segment_and_image": Faulty(with_chunks(model, segment, image), "stored as well", 4, "1 parts STOR"),
+        "segment_and_image": Faulty(
+            with_chunks(model, segment, image), "a segment and a stored image", 4, "1 parts STOR"
+        ),
         "no_image": Faulty(with_chunks(stored), "stored without an image", 4, "0 parts STOR instead of 1"),
         "segment_empty": Faulty(payload(b""), "a segment without content", 4, damaged),
         "segment_hash": Faulty(
@@ -196,7 +202,7 @@ def compressed() -> dict[str, Faulty]:
         "values_missing": Faulty(with_chunks(deep, *deep_segments), "16 bits without their values", 4, "0 parts VALS"),
         "values_short": Faulty(
             with_chunks(deep, packed(VALUES, b"\4\0"), *deep_segments),
-            "half of the least value",
+            "a list of values that is cut",
             4,
             "list of values in use",
         ),
@@ -208,41 +214,46 @@ def compressed() -> dict[str, Faulty]:
         ),
         "tones_cross": Faulty(
             with_chunks(model, Chunk(VALUE_EDGES, crossing.encode()), segment),
-            "values that begin beyond their ends",
+            "value edges out of order",
             4,
             "value edges are damaged",
         ),
         "tones_deep": Faulty(
             with_chunks(deep, Chunk(VALUE_EDGES, b"\0\0\0"), *unpack(deep).chunks),
-            "tones of 16 bits",
+            "value edges for 16-bit samples",
             4,
             "value edges are for",
         ),
         "gamut_unknown": Faulty(
-            with_chunks(model, Chunk(GAMUT, b"\0"), segment), "a gamut of no rarity", 4, "gamut is damaged"
+            with_chunks(model, Chunk(GAMUT, b"\0"), segment), "an unknown gamut", 4, "gamut is damaged"
         ),
         "gamut_gray": Faulty(
-            with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut of gray", 4, "a gamut is for"
+            with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut for a gray image", 4, "a gamut is for"
         ),
-        "schedules_missing": Faulty(with_header(model, 22, b"\xff"), "no schedules of tiles", 4, "0 parts SCHD"),
+        "schedules_missing": Faulty(
+            with_header(model, 22, b"\xff"), "schedules of tiles are missing", 4, "0 parts SCHD"
+        ),
         "schedules_too_many": Faulty(
             with_chunks(model, Chunk(SCHEDULES_CHUNK, b"\0\0\0\0"), segment),
-            "schedules of tiles and of all",
+            "schedules of tiles beside a schedule for all",
             4,
             "1 parts SCHD",
         ),
         "schedules_short": Faulty(
-            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded), "a share of four", 4, "schedules are damaged"
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded),
+            "one share instead of four",
+            4,
+            "schedules are damaged",
         ),
         "schedules_same": Faulty(
-            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_plan(TileSchedules((0, 0)))), coded),
-            "the same for all",
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, encode_schedules(TileSchedules((0, 0)))), coded),
+            "the same schedule for every tile",
             4,
             "schedules are",
         ),
         "schedules_long": Faulty(
             with_chunks(mixed, replace(schedules, payload=schedules.payload + b"\1" * 9), coded),
-            "schedules that go on",
+            "bytes after the schedules",
             4,
             "goes on after",
         ),
@@ -251,7 +262,7 @@ def compressed() -> dict[str, Faulty]:
         ),
         "context_stored": Faulty(
             with_chunks(stored, unpack(adapted).chunks[0], image),
-            "stored, and has a context",
+            "a stored image with a context",
             4,
             "a context is for images that the model codes",
         ),
@@ -262,22 +273,25 @@ def compressed() -> dict[str, Faulty]:
             with_chunks(model, Chunk(CONTEXT, nothing), segment), "a context of zeros", 4, "context is damaged"
         ),
         "context_long": Faulty(
-            with_chunks(model, Chunk(CONTEXT, b"\1" * 4000), segment), "a context that goes on", 4, "goes on after"
+            with_chunks(model, Chunk(CONTEXT, b"\1" * 4000), segment), "bytes after the context", 4, "goes on after"
         ),
         "metadata_twice": Faulty(
             with_chunks(stored, packed(b"exif", b"a"), packed(b"exif", b"b"), image), "EXIF twice", 4, "twice"
         ),
         "metadata_raw": Faulty(
-            with_chunks(stored, Chunk(b"iccp", b"raw"), image), "not deflated", 4, "iccp is damaged"
+            with_chunks(stored, Chunk(b"iccp", b"raw"), image), "metadata that are not deflated", 4, "iccp is damaged"
         ),
         "metadata_cut": Faulty(
             with_chunks(stored, Chunk(b"xmpm", zlib.compress(b"xmp")[:-2]), image),
-            "deflated, cut",
+            "deflated metadata that are cut",
             4,
             "xmpm is damaged",
         ),
         "metadata_long": Faulty(
-            with_chunks(stored, Chunk(b"exif", zlib.compress(b"exif") + b"?"), image), "goes on", 4, "exif is damaged"
+            with_chunks(stored, Chunk(b"exif", zlib.compress(b"exif") + b"?"), image),
+            "a byte after deflated metadata",
+            4,
+            "exif is damaged",
         ),
         "resolution": Faulty(
             with_chunks(stored, packed(b"phys", struct.pack("<2d", 72, float("nan"))), image),
@@ -310,7 +324,7 @@ def compressed() -> dict[str, Faulty]:
                 *(c for c in unpack(original).chunks if c.kind != png_original.KIND),
                 replace(kept, payload=kept.payload[:16] + zlib.compress(b"\x08\x00\xff", wbits=-15)),
             ),
-            "what is kept of the PNG file ends too early",
+            "a record of the original PNG file that is cut",
             4,
             "original PNG file is damaged",
         ),
@@ -330,7 +344,7 @@ def images() -> dict[str, Faulty]:
 
     damaged, no_image = "the image is damaged", "not an image that mulanzip reads"
     return {
-        "empty.png": Faulty(b"", "nothing in it", 1, "the file is empty"),
+        "empty.png": Faulty(b"", "an empty file", 1, "the file is empty"),
         "text.png": Faulty(b"no picture\n", "text under the name of an image", 1, no_image),
         "page.jpg": Faulty(b"<!DOCTYPE html><p>Not Found", "a web page under the name of an image", 1, no_image),
         "compressed.png": Faulty(
@@ -359,11 +373,11 @@ def images() -> dict[str, Faulty]:
             "is too small",
         ),
         "huge.ppm": Faulty(b"P6 60000 60000 255\n", "a header that promises 3,600 megapixels", 1, "is too small"),
-        "negative.pgm": Faulty(b"P5 -3 3 255\n" + bytes(9), "less than no columns", 1, no_image),
-        "cmyk.jpg": Faulty(_saved(colour.convert("CMYK"), "JPEG"), "inks", 1, "CMYK colour is not supported"),
+        "negative.pgm": Faulty(b"P5 -3 3 255\n" + bytes(9), "a negative width", 1, no_image),
+        "cmyk.jpg": Faulty(_saved(colour.convert("CMYK"), "JPEG"), "CMYK colours", 1, "CMYK colour is not supported"),
         "float.tif": Faulty(
             _saved(Image.fromarray(np.ones((3, 3), dtype=np.float32)), "TIFF"),
-            "no integers",
+            "floating-point samples",
             1,
             "floating-point samples",
         ),
@@ -376,14 +390,24 @@ def images() -> dict[str, Faulty]:
     }
 
 
+def manifest(found: dict[str, Faulty]) -> str:
+    """The list of all files, in Markdown."""
+    rows = [f"| `{n}` | {f.fault} | {f.exit_code} | {f.message} |\n" for n, f in sorted(found.items())]
+    return _HEADING + "".join(rows)
+
+
+def make() -> dict[str, Faulty]:
+    """All faulty files, by name."""
+    return {**{f"{name}.mzp": faulty for name, faulty in compressed().items()}, **images()}
+
+
 def main() -> None:
     for old in FOLDER.glob("*"):
         old.unlink()
-    found = {**{f"{name}.mzp": faulty for name, faulty in compressed().items()}, **images()}
+    found = make()
     for name, faulty in found.items():
         (FOLDER / name).write_bytes(faulty.data)
-    rows = [f"| `{n}` | {f.fault} | {f.exit_code} | {f.message} |\n" for n, f in sorted(found.items())]
-    MANIFEST.write_text(_HEADING + "".join(rows))
+    MANIFEST.write_text(manifest(found))
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Hostile inputs by the thousand: ``make fuzz``, or ``PYTHONPATH=tests python -m fuzz -n 1000 --seed 1``."""
+"""Thousands of hostile inputs: ``make fuzz``, or ``PYTHONPATH=tests python -m fuzz -n 1000 --seed 1``."""

@@ -1,4 +1,4 @@
-"""Run the fuzz body over so many inputs, for so long, or until Ctrl-C."""
+"""Check broken files against the law: a number of them, for some seconds, or until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fuzz import law, seeds
 from fuzz.mutation import mutated
 from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE
 
-#: Bytes of address space that the inputs may take, beside what is there when all is loaded.
+#: Bytes of address space that inputs may take, beyond those in use once everything is loaded.
 _MEMORY = 1 << 30
-#: Kinds of inputs: the valid ones, and which share of the broken ones they have.
+#: Kinds of inputs: their valid files, and their share of the broken ones.
 _KINDS = {"files": (seeds.compressed, 0.6), "images": (seeds.images, 0.25), "archives": (seeds.archives, 0.15)}
 
 
@@ -30,7 +30,7 @@ def _input(seed: str, kinds: list[str]) -> bytes:
     random = Random(seed)
     kind = random.choices(kinds, [_KINDS[kind][1] for kind in kinds])[0]
     data = random.choice(list(_KINDS[kind][0]().values()))
-    # Archives have files in them, and nothing else has parts of archives.
+    # Archives contain files; files contain no parts of archives.
     return mutated(random, data, list((seeds.compressed if kind == "archives" else _KINDS[kind][0])().values()))
 
 
@@ -77,10 +77,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", default="0")
     parser.add_argument("--only", choices=_KINDS, action="append", help="kinds of inputs; all by default")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where inputs go that break the law")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to write inputs that break the law")
     given = parser.parse_args()
     for data in (*seeds.compressed().values(), *seeds.images().values(), *seeds.archives().values()):
-        law.check(data)  # Everything is loaded then.
+        law.check(data)  # Loads all modules and models.
     _bound_memory()
     sys.exit(_run(given.n, given.seconds, given.seed, given.only or list(_KINDS), given.folder))
 

@@ -1,6 +1,6 @@
-"""The fuzz body under atheris, which finds its way by what code an input reaches: ``make fuzz``.
+"""Broken files against the law under atheris, which keeps the inputs that reach new code: ``make fuzz``.
 
-Arguments: a folder for the inputs that reach more, then libFuzzer's own.
+Arguments: a folder for these inputs, then the options of libFuzzer.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ with atheris.instrument_imports(include=["mulanzip"]):
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """An input to try after this one."""
+    """The next input to try."""
     random = Random(seed)
     pool = list(random.choice((seeds.compressed, seeds.images, seeds.archives))().values())
     try:
         return mutated(random, data, pool)[:max_size]
-    except (MulanzipError, IndexError):  # It has no parts any more that could be changed.
+    except (MulanzipError, IndexError):  # No part is left that could be changed.
         return damaged(random, random.choice(pool), pool)[:max_size]
 
 

@@ -1,4 +1,4 @@
-"""What must hold for any bytes whatsoever: our own exceptions alone, the right picture or none, in bounds."""
+"""The law for any bytes: only our own exceptions, the right picture or none, within bounds of time and memory."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from mulanzip.jobs.restore import decompress_file
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
 
-#: An input takes so many seconds of processor time at most.
+#: Seconds of processor time that one input may take.
 MAX_SECONDS = 20.0
-#: What compressed files, and images, may ask for.
+#: Limits for compressed files, and below for images.
 _LIMITS = Limits(memory=900 << 20)
 _EXECUTION = Execution(threads=1, limits=_LIMITS)
 _IMAGE_LIMITS = Limits(memory=256 << 20)
-#: Larger images are read, and not compressed.
+#: Number of samples; larger images are read, but not compressed.
 _MAX_COMPRESSED = 1 << 12
 
 
@@ -50,17 +50,17 @@ def _require(holds: bool, what: str) -> None:
 
 @cache
 def _originals() -> dict[bytes, Picture]:
-    """What the seeds are, by the hash of their pixels."""
+    """Pictures of the seeds, by the hash of their pixels."""
     return {
         p.pixel_hash(): p for p in (api.decode_picture(d, execution=ONE_THREAD) for d in seeds.compressed().values())
     }
 
 
 def check(data: bytes) -> str:
-    """Try everything on an input; the outcome in a word or two.
+    """Use an input in all ways, and describe the outcome in a few words.
 
     Raises:
-        Violation: if something is wrong with it; or whatever exception escaped.
+        Violation: if the law is broken.  Exceptions that are not our own pass through.
     """
     start = time.process_time()
     if data.startswith(ARCHIVE_SIGNATURE):
@@ -84,7 +84,7 @@ def _check_compressed(data: bytes) -> str:
 
 
 def _check_error(error: MulanzipError, exit_codes: tuple[int, ...] = (4, 5, 6)) -> str:
-    """Of compressed files by default."""
+    """Check an error, by default of a compressed file, and return its name."""
     _require(error.exit_code in exit_codes, f"exit code {error.exit_code}: {error}")
     _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
     return type(error).__name__
@@ -102,7 +102,7 @@ def _check_picture(data: bytes, picture: Picture) -> str:
 
 
 def _use_otherwise(data: bytes, way: int) -> None:
-    """One more thing that can be done with a file."""
+    """Use a compressed file in one more way, which ``way`` chooses."""
     try:
         match way:
             case 0:
@@ -135,7 +135,7 @@ def _check_salvaged(data: bytes) -> None:
 
 @cache
 def _packed() -> dict[tuple[bytes, int], np.ndarray]:
-    """The pixels of archives among the seeds, by the hash of their part and the place in it."""
+    """Pixels of the seeds that are archives, by the hash of their part and their place in it."""
     found = {}
     for archive in (Archive(data, threads=1) for data in seeds.archives().values()):
         for member, part, place in archive.directory.places():
@@ -172,7 +172,7 @@ def _check_archive(data: bytes) -> str:
 
 
 def _check_unpacked(data: bytes) -> None:
-    """Nothing is written but below the folder that is named."""
+    """Unpacking writes only below its folder."""
     with tempfile.TemporaryDirectory() as top:
         folder = Path(top, "in", "here")
         try:
@@ -207,5 +207,5 @@ def _check_image(data: bytes) -> str:
 
 
 def _rounded(picture: Picture) -> dict[bytes, bytes]:
-    """Metadata without the resolution, which PNG has in whole pixels per metre."""
+    """Metadata without the resolution, which PNG rounds to whole pixels per metre."""
     return {kind: payload for kind, payload in picture.metadata.items() if kind != RESOLUTION}

@@ -1,4 +1,4 @@
-"""Valid files -> broken ones: raw damage, and damage whose checksums, lengths and hashes are right."""
+"""Break valid files: by raw damage, and by damage whose checksums, lengths and hashes are right."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NUMBERS = (0, 1, 2, 15, 16, 127, 128, 255, 256, 1 << 15, 1 << 16, 1 << 24, (1 <
 
 
 def damaged(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """A few raw changes: bits, bytes, numbers; cut, inserted, repeated, and parts of other files."""
+    """One to four raw changes: of bits, bytes or numbers; cuts, insertions, repetitions, parts of other files."""
     for _ in range(random.choice((1, 1, 1, 2, 4))):
         size = len(data)
         place = random.randint(0, size)
@@ -65,7 +65,7 @@ def damaged(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 
 def damaged_image(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """An image file with raw damage; of half of the PNG files, the checksums are right."""
+    """An image file with raw damage; half of the PNG files have right checksums."""
     data = damaged(random, data, others)
     return _png_repaired(data) if random.random() < 0.5 else data
 
@@ -100,7 +100,7 @@ def repaired(data: bytes) -> bytes:
 
 
 def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """A ``.mzp`` file, changed in its parts and put together again with right lengths, checksums and hashes."""
+    """A ``.mzp`` file with changed parts, packed again with right lengths and checksums, and mostly right hashes."""
     file = unpack(data)
     header, chunks = bytearray(file.header.pack()), list(file.chunks)
     for _ in range(random.choice((1, 1, 2, 3))):
@@ -131,7 +131,7 @@ def rebuilt(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 
 def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> Chunk:
-    """Damage within a payload: also inside of what it has deflated, and inside a PNG file."""
+    """A chunk with damage in its payload, also inside deflated content and inside a PNG file."""
 
     def change(content: bytes) -> bytes:
         return damaged(random, content, others)
@@ -153,7 +153,7 @@ def _payload_changed(random: Random, chunk: Chunk, others: Sequence[bytes]) -> C
 
 
 def _true_hash(header: bytes, chunks: Sequence[Chunk]) -> bytes:
-    """The header with the hash of what the stored image holds, where it holds something."""
+    """The header with the hash of the stored image, where there is one."""
     found = [chunk.payload for chunk in chunks if chunk.kind == STORED]
     try:
         claimed = Header.unpack(repaired(header))
@@ -167,12 +167,12 @@ def _true_hash(header: bytes, chunks: Sequence[Chunk]) -> bytes:
     )
 
 
-#: What must not be the name of an image.
+#: Strings that are no valid names of images.
 _NAMES = ("", "/a", "a/", "../a", "a/../../b", "./a", "a//b", "C:a", "a\\b", "a\0b", "a" * 300, "ü/\u202e", "a\nb")
 
 
 def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """An archive, changed in its parts and its directory, with right lengths, checksums and mostly hashes."""
+    """An archive with changed parts and directory, with right lengths and checksums, and mostly right hashes."""
     file = io.BytesIO(data)
     header, directory = archive.read_front(file)
     parts, members = list(directory.parts), list(directory.members)
@@ -203,7 +203,7 @@ def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> byt
                 members[place : place + 1] = [members[place]] * random.choice((0, 2))
     try:
         packed = Directory(tuple(parts), tuple(members)).pack()
-    except (ValueError, KeyError, IndexError):  # Nothing that could be written down.
+    except (ValueError, KeyError, IndexError):  # Not every directory can be packed.
         packed = directory.pack()
     if random.random() < 0.2:
         content = damaged(random, zlib.decompress(packed[archive.DIGEST_BYTES :]), others)
@@ -220,7 +220,7 @@ def rebuilt_archive(random: Random, data: bytes, others: Sequence[bytes]) -> byt
 def _part_changed(
     random: Random, part: ArchiveChunk, payload: bytes, others: Sequence[bytes]
 ) -> tuple[ArchiveChunk, bytes]:
-    """A part with another payload, of which the directory knows length and hash."""
+    """A part with another payload, whose length and hash the directory has."""
     if part.kind == archive.FILE:
         try:
             payload = mutated(random, payload, others)
@@ -238,7 +238,7 @@ def _part_changed(
 
 
 def _fact_changed(random: Random, part: ArchiveChunk, parts: Sequence[ArchiveChunk]) -> ArchiveChunk:
-    """What the directory says of a part, changed."""
+    """The entry of a part in the directory, changed."""
     other = random.choice(parts)
     changes: tuple[dict[str, object], ...] = (
         {"count": random.choice((*_NUMBERS, part.count + 1, max(1, part.count - 1)))},
@@ -254,7 +254,7 @@ def _fact_changed(random: Random, part: ArchiveChunk, parts: Sequence[ArchiveChu
 
 
 def _member_changed(random: Random, member: Member, members: Sequence[Member]) -> Member:
-    """What the directory says of an image, changed."""
+    """The entry of an image in the directory, changed."""
     other = random.choice(members)
     match random.randrange(5):
         case 0:
@@ -271,7 +271,7 @@ def _member_changed(random: Random, member: Member, members: Sequence[Member]) -
 
 
 def mutated(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
-    """A ``.mzp`` file, archive or image, broken; of the first two, half have checksums and lengths that are right."""
+    """A broken ``.mzp`` file, archive or image; half of the first two kinds have right checksums and lengths."""
     is_archive = data.startswith(ARCHIVE_SIGNATURE)
     if not (is_archive or data.startswith(SIGNATURE)):
         return damaged_image(random, data, others)

@@ -1,4 +1,4 @@
-"""Valid files of all kinds, tiny, to be mutated."""
+"""Tiny valid files of all kinds, to be mutated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _metadata() -> dict[str, Any]:
-    """What PNG files can say beside their pixels."""
+    """Options of Pillow that write metadata of all kinds into a PNG file."""
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", "tiny")
     info.add_itxt("Title", "winzig", "de", "Titel", zip=True)

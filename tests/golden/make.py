@@ -1,7 +1,7 @@
 """Make the golden files anew: ``python tests/golden/make.py``.
 
-They pin the format: a release must decode all of them, and encode the model's ones to the same bytes.
-Make them anew only when the format or the shipped model changes before it is frozen.
+They pin the format: every release must decode all of them, and must encode those that the model codes to the same
+bytes.  Make them anew only when the format or the shipped model changes before it is frozen.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ARCHIVE = FOLDER / "archive.bin"
 
 
 def stable_noise(label: str, *shape: int) -> np.ndarray:
-    """Bytes that no version of any library changes: uint8 of ``shape``."""
+    """Noise that is the same with every version of every library: uint8 of ``shape``."""
     return np.frombuffer(hashlib.shake_256(label.encode()).digest(int(np.prod(shape))), dtype=np.uint8).reshape(shape)
 
 
@@ -62,13 +62,13 @@ def _rgba() -> Picture:
 
 
 def deep_waves(height: int, width: int, channels: int) -> np.ndarray:
-    """The same with 12 bits, eight of them above the noise of four: uint16."""
+    """Waves of 12 bits, the lowest four of which are noise: uint16."""
     low = stable_noise("deep", height, width, channels) % 16
     return (waves(height, width, channels).astype(np.uint16) << 4) + low
 
 
 def _flat_and_sparse() -> np.ndarray:
-    """A disc of every seventh value on a flat ground."""
+    """A disc on a constant ground, in which every seventh value occurs."""
     y, x = np.mgrid[:60, :50]
     disc = (y - 30) ** 2 + (x - 25) ** 2 < 400
     return np.where(disc, 7 * deep_waves(60, 50, 1)[..., 0] // 8 * 8 + 1000, 5).astype(np.uint16)
@@ -81,13 +81,13 @@ def _opaque() -> np.ndarray:
 
 
 def _jpeg(others: int) -> np.ndarray:
-    """Colours of JPEG files, but for some pixels of the first row."""
+    """Colours that JPEG decoders make, except for the first ``others`` pixels."""
     found = jpeg_colours(waves(66, 70, 3))
     found[0, :others] ^= 1
     return found
 
 
-#: Coded by the model: picture, and schedule.
+#: Pictures that the model codes, each with a schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
     "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
@@ -113,7 +113,7 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "four"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
-#: Stored forms, whose bytes depend on the libraries that wrote them: only decoding is pinned.
+#: Pictures that are stored.  Their bytes depend on the libraries that write them: only decoding is pinned.
 STORED: dict[str, Callable[[], Picture]] = {
     "palette": _palette,
     "rgba": _rgba,
@@ -126,7 +126,7 @@ STORED: dict[str, Callable[[], Picture]] = {
 
 
 def encode(name: str) -> bytes:
-    """A golden file's bytes as they are made today."""
+    """The bytes of a golden file as this version makes them."""
     if name in STORED:
         return api.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
@@ -143,14 +143,14 @@ def encode_archive() -> bytes:
 
 
 def describe_archive(data: bytes) -> dict[str, str]:
-    """What is pinned of it."""
+    """The pinned facts of an archive: digests of its bytes and of its images."""
     archive = mulanzip.Archive(data, threads=1)
     found = {name: _digest(np.ascontiguousarray(image).tobytes()) for name, image in archive.items()}
     return {"file": _digest(data), **found}
 
 
 def describe(data: bytes) -> dict[str, str]:
-    """What is pinned of a file: its bytes, and the picture that it decodes to."""
+    """The pinned facts of a file: digests of its bytes and of its picture."""
     picture = api.decode_picture(data, execution=ONE_THREAD)
     return {
         "file": _digest(data),

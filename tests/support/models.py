@@ -20,7 +20,7 @@ def tiny_model(seed: int = 0, weights: str = "random", **config: int) -> Integer
     """A small integer model with a golden digest.
 
     Args:
-        weights: ``random``, or ``extreme``: most of them -64, 0 or 64.
+        weights: ``random``; or ``extreme``, with most of them -64, 0 or 64.
         config: as for :class:`mulanzip.density.config.Config`; 8 channels and 1 block by default.
     """
     import torch

@@ -1,4 +1,4 @@
-"""Pictures that tests code: photographs, patterns, noise."""
+"""Images for tests: photographs, patterns, noise."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def deep(height: int, width: int, channels: int = 1, bits: int = 12, seed: int =
 
 
 def jpeg_colours(planes: np.ndarray) -> np.ndarray:
-    """RGB as decoders of JPEG files make it of brightness, and of blue and red taken as small differences from it.
+    """RGB as JPEG decoders make it from brightness and small chroma differences.
 
     Args:
         planes: uint8 ``(height, width, 3)``.
@@ -56,17 +56,17 @@ def jpeg_colours(planes: np.ndarray) -> np.ndarray:
 
 
 def brightened(pixels: np.ndarray) -> np.ndarray:
-    """With more contrast, rounded again: every fifth value is missing."""
+    """An image with more contrast, rounded again, so that every fifth value is missing."""
     return np.minimum(pixels.astype(np.uint16) * 5 // 4, 255).astype(np.uint8)
 
 
 def drawing(height: int, width: int, seed: int = 0) -> Image.Image:
-    """An image with a palette: the model is not needed for it."""
+    """An image with a palette, which is stored without the model."""
     return Image.fromarray(smooth(height, width, 3, seed)).quantize(60)
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """Nothing to predict: shapes as for :func:`photo`."""
+    """Noise: shapes as for :func:`photo`."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
     return pixels if channels > 1 else pixels[..., 0]
 
@@ -90,7 +90,7 @@ def images(draw: st.DrawFn, max_height: int = 65, max_width: int = 67) -> np.nda
 
 
 def worst_values(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Integers ``low..high`` in which both ends are much too frequent."""
+    """Random integers ``low..high``, half of which are ``low`` or ``high``."""
     values = rng.integers(low, high + 1, shape)
     ends = rng.integers(0, 4, shape)
     return np.where(ends == 0, low, np.where(ends == 1, high, values))

@@ -37,10 +37,11 @@ def load_script(path: Path) -> Any:
     """Import a script as a module."""
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = f"{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""A decoder written from ``docs/format.md`` alone: slow, plain, one decision at a time."""
+"""A decoder written from ``docs/format.md`` alone: slow and plain, one decision at a time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Stack:
         return bit
 
     def choice(self, shares: list[int]) -> int:
-        """Among one more than there are shares."""
+        """A choice among one more than there are shares."""
         count = len(shares) + 1
         lows = [(min(share, (1 << 20) - 1) * ((1 << 24) - count) >> 20) + i for i, share in enumerate([0, *shares])]
         choice = sum(self.state & 0xFFFFFF >= low for low in lows) - 1
@@ -69,7 +69,7 @@ class Stack:
 
 
 def zero_mass(probability: int) -> int:
-    """Out of 2^24, what a zero has when a one has ``probability`` out of 2^16."""
+    """Slots of a zero, out of 2^24, when a one has ``probability`` out of 2^16."""
     rest = (1 << 16) - min(max(probability, 1), (1 << 16) - 1)
     return rest * ((1 << 24) - 2) // (1 << 16) + 1
 
@@ -128,7 +128,7 @@ class Model:
             start += len(shift)
 
     def layer(self, name: str, x: np.ndarray, level: int, residual: np.ndarray | int = 0) -> np.ndarray:
-        """Channels first; the result before clamping."""
+        """The sums of a layer before clamping; channels come first."""
         weight, shift = self.tensors[f"{name}.weight"].astype(np.float64), self.tensors[f"{name}.shift"]
         bias = self.biases[name][min(level, self.config["level_classes"] - 1)]
         size = weight.shape[2]
@@ -140,7 +140,7 @@ class Model:
                 part = padded[:, i : i + x.shape[1], j : j + x.shape[2]]
                 total += np.tensordot(weight[:, :, i, j], part, 1)
         total += bias[:, None, None]
-        # All of these are exact; halves go to the even integer.
+        # All of this is exact; rint rounds halves to the even integer.
         return np.rint(total * 2.0 ** -shift[:, None, None].astype(np.float64) + residual).astype(np.int64)
 
     def activation(self, name: str, x: np.ndarray, level: int, residual: np.ndarray | int = 0) -> np.ndarray:
@@ -156,11 +156,11 @@ class Model:
 
 @dataclass
 class Samples:
-    """Section "Deep samples": what the indices of a group of planes stand for."""
+    """Section "Deep samples": the samples that the indices of a group of channels stand for."""
 
     values: np.ndarray
     shift: int = 0
-    tones: list[list[int]] = field(default_factory=list)
+    value_edges: list[list[int]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -175,8 +175,8 @@ class Samples:
         return max(0, self.shift)
 
     @property
-    def planes(self) -> int:
-        """Bits of the largest index."""
+    def bits(self) -> int:
+        """The number of bits of the largest index."""
         return (self.count - 1).bit_length()
 
     @property
@@ -214,7 +214,7 @@ def read_samples(payload: bytes, groups: int, signed: bool) -> list[Samples]:
 
 
 def moved(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The value of the cell so many rows below and columns to the right; 0 outside."""
+    """Each cell's neighbour, ``rows`` below and ``columns`` to the right; 0 outside."""
     h, w = x.shape[-2:]
     padded = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)])
     return padded[..., 1 + rows : 1 + rows + h, 1 + columns : 1 + columns + w]
@@ -253,7 +253,7 @@ def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int, shift: int
 
 
 def flat_places(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndarray:
-    """The value of all surroundings, or -1 where they differ: (colour, h, w)."""
+    """The value that all surroundings have, or -1 where they differ: (colour, h, w)."""
     seen = [(A, i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [near for near in NEAR[phase] if near[0] != A]
     low = np.full(cells.shape[1:], 1 << 20)
     high = np.full(cells.shape[1:], -1)
@@ -311,7 +311,7 @@ def ratio(part: int, whole: int) -> int:
 
 
 def jpeg_colours() -> set[tuple[int, int, int]]:
-    """Section "Gamut": green, red, blue."""
+    """Section "JPEG gamut": which colours JPEG decoders make, by green, red and blue."""
     found = set()
     for cr in range(-128, 128):
         for cb in range(-128, 128):
@@ -326,8 +326,8 @@ def clamped(value: int) -> int:
     return min(max(value, 0), 255)
 
 
-def sieved(mixture: Mixture, low: int, size: int, before: tuple[int, int], model: Model) -> list[int]:
-    """Section "Gamut": masses below the edges of a window, of common colours."""
+def common_masses(mixture: Mixture, low: int, size: int, before: tuple[int, int], model: Model) -> list[int]:
+    """Section "JPEG gamut": masses of the common colours below the edges of a window."""
     found = [0]
     for value in range(low, low + size):
         mass = mixture.cdf(value + 1) - mixture.cdf(value)
@@ -339,15 +339,15 @@ def decode_values(
     stack: Stack, mixtures: list[Mixture], samples: Samples, model: Model, before: list[tuple[int, int]]
 ) -> list[int]:
     """Section "Subpixels": all cells of a chunk, one colour; before: the colours before where there is a gamut."""
-    planes = min(max(4 + samples.shift, 2), samples.planes)
+    planes = min(max(4 + samples.shift, 2), samples.bits)
     size = 1 << planes
-    lows = [min(max(m.centre - size // 2, 0), (1 << samples.planes) - size) for m in mixtures]
+    lows = [min(max(m.centre - size // 2, 0), (1 << samples.bits) - size) for m in mixtures]
     windows = [(m.cdf(low), m.cdf(low + size)) for m, low in zip(mixtures, lows, strict=True)]
     inside: list[int | None] = [
         ratio(top - bottom, m.total) for m, (bottom, top) in zip(mixtures, windows, strict=True)
     ]
     values, bounds = list(lows), list(windows)
-    masses = [sieved(m, low, size, b, model) for m, low, b in zip(mixtures, lows, before, strict=False)]
+    masses = [common_masses(m, low, size, b, model) for m, low, b in zip(mixtures, lows, before, strict=False)]
     if masses:
         bounds = [(0, mass[-1]) for mass in masses]
     outside = set()
@@ -363,7 +363,7 @@ def decode_values(
     for i in outside:
         bottom, top = windows[i]
         values[i], bounds[i] = 0, (0, mixtures[i].total - (top - bottom))
-    planes = samples.planes
+    planes = samples.bits
     while planes and outside:
         width = min(2, planes)
         planes -= width
@@ -388,7 +388,7 @@ def choose(
     inside: int | None,
     idle: bool,
 ) -> bool:
-    """Step on in cell ``i``; whether its value turns out to be outside of the window."""
+    """Make one more decision in cell ``i``; True when its value proves to be outside of the window."""
     bottom, top = bounds[i]
     shares = [1 << 20 if idle else ratio(mass - bottom, top - bottom) for mass in cdf]
     if inside is not None:
@@ -494,8 +494,8 @@ def code_chunk(
                 samples,
                 [(green, red) for green, red in known],
             )
-        if samples.tones:
-            edges = samples.tones[colour]
+        if samples.value_edges:
+            edges = samples.value_edges[colour]
             middles = [0, *((edges[v] + edges[v + 1] >> 1) - 16 for v in range(1, 255)), 255 << 5]
             offsets.append(np.array([middles[value] for value in values]) - base[colour])
         else:
@@ -506,7 +506,7 @@ def code_chunk(
 
 
 def decode_flat(stack: Stack, flat: np.ndarray) -> np.ndarray:
-    """The values of flat places that are like their surroundings; -1 for what is still to be decoded."""
+    """Values of places that are like their constant surroundings; -1 for those that are still to be decoded."""
     found = np.full(len(flat), -1)
     places = np.flatnonzero(flat >= 0)
     rarity = stack.flat() if len(places) else 0
@@ -544,7 +544,7 @@ def decode_colour(
     for coupling, offset in zip(means[count:], offsets, strict=True):
         shift += coupling.clip(-1024, 1024) * offset
     means = means[:count] + base + (shift >> 8)
-    edges = samples.tones[len(offsets)] if samples.tones else None
+    edges = samples.value_edges[len(offsets)] if samples.value_edges else None
     mixtures = [
         Mixture(
             model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples, edges
@@ -554,8 +554,8 @@ def decode_colour(
     return decode_values(stack, mixtures, samples, model, known)
 
 
-def decode_tones(payload: bytes, colours: int) -> list[list[int]]:
-    """Section "Tones": where the values of each colour begin."""
+def decode_value_edges(payload: bytes, colours: int) -> list[list[int]]:
+    """Section "Value edges": where the values of each colour begin."""
     unit, odd, more = payload[:3]
     assert unit <= 5
     stack, widths = Stack(payload[3:]), [0] * (255 * colours)
@@ -590,7 +590,7 @@ def decode_schedules(payload: bytes, tiles: int) -> list[int]:
 
 
 def cuts(height: int, width: int) -> list[tuple[int, int, int, int]]:
-    """Tiles of so many cells: top, bottom, left, right."""
+    """Tiles of an image of ``height`` times ``width`` cells: top, bottom, left, right."""
     down, across = -(-height // 256), -(-width // 256)
     if down * across == 1 and height * width > 16384:
         down, across = (2, 1) if height > width else (1, 2)
@@ -609,7 +609,7 @@ def decode_group(
     schedules: list[int],
     tiles: list[tuple[int, tuple[int, int, int, int]]],
 ) -> np.ndarray:
-    """Indices (h, w, colours) in the order of coding."""
+    """Indices of a group (h, w, colours), colours in coding order."""
     pixels = np.zeros(shape, dtype=samples.dtype)
 
     def view(index: int) -> np.ndarray:
@@ -649,7 +649,7 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def decode(data: bytes, path: Path) -> np.ndarray:
-    """Pixels (h, w, channels) of a file coded by a model, which is at ``path``."""
+    """Pixels (h, w, channels) of a file coded by the model at ``path``."""
     head = struct.unpack("<8sBBBBIIBBBB8s16sI", data[:52])
     signature, version, mode, depth, coding, width, height, levels, tile, schedule, bands, _, promised, checksum = head
     assert (signature, version, coding, tile) == (b"\x8aMLZ\r\n\x1a\n", 0, 0, 8)
@@ -691,7 +691,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"TONE":
             assert depth == 8
-            codes[0] = Samples(PLAIN.values, tones=decode_tones(payload, len(groups[0])))
+            codes[0] = Samples(PLAIN.values, value_edges=decode_value_edges(payload, len(groups[0])))
     coded = sum(samples.count > 1 for samples in codes)
     schedules = [schedule] * len(tiles) * coded
     for kind, payload in chunks:
