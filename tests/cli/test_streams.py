@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 from support.pictures import drawing
 
-from mulanzip.jobs.files import compress_file
+from mulanzip.jobs.compress import compress_file
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a POSIX shell, and /dev/full")
 
