@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from mulanzip.errors import LimitError
 
 #: Bytes that coding takes for any image: torch, the model, tables.
@@ -27,6 +25,8 @@ def coding_bytes(size: int, threads: int) -> int:
 
 def available_memory() -> int:
     """Bytes that this process can take without swapping: those of the machine, or of its control group."""
+    import psutil  # Only now: it takes a tenth of the time that a command needs to start.
+
     free = int(psutil.virtual_memory().available)
     limit, used = _cgroup_number("memory.max"), _cgroup_number("memory.current")
     if limit is None or used is None:
