@@ -308,7 +308,7 @@ run()
             assert process.stdout.readline() == "ready\n"
             assert len(names()) == 2
             process.send_signal(signal.Signals[how])
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=600)
         assert process.returncode == 130
         assert errors.strip() == "interrupted"
         assert names() == {"a.png"}

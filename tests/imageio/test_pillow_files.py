@@ -134,7 +134,7 @@ def test_nothing_of_pillow_changes_while_threads_read(changes: list[str]) -> Non
 
 def test_threads_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of two threads waits for the other one while its file is open."""
-    both, read = threading.Barrier(2, timeout=60), reader._read
+    both, read = threading.Barrier(2, timeout=600), reader._read
 
     def read_together(*arguments: Any) -> Any:
         both.wait()
