@@ -76,8 +76,8 @@ def pack(
         reporter.say(f"{result.images} images -> {output}  {sizes}")
         if result.chained:
             reporter.say(
-                f"  {result.chained} images in chains: {size(result.net_size)} bytes net; {size(result.borrowed_size)} "
-                f"more were borrowed from {result.seeds} images before them"
+                f"  {result.chained} images in chains: {size(result.net_size)} bytes net; they used "
+                f"{size(result.initial_bytes_used)} bytes of {result.initial_images} initial images"
             )
         reporter.record({"output": str(output), **asdict(result)})
     reporter.leave()

@@ -43,18 +43,18 @@ class PackResult:
         source_size: bytes of their files.
         size: bytes of the archive.
         chained: number of images in chains of latents.
-        seeds: number of images that the erasure process codes, as the initial bits of chains.
+        initial_images: number of images that the erasure process codes, as the initial bits of chains.
         net_size: bytes that the chained images add.
-        borrowed_size: bytes of initial bits that the chains use.
+        initial_bytes_used: bytes of initial bits that the chains use.
     """
 
     images: int
     source_size: int
     size: int
     chained: int = 0
-    seeds: int = 0
+    initial_images: int = 0
     net_size: int = 0
-    borrowed_size: int = 0
+    initial_bytes_used: int = 0
 
 
 def pack(  # noqa: PLR0913
@@ -147,9 +147,9 @@ def pack(  # noqa: PLR0913
         size,
         output.stat().st_size,
         chained=sum(chain.images - chain.initial_images for chain in chains),
-        seeds=sum(chain.initial_images for chain in chains),
+        initial_images=sum(chain.initial_images for chain in chains),
         net_size=sum(chain.net for chain in chains),
-        borrowed_size=sum(chain.initial_bits_used for chain in chains) // 8,
+        initial_bytes_used=sum(chain.initial_bits_used for chain in chains) // 8,
     )
 
 
