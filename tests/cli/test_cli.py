@@ -296,7 +296,7 @@ assert "torch" not in sys.modules
         script = """
 import shutil, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore it.
-shutil.copystat = lambda *_: (print("ready", flush=True), time.sleep(60))
+shutil.copystat = lambda *_: (print("ready", flush=True), time.sleep(600))
 sys.argv = ["mulanzip", "compress", "--rm", "a.png"]
 from mulanzip.cli.main import run
 run()
@@ -318,10 +318,11 @@ run()
         shown = in_terminal(
             """
 import time
-from pathlib import Path
 from mulanzip.cli.report import Reporter
+clock = 1000.0
+time.time = lambda: clock
 with Reporter(quiet=False).progress("photo.png") as report:
-    time.sleep(0.2)
+    clock += 0.2
     report(0.1)
     report(0.5)
 """
