@@ -30,7 +30,7 @@ _PARTS = {
     container.SCHEDULES_CHUNK: "schedules",
     container.VALUES: "values in use",
     container.GAMUT: "gamut",
-    container.VALUE_EDGES: "tones",
+    container.VALUE_EDGES: "value edges",
     original.KIND: "original file",
 }
 

@@ -33,7 +33,7 @@ from mulanzip.lattice.geometry import segments
 from mulanzip.options import Execution
 
 #: Chunks of side information that have no code length of their own, and their names.
-_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", VALUE_EDGES: "tones"}
+_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", VALUE_EDGES: "value edges"}
 
 
 @dataclass(frozen=True)

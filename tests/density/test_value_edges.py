@@ -46,7 +46,7 @@ def file_of(pixels: np.ndarray) -> Container:
 
 @settings(max_examples=40)
 @given(seeds, st.integers(0, MAX_LOG2_UNIT), st.sampled_from((1, 3)))
-def test_tones_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
+def test_value_edges_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
     given = random_edges(seed, unit, colours)
     found = value_edges.decode(given.encode(), colours)
     np.testing.assert_array_equal(found.edges, given.edges)
@@ -110,7 +110,7 @@ def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
     assert len(data) < 0.97 * len(mulanzip.encode(pixels, effort=1, context="none", stored=False))
 
 
-def test_a_fitted_image_has_tones_too() -> None:
+def test_a_fitted_image_has_value_edges_too() -> None:
     pixels = brightened(photo(HIGH, WIDE))
     data = mulanzip.encode(pixels, effort=2, stored=False)
     assert container.unpack(data).of_kind(VALUE_EDGES)
@@ -158,14 +158,14 @@ def test_the_fit_sees_the_same_code_length() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"\0\0", bytes([MAX_LOG2_UNIT + 1, 0, 0]), b"\0\xff\xff\x01", b"\0\0\0\0"])
-def test_damaged_tones_are_refused(payload: bytes) -> None:
+def test_damaged_value_edges_are_refused(payload: bytes) -> None:
     file = file_of(brightened(photo(HIGH, WIDE)))
     chunks = tuple(Chunk(VALUE_EDGES, payload) if chunk.kind == VALUE_EDGES else chunk for chunk in file.chunks)
     with pytest.raises(CorruptFileError):
         mulanzip.decode(Container(file.header, chunks).pack())
 
 
-def test_images_that_cannot_have_tones_are_refused_with_them() -> None:
+def test_images_that_cannot_have_value_edges_are_refused_with_them() -> None:
     deep = container.unpack(mulanzip.encode(photo(40, 40, 1).astype(np.uint16) * 200, stored=False))
     with pytest.raises(CorruptFileError, match="value edges"):
         mulanzip.decode(Container(deep.header, (Chunk(VALUE_EDGES, b"\0\0\0"), *deep.chunks)).pack())
@@ -175,5 +175,5 @@ def test_bits_are_counted_as_they_are_coded() -> None:
     data = mulanzip.encode(brightened(photo(HIGH, WIDE)), effort=1, stored=False)
     found = mulanzip.ledger(data)
     assert found.total.file == 8 * len(data)
-    assert any(entry.name == "tones" for entry in found.entries)
+    assert any(entry.name == "value edges" for entry in found.entries)
     assert mulanzip.bits_map(data).sum() == pytest.approx(found.total.theory, rel=0.02)
