@@ -1,0 +1,68 @@
+/* A mixture of logistics with integer parameters, and its cumulative masses. */
+#ifndef MZ_MIXTURE_H
+#define MZ_MIXTURE_H
+
+#include "integers.h"
+#include "mulanzip_native.h"
+
+/* Of components: one is 2^22. */
+#define MZ_CDF_BITS 22
+/* Every 64th entry of the logistic table serves samples finer than levels, with linear interpolation between. */
+#define MZ_STRIDE_BITS 6
+#define MZ_FINE_BITS 12
+#define MZ_MEAN_LIMIT ((int64_t)1 << 27)
+
+/* The scale of samples as the loops want it.  Positions are in 2^-(5 + down) level. */
+typedef struct {
+    int32_t count;
+    int up, down;        /* log2 of levels per step, of steps per level */
+    int is_plain;        /* 256 values, one level each */
+    int64_t value_floor; /* mass of each value beside the mixture's, 2^-28 of the total of weights 2^12 */
+    const int32_t *edges;
+} mz_positions;
+
+/* Lower edge of a value, 1..count - 1: at most 2^25 where steps are no finer than levels, else 2^21. */
+MZ_INLINE int64_t mz_edge(const mz_positions *p, int64_t value) {
+    return p->edges ? p->edges[value] : value * ((int64_t)1 << (MZ_MEAN_BITS + p->up));
+}
+
+/* Position of a value of 32 bits, which need not be one of the scale's: at most 2^40. */
+MZ_INLINE int64_t mz_centre(const mz_positions *p, int64_t value) {
+    if (!p->edges || value <= 0 || value >= p->count - 1) return value * ((int64_t)1 << (MZ_MEAN_BITS + p->up));
+    return ((p->edges[value] + p->edges[value + 1]) >> 1) - (1 << (MZ_MEAN_BITS - 1));
+}
+
+typedef struct {
+    int components;
+    int64_t weight[MZ_MAX_COMPONENTS];  /* 0..2^12, the largest 2^12 */
+    int64_t inverse[MZ_MAX_COMPONENTS]; /* 2^8 logistic steps per 2^-5 level */
+    int64_t offset[MZ_MAX_COMPONENTS];  /* of an edge at 0, in 2^-(8 + down) logistic steps */
+    int64_t weights;                    /* their sum */
+    int64_t total;                      /* mass of all values */
+} mz_mixture;
+
+/* A component at an edge, in 2^-(8 + down) logistic steps inside the table. */
+MZ_INLINE int64_t mz_logistic_place(const mz_positions *p, const mz_mixture *m, int k, int64_t edge) {
+    int64_t most = ((int64_t)(2 * MZ_LOGISTIC_HALF) << (8 + p->down)) - !p->is_plain;
+    return mz_clip(edge * m->inverse[k] + m->offset[k], 0, most);
+}
+
+MZ_INLINE int64_t mz_component(const mz_tables *t, const mz_positions *p, int64_t place) {
+    if (p->is_plain) return (int64_t)t->logistic[place >> 8] << (MZ_CDF_BITS - 16);
+    int64_t index = place >> (8 + p->down + MZ_STRIDE_BITS);
+    int64_t part = (place >> (8 + p->down + MZ_STRIDE_BITS - MZ_FINE_BITS)) & ((1 << MZ_FINE_BITS) - 1);
+    int64_t low = t->logistic[index << MZ_STRIDE_BITS], high = t->logistic[(index + 1) << MZ_STRIDE_BITS];
+    return ((low << MZ_FINE_BITS) + (high - low) * part) >> (16 + MZ_FINE_BITS - MZ_CDF_BITS);
+}
+
+/* Mass below a value: 0 for 0, the total for count, rising. */
+MZ_INLINE int64_t mz_mass_below(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value) {
+    if (value <= 0) return 0;
+    if (value >= p->count) return m->total;
+    int64_t edge = mz_edge(p, value), sum = 0;
+    for (int k = 0; k < m->components; k++)
+        sum += m->weight[k] * mz_component(t, p, mz_logistic_place(p, m, k, edge));
+    return (sum >> (MZ_CDF_BITS - 16)) + ((value * p->value_floor) >> 12);
+}
+
+#endif

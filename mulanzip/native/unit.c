@@ -1,0 +1,370 @@
+/* The subpixels of one phase and colour of a tile, one after the other: docs/format.md, "Subpixels". */
+#include "ans.h"
+#include "learner.h"
+
+typedef enum { DECODE, ENCODE, MEASURE } mz_mode;
+
+/* Where symbols come from, or go to. */
+typedef struct {
+    mz_decoder *decoder;
+    mz_symbol *symbols;
+    uint32_t *bits;
+    uint64_t total;
+} mz_sink;
+
+/* Cells that features look at, as distances in a plane; pixel features and residuals have places of their own. */
+typedef struct {
+    int residuals, pixels;
+    ptrdiff_t residual[MZ_FEATURES], pixel[MZ_FEATURES];
+} mz_neighbours;
+
+enum { PHASE_A, PHASE_H, PHASE_V, PHASE_D };
+enum { WINDOW = 16, BIAS = 8 };
+
+static ptrdiff_t plane_size(const mz_tile *tile) {
+    return (ptrdiff_t)(tile->height + 2 * MZ_BORDER) * (tile->width + 2 * MZ_BORDER);
+}
+
+static mz_neighbours neighbours_of(const mz_tile *tile, const mz_unit *unit) {
+    static const int8_t same[6][2] = {{0, -1}, {-1, 0}, {-1, 1}, {-1, -1}, {0, -2}, {-2, 0}};
+    static const int8_t around[MZ_PHASES][6][3] = {
+        {{0}},
+        {{PHASE_A, 0, 0}, {PHASE_A, 0, 1}},
+        {{PHASE_A, 0, 0}, {PHASE_A, 1, 0}, {PHASE_H, 0, 0}, {PHASE_H, 0, -1}, {PHASE_H, 1, 0}, {PHASE_H, 1, -1}},
+        {{PHASE_H, 0, 0}, {PHASE_H, 1, 0}, {PHASE_V, 0, 0}, {PHASE_V, 0, 1}},
+    };
+    static const int8_t counts[MZ_PHASES] = {0, 2, 6, 4};
+    ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile);
+    mz_neighbours n = {0, 0, {0}, {0}};
+    for (int i = 0; i < 6; i++) n.residual[n.residuals++] = same[i][0] * row + same[i][1];
+    for (int i = 0; i < counts[unit->phase]; i++) {
+        const int8_t *at = around[unit->phase][i];
+        ptrdiff_t distance = (at[0] - unit->phase) * plane + at[1] * row + at[2];
+        n.pixel[n.pixels++] = distance;
+        if (at[0] != PHASE_A) n.residual[n.residuals++] = distance;
+    }
+    for (int i = 0; i < 4; i++) n.pixel[n.pixels++] = same[i][0] * row + same[i][1];
+    for (int c = 1; c <= unit->colour; c++) n.residual[n.residuals++] = -c * MZ_PHASES * plane;
+    for (int i = 0; i < 3; i++) n.residual[n.residuals++] = (PHASE_A - unit->phase) * plane + (i == 2) * row + (i == 1);
+    return n;
+}
+
+/* The value that all known neighbours have; -1 where they differ, or it is none of the scale's. */
+MZ_INLINE int32_t surround(const int32_t *at, const mz_neighbours *n, ptrdiff_t to_a, ptrdiff_t row, int32_t count) {
+    const int32_t *a = at + to_a;
+    int32_t value = a[0];
+    if (value < 0 || value >= count) return -1;
+    for (int j = 0; j < n->pixels; j++)
+        if (at[n->pixel[j]] != value && at[n->pixel[j]] >= 0) return -1;
+    for (int y = -1; y <= 1; y++)
+        for (int x = -1; x <= 1; x++)
+            if (a[y * row + x] != value && a[y * row + x] >= 0) return -1;
+    return value;
+}
+
+/* How often values of constant surroundings differ from them. */
+typedef struct { uint32_t same, other; } mz_constancy;
+
+MZ_INLINE uint32_t difference_width(const mz_constancy *c) {
+    uint64_t width = ((uint64_t)(2 * c->other + 1) << MZ_SLOT_BITS) / (2 * ((uint64_t)c->same + c->other) + 2);
+    return (uint32_t)mz_clip((int64_t)width, 1, ((int64_t)1 << MZ_SLOT_BITS) - 1);
+}
+
+MZ_INLINE uint32_t bits_of(const mz_tables *t, uint32_t width) {
+    int n = mz_bit_length(width);
+    uint64_t mantissa = (uint64_t)width << (25 - n); /* 2^24..2^25 */
+    uint32_t index = (uint32_t)(mantissa >> 14) - 1024, part = (uint32_t)mantissa & 16383;
+    uint32_t low = (uint32_t)t->bits[index], high = (uint32_t)t->bits[index + 1];
+    return ((uint32_t)(MZ_SLOT_BITS + 1 - n) << 16) - low - (((high - low) * part) >> 14);
+}
+
+MZ_INLINE void put(const mz_tables *t, mz_mode mode, mz_sink *sink, uint32_t low, uint32_t width, int64_t i) {
+    if (mode == ENCODE) {
+        sink->symbols->low = low;
+        sink->symbols->width = width;
+        sink->symbols++;
+    } else {
+        uint32_t bits = bits_of(t, width);
+        sink->total += bits;
+        if (sink->bits) sink->bits[i] += bits;
+    }
+}
+
+/* Whether the value is another one than its surroundings. */
+MZ_INLINE int code_difference(const mz_tables *t, mz_mode mode, mz_sink *sink, mz_constancy *c, int differs, int64_t i) {
+    uint32_t width = difference_width(c), same = (1u << MZ_SLOT_BITS) - width;
+    if (mode == DECODE) {
+        uint32_t slot = mz_slot(sink->decoder);
+        differs = slot >= same;
+        mz_take(sink->decoder, slot, differs ? same : 0, differs ? width : same);
+    } else {
+        put(t, mode, sink, differs ? same : 0, differs ? width : same, i);
+    }
+    *(differs ? &c->other : &c->same) += 1;
+    return differs;
+}
+
+/* Rare colours: masses inside a window around the mean, halved where a value stands for one. */
+typedef struct {
+    int32_t low;
+    int64_t before, removed, inside[WINDOW + 1];
+} mz_window;
+
+MZ_INLINE void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
+                           uint32_t colour, mz_window *w) {
+    w->low = (int32_t)mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
+    w->before = mz_mass_below(t, p, m, w->low);
+    int64_t below = w->before;
+    w->inside[0] = 0;
+    for (int j = 0; j < WINDOW; j++) {
+        uint32_t index = colour + (uint32_t)(w->low + j);
+        int64_t above = mz_mass_below(t, p, m, w->low + j + 1);
+        int rare = s->forbidden[index >> 3] >> (index & 7) & 1;
+        w->inside[j + 1] = w->inside[j] + ((above - below) >> (rare ? s->log2_penalty : 0));
+        below = above;
+    }
+    w->removed = below - w->before - w->inside[WINDOW];
+}
+
+MZ_INLINE int64_t mass_below(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
+                             int64_t value) {
+    if (w && value > w->low) {
+        if (value <= w->low + WINDOW) return w->before + w->inside[value - w->low];
+        return mz_mass_below(t, p, m, value) - w->removed;
+    }
+    return mz_mass_below(t, p, m, value);
+}
+
+/* The value whose slots hold this one, and they: value v begins at v + below(v) (2^24 - count) / total. */
+MZ_INLINE int32_t search(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
+                         int64_t total, int64_t start, uint32_t slot, int64_t *below, int64_t *above) {
+    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
+    int64_t low, high, step = 1, from, to;
+#define BEGINS_AFTER(v, mass) ((int64_t)slot < (v) || (mass) * free >= ((int64_t)slot - (v) + 1) * total)
+    from = mass_below(t, p, m, w, start);
+    if (!BEGINS_AFTER(start, from)) {
+        for (low = start, high = start + 1;; high = low + step) {
+            if (high >= p->count) {
+                high = p->count;
+                to = total;
+                break;
+            }
+            to = mass_below(t, p, m, w, high);
+            if (BEGINS_AFTER(high, to)) break;
+            low = high;
+            from = to;
+            step *= 2;
+        }
+    } else {
+        for (high = start, to = from;; ) {
+            low = high - step;
+            if (low <= 0) {
+                low = 0;
+                from = 0;
+                break;
+            }
+            from = mass_below(t, p, m, w, low);
+            if (!BEGINS_AFTER(low, from)) break;
+            high = low;
+            to = from;
+            step *= 2;
+        }
+    }
+    while (high - low > 1) {
+        int64_t middle = (low + high) >> 1, mass = mass_below(t, p, m, w, middle);
+        if (BEGINS_AFTER(middle, mass)) {
+            high = middle;
+            to = mass;
+        } else {
+            low = middle;
+            from = mass;
+        }
+    }
+#undef BEGINS_AFTER
+    *below = from;
+    *above = to;
+    return (int32_t)low;
+}
+
+MZ_INLINE int64_t code_value(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
+                             mz_mode mode, mz_sink *sink, int64_t start, int64_t value, int64_t i) {
+    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
+    int64_t total = m->total - (w ? w->removed : 0), below, above;
+    uint32_t slot = 0;
+    if (mode == DECODE) {
+        slot = mz_slot(sink->decoder);
+        value = search(t, p, m, w, total, start, slot, &below, &above);
+    } else {
+        below = mass_below(t, p, m, w, value);
+        above = value + 1 < p->count ? mass_below(t, p, m, w, value + 1) : total;
+    }
+    uint32_t low = (uint32_t)(value + below * free / total), high = (uint32_t)(value + 1 + above * free / total);
+    if (mode == DECODE)
+        mz_take(sink->decoder, slot, low, high - low);
+    else
+        put(t, mode, sink, low, high - low, i);
+    return value;
+}
+
+MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const int32_t *values, ptrdiff_t colour_size,
+                               int64_t n, int64_t i, int components, mz_prediction *net) {
+    int64_t coupled = 128, base = unit->base[unit->colour * n + i];
+    for (int c = 0; c < unit->colour; c++) {
+        int64_t position = mz_centre(p, values[(c - unit->colour) * colour_size]) >> p->down;
+        coupled += mz_clip(unit->means[(components + c) * n + i], -1024, 1024) * (position - unit->base[c * n + i]);
+    }
+    for (int k = 0; k < components; k++) {
+        net->logit[k] = unit->shapes[k * n + i];
+        net->scale[k] = unit->shapes[(components + k) * n + i];
+        net->mean[k] = mz_clip(unit->means[k * n + i] + base + (coupled >> 8), -MZ_MEAN_LIMIT, MZ_MEAN_LIMIT);
+    }
+}
+
+MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz_neighbours *n, const int32_t *values,
+                             const int8_t *residuals, mz_outlook *o) {
+    int64_t inverse = t->inverse_sigma[o->sigma], mean = o->mean * ((int64_t)1 << p->down);
+    int j = 0;
+    for (; j < n->residuals; j++) o->features[j] = residuals[n->residual[j]];
+    for (int a = 0; a < n->pixels; a++, j++) {
+        int32_t value = values[n->pixel[a]], known = value < 0 ? 0 : value;
+        int64_t x = mz_clip(((mz_centre(p, known) - mean) * inverse) >> (17 + p->down), -16, 16);
+        o->features[j] = value < 0 ? 0 : (int32_t)x;
+    }
+    o->features[j] = BIAS;
+}
+
+MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
+                         const mz_unit *unit, mz_mode mode, int components, mz_sink *sink) {
+    const mz_neighbours neighbours = neighbours_of(tile, unit);
+    const int residuals = neighbours.residuals, features = residuals + neighbours.pixels + 1;
+    const ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile), colour_size = MZ_PHASES * plane;
+    const int64_t n = (int64_t)tile->images * unit->height * unit->width;
+    mz_learner learner = {{0}, {{0}}, {0}, {0}, {{0}}, {{0}}};
+    mz_constancy constancy = {0, 0};
+    mz_mixture mixture;
+    mz_prediction net;
+    mz_outlook outlook;
+    mz_window window;
+    mixture.components = components;
+    int64_t i = 0;
+    for (int32_t b = 0; b < tile->images; b++)
+        for (int32_t y = 0; y < unit->height; y++) {
+            ptrdiff_t at = ((ptrdiff_t)b * tile->colours + unit->colour) * colour_size + unit->phase * plane +
+                           (y + MZ_BORDER) * row + MZ_BORDER;
+            for (int32_t x = 0; x < unit->width; x++, at++, i++) {
+                int32_t *values = tile->values + at;
+                int8_t *kept = tile->residuals + at;
+                int32_t around = surround(values, &neighbours, -(ptrdiff_t)unit->phase * plane, row, p.count);
+                if (around >= 0 && !code_difference(t, mode, sink, &constancy, *values != around, i)) {
+                    *values = around;
+                    *kept = 0;
+                    continue;
+                }
+                read_prediction(&p, unit, values, colour_size, n, i, components, &net);
+                mz_look_out(t, components, &net, &outlook);
+                read_features(t, &p, &neighbours, values, kept, &outlook);
+                mz_predict_shift(t, &learner, residuals, features, &outlook);
+                mz_correct(t, &p, &learner, &net, &outlook, &mixture);
+                int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
+                                 (MZ_MEAN_BITS + p.up);
+                int64_t start = mz_clip(centre, 0, p.count - 1);
+                mz_window *used = NULL;
+                if (unit->colour == 2 && s->forbidden) {
+                    uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
+                    open_window(t, s, &p, &mixture, start, green << 16 | red << 8, &window);
+                    used = &window;
+                }
+                int64_t value = code_value(t, &p, &mixture, used, mode, sink, start, *values, i);
+                *values = (int32_t)value;
+                int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
+                int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
+                *kept = (int8_t)mz_clip(residual, -96, 96);
+                mz_learn(t, &p, &mixture, &outlook, features, value, &learner);
+            }
+        }
+}
+
+/* Loops for the common cases are compiled with their constants. */
+static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_mode mode,
+                     mz_sink *sink) {
+    const mz_positions plain = {256, 0, 0, 1, 1 << 20, NULL};
+    const mz_positions other = {s->count, s->log2_steps < 0 ? -s->log2_steps : 0, s->log2_steps > 0 ? s->log2_steps : 0,
+                                s->count == 256 && s->log2_steps == 0, ((int64_t)1 << 28) / s->count, s->edges};
+#define MODES(positions, components)                                                     \
+    switch (mode) {                                                                      \
+    case DECODE: code_unit(t, s, positions, tile, unit, DECODE, components, sink); break;   \
+    case ENCODE: code_unit(t, s, positions, tile, unit, ENCODE, components, sink); break;   \
+    case MEASURE: code_unit(t, s, positions, tile, unit, MEASURE, components, sink); break; \
+    }
+    if (!other.is_plain || s->edges) {
+        MODES(other, unit->components)
+    } else if (unit->components == 3) {
+        MODES(plain, 3)
+    } else if (unit->components == 4) {
+        MODES(plain, 4)
+    } else {
+        MODES(plain, unit->components)
+    }
+#undef MODES
+}
+
+static int edges_rise(const int32_t *edges) {
+    if (edges[1] < -MZ_EDGE_LIMIT || edges[255] > MZ_EDGE_LIMIT) return 0;
+    for (int v = 2; v < 256; v++)
+        if (edges[v] < edges[v - 1]) return 0;
+    return 1;
+}
+
+static int check(const mz_scale *s, const mz_tile *tile, const mz_unit *u) {
+    const int plain = s->count == 256 && s->log2_steps == 0;
+    if (s->count < 1 || s->count > 65536 || s->log2_steps < -4 || s->log2_steps > 8) return MZ_ERROR_ARGUMENT;
+    if ((s->edges || s->forbidden) && !plain) return MZ_ERROR_ARGUMENT;
+    if (s->log2_penalty < 0 || s->log2_penalty > 31) return MZ_ERROR_ARGUMENT;
+    if (s->edges && !edges_rise(s->edges)) return MZ_ERROR_ARGUMENT;
+    if (tile->images < 0 || tile->colours < 1 || tile->colours > MZ_MAX_COLOURS) return MZ_ERROR_ARGUMENT;
+    if (tile->height < 0 || tile->width < 0 || tile->height > 1 << 15 || tile->width > 1 << 15) return MZ_ERROR_ARGUMENT;
+    /* Counts of cells fit 31 bits. */
+    if (tile->images > (1 << 30) / plane_size(tile)) return MZ_ERROR_ARGUMENT;
+    if (u->phase < 1 || u->phase >= MZ_PHASES || u->colour < 0 || u->colour >= tile->colours) return MZ_ERROR_ARGUMENT;
+    if (u->height < 0 || u->height > tile->height || u->width < 0 || u->width > tile->width) return MZ_ERROR_ARGUMENT;
+    if (u->components < 1 || u->components > MZ_MAX_COMPONENTS) return MZ_ERROR_ARGUMENT;
+    return MZ_OK;
+}
+
+static int has_values_in_range(const mz_scale *s, const mz_tile *tile, const mz_unit *u) {
+    ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile);
+    for (int32_t b = 0; b < tile->images; b++)
+        for (int32_t y = 0; y < u->height; y++) {
+            const int32_t *at = tile->values + (((ptrdiff_t)b * tile->colours + u->colour) * MZ_PHASES + u->phase) * plane +
+                                (y + MZ_BORDER) * row + MZ_BORDER;
+            for (int32_t x = 0; x < u->width; x++)
+                if (at[x] < 0 || at[x] >= s->count) return 0;
+        }
+    return 1;
+}
+
+int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_decoder *decoder) {
+    mz_sink sink = {decoder, NULL, NULL, 0};
+    int error = check(s, tile, unit);
+    if (!error) code_any(t, s, tile, unit, DECODE, &sink);
+    return error;
+}
+
+int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_symbol *symbols,
+                   int64_t capacity, int64_t *used) {
+    mz_sink sink = {NULL, symbols, NULL, 0};
+    if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
+    if (capacity < 2 * (int64_t)tile->images * unit->height * unit->width) return MZ_ERROR_SPACE;
+    code_any(t, s, tile, unit, ENCODE, &sink);
+    *used = sink.symbols - symbols;
+    return MZ_OK;
+}
+
+int mz_measure_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, uint32_t *bits,
+                    uint64_t *total) {
+    mz_sink sink = {NULL, NULL, bits, 0};
+    if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
+    code_any(t, s, tile, unit, MEASURE, &sink);
+    *total += sink.total;
+    return MZ_OK;
+}
