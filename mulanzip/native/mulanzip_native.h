@@ -108,6 +108,12 @@ MZ_API int mz_encode_unit(const mz_tables *, const mz_scale *, const mz_tile *, 
 /* bits: (n) in 2^-16 bit, or NULL; total is added to. */
 MZ_API int mz_measure_unit(const mz_tables *, const mz_scale *, const mz_tile *, const mz_unit *, uint32_t *bits,
                            uint64_t *total);
+/* Add to the histograms of values near the means of their distributions, as they are seen, and as the distributions
+ * expect them in 2^-16: (count) each.  For scales of 16 values or more. */
+MZ_API int mz_count_unit(const mz_tables *, const mz_scale *, const mz_tile *, const mz_unit *, int64_t *seen,
+                         int64_t *expected);
+/* Add the bits of symbols to total, in 2^-16 bit. */
+MZ_API int mz_measure(const mz_tables *, const mz_symbol *symbols, int64_t count, uint64_t *total);
 /* Values that are equally likely, without any context. */
 MZ_API int mz_decode_uniform(mz_decoder *, int32_t count, int64_t n, int32_t *values);
 

@@ -2,7 +2,7 @@
 #include "ans.h"
 #include "learner.h"
 
-typedef enum { DECODE, ENCODE, MEASURE } mz_mode;
+typedef enum { DECODE, ENCODE, MEASURE, COUNT } mz_mode;
 
 /* Where symbols come from, or go to. */
 typedef struct {
@@ -10,6 +10,7 @@ typedef struct {
     mz_symbol *symbols;
     uint32_t *bits;
     uint64_t total;
+    int64_t *seen, *expected;
 } mz_sink;
 
 /* Cells that features look at, as distances in a plane; pixel features and residuals have places of their own. */
@@ -83,7 +84,7 @@ MZ_INLINE void put(const mz_tables *t, mz_mode mode, mz_sink *sink, uint32_t low
         sink->symbols->low = low;
         sink->symbols->width = width;
         sink->symbols++;
-    } else {
+    } else if (mode == MEASURE) {
         uint32_t bits = bits_of(t, width);
         sink->total += bits;
         if (sink->bits) sink->bits[i] += bits;
@@ -206,6 +207,18 @@ MZ_INLINE int64_t code_value(const mz_tables *t, const mz_positions *p, const mz
     return value;
 }
 
+/* Count the value, and what the mixture expects, in a window around the mean. */
+MZ_INLINE void count_values(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t centre,
+                            int64_t value, mz_sink *sink) {
+    int64_t low = mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW), below = mz_mass_below(t, p, m, low);
+    for (int64_t v = low; v < low + WINDOW; v++) {
+        int64_t above = mz_mass_below(t, p, m, v + 1);
+        sink->expected[v] += ((above - below) << 16) / m->total;
+        below = above;
+    }
+    if (value >= low && value < low + WINDOW) sink->seen[value]++;
+}
+
 MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const int32_t *values, ptrdiff_t colour_size,
                                int64_t n, int64_t i, int components, mz_prediction *net) {
     int64_t coupled = 128, base = unit->base[unit->colour * n + i];
@@ -268,6 +281,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
                                  (MZ_MEAN_BITS + p.up);
                 int64_t start = mz_clip(centre, 0, p.count - 1);
+                if (mode == COUNT) count_values(t, &p, &mixture, start, *values, sink);
                 mz_window *used = NULL;
                 if (unit->colour == 2 && s->forbidden) {
                     uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
@@ -295,6 +309,7 @@ static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile,
     case DECODE: code_unit(t, s, positions, tile, unit, DECODE, components, sink); break;   \
     case ENCODE: code_unit(t, s, positions, tile, unit, ENCODE, components, sink); break;   \
     case MEASURE: code_unit(t, s, positions, tile, unit, MEASURE, components, sink); break; \
+    case COUNT: code_unit(t, s, positions, tile, unit, COUNT, components, sink); break;     \
     }
     if (!other.is_plain || s->edges) {
         MODES(other, unit->components)
@@ -344,7 +359,7 @@ static int has_values_in_range(const mz_scale *s, const mz_tile *tile, const mz_
 }
 
 int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_decoder *decoder) {
-    mz_sink sink = {decoder, NULL, NULL, 0};
+    mz_sink sink = {decoder, NULL, NULL, 0, NULL, NULL};
     int error = check(s, tile, unit);
     if (!error) code_any(t, s, tile, unit, DECODE, &sink);
     return error;
@@ -352,7 +367,7 @@ int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, c
 
 int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_symbol *symbols,
                    int64_t capacity, int64_t *used) {
-    mz_sink sink = {NULL, symbols, NULL, 0};
+    mz_sink sink = {NULL, symbols, NULL, 0, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     if (capacity < 2 * (int64_t)tile->images * unit->height * unit->width) return MZ_ERROR_SPACE;
     code_any(t, s, tile, unit, ENCODE, &sink);
@@ -362,9 +377,25 @@ int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, c
 
 int mz_measure_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, uint32_t *bits,
                     uint64_t *total) {
-    mz_sink sink = {NULL, NULL, bits, 0};
+    mz_sink sink = {NULL, NULL, bits, 0, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     code_any(t, s, tile, unit, MEASURE, &sink);
     *total += sink.total;
+    return MZ_OK;
+}
+
+int mz_count_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, int64_t *seen,
+                  int64_t *expected) {
+    mz_sink sink = {NULL, NULL, NULL, 0, seen, expected};
+    if (check(s, tile, unit) || s->count < WINDOW || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
+    code_any(t, s, tile, unit, COUNT, &sink);
+    return MZ_OK;
+}
+
+int mz_measure(const mz_tables *t, const mz_symbol *symbols, int64_t count, uint64_t *total) {
+    for (int64_t i = 0; i < count; i++) {
+        if (symbols[i].width == 0 || symbols[i].width > (uint32_t)1 << MZ_SLOT_BITS) return MZ_ERROR_ARGUMENT;
+        *total += bits_of(t, symbols[i].width);
+    }
     return MZ_OK;
 }
