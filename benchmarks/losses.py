@@ -24,7 +24,7 @@ from mulanzip.codec.segment import HASH_BYTES, encode_segments
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.codec.tile import PhaseCoder, Predictor, code_tile, level_view
 from mulanzip.density.config import COLOURS, MEAN_BITS, Config
-from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
+from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.passes import PassPredictor
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime, open_runtime
