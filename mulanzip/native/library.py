@@ -106,7 +106,7 @@ def _library() -> ctypes.CDLL:
 def tables() -> np.ndarray:
     """The tables of the format, ``mz_tables`` of the header: uint8, read-only."""
     library = _library()
-    found = np.empty(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
+    found = np.zeros(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
     library.mz_fill_tables(found.ctypes.data)
     found.flags.writeable = False
     return found.view(np.uint8)
