@@ -105,20 +105,13 @@ def _library() -> ctypes.CDLL:
 
 
 @cache
-def _tables() -> ctypes.Array[Any]:
-    """The tables of the format."""
-    library = _library()
-    # Their members are 8 bytes at most, and so aligned in an array of such.
-    memory = (c_int64 * (library.mz_tables_size() // 8))()
-    library.mz_fill_tables(memory)
-    return memory
-
-
 def tables() -> np.ndarray:
-    """The bytes of the tables, ``mz_tables`` of the header: uint8, read-only."""
-    found = np.frombuffer(_tables(), dtype=np.uint8)
+    """The tables of the format, ``mz_tables`` of the header: uint8, read-only."""
+    library = _library()
+    found = np.zeros(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
+    library.mz_fill_tables(found.ctypes.data)
     found.flags.writeable = False
-    return found
+    return found.view(np.uint8)
 
 
 def _check(code: int) -> None:
@@ -245,7 +238,7 @@ class Unit:
 def _arguments(scale: Scale, tile: Tile, unit: Unit) -> tuple[Any, ...]:
     if unit.images != tile.struct.images:
         raise ValueError(f"a unit of {unit.images} images does not fit a tile of {tile.struct.images}")
-    return _tables(), byref(scale.struct), byref(tile.struct), byref(unit.struct)
+    return tables().ctypes.data, byref(scale.struct), byref(tile.struct), byref(unit.struct)
 
 
 class Decoder:
@@ -343,7 +336,9 @@ def measure_symbols(symbols: np.ndarray) -> int:
     """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
     total = c_uint64()
     _check(
-        _library().mz_measure(_tables(), _pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total))
+        _library().mz_measure(
+            tables().ctypes.data, _pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
+        )
     )
     return total.value
 
