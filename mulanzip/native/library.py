@@ -116,7 +116,7 @@ def _tables() -> ctypes.Array[Any]:
 
 def tables() -> np.ndarray:
     """The bytes of the tables, ``mz_tables`` of the header: uint8, read-only."""
-    found = np.frombuffer(_tables(), dtype=np.uint8)
+    found = np.ctypeslib.as_array(_tables()).view(np.uint8)
     found.flags.writeable = False
     return found
 
