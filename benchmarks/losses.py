@@ -4,8 +4,8 @@
 
 For every image it prints the code length under the float network in bits per subpixel.  Then, in percent of that, it
 prints what the integer network adds, what the correction that learns and the integer CDF add, what entropy coding adds,
-their sum, and what a file at effort 1 adds to that (headers and checksums, minus the savings of presets, gamuts and value
-edges).
+their sum, and what a file at effort 1 adds to that (headers and checksums, minus the savings of presets, gamuts and
+value edges).
 """
 
 from __future__ import annotations
