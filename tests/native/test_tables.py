@@ -14,9 +14,10 @@ from mulanzip.native import library
 def test_the_library_fills_what_the_rule_says() -> None:
     t = reference.TABLES
     tables = [t.logistic, t.inverse_scale, t.weight, t.sigma, t.inverse_sigma, [0], t.variance]
-    tables += [t.logarithm, t.logarithm_of_two, t.reciprocal, t.bits, [0]]  # Zeros align what follows.
+    tables += [t.logarithm, t.logarithm_of_two, t.reciprocal, t.bits]  # A zero aligns what follows it.
     expected = (np.array(table, dtype=np.int64 if table is t.variance else np.int32) for table in tables)
-    assert library.tables().tobytes() == b"".join(table.tobytes() for table in expected)
+    # What comes after them is no part of the format: it tells where searches begin.
+    assert library.tables().tobytes().startswith(b"".join(table.tobytes() for table in expected))
 
 
 def test_the_ratios_are_exponentials() -> None:
