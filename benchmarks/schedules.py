@@ -18,8 +18,8 @@ from tqdm import tqdm
 from mulanzip import registry
 from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime, open_runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
@@ -59,7 +59,7 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
     """Measure IMAGES (files or folders)."""
     runtime = open_runtime(registry.find(model).path)
     found, subpixels = [], 0
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for planes in tqdm(load_images(images), unit="image", disable=None):
             found.append(tile_bits(planes, runtime))
             subpixels += planes.size

@@ -359,9 +359,9 @@ def code_length(
     """
     from mulanzip.codec.segment import code_segment
     from mulanzip.density import jpeg_gamut
+    from mulanzip.density.inner_threads import inner_threads
     from mulanzip.density.runtime import open_runtime
     from mulanzip.density.sample_statistics import SampleStatistics
-    from mulanzip.density.torch_threads import torch_threads
     from mulanzip.entropy.ans import BitCounter
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
@@ -376,7 +376,7 @@ def code_length(
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     counter = BitCounter()
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for segment in segments(*pixels.shape[:2]):
             code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
     return counter.bits

@@ -12,8 +12,8 @@ import numpy as np
 
 from mulanzip.codec.subpixels import MixtureCoder, code_uniform
 from mulanzip.codec.tile import code_tile, level_view
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, segments
@@ -23,8 +23,6 @@ from mulanzip.timings import timed
 
 #: Bytes of the hash of the samples of a segment, at its beginning.
 HASH_BYTES = 8
-#: In images with fewer cells, the threads inside torch would mostly wait for each other.
-_CELLS_FOR_THREADS = 1 << 13
 
 
 def code_segment(
@@ -72,19 +70,15 @@ def _finest_level(segment: Segment) -> int:
     return -1 if segment.is_base else segment.tiles[0].grid.level
 
 
-def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
-    """Do the work for independent segments: several at a time on one thread each, or a single one on all threads.
-
-    Args:
-        cells: number of cells of the whole image.
-    """
+def for_each_segment(work: Callable[[int], None], indices: Sequence[int], runtime: Runtime) -> None:
+    """Do the work for independent segments: several at a time on one thread each, or a single one on all threads."""
     if len(indices) == 1 or runtime.threads == 1:
-        with torch_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
+        with inner_threads(runtime.threads):
             for index in indices:
                 work(index)
         return
 
-    with ThreadPoolExecutor(runtime.threads, initializer=limit_torch_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(runtime.threads) as pool, inner_threads(1):
         # Each job gets a copy of the context, so that measurements reach the threads.
         futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
         try:
@@ -125,7 +119,7 @@ def encode_segments(
         payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
-    for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    for_each_segment(work, range(len(parts)), runtime)
     return payloads
 
 
@@ -197,5 +191,5 @@ def decode_segments(
 
     # Tiles of a level depend on coarser levels alone.
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        for_each_segment(work, list(group), grid.height * grid.width // 4, runtime)
+        for_each_segment(work, list(group), runtime)
     return pixels

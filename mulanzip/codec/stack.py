@@ -8,7 +8,6 @@ import numpy as np
 
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -29,8 +28,7 @@ def encode_stack(images: np.ndarray, runtime: Runtime, schedules: TileSchedules)
     encoder = SymbolEncoder()
     _, height, width, _ = images.shape
     (segment,) = segments(height, width, COARSEST)
-    with torch_threads(1):
-        code_segment(segment, images, runtime, schedules, encoder, decoding=False)
+    code_segment(segment, images, runtime, schedules, encoder, decoding=False)
     return encoder.finish()
 
 
@@ -48,8 +46,7 @@ def decode_stack(
     images = np.zeros(shape, dtype=np.uint8)
     decoder = SymbolDecoder(data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
-    with torch_threads(1):
-        code_segment(segment, images, runtime, schedules, decoder, decoding=True)
+    code_segment(segment, images, runtime, schedules, decoder, decoding=True)
     decoder.finish()
     return images
 

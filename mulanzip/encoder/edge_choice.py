@@ -11,7 +11,6 @@ from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.reweighted_window import masses
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
 from mulanzip.encoder.crops import sample_crops
 from mulanzip.entropy.ans import BitCounter
@@ -108,9 +107,8 @@ def _log2_unit(pixels: int) -> int:
 
 def _count(sample: np.ndarray, runtime: Runtime) -> Census:
     census = Census(runtime, sample.shape[2])
-    with torch_threads(1):
-        for tile in tiles(Grid(0, *sample.shape[:2])):
-            code_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
+    for tile in tiles(Grid(0, *sample.shape[:2])):
+        code_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
     return census
 
 

@@ -33,7 +33,7 @@ def choose_schedules(pixels: np.ndarray, runtime: Runtime, choices: ScheduleChoi
             costs = [_cost(tile, pixels, runtime, name, choices.bits_per_evaluation) for name in choices.names]
             chosen[index].append(SCHEDULE_NAMES.index(choices.names[int(np.argmin(costs))]))
 
-    for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    for_each_segment(work, range(len(parts)), runtime)
     # An image that fits in the coarsest level has no tiles.
     return TileSchedules(tuple(chain.from_iterable(chosen))) if any(chosen) else TileSchedules.uniform(choices.names[0])
 

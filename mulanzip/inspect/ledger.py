@@ -11,8 +11,8 @@ from mulanzip import api, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
 from mulanzip.codec.side_info import SideInfo
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.entropy.ans import BitCounter, SymbolDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
@@ -97,7 +97,7 @@ def ledger(
     side = SideInfo.read(file)
     pixels = new_pixels(file, side)
     entries = _context_entries(side, runtime)
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for coded in coded_groups(file, side, runtime):
             mark = f"{side.groups.index(coded.group)}: " if len(side.groups) > 1 else ""
             indices, found = _decode_counting(coded, mark)

@@ -11,8 +11,8 @@ from mulanzip.codec.cell_bits import CellBits
 from mulanzip.codec.image import CodedGroup, coded_groups
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import code_tile, level_view
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import Coding, Container
@@ -76,7 +76,7 @@ def _group_bits(coded: CodedGroup) -> np.ndarray:
     bits = np.zeros((height, width, 1), dtype=np.float32)
     level_view(bits, level_grids(height, width)[-1])[...] = 8 * colours * runtime.sample_scale.dtype.itemsize
     parts = segments(height, width)
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):
                 _measure(tile, indices, runtime, coded.group.schedules[number], bits)

@@ -1,13 +1,12 @@
 """The integer network of the compiled library as functions over numpy arrays.
 
-Feature maps are uint8 ``(images, height, width, channels)``.  Calls release Python's lock.  Arrays that a call writes to
-must not be used by others meanwhile.  ``network.h`` is the interface.
+Feature maps are uint8 ``(images, height, width, channels)``.  Calls release Python's lock.  Arrays that a call writes
+to must not be used by others meanwhile.  ``network.h`` is the interface.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Sequence
 from ctypes import POINTER, byref, c_int, c_int32, c_int64, c_void_p
@@ -20,8 +19,6 @@ from mulanzip.native.library import check, load, pointer
 
 #: Kernels and their numbers in the library, the fastest first.  All give the same numbers.
 KERNELS = {"amx": 4, "avx512": 3, "avx2": 2, "neon": 5, "sse2": 1, "portable": 0}
-#: The environment variable that forces a kernel.
-KERNEL_VARIABLE = "MULANZIP_KERNEL"
 #: Planes that the stem of a pass takes.
 _INPUT_PLANES = 31
 _OFFSET_PLANES = 4
@@ -70,19 +67,6 @@ def _library() -> ctypes.CDLL:
 def kernels() -> list[str]:
     """The kernels that this machine runs, the fastest first."""
     return [name for name, number in KERNELS.items() if _library().mz_has_kernel(number)]
-
-
-def kernel() -> str:
-    """The kernel to use: what the environment asks for in ``MULANZIP_KERNEL``, or the fastest.
-
-    Raises:
-        ValueError: if this machine does not run what the environment asks for.
-    """
-    runs = kernels()
-    asked = os.environ.get(KERNEL_VARIABLE)
-    if asked and asked not in runs:
-        raise ValueError(f"{KERNEL_VARIABLE}={asked}: this machine runs {', '.join(runs)}")
-    return asked or runs[0]
 
 
 def _aligned(size: int) -> np.ndarray:
@@ -137,7 +121,11 @@ class PackedLayer:
         self._memory = _aligned(size)
         self.address = self._memory.ctypes.data
         weights = pointer(weight, np.int8, (self.outputs, inputs, side, side))
-        check(_library().mz_pack_layer(byref(shape), weights, pointer(shift, np.int8, (self.outputs,)), self.address, size))
+        check(
+            _library().mz_pack_layer(
+                byref(shape), weights, pointer(shift, np.int8, (self.outputs,)), self.address, size
+            )
+        )
 
 
 def _like(array: np.ndarray | None, shape: tuple[int, ...]) -> int | None:
@@ -158,7 +146,7 @@ def run_layer(
     Returns:
         ``(B, h, w, outputs)``, uint8 if saturated, else int32.
     """
-    images, height, width, channels = inputs.shape
+    images, height, width = inputs.shape[:3]
     shape = (images, height, width, layer.outputs)
     found = np.empty(shape, dtype=np.uint8 if saturate else np.int32)
     check(
@@ -240,7 +228,8 @@ class PackedHead:
         integers = np.empty((out.outputs - self.saturations, n), dtype=np.int32)
         layer = biases = inputs = None
         if hidden is not None:
-            assert hidden_biases is not None and planes is not None
+            assert hidden_biases is not None
+            assert planes is not None
             layer, biases = hidden.address, pointer(hidden_biases, np.int32, (hidden.outputs,))
             inputs = pointer(planes, np.uint8, (n, hidden.parts[1]))
         check(
