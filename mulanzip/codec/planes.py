@@ -20,8 +20,8 @@ class Canvas:
     Attributes:
         pixels: indices ``(H, W, C)`` or ``(B, H, W, C)`` in coding order of colours, C 1 or 3: read when encoding,
             filled when decoding.
-        residuals: int8, of the pixels of level 1, which those of level 0 do not outlive: ``(..., H/2, W/2, C)``,
-            rounded up.  In 1/16 standard deviation; 0 for pixels that no mixture coded.
+        residuals: int8 ``(..., H/2, W/2, C)``, rounded up: of the pixels of level 1, as those of level 0 are not kept.
+            In 1/16 standard deviation; 0 for pixels that no mixture coded.
     """
 
     pixels: np.ndarray

@@ -35,7 +35,8 @@ enum {
     MZ_LOG_SCALES = 3072,
     MZ_SIGMAS = 2048,
     MZ_WEIGHTS = 4096,
-    MZ_FEATURES = 28,
+    MZ_FEATURES = 32,                /* at most, with zeros that make it fit vectors */
+    MZ_QUANTILES = 1024,
     MZ_EDGE_LIMIT = 1 << 20         /* of uneven edges, in 2^-5 level */
 };
 
@@ -51,6 +52,7 @@ typedef struct {
     int32_t logarithm_of_two[64];               /* 256 ln(2^i) */
     int32_t reciprocal[1024];                   /* 2^31 / (2^15 + 32 i + 16) */
     int32_t bits[1025];                         /* 2^16 log2((1024 + i) / 1024) */
+    int32_t quantile[MZ_QUANTILES];             /* steps of the logistic table from its middle; where searches begin */
 } mz_tables;
 
 MZ_API void mz_fill_tables(mz_tables *tables);
