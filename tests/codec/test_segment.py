@@ -22,6 +22,7 @@ from mulanzip.codec.coders import TileMeter
 from mulanzip.codec.planes import Canvas, TilePlanes
 from mulanzip.codec.segment import HASH_BYTES, decode_segments, encode_segments, measure_segments
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.backends import Array
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import SampleScale
@@ -295,7 +296,7 @@ def test_segments_of_another_image_are_refused(planes: np.ndarray, runtime: Runt
         decode_segments([payload], planes.shape, runtime, TileSchedules.uniform("one"))
 
 
-def no_head(features: torch.Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+def no_head(features: Array, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
     raise AssertionError("only coders ask for parameters")
 
 
@@ -325,8 +326,7 @@ class Recorder(TileMeter):
         # Each cell has a number, which tells the coder which cells it gets.
         count = cells[window].shape[0] * cells[window].shape[1]
         numbers = np.arange(count, dtype=np.int32)[None]
-        features = torch.from_numpy(numbers).T
-        return {phase: Prediction(features, numbers, no_head) for phase in phases}, 1
+        return {phase: Prediction(numbers.T, numbers, no_head) for phase in phases}, 1
 
     def code_phase(self, planes: TilePlanes, phase: int, prediction: Prediction) -> np.ndarray:
         values = planes.values(phase)

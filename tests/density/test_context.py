@@ -150,7 +150,7 @@ def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
     else:
         mass = mass.astype(np.int64)
     with pytest.raises(ModelError, match="prior"):
-        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass, presets)))
+        prove(IntegerModel(model.config, model.layers, Prior(row, mass, presets)))
 
 
 # The network.
@@ -191,7 +191,7 @@ def test_the_proof_counts_contexts() -> None:
     with pytest.raises(ModelError, match="beyond the exact limit"):
         prove(
             IntegerModel(
-                model.config, {**model.layers, name: type(layer)(layer.weight, bias, shift)}, model.tables, model.prior
+                model.config, {**model.layers, name: type(layer)(layer.weight, bias, shift)}, model.prior
             )
         )
 

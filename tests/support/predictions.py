@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from hypothesis import strategies as st
-from torch import Tensor
 
+from mulanzip.density.backends import Array
 from mulanzip.density.config import COLOURS, MEAN_BITS
 from mulanzip.density.model import EXACT_LIMIT
 from mulanzip.density.prediction import Prediction
@@ -36,11 +35,11 @@ def predicting(shapes: np.ndarray, means: np.ndarray, base: np.ndarray) -> Predi
         base: int32 ``(COLOURS, n)``.
     """
     k = len(shapes) // (2 * COLOURS)
-    columns = torch.arange(base.shape[1])[:, None]
+    columns = np.arange(base.shape[1])[:, None]
 
-    def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+    def head(features: Array, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
         assert offsets.shape == (colour, len(features))
-        n = features[:, 0].numpy()
+        n = np.asarray(features)[:, 0]
         rows, wide = slice(colour * k, (colour + 1) * k), slice((COLOURS + colour) * k, (COLOURS + colour + 1) * k)
         first = COLOURS * k + (0, 0, 1)[colour]
         own = np.concatenate((means[rows], means[first : first + colour]))
