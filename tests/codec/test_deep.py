@@ -19,9 +19,10 @@ from mulanzip.codec.subpixels import CHUNK, MixtureCoder, code_uniform
 from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
+from mulanzip.density.constant_surround import constant_surround
 from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.mixture import FineMixture, Mixture, Tables
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
@@ -148,36 +149,39 @@ def test_values_of_constant_surroundings_cost_next_to_nothing() -> None:
 
 @pytest.mark.parametrize("shift", range(9))
 def test_deeper_samples_of_the_same_picture_look_the_same_to_the_denoiser(shift: int) -> None:
-    import torch
-
-    plain = torch.from_numpy(noise(6, 7, 12).reshape(1, 6, 7, 4, 3)).permute(0, 3, 4, 1, 2)
-    known = torch.from_numpy(noise(6, 7, 4) > 90).permute(2, 0, 1)[None]
-    known[:, 0] = True
+    plain = noise(6, 7, 12).reshape(1, 6, 7, 4, 3)
+    known = noise(6, 7, 4) > 90
+    known[..., 0] = True
     sample_scale = SampleScale(256 << shift, shift)
-    fine = plain.to(sample_type(sample_scale)) << shift
-    plain = plain.to(torch.int32)
+    fine = plain.astype(np.int32) << shift
+    backend = NativeBackend(kernels_to_use()[0])
     # Means are rounded down to samples, so differences of one gray level may appear or vanish.
-    difference = input_planes(fine, known, sample_scale).int() - input_planes(plain, known).int()
-    assert difference.abs().max() <= 1
+    planes = (
+        backend.input_planes(*cells).astype(int) for cells in ((fine, known, sample_scale), (plain, known, EIGHT_BIT))
+    )
+    assert abs(next(planes) - next(planes)).max() <= 1
+    whole = (slice(0, 6), slice(0, 7))
     for phase in (H, V, D):
-        ours, theirs = base_prediction(fine, known, phase, sample_scale), base_prediction(plain, known, phase)
+        ours = backend.base_prediction(fine, known, phase, whole, sample_scale)
+        theirs = backend.base_prediction(plain, known, phase, whole, EIGHT_BIT)
         assert (ours == theirs).all()
 
 
 def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
-    import torch
-
-    cells = torch.full((1, 4, 1, 5, 6), 9, dtype=torch.int64)
-    cells[0, 3] = 1234  # D is unknown.
-    known = torch.zeros((1, 4, 5, 6), dtype=torch.bool)
-    known[:, 0] = True
-    assert (constant_surround(cells, known, D) == 9).all()
-    cells[0, 0, 0, 2, 2] = 8
-    found = constant_surround(cells, known, D)[0, 0]
+    cells = np.full((1, 5, 6, 4, 3), 9, dtype=np.uint16)
+    cells[..., 3, :] = 1234  # D is unknown.
+    known = np.zeros((5, 6, 4), dtype=bool)
+    known[..., 0] = True
+    whole = (slice(0, 5), slice(0, 6))
+    assert (constant_surround(cells, known, D, whole) == 9).all()
+    cells[0, 2, 2, 0, 0] = 8
+    found = constant_surround(cells, known, D, whole)[0].reshape(5, 6)
     assert (found[1:4, 1:4] == -1).all()
     assert (found == -1).sum() == 9
-    known[:, 3] = True
-    assert (constant_surround(cells, known, H) == -1).all()
+    part = constant_surround(cells, known, D, (slice(3, 5), slice(1, 6)))[0]
+    np.testing.assert_array_equal(part, found[3:5, 1:6].reshape(-1))
+    known[..., 3] = True
+    assert (constant_surround(cells, known, H, whole) == -1).all()
 
 
 # Value maps.
