@@ -18,7 +18,7 @@ from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
 from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
+from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
 from mulanzip.encoder.scale_choice import choose_value_map
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
