@@ -48,6 +48,8 @@ EXCEPTIONS = {
     ("density/inputs", "2 ** 15 / n"),
     # Sizes of a prior's rows, which is built when a model is exported.
     ("density/context", "1.5 ** i"),
+    # The key of a cache of packed layers, which keeps them alive.
+    ("density/native_backend", "id(layer.weight)"),
     # The share of the work that is done, for progress bars.
     ("gaussian/exact/chain", "done / len(rest)"),
     ("gaussian/exact/chain", "left / len(rest)"),
@@ -141,7 +143,9 @@ def test_ruff_bans_inexact_and_changing_modules_in_exact_folders(folder: str) ->
 
 
 def test_the_cuda_backend_has_no_convolution_and_no_reduced_precision() -> None:
-    (cuda,) = [n for n in source("density/backends").body if isinstance(n, ast.ClassDef) and n.name == "CudaBackend"]
+    (cuda,) = [
+        n for n in source("density/torch_backends").body if isinstance(n, ast.ClassDef) and n.name == "CudaBackend"
+    ]
     used = {node.attr for node in ast.walk(cuda) if isinstance(node, ast.Attribute)}
     assert "_int_mm" in used
     inexact = ("conv", "matmul", "bmm", "addmm", "einsum", "linear", "float16", "tf32", "half")
