@@ -6,7 +6,7 @@ The reader of elements is our own: it takes no more time and memory than the fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,9 +23,8 @@ _HIGH, _SIGNED, _PIXELS = (0x28, 0x102), (0x28, 0x103), (0x7FE0, 0x10)
 _WANTED = (_SYNTAX, _SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED)
 _ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNKNOWN_LENGTH = 0xFFFFFFFF
-_LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-_SHORT = (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL")
-_SHORT += (b"SS", b"ST", b"TM", b"UI", b"UL", b"US")
+_LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT = tuple(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _IMPLICIT, _EXPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
 _MAX_DEPTH = 32
 
@@ -153,12 +152,11 @@ def _frames(data: bytes, values: dict[tuple[int, int], bytes], element: _Element
     packing: Packing = words_of(size, "<" if coding.order == "little" else ">", signed, channels // planes)
     plane = rows * columns * size * channels // planes
     layout = Layout.of_rows(rows, columns, columns * size * channels // planes, packing, planes)
-    count = min(_count(values.get(_FRAMES, b"")), element.length // (plane * planes))
+    count = min(_count(values.get(_FRAMES, b"")), min(element.length, len(data) - element.start) // (plane * planes))
     stored, high = number(_STORED, allocated), number(_HIGH, number(_STORED, allocated) - 1)
     mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not (signed and size == 2) else Mode.BANDS}[channels]
     holes = [
-        at(layout, *(element.start + (i * planes + j) * plane for j in range(planes)))
-        for i in range(min(count, len(data)))
+        at(layout, *(element.start + (i * planes + j) * plane for j in range(planes))) for i in range(max(0, count))
     ]
     if size == 2 and channels == 1 and 8 < stored < 16 and high == stored - 1:
         holes = _without_other_bits(data, holes, layout, stored, signed)
@@ -176,13 +174,9 @@ def _count(text: bytes) -> int:
 def _without_other_bits(data: bytes, holes: list[Hole], layout: Layout, stored: int, signed: bool) -> list[Hole]:
     """Holes of the stored bits alone where the bits above hold something else, as overlays of old devices do."""
     order = layout.packing.order
+    words_alone = replace(layout, packing=Words(2, order, pixel_step=2))
     for hole in holes:
-        words = read(
-            data,
-            Hole(
-                Layout.of_rows(layout.height, layout.width, layout.row_step, Words(2, order, False, 0, 2)), hole.offsets
-            ),
-        )
+        words = read(data, Hole(words_alone, hole.offsets))
         if signed:
             above = words.view(np.int16) >> np.int16(stored - 1)
             has_others = bool(((above != 0) & (above != -1)).any())
@@ -190,6 +184,5 @@ def _without_other_bits(data: bytes, holes: list[Hole], layout: Layout, stored: 
             has_others = bool((words >> np.uint16(stored)).any())
         if has_others:
             packing = Fields(2, order, 1 << stored - 1 if signed else 0, ((0, stored),))
-            fields = Layout.of_rows(layout.height, layout.width, layout.row_step, packing)
-            return [Hole(fields, hole.offsets) for hole in holes]
+            return [Hole(replace(layout, packing=packing), hole.offsets) for hole in holes]
     return holes

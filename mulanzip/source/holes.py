@@ -88,11 +88,18 @@ class Hole:
                 left : left + layout.block_width,
                 plane * channels : (plane + 1) * channels,
             ]
-            yield Place(int(offsets[plane, i, j]), *block.shape[:2], layout.row_step), block
+            yield Place(int(offsets[plane, i, j]), block.shape[0], block.shape[1], layout.row_step), block
 
     def whole_bytes(self) -> int:
         """Number of bytes that are cut out of the file."""
         return sum(self.layout.packing.whole_bytes(place) for place, _ in self.places())
+
+
+def _check_samples(hole: Hole, size: int) -> None:
+    """Raises ValueError if an image has more samples than a file of ``size`` bytes has bits."""
+    height, width, channels = hole.layout.shape
+    if height * width * channels > 8 * size:
+        raise ValueError("the image has more samples than the file has bits")
 
 
 class Claims:
@@ -109,8 +116,10 @@ class Claims:
         """Claim the bytes of a hole.
 
         Raises:
-            ValueError: if they lie outside the file, overlap each other, or are claimed; none of them is claimed then.
+            ValueError: if they lie outside the file, overlap each other, or are claimed, or if the image has more
+                samples than the file has bits; none of them is claimed then.
         """
+        _check_samples(hole, len(self.marks))
         done: list[Piece] = []
         try:
             for place, _ in hole.places():
@@ -129,8 +138,9 @@ def read(data: bytes, hole: Hole) -> np.ndarray:
     """The samples of an image, ``(H, W, channels)``; 0 where blocks are absent.
 
     Raises:
-        ValueError: if they lie outside ``data``, or overlap.
+        ValueError: if they lie outside ``data``, or overlap, or are more than ``data`` has bits.
     """
+    _check_samples(hole, len(data))
     memory = np.frombuffer(data, np.uint8)
     samples = np.zeros(hole.layout.shape, hole.layout.dtype)
     for place, block in hole.places(samples):

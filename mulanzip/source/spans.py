@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,12 +19,12 @@ from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES, check_blocks
 class Parser(Protocol):
     """The parser of a format."""
 
-    is_mine: Callable[[bytes], bool]
-    find: Callable[[bytes], Iterator[Found]]
+    def is_mine(self, data: bytes) -> bool: ...
+    def find(self, data: bytes) -> Iterator[Found]: ...
 
 
-#: By content, those without a signature last.
-PARSERS: tuple[Parser, ...] = (tiff, bmp, pnm, npy, fits, dicom, tga)
+#: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
+PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, tga)
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
 LEAST_SAMPLES = 1024
 
@@ -66,13 +66,17 @@ def find(data: bytes, least_samples: int = LEAST_SAMPLES) -> Spans | None:
 
 
 def find_all(data: bytes) -> Iterator[Found]:
-    """The images that the parser of the file's format finds: any, as nothing was checked."""
+    """The images that the first parser finds that finds any.  Nothing about them was checked."""
     for parser in PARSERS:
+        is_found = False
         if parser.is_mine(data):
             try:
-                yield from parser.find(data)
+                for found in parser.find(data):
+                    is_found = True
+                    yield found
             except ValueError:
-                return  # The file is damaged here: what was found before may be whole.
+                pass  # The file is damaged from here on: what was found before may be whole.
+        if is_found:
             return
 
 
@@ -81,8 +85,7 @@ def choose(data: bytes, found: Iterator[Found], least_samples: int) -> list[Foun
     claims, kept, blocks = Claims(len(data)), list[Found](), 0
     for image in found:
         height, width, channels = image.hole.layout.shape
-        # An image is not larger than its file, so that samples without bytes (sparse tiles) take no memory.
-        if not least_samples <= height * width * channels <= 8 * len(data):
+        if height * width * channels < least_samples:
             continue
         try:
             count = check_blocks(image.hole.layout)
@@ -90,8 +93,6 @@ def choose(data: bytes, found: Iterator[Found], least_samples: int) -> list[Foun
                 break
             claims.add(image.hole)
         except ValueError:
-            continue
-        if (image.hole.offsets < 0).all():
             continue
         blocks += count
         kept.append(image)

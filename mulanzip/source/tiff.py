@@ -23,11 +23,9 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION = 
 _STRIPS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _COLOURS = 273, 277, 278, 279, 284, 320
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _BELOW, _EXTRA, _FORMAT = 322, 323, 324, 325, 330, 338, 339
 _SUBSAMPLING, _DEPTH, _METAMORPH = 530, 32997, 33629
-_WANTED = frozenset(
-    (_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION, _STRIPS, _SAMPLES)
-    + (_ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _BELOW)
-    + (_EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH, _METAMORPH)
-)
+_WANTED = frozenset((_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION, _STRIPS, _SAMPLES))
+_WANTED |= {_ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _BELOW}
+_WANTED |= {_EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH, _METAMORPH}
 #: Bytes of one value by type; types of texts and integers alone, and of fractions for the count.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NONE, _CHUNKY, _UNSIGNED, _SIGNED, _UNDEFINED, _REVERSED, _ALPHA = 1, 1, 1, 2, 4, 2, 2
@@ -225,6 +223,8 @@ def _hole(reader: _Reader, tags: dict[int, _Tag], size: tuple[int, int, int], pa
     is_absent = offsets == 0
     if len(sizes) == len(offsets):
         is_absent |= sizes[:count] == 0
+    if is_absent.all():
+        raise ValueError("no block is in the file")
     offsets = np.where(is_absent, ABSENT, offsets)
     if not is_tiled and not is_absent.any():
         return _joined(layout, offsets)
