@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -25,7 +27,7 @@ def packings(draw: st.DrawFn) -> Packing:
         case _:
             size = draw(st.sampled_from((1, 2, 4)))
             cuts = sorted(draw(st.sets(st.integers(0, min(16, 8 * size)), min_size=2, max_size=5)))
-            fields = [(low, high - low) for low, high in zip(cuts, cuts[1:], strict=False)]
+            fields = [(low, high - low) for low, high in pairwise(cuts)]
             return Fields(size, order, flip, tuple(draw(st.permutations(fields))))
 
 
@@ -102,7 +104,7 @@ def test_samples_are_those_that_lie_there(data: st.DataObject) -> None:
     ],
 )
 def test_places_outside_and_on_each_other_are_refused(packing: Packing, place: Place) -> None:
-    with pytest.raises(ValueError, match="outside|overlap"):
+    with pytest.raises(ValueError, match=r"outside|overlap"):
         packing.pieces(np.zeros(16, np.uint8), place)
 
 

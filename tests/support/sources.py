@@ -283,15 +283,15 @@ def dicom(random: Random) -> SourceFile:
     seen = values
     if signed:
         is_field = channels == 1 and 8 < stored < allocated
-        if allocated == 8 or is_field:
-            seen = values ^ values.dtype.type(1 << stored - 1)
-        else:
-            seen = words.view(np.int16)
+        is_flipped = allocated == 8 or is_field
+        seen = values ^ values.dtype.type(1 << stored - 1) if is_flipped else words.view(np.int16)
     data = words.transpose(0, 3, 1, 2) if is_planar else words
     pixels = data.astype(f"{order}u{allocated // 8}").tobytes()
     pixels += bytes(len(pixels) % 2)
 
-    def element(group: int, number: int, kind: str, value: bytes, explicit: bool = is_explicit, by: str = order) -> bytes:
+    def element(
+        group: int, number: int, kind: str, value: bytes, explicit: bool = is_explicit, by: str = order
+    ) -> bytes:
         if kind not in ("US", "OW", "OB", "SQ", "UN"):
             value += b" " * (len(value) % 2)
         tag = struct.pack(by + "HH", group, number)
