@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 from mulanzip import limits as memory
 from mulanzip import registry
 from mulanzip.encoder.effort import SearchPlan, is_fitted
-from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
+from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import CHAIN, CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header
 from mulanzip.image.kinds import Mode
@@ -21,10 +22,12 @@ from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
+from mulanzip.imageio.reader import read_picture
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.options import EncodeOptions, Execution
+from mulanzip.whole import pieces
 
 if TYPE_CHECKING:
     from mulanzip.density.runtime import Runtime
@@ -228,10 +231,13 @@ def decode_container(
 
     Raises:
         CorruptFileError, ModelError, LimitError, ValueError: as :func:`decode`.
+        UnsupportedImageError: if a file was kept that is no image, or none that can be read as pixels.
     """
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
+    if header.coding.is_file:
+        return preview.shrunk(picture_of(restore_file(file, model=model, execution=execution), limits), scale, 1)
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
@@ -251,6 +257,33 @@ def decode_container(
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])
+
+
+def restore_file(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> bytes:
+    """The bytes of the file that was kept.
+
+    Args:
+        file: whose header says that it keeps a file.
+        model, execution: as for :func:`decode`.
+
+    Raises:
+        CorruptFileError, ModelError, LimitError: as :func:`decode`.
+    """
+    execution.limits.check_pixels(file.header.height, file.header.width)
+    return pieces.unpack(file, execution.limits)
+
+
+def picture_of(data: bytes, limits: Limits = NO_LIMITS) -> Picture:
+    """The picture that a kept file shows.
+
+    Raises:
+        UnsupportedImageError: if it is no image, or none that can be read as pixels.
+        LimitError: if it is too large.
+    """
+    try:
+        return read_picture(io.BytesIO(data), limits)[0]
+    except (UnreadableImageError, UnsupportedImageError) as error:
+        raise UnsupportedImageError(f"the file that it keeps cannot be shown as pixels: {error}") from None
 
 
 def _decode_chain(file: Container, model: str | None, execution: Execution) -> np.ndarray:
