@@ -30,6 +30,12 @@ class Found:
     palette: bytes = b""
     bits: int = 16
 
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        height, width, channels = self.hole.layout.shape
+        return height * width * channels
+
 
 def at(layout: Layout, *offsets: int) -> Hole:
     """The hole of blocks at these positions."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +27,11 @@ class Parser(Protocol):
 #: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
 PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, tga)
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
-LEAST_SAMPLES = 1024
+_LEAST_SAMPLES = 1024
+#: Images of up to this number of pixels are coded as one with others: each alone costs a header, and time.
+_SMALL_PIXELS = 1 << 15
+#: Maximum number of pixels of several images as one.
+_STACK_PIXELS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Spans:
     """A file: ``restore(skeleton, holes, samples of the pictures)`` gives its bytes.
 
     Attributes:
-        pictures: the images that were taken out, without metadata.
+        pictures: the images that were taken out, without metadata; small ones may be several below each other.
         holes: where they were.
         skeleton: the rest of the file.
     """
@@ -44,23 +49,28 @@ class Spans:
     skeleton: bytes
 
 
-def find(data: bytes, least_samples: int = LEAST_SAMPLES) -> Spans | None:
+def find(data: bytes) -> Spans | None:
     """Take the images out of a file in which they lie uncompressed.
 
-    Whatever is not understood stays in the skeleton.  The result was tried: it gives the same bytes.
+    Whatever is not understood stays in the skeleton, and so do small images.  Small images of the same kind that follow
+    each other become one.  The result was tried: it gives the same bytes.
 
     Args:
         data: the whole file.
-        least_samples: images of fewer samples are left in the file.
 
     Returns:
         None if there are no images that could be taken out.
     """
-    kept = choose(data, find_all(data), least_samples)
-    if not kept:
+    large = [found for found in stacked(choose(data, find_all(data))) if found.size >= _LEAST_SAMPLES]
+    return take(data, large)
+
+
+def take(data: bytes, images: Sequence[Found]) -> Spans | None:
+    """Take images out of a file; None if there are none, or if the file would not come back."""
+    if not images:
         return None
-    holes = tuple(found.hole for found in kept)
-    pictures = tuple(_picture(data, found) for found in kept)
+    holes = tuple(found.hole for found in images)
+    pictures = tuple(_picture(data, found) for found in images)
     spans = Spans(pictures, holes, cut(data, holes))
     return spans if restore(spans.skeleton, holes, [picture.pixels for picture in pictures]) == data else None
 
@@ -80,13 +90,10 @@ def find_all(data: bytes) -> Iterator[Found]:
             return
 
 
-def choose(data: bytes, found: Iterator[Found], least_samples: int) -> list[Found]:
-    """Those images that lie in the file, do not overlap, and are large enough."""
+def choose(data: bytes, found: Iterator[Found]) -> list[Found]:
+    """Those images that lie in the file and do not overlap, as many as a table may have."""
     claims, kept, blocks = Claims(len(data)), list[Found](), 0
     for image in found:
-        height, width, channels = image.hole.layout.shape
-        if height * width * channels < least_samples:
-            continue
         try:
             count = check_blocks(image.hole.layout)
             if blocks + count > MAX_BLOCKS or len(kept) == MAX_IMAGES:
@@ -97,6 +104,27 @@ def choose(data: bytes, found: Iterator[Found], least_samples: int) -> list[Foun
         blocks += count
         kept.append(image)
     return kept
+
+
+def stacked(images: Sequence[Found]) -> list[Found]:
+    """Images, with small ones of the same kind that follow each other as one image, one below the other."""
+    done: list[Found] = []
+    for _, group in groupby(images, lambda image: (image.hole.layout, image.mode, image.palette, image.bits)):
+        alike = list(group)
+        layout = alike[0].hole.layout
+        is_small = layout.height * layout.width <= _SMALL_PIXELS and layout.height % layout.block_height == 0
+        count = _STACK_PIXELS // (layout.height * layout.width) if is_small else 1
+        done += [_as_one(alike[i : i + count]) for i in range(0, len(alike), count)]
+    return done
+
+
+def _as_one(images: Sequence[Found]) -> Found:
+    if len(images) == 1:
+        return images[0]
+    layout = images[0].hole.layout
+    offsets = np.stack([image.hole.offsets.reshape(layout.planes, -1) for image in images], 1)
+    tall = replace(layout, height=layout.height * len(images))
+    return replace(images[0], hole=Hole(tall, offsets.ravel()))
 
 
 def _picture(data: bytes, found: Found) -> Picture:

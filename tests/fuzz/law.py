@@ -195,7 +195,8 @@ def check_source(data: bytes) -> str:
         Violation: if the law is broken.  Exceptions that are not our own pass through.
     """
     start = time.process_time()
-    spans = sources.find(data, least_samples=1)
+    sources.find(data)
+    spans = sources.take(data, sources.stacked(sources.choose(data, sources.find_all(data))))
     outcome = "left whole"
     if spans is not None:
         images = [picture.pixels for picture in spans.pictures]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from random import Random
 
 import numpy as np
 import pytest
+import tifffile
 from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.pictures import noise
 from support.sources import MAKERS, SourceFile, source_files
 
 from mulanzip.source import spans, table
@@ -18,9 +21,21 @@ FORMATS = pytest.mark.parametrize("name", MAKERS)
 
 
 def _taken(data: bytes) -> spans.Spans:
-    found = spans.find(data, least_samples=1)
+    """All images, each alone, however small."""
+    found = spans.take(data, spans.choose(data, spans.find_all(data)))
     assert found is not None
     return found
+
+
+def _check(data: bytes) -> None:
+    """The file comes back, whether images are found or not."""
+    images = spans.choose(data, spans.find_all(data))
+    for found in (spans.take(data, images), spans.take(data, spans.stacked(images))):
+        assert (found is None) == (not images)
+        if found is not None:
+            holes = table.unpack(table.pack(found.holes))
+            assert restore(found.skeleton, holes, [picture.pixels for picture in found.pictures]) == data
+    spans.find(data)
 
 
 @FORMATS
@@ -45,10 +60,7 @@ def test_every_byte_comes_back_when_it_changes(name: str, data: st.DataObject) -
     place = data.draw(st.integers(0, len(file.data) - 1))
     changed = bytearray(file.data)
     changed[place] ^= 1 << data.draw(st.integers(0, 7))
-    found = spans.find(bytes(changed), least_samples=1)
-    if found is not None:
-        images = [picture.pixels for picture in found.pictures]
-        assert restore(found.skeleton, found.holes, images) == changed
+    _check(bytes(changed))
 
 
 @FORMATS
@@ -74,22 +86,45 @@ def test_a_changed_sample_changes_the_file_there_alone(name: str, data: st.DataO
 def test_broken_files_raise_nothing(name: str, data: st.DataObject) -> None:
     file: SourceFile = data.draw(source_files(name))
     seed = data.draw(st.integers(0, 1 << 32))
-    broken = damaged(Random(seed), file.data, [file.data])
-    found = spans.find(broken, least_samples=1)
-    if found is not None:
-        assert restore(found.skeleton, found.holes, [picture.pixels for picture in found.pictures]) == broken
+    _check(damaged(Random(seed), file.data, [file.data]))
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_raise_nothing(data: bytes) -> None:
     for start in (b"", b"II*\0\x08\0\0\0", b"BM", b"P7\n", b"P5 ", b"\x93NUMPY\1\0", b"SIMPLE  =  T", b"\x08\0\5\0CS"):
-        spans.find(start + data, least_samples=1)
+        _check(start + data)
 
 
 def test_small_images_stay_in_the_file() -> None:
     data = b"P5 31 33 255\n" + bytes(31 * 33)
     assert spans.find(data) is None
     assert spans.find(b"P5 32 32 255\n" + bytes(1024)) is not None
+
+
+def test_small_images_become_one() -> None:
+    frames = noise(7 * 30, 40, 1).reshape(7, 30, 40)
+    file = io.BytesIO()
+    np.save(file, frames)
+    found = spans.find(file.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    np.testing.assert_array_equal(picture.pixels[..., 0], frames.reshape(-1, 40))
+    file = io.BytesIO()
+    np.save(file, np.zeros((3, 256, 256), np.uint8))
+    found = spans.find(file.getvalue())
+    assert found is not None
+    assert len(found.pictures) == 3
+
+
+def test_planes_of_small_images_become_one() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for seed in range(3):
+            writer.write(noise(20, 30, 3, seed).transpose(2, 0, 1), planarconfig="separate", photometric="rgb")
+    found = spans.find(buffer.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    np.testing.assert_array_equal(picture.pixels, np.concatenate([noise(20, 30, 3, seed) for seed in range(3)]))
 
 
 def test_a_file_that_does_not_come_back_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
