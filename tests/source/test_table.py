@@ -10,6 +10,7 @@ import pytest
 from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import reference_places
 from support.sources import MAKERS
 
 from mulanzip.errors import CorruptFileError
@@ -36,6 +37,19 @@ def test_damaged_tables(name: str, seed: int) -> None:
     except CorruptFileError:
         return
     assert len(restored) <= 2 * len(file.data) + 64
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@settings(max_examples=20)
+@given(seed=st.integers(0, 1 << 32))
+def test_the_specification_suffices(name: str, seed: int) -> None:
+    """A decoder written from the text alone restores the files."""
+    file = MAKERS[name](Random(seed))
+    images = spans.choose(file.data, spans.find_all(file.data))
+    found = spans.take(file.data, spans.stacked(images) if seed % 2 else images)
+    assert found is not None
+    restored = reference_places.restore(pack(found.holes), found.skeleton, [p.pixels for p in found.pictures])
+    assert restored == file.data
 
 
 def test_stacks_take_few_bytes() -> None:
