@@ -20,7 +20,7 @@ _SYNTAX = (2, 0x10)
 _SAMPLES, _KIND, _PLANAR, _FRAMES = (0x28, 2), (0x28, 4), (0x28, 6), (0x28, 8)
 _ROWS, _COLUMNS, _ALLOCATED, _STORED = (0x28, 0x10), (0x28, 0x11), (0x28, 0x100), (0x28, 0x101)
 _HIGH, _SIGNED, _PIXELS = (0x28, 0x102), (0x28, 0x103), (0x7FE0, 0x10)
-_WANTED = (_SYNTAX, _SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED)
+_WANTED = (_SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED)
 _ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 _LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
@@ -67,23 +67,61 @@ def is_mine(data: bytes) -> bool:
 
 def find(data: bytes) -> Iterator[Found]:
     """The frames of a file; may end with ValueError."""
+    syntax, position = syntax_of(data)
+    coding = _coding(data, position, syntax)
+    values, element = _values(data, position, coding)
+    if element is not None and element.length != _UNKNOWN_LENGTH:
+        yield from _frames(data, values, element, coding)
+
+
+def syntax_of(data: bytes) -> tuple[bytes | None, int]:
+    """The UID of the transfer syntax, if there is one, and the position of the elements behind it.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
     position = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE else 0
-    values: dict[tuple[int, int], bytes] = {}
+    syntax = None
     while position < len(data) and _tag(data, position, "little")[0] == 2:
         element = _element(data, position, _Coding())
         position = element.start + element.length
         if element.tag == _SYNTAX:
-            values[_SYNTAX] = data[element.start : position].rstrip(b"\0 ")
-    coding = _coding(data, position, values.get(_SYNTAX))
-    while position < len(data):
-        element = _element(data, position, coding)
-        if element.tag == _PIXELS:
-            if element.length != _UNKNOWN_LENGTH:
-                yield from _frames(data, values, element, coding)
-            return
-        if element.tag in _WANTED and element.length <= 64:
-            values[element.tag] = data[element.start : element.start + element.length]
-        position = _end(data, element, coding, 0)
+            syntax = data[element.start : position].rstrip(b"\0 ")
+    return syntax, position
+
+
+def promised_size(elements: bytes) -> tuple[int, int, int]:
+    """Rows, columns, and bytes of all pixels, by elements of the explicit little-endian coding; 0 where not stated.
+
+    Args:
+        elements: perhaps only the first ones.
+    """
+    coding = _Coding()
+    values = _values(elements, 0, coding)[0]
+    rows, columns, bits = (_short(values, tag, coding, 0) for tag in (_ROWS, _COLUMNS, _ALLOCATED))
+    samples = _short(values, _SAMPLES, coding, 1) * max(1, _count(values.get(_FRAMES, b"")))
+    return rows, columns, rows * columns * samples * bits // 8
+
+
+def _values(data: bytes, position: int, coding: _Coding) -> tuple[dict[tuple[int, int], bytes], _Element | None]:
+    """Values of the elements that are wanted, and the element of the pixels; up to where the file is damaged."""
+    values: dict[tuple[int, int], bytes] = {}
+    try:
+        while position < len(data):
+            element = _element(data, position, coding)
+            if element.tag == _PIXELS:
+                return values, element
+            if element.tag in _WANTED and element.length <= 64:
+                values[element.tag] = data[element.start : element.start + element.length]
+            position = _end(data, element, coding, 0)
+    except ValueError:
+        pass
+    return values, None
+
+
+def _short(values: dict[tuple[int, int], bytes], tag: tuple[int, int], coding: _Coding, default: int) -> int:
+    value = values.get(tag, b"")
+    return _number(value, 0, 2, coding.order) if len(value) >= 2 else default
 
 
 def _coding(data: bytes, position: int, syntax: bytes | None) -> _Coding:
@@ -138,8 +176,7 @@ def _end(data: bytes, element: _Element, coding: _Coding, depth: int) -> int:
 
 def _frames(data: bytes, values: dict[tuple[int, int], bytes], element: _Element, coding: _Coding) -> Iterator[Found]:
     def number(tag: tuple[int, int], default: int = 0) -> int:
-        value = values.get(tag, b"")
-        return _number(value, 0, 2, coding.order) if len(value) >= 2 else default
+        return _short(values, tag, coding, default)
 
     rows, columns, channels = number(_ROWS), number(_COLUMNS), number(_SAMPLES, 1)
     allocated, signed = number(_ALLOCATED), bool(number(_SIGNED) & 1)
