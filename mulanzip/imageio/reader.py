@@ -18,7 +18,7 @@ from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, Uns
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import bmp_rle, dicom, metadata, numpy_file, png, pnm, tiff
+from mulanzip.imageio import bmp_rle, dicom, metadata, numpy_file, png, pnm, second_reader, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
@@ -144,7 +144,11 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
     turned = tiff.orientation(image)
     found, lost = _with_tags(file, *metadata.collect(image, file))
     image.load()
-    return from_pillow(tiff.as_stored(image, turned), found, lost), notes
+    picture = from_pillow(tiff.as_stored(image, turned), found, lost)
+    if tiff.compression(file) in second_reader.COMPRESSIONS:
+        file.seek(0)
+        second_reader.check_tiff(file.read(), 0, picture.pixels)
+    return picture, notes
 
 
 def _with_tags(file: BinaryIO, found: dict[bytes, bytes], lost: Iterable[str]) -> tuple[dict[bytes, bytes], list[str]]:

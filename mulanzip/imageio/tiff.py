@@ -14,7 +14,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Pillow's names of lossy compressions.
 LOSSY = ("jpeg", "tiff_jpeg", "webp")
 
-_PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 262, 274, 320, 338
+_COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 259, 262, 274, 320, 338
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _RESOLUTION = 258, 277, 339, 282
 _WIDTH, _HEIGHT, _TILE_WIDTH, _FILL_ORDER, _DEPTH = 256, 257, 322, 266, 32997
 _RESOLUTION_UNIT, _SUB_DIRECTORIES = 296, 330
@@ -144,6 +144,15 @@ def read_tags(file: BinaryIO) -> Tags:
         dropped=sorted(dropped | directory.unknown),
         has_resolution=_RESOLUTION in directory.entries,
     )
+
+
+def compression(file: BinaryIO) -> int:
+    """The number of the compression.
+
+    Raises:
+        ValueError: if the tags are damaged.
+    """
+    return max(tiff_tags.read(file, (_COMPRESSION,)).numbers(_COMPRESSION), default=1)
 
 
 def _is_one(directory: tiff_tags.Directory) -> bool:

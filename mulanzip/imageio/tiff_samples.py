@@ -14,7 +14,7 @@ from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.metadata import ICC, RESOLUTION, XMP
 from mulanzip.image.picture import MAX_PALETTE, Picture, check_size
-from mulanzip.imageio import metadata
+from mulanzip.imageio import metadata, second_reader
 from mulanzip.limits import Limits
 
 # Errors of mulanzip report damage; without a handler, tifffile's messages would go to stderr as well.
@@ -51,7 +51,14 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
             raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {len(pages)})")
         mode = _mode(first, len(shown))
         _check(first, limits, len(shown), file)
-        pixels = np.concatenate([_samples(page) for page in shown], axis=2)
+        data = _all(file) if _is_read_twice(shown) else b""
+        parts = []
+        for number, page in enumerate(pages):
+            if page in shown:
+                parts.append(_samples(page))
+                if data:
+                    second_reader.check_tiff(data, number, parts[-1])
+        pixels = np.concatenate(parts, axis=2)
         if mode is Mode.BILEVEL:
             pixels = (pixels ^ (first.photometric == PHOTOMETRIC.MINISWHITE)).astype(np.uint8)
         notes = []
@@ -86,6 +93,16 @@ def _palette(page: TiffPage) -> bytes:
     if colours.size > MAX_PALETTE or not ((low == 0) | (low == high)).all():
         raise UnsupportedImageError("palettes of 16-bit colours are not supported yet")
     return np.ascontiguousarray(high.astype(np.uint8).T).tobytes()
+
+
+def _all(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _is_read_twice(pages: list[TiffPage]) -> bool:
+    """Whether libtiff has the compression of all pages, and all their blocks are in the file."""
+    return all(page.compression in second_reader.COMPRESSIONS and all(page.databytecounts) for page in pages)
 
 
 def _are_bands(pages: list[TiffPage]) -> bool:
