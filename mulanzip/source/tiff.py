@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mulanzip.image.kinds import MAX_BANDS, MAX_SIDE, Mode
-from mulanzip.source.found import Found, palette_mode, words_of
+from mulanzip.source.found import Found, mode_of, palette_mode, words_of
 from mulanzip.source.holes import ABSENT, Hole, Layout
 from mulanzip.source.packing import Packed, Packing, Words
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES
@@ -182,15 +182,9 @@ def _mode(reader: _Reader, tags: dict[int, _Tag], channels: int, packing: Packin
         shown = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
         return palette_mode(shown.reshape(3, -1).T.tobytes())
     extra = reader.numbers(tags, _EXTRA).tolist()
-    modes = {
-        (1, False): Mode.GRAY,
-        (2, True): Mode.GRAY_ALPHA,
-        (3, False): Mode.RGB,
-        (4, True): Mode.RGBA,
-    }
-    colours_of = channels - (extra == [_ALPHA])
-    fits = colours_of == (3 if kind == _RGB else 1) and len(extra) == channels - colours_of
-    mode = modes.get((channels, extra == [_ALPHA]), Mode.BANDS) if fits else Mode.BANDS
+    mode = mode_of(channels) if channels - len(extra) in (1, 2, 3, 4) and extra in ([], [_ALPHA]) else Mode.BANDS
+    if (mode in (Mode.RGB, Mode.RGBA)) != (kind == _RGB):
+        mode = Mode.BANDS
     if channels == 1:
         mode = Mode.GRAY
     is_signed = isinstance(packing, Words) and packing.signed
