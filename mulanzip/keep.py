@@ -15,6 +15,7 @@ import numpy as np
 from mulanzip import api
 from mulanzip.errors import (
     CorruptFileError,
+    GradeError,
     MulanzipError,
     UnreadableImageError,
     UnsupportedImageError,
@@ -85,7 +86,7 @@ def keep(
     Raises:
         UnreadableImageError: if it is no image, or a damaged one.
         UnsupportedImageError: if its pixels are asked for, and cannot be kept exactly.
-        MulanzipError: if less is kept than ``keeping`` requires.
+        GradeError: if less is kept than ``keeping`` requires.
         LimitError, ModelError, ValueError: as :func:`mulanzip.encode`.
     """
     if keeping.pixels or keeping.strip:
@@ -94,7 +95,7 @@ def keep(
         kept = _keep_file(source, keeping, encoding, execution, name)
     if kept.grade < keeping.least:
         what = f"; lost: {', '.join(kept.lost)}" if kept.lost else ""
-        raise MulanzipError(
+        raise GradeError(
             f"only its {kept.grade.name.lower()} would come back, and --require asks for the {keeping.require}{what}"
         )
     return kept

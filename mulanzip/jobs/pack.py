@@ -31,7 +31,7 @@ from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.jobs import atomic
-from mulanzip.jobs.batch import Found, OnError, explain, find, is_image
+from mulanzip.jobs.batch import Found, OnError, Selection, explain, find, is_image
 from mulanzip.jobs.files import FileOptions
 from mulanzip.jobs.restore import decompress, restore_kept
 from mulanzip.limits import Limits
@@ -112,7 +112,7 @@ def pack(  # noqa: PLR0913
     execution = Execution(device, threads, limits, progress)
     report = report or _raise
     atomic.check(output, files)
-    found = list(find(map(Path, sources), is_image, recursive=True, report=report))
+    found = list(find(map(Path, sources), Selection(is_image), recursive=True, report=report))
     if not found:
         raise NoImageError(f"there is no image file below {', '.join(map(str, sources))}: no archive was written")
     size = 0
@@ -322,5 +322,5 @@ class _Restorer:
 
 
 def _raise(path: Path, error: Exception) -> None:
-    text = f"{path}: {explain(path, error)[0]}"
+    text = f"{path}: {explain(path, error).text}"
     raise (type(error) if isinstance(error, MulanzipError) else MulanzipError)(text) from error
