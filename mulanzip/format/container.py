@@ -21,6 +21,7 @@ from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, Unsuppor
 from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, Kind, Mode, is_kind
 from mulanzip.lattice.geometry import TILE_CELLS, level_grids, segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
+from mulanzip.options import Grade
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
 #: Signature of archives (:mod:`mulanzip.format.archive`).
@@ -59,17 +60,6 @@ class Coding(IntEnum):
     def is_file(self) -> bool:
         """Whether a file is kept, not one image."""
         return self in (Coding.PIECES, Coding.SKELETON)
-
-
-class Grade(IntEnum):
-    """How much of its source a file gives back."""
-
-    #: All samples.
-    SAMPLES = 0
-    #: All samples, and every byte outside of compressed streams of pixels.
-    CONTENT = 1
-    #: The identical file.
-    FILE = 2
 
 
 @dataclass(frozen=True)

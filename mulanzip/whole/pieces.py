@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import Iterator
 
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import DATA, JPEG, MAX_PIECES, Chunk, Coding, Container, Grade, Header
+from mulanzip.format.container import DATA, JPEG, MAX_PIECES, Chunk, Coding, Container, Header
 from mulanzip.image.kinds import Mode
 from mulanzip.limits import Limits
+from mulanzip.options import Grade
 from mulanzip.registry import ID_BYTES
 from mulanzip.whole import general, jpeg
 

@@ -31,13 +31,13 @@ from mulanzip.format.container import (
     Chunk,
     Coding,
     Container,
-    Grade,
     Header,
     unpack,
 )
 from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, SIGNED_MODES, Mode
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
+from mulanzip.options import Grade
 
 HEADER = Header(Mode.RGB, Coding.MODEL, 20, 30, 0, b"model id", bytes(range(16)))
 STORED_HEADER = Header(Mode.RGBA, Coding.STORED, 20, 30, 0, bytes(8), bytes(range(16)))
