@@ -2,6 +2,11 @@
 #include "ans.h"
 #include "learner.h"
 
+/* 0 to measure what learning brings: benchmarks/correction.py. */
+#ifndef MZ_LEARNS
+#define MZ_LEARNS 1
+#endif
+
 /* Where symbols come from, or go to. */
 typedef struct {
     mz_decoder *decoder;
@@ -312,7 +317,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
+                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
             }
         }
 }
