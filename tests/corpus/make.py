@@ -241,7 +241,7 @@ def compressed() -> dict[str, Faulty]:
         ),
         "schedules_short": Faulty(
             with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded),
-            "one share instead of four",
+            "no share of the first schedule",
             4,
             "schedules are damaged",
         ),
