@@ -240,7 +240,7 @@ def compressed() -> dict[str, Faulty]:
             "1 parts SCHD",
         ),
         "schedules_short": Faulty(
-            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded),
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b""), coded),
             "no share of the first schedule",
             4,
             "schedules are damaged",

@@ -89,7 +89,7 @@ def _jpeg(others: int) -> np.ndarray:
 #: Pictures that the model codes, each with a schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
-    "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
+    "photo_context": (lambda: Picture.from_array(photo(34, 35)), "default"),
     "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
     "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
     "photo_odd": (lambda: Picture.from_array(photo(31, 29)), "default"),
