@@ -434,7 +434,7 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     """Pixels (h, w, channels) of a file coded by the model at ``path``."""
     head = struct.unpack("<8sBBBBIIBBBB8s16sI", data[:52])
     signature, version, mode, depth, coding, width, height, levels, tile, schedule, bands, _, promised, checksum = head
-    assert (signature, version, coding, tile) == (b"\x8aMLZ\r\n\x1a\n", 0, 0, 8)
+    assert (signature, version, coding % 64, tile) == (b"\x8aMLZ\r\n\x1a\n", 0, 0, 8)
     assert checksum == zlib.crc32(data[:48])
     signed, depth = depth >= 128, depth % 128
     colours = [[1, 0, 2]] if mode in (2, 3) else []
