@@ -13,13 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from support.models import ONE_THREAD
-
-from mulanzip.options import EncodeOptions
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
+from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
@@ -28,6 +26,7 @@ from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.model import context_entries  # noqa: E402
 from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
+from mulanzip.options import EncodeOptions  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"
@@ -90,7 +89,7 @@ def _jpeg(others: int) -> np.ndarray:
 #: Pictures that the model codes, each with a schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
-    "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
+    "photo_context": (lambda: Picture.from_array(photo(34, 35)), "default"),
     "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
     "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
     "photo_odd": (lambda: Picture.from_array(photo(31, 29)), "default"),

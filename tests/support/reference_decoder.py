@@ -229,7 +229,7 @@ def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int, shift: int
 
 @cache
 def other_colours() -> np.ndarray:
-    """Section "JPEG gamut": for each colour (green, red, blue, from the highest bit on), 1 where it is not of JPEG."""
+    """Section "JPEG gamut": a bit for each colour, green, red, blue from the highest on: set where it is not JPEG's."""
     others = np.ones((256, 256, 256), dtype=np.uint8)
     y, cb = np.arange(256)[:, None], np.arange(-128, 128)
     for cr in range(-128, 128):
