@@ -82,7 +82,7 @@ def build(sources: list[Path], library: Path, folder: Path, command: list[str], 
 
 
 def flags_of(source: Path) -> list[str]:
-    """Flags of one source: instructions that its name ends with, as in ``convolve_avx2.c``, where machines have them."""
+    """Flags of one source: for the instructions that its name ends with, as in ``convolve_avx2.c``, where they are."""
     instructions = {"avx2": ["-mavx2"], "avx512vnni": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni"]}
     return instructions.get(source.stem.rpartition("_")[2], []) if platform.machine() in ("x86_64", "AMD64") else []
 

@@ -133,7 +133,7 @@ def effort(help_text: str) -> _Decorator:
 def schedule(help_text: str, *names: str) -> _Decorator:
     return click.option(
         "--schedule",
-        type=click.Choice(["default", "one", "three", "four", "six", *names]),
+        type=click.Choice(["default", "one", *names]),
         default=EncodeOptions.schedule,
         show_default=True,
         help=help_text,

@@ -29,10 +29,6 @@ WEIGHT_MAX = 64
 MEAN_BITS = 5
 
 
-#: Fields whose names in model files differ.
-_FILE_KEYS = {"presets": "looks"}
-
-
 @dataclass(frozen=True)
 class Config:
     """Size of a denoiser.  Stored in the model file.
@@ -68,7 +64,7 @@ class Config:
 
     def as_dict(self) -> dict[str, int]:
         """The form in model files."""
-        return {_FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Config:
@@ -79,5 +75,4 @@ class Config:
         """
         if not isinstance(config, dict):
             raise TypeError("a configuration is a dictionary")
-        names = {key: name for name, key in _FILE_KEYS.items()}
-        return cls(**{names.get(key, key): value for key, value in config.items()})
+        return cls(**config)

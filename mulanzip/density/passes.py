@@ -9,7 +9,6 @@ import numpy as np
 
 from mulanzip.density.backends import Array
 from mulanzip.density.config import HEADS, PASSES, Config
-from mulanzip.density.constant_surround import constant_surround
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import PHASE_NAMES
@@ -92,6 +91,5 @@ class PassPredictor(ABC):
         for phase, name in heads.items():
             base = self.base_prediction(cells, known, phase, window)
             head = partial(self.head, name=name, level_class=level_class)
-            surround = None if self.sample_scale.is_plain else constant_surround(cells, known, phase, window)
-            predictions[phase] = Prediction(rows, base, head, surround)
+            predictions[phase] = Prediction(rows, base, head)
         return predictions, pass0_features

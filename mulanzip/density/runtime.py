@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mulanzip.density.backends import Backend
-from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.native_backend import NativeBackend, kernels_to_use
@@ -52,11 +51,6 @@ class Runtime:
     @property
     def model(self) -> IntegerModel:
         return self.network.model
-
-    @property
-    def likelihood(self) -> Likelihood:
-        """Distributions of the samples that are coded."""
-        return Likelihood(self.model.tables, self.statistics)
 
     def adapted(self, context: np.ndarray | None) -> Runtime:
         """The same for an image with this context; None leaves the network as it was trained."""
@@ -111,7 +105,7 @@ def import_torch(purpose: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise ModelError(f"{purpose} needs torch, which is not installed: pip install torch") from None
+        raise ModelError(f"{purpose} needs torch, which is not installed: pip install 'mulanzip[torch]'") from None
     return torch
 
 

@@ -78,6 +78,9 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mz_decode_unit": (c_int, (*_UNIT_ARGUMENTS, POINTER(_Decoder))),
     "mz_encode_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_int64, POINTER(c_int64))),
     "mz_measure_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, POINTER(c_uint64))),
+    "mz_count_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_void_p)),
+    "mz_measure": (c_int, (c_void_p, c_void_p, c_int64, POINTER(c_uint64))),
+    "mz_fill_other_colours": (None, (c_void_p,)),
     "mz_decode_uniform": (c_int, (POINTER(_Decoder), c_int32, c_int64, c_void_p)),
 }
 
@@ -111,10 +114,19 @@ def _library() -> ctypes.CDLL:
 def tables() -> np.ndarray:
     """The tables of the format, ``mz_tables`` of the header: uint8, read-only."""
     library = _library()
-    found = np.empty(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
+    found = np.zeros(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
     library.mz_fill_tables(found.ctypes.data)
     found.flags.writeable = False
     return found.view(np.uint8)
+
+
+@cache
+def other_colours() -> np.ndarray:
+    """Bits that are set for colours that no JPEG decoder produces: uint8 ``(2**21,)``, as :class:`Scale` wants them."""
+    bits = np.empty(1 << 21, dtype=np.uint8)
+    _library().mz_fill_other_colours(bits.ctypes.data)
+    bits.flags.writeable = False
+    return bits
 
 
 def check(code: int) -> None:
@@ -222,7 +234,7 @@ class Unit:
         means: np.ndarray,
         base: np.ndarray,
     ):
-        phase, colour = place
+        phase, colour = self.place = place
         components = len(shapes) // 2
         self.count = images * size[0] * size[1]
         self.images = images
@@ -304,6 +316,45 @@ def measure_unit(scale: Scale, tile: Tile, unit: Unit, bits: np.ndarray | None =
     total = c_uint64()
     address = None if bits is None else pointer(bits, np.uint32, (unit.count,))
     check(_library().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
+    return total.value
+
+
+def count_unit(scale: Scale, tile: Tile, unit: Unit, seen: np.ndarray, expected: np.ndarray) -> None:
+    """Count the values of a unit near the means of their distributions; writes residuals.
+
+    Args:
+        scale: of the samples, 16 values or more.
+        tile: its planes have the values.
+        unit: what is counted.
+        seen: int64 ``(scale.count,)``, to which the number of each value is added.
+        expected: int64 ``(scale.count,)``, to which the numbers that the distributions expect are added, in ``2**-16``.
+
+    Raises:
+        ValueError: if a value is not one of the scale's.
+    """
+    counts = [pointer(counts, np.int64, (scale.count,)) for counts in (seen, expected)]
+    check(_library().mz_count_unit(*_arguments(scale, tile, unit), *counts))
+
+
+def uniform_symbols(values: np.ndarray, count: int) -> np.ndarray:
+    """Symbols of values that are equally likely: uint32 ``(n, 2)``.
+
+    Args:
+        values: ``(n,)``, 0..``count`` - 1.
+        count: 1..65536.
+    """
+    edges = -(-(values.astype(np.int64)[:, None] + (0, 1) << SLOT_BITS) // count)
+    return np.stack((edges[:, 0], edges[:, 1] - edges[:, 0]), axis=1).astype(np.uint32)
+
+
+def measure_symbols(symbols: np.ndarray) -> int:
+    """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
+    total = c_uint64()
+    check(
+        _library().mz_measure(
+            tables().ctypes.data, pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
+        )
+    )
     return total.value
 
 
