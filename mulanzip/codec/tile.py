@@ -84,8 +84,7 @@ def code_tile(
         slice(tile.top - halo.top, tile.bottom - halo.top),
         slice(tile.left - halo.left, tile.right - halo.left),
     )
-    colours = pixels.shape[-1]
-    cells = np.repeat(to_cells(region), 3 // colours, axis=-1)
+    cells = to_cells(region)
     own = cells[..., window[0], window[1], :, :]
     truth = None if decoding else to_cells(inside)
     known = np.zeros(cells.shape[-4:-1], dtype=bool)
@@ -106,5 +105,5 @@ def code_tile(
             own[every, reveal.phase] = values
             known[window][..., reveal.phase] |= mask
     if decoding:
-        write_cells(own[..., :colours], inside)
+        write_cells(own, inside)
     return len(schedule)

@@ -34,7 +34,7 @@ class IntegerNetwork(PassPredictor):
         return other
 
     def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
+        """uint8 ``(B, input planes, h, w)`` -> uint8 ``(B, channels, h, w)`` of pass ``index``."""
         backend, name = self.backend, f"pass.{index}"
         x = planes.to(backend.device).contiguous(memory_format=torch.channels_last)
         # A copy, because backends may overwrite it and later steps need it.

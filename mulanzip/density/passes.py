@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.density.config import COLOURS, HEADS, PASSES, Config
+from mulanzip.density.config import HEADS, PASSES, Config
 from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
@@ -31,7 +31,7 @@ class PassPredictor(ABC):
 
     @abstractmethod
     def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
+        """uint8 ``(B, input planes, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
             pass0_features: features of pass 0, an input of the later passes.
@@ -56,7 +56,8 @@ class PassPredictor(ABC):
         """Predict the phases of one step.
 
         Args:
-            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` for images side by side.
+            cells: samples of ``sample_scale``, ``(h, w, 4, C)``, or ``(B, h, w, 4, C)`` for images side by side.  C is
+                the number of colours of the model, or 1: a model of three colours sees a gray image three times.
             known: mask, bool ``(h, w, 4)``, the same for all images.
             window: rows and columns of the cells to predict.
             phases: phases to predict.
@@ -69,7 +70,8 @@ class PassPredictor(ABC):
         """
         level_class = self.config.level_class(level)
         batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))
-        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.sample_scale))
+        colours = self.config.colours
+        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.sample_scale)).expand(-1, -1, colours, -1, -1)
         known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
         planes = input_planes(cell_tensor, known_tensor, self.sample_scale)
         if pass0_features is None or phases & set(PASSES[0]):
@@ -86,6 +88,6 @@ class PassPredictor(ABC):
             surround = None
             if not self.sample_scale.is_plain:
                 values = constant_surround(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
-                surround = values.reshape(COLOURS, -1).numpy()
-            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, surround)
+                surround = values.reshape(colours, -1).numpy()
+            predictions[phase] = Prediction(rows, base.reshape(colours, -1).numpy(), head, surround)
         return predictions, pass0_features

@@ -34,9 +34,9 @@ class Prediction:
 
     Attributes:
         features: ``(n, channels)``, for ``head`` alone.
-        base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` gray levels.
+        base: int32 ``(colours, n)``, of the model's colours: base predictions in ``2**-MEAN_BITS`` gray levels.
         head: computes the parameters, colour by colour.
-        constant_surround: int32 ``(3, n)``: the value of all pixels around, -1 where they differ; None for samples of
+        constant_surround: int32 ``(colours, n)``: the value of all pixels around, -1 where they differ; None for samples of
             8 bits.
     """
 

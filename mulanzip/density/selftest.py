@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES
+from mulanzip.density.config import HEADS, OFFSET_PLANES, PASSES
 from mulanzip.density.network import IntegerNetwork
 
 _HEIGHT, _WIDTH = 13, 19
@@ -39,7 +39,7 @@ def all_outputs(network: IntegerNetwork, planes: Tensor, level_class: int) -> li
         pass0_features = features if pass0_features is None else pass0_features
         found.append(features)
         for name in (name for name, (at, _) in HEADS.items() if at == index):
-            for colour in range(COLOURS):
+            for colour in range(network.config.colours):
                 offsets = (
                     noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w).expand(b, -1, -1, -1)
                     if colour
@@ -60,7 +60,7 @@ def golden_digest(network: IntegerNetwork) -> str:
     level_classes = network.config.level_classes
     for level_class in range(level_classes):
         # Small inputs lead to small features; full noise saturates some of them.
-        planes = noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH)
+        planes = noise(f"input {level_class}", 1, network.config.input_planes, _HEIGHT, _WIDTH)
         for shown in (planes, planes // 16):
             for output in all_outputs(network, shown, level_class):
                 note(output)

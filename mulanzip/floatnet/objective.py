@@ -19,7 +19,7 @@ from mulanzip.lattice.geometry import A, level_grids
 
 
 def cells_of(patches: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
-    """Samples ``(B, 3, 2h, 2w)`` -> cells ``(B, 4, 3, h, w)`` of :func:`mulanzip.density.inputs.sample_type`."""
+    """Samples ``(B, C, 2h, 2w)`` -> cells ``(B, 4, C, h, w)`` of :func:`mulanzip.density.inputs.sample_type`."""
     b, c, height, width = patches.shape
     blocks = patches.to(sample_type(sample_scale)).view(b, c, height // 2, 2, width // 2, 2)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
@@ -30,9 +30,9 @@ class CellBatch:
     """Cells of one lattice level.
 
     Attributes:
-        samples: ``(B, 4, 3, h, w)``, see :func:`cells_of`.
+        samples: ``(B, 4, C, h, w)``, see :func:`cells_of`; C is the number of colours of the network.
         level_class: of their level.
-        colours: number of colours that are coded; 1 for gray images, whose cells hold the same value three times.
+        colours: number of colours that are coded; 1 for gray images, whose cells hold the same value C times.
         statistics: of the samples.
     """
 
@@ -104,7 +104,7 @@ def level_bits(
     """Code length of one level under the default schedule, given the coarser one, and the number of subpixels.
 
     Args:
-        pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
+        pixels: samples ``(B, C, h, w)`` of that level, h and w even; C is the number of colours of the network.
         colours, statistics: see :class:`CellBatch`.
     """
     batch = CellBatch(cells_of(pixels, statistics.scale), model.config.level_class(level), colours, statistics)

@@ -35,7 +35,7 @@ def learn_prior(
     """Fit contexts to training images and estimate the mean magnitude of every entry.
 
     Args:
-        images: uint8 ``(H, W, 3)``, colours in coding order.
+        images: uint8 ``(H, W, C)``, the colours of the model in coding order.
         steps: of gradient descent per image.
         count: largest number of images to fit.
         seed: of the choice of images.
@@ -53,7 +53,7 @@ def learn_prior(
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
         preset = model.prior.preset(choose_preset(images[index], runtime, TileSchedules.uniform("default")))
-        found = fitter.fit(images[index], steps, subpixels=3 * _PIXELS, start=preset)
+        found = fitter.fit(images[index], steps, subpixels=model.config.colours * _PIXELS, start=preset)
         total += np.abs(found.astype(float) - preset)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]
