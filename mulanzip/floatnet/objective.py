@@ -43,21 +43,30 @@ class CellBatch:
 
 
 def step_bits(
-    model: Denoiser, batch: CellBatch, known: Tensor, index: int, pass0_features: Tensor | None
+    model: Denoiser, batches: Sequence[CellBatch], known: Tensor, index: int, pass0_features: Tensor | None
 ) -> tuple[Tensor, int, Tensor]:
     """Code length of the unknown samples that pass ``index`` predicts.
 
     Args:
-        known: bool ``(B, 4, h, w)``.
+        batches: cells of one size and level class; the network sees them as a single batch.
+        known: bool ``(B, 4, h, w)``, B the number of patches in all ``batches``.
         pass0_features: features of pass 0, an input of the later passes.
 
     Returns:
         bits, number of subpixels, features of the pass.
     """
-    planes = input_planes(batch.samples, known, batch.statistics.scale)
-    features = model.features(planes, index, batch.level_class, pass0_features)
+    sizes = [len(batch.samples) for batch in batches]
+    planes = [
+        input_planes(batch.samples, own, batch.statistics.scale)
+        for batch, own in zip(batches, known.split(sizes), strict=True)
+    ]
+    features = model.features(torch.cat(planes), index, batches[0].level_class, pass0_features)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
-    return *_head_bits(model, heads, features, batch, known), features
+    found = [
+        _head_bits(model, heads, *own)
+        for own in zip(features.split(sizes), batches, known.split(sizes), strict=True)
+    ]
+    return torch.stack([bits for bits, _ in found]).sum(), sum(count for _, count in found), features
 
 
 def early_bits(model: Denoiser, batch: CellBatch, known: Tensor, features: Tensor) -> Tensor:
@@ -112,7 +121,7 @@ def level_bits(
     known[:, A] = True
     total, subpixels, pass0_features = torch.zeros((), dtype=torch.float64), 0, None
     for index, phases in enumerate(PASSES):
-        bits, count, features = step_bits(model, batch, known, index, pass0_features)
+        bits, count, features = step_bits(model, [batch], known, index, pass0_features)
         pass0_features = features if pass0_features is None else pass0_features
         total, subpixels = total + bits, subpixels + count
         known[:, list(phases)] = True
