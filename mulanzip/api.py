@@ -357,12 +357,11 @@ def code_length(
         ModelError: if the model cannot be used.
         ValueError: for an unknown schedule or device.
     """
-    from mulanzip.codec.segment import code_segment
+    from mulanzip.codec.planes import Canvas
+    from mulanzip.codec.segment import measure_segments
     from mulanzip.density import jpeg_gamut
     from mulanzip.density.runtime import open_runtime
     from mulanzip.density.sample_statistics import SampleStatistics
-    from mulanzip.density.torch_threads import torch_threads
-    from mulanzip.entropy.ans import BitCounter
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
     from mulanzip.lattice.schedules import SCHEDULES
@@ -375,8 +374,5 @@ def code_length(
     runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
-    counter = BitCounter()
-    with torch_threads(runtime.threads):
-        for segment in segments(*pixels.shape[:2]):
-            code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
-    return counter.bits
+    parts = segments(*pixels.shape[:2])
+    return sum(measure_segments(Canvas.of(pixels), runtime, TileSchedules.uniform(schedule), parts))

@@ -22,6 +22,7 @@ def encode(image: np.ndarray, schedule: str = "default") -> bytes:
     return mulanzip.encode(image, schedule=schedule, stored=False, threads=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "schedule"),
     [(photo(100, 90), name) for name in SCHEDULE_NAMES]

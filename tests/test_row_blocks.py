@@ -44,6 +44,7 @@ def to_indices_and_back(pixels: np.ndarray) -> None:
     assert np.array_equal(code.to_values(code.to_indices(pixels), pixels.dtype), pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "make", "most"),
     [

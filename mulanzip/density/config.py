@@ -36,10 +36,6 @@ WEIGHT_MAX = 64
 MEAN_BITS = 5
 
 
-#: Fields whose names in model files differ.
-_FILE_KEYS = {"presets": "looks"}
-
-
 @dataclass(frozen=True)
 class Config:
     """Size of a denoiser.  Stored in the model file.
@@ -82,7 +78,7 @@ class Config:
 
     def as_dict(self) -> dict[str, int]:
         """The form in model files."""
-        found = {_FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        found = asdict(self)
         if self.colours == COLOURS:  # Models of colour images were made before there were others.
             del found["colours"]
         return found
@@ -96,5 +92,4 @@ class Config:
         """
         if not isinstance(config, dict):
             raise TypeError("a configuration is a dictionary")
-        names = {key: name for name, key in _FILE_KEYS.items()}
-        return cls(**{names.get(key, key): value for key, value in config.items()})
+        return cls(**config)

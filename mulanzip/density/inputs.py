@@ -5,8 +5,6 @@ Training and exact inference share this code.  All operations are on integers: t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -36,13 +34,6 @@ def _box3(x: Tensor) -> Tensor:
     x = _padded(x)
     x = x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]
     return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
-
-
-def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int) -> Tensor:
-    """Minimum or maximum over the 3x3 neighbourhood."""
-    x = F.pad(x, (1, 1, 1, 1), value=outside)
-    x = pick(pick(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
-    return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
 
 
 def _padded(x: Tensor) -> Tensor:
@@ -121,29 +112,6 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: Samp
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
     return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + sample_scale.log2_steps).to(torch.int32)
-
-
-def constant_surround(cells: Tensor, known: Tensor, phase: int) -> Tensor:
-    """The value of all pixels around a phase: int32 ``(B, C, h, w)``, -1 where they differ.
-
-    Around means: the known A in the 3x3 neighbourhood, and the nearest known pixels.
-
-    Args:
-        cells, known, phase: as for :func:`base_prediction`.
-    """
-    above_all = 1 << 20
-    mask = known[:, A, None]
-    low = _extreme3(torch.where(mask, cells[:, A], above_all), torch.minimum, above_all)
-    high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
-    for near, offsets in _NEAR[phase].items():
-        if near == A:
-            continue
-        mask, values = _padded(known[:, near, None]), _padded(cells[:, near])
-        for offset in offsets:
-            is_known, value = _moved(mask, *offset), _moved(values, *offset)
-            low = torch.where(is_known, torch.minimum(low, value), low)
-            high = torch.where(is_known, torch.maximum(high, value), high)
-    return torch.where(low == high, low, -1).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:

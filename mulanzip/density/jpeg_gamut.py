@@ -7,7 +7,6 @@ file says how rare other colours are in its image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -38,16 +37,16 @@ class JpegGamut:
 
     log2_penalty: int
 
-    def log2_penalties(self, before: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
-        """Penalty of each value of blue: uint8 ``(N,)``, 0 or :attr:`log2_penalty`.
+    @staticmethod
+    def other_colours() -> np.ndarray:
+        """Bits that are set for colours that no JPEG decoder produces: uint8 ``(2**21,)``, at ``green << 16 | red << 8
+        | blue``, the least significant bit first."""
+        return _packed_others()
 
-        Args:
-            before: green and red, int32 ``(N,)`` each.
-            values: of blue, int32 ``(N,)``, 0..255.
-        """
-        green, red = before
-        found: np.ndarray = _others().take((green << 16) + (red << 8) + values) * np.uint8(self.log2_penalty)
-        return found
+
+@lru_cache(1)
+def _packed_others() -> np.ndarray:
+    return np.packbits(_others(), bitorder="little")
 
 
 @lru_cache(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mulanzip.density.config import HEADS, PASSES, Config
-from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
+from mulanzip.density.inputs import base_prediction, input_planes, sample_type
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import PHASE_NAMES
@@ -85,9 +85,5 @@ class PassPredictor(ABC):
         for phase, name in heads.items():
             base = base_prediction(cell_tensor, known_tensor, phase, self.sample_scale)[inside].transpose(0, 1)
             head = partial(self.head, name=name, level_class=level_class)
-            surround = None
-            if not self.sample_scale.is_plain:
-                values = constant_surround(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
-                surround = values.reshape(colours, -1).numpy()
-            predictions[phase] = Prediction(rows, base.reshape(colours, -1).numpy(), head, surround)
+            predictions[phase] = Prediction(rows, base.reshape(colours, -1).numpy(), head)
         return predictions, pass0_features

@@ -36,14 +36,11 @@ class Prediction:
         features: ``(n, channels)``, for ``head`` alone.
         base: int32 ``(colours, n)``, of the model's colours: base predictions in ``2**-MEAN_BITS`` gray levels.
         head: computes the parameters, colour by colour.
-        constant_surround: int32 ``(colours, n)``: the value of all pixels around, -1 where they differ; None for samples of
-            8 bits.
     """
 
     features: Tensor
     base: np.ndarray
     head: ColourHead
-    constant_surround: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
         """The cells where ``mask`` is true: bool, ``n`` entries in any shape."""
@@ -51,5 +48,4 @@ class Prediction:
 
     def at(self, cells: slice | np.ndarray) -> Prediction:
         """The cells in a slice, or with the given indices."""
-        constant_surround = None if self.constant_surround is None else self.constant_surround[:, cells]
-        return Prediction(self.features[cells], self.base[:, cells], self.head, constant_surround)
+        return Prediction(self.features[cells], self.base[:, cells], self.head)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
-from mulanzip.density.likelihood import Likelihood
 from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.model_cache import ModelCache, file_version
 from mulanzip.density.network import IntegerNetwork
@@ -53,11 +52,6 @@ class Runtime:
     @property
     def model(self) -> IntegerModel:
         return self.network.model
-
-    @property
-    def likelihood(self) -> Likelihood:
-        """Distributions of the samples that are coded."""
-        return Likelihood(self.model.tables, self.statistics)
 
     def adapted(self, context: np.ndarray | None) -> Runtime:
         """The same for an image with this context; None leaves the network as it was trained."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.density import context
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
@@ -17,7 +17,6 @@ from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
 from mulanzip.encoder.preset_choice import choose_preset
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -98,11 +97,11 @@ def _sample(parts: list[Segment]) -> list[Segment]:
     """Every n-th segment, enough to judge by."""
     pixels = [sum(4 * t.height * t.width for t in part.tiles) for part in parts]
     every = max(1, sum(pixels) // _JUDGED_PIXELS)
-    return parts[::-every]
+    return parts[::-every][::-1]
 
 
 def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, schedules: TileSchedules) -> float:
-    counter = BitCounter()
-    for (indices, statistics), part in product(groups, parts):
-        code_segment(part, indices, runtime.at(statistics), schedules, counter, decoding=False)
-    return counter.bits
+    return sum(
+        sum(measure_segments(Canvas.of(indices), runtime.at(statistics), schedules, parts))
+        for indices, statistics in groups
+    )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.crops import sample_crops
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Grid, Segment, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -33,8 +33,7 @@ def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedule
 
     def cost(number: int) -> float:
         adapted = runtime.adapted(runtime.model.prior.preset(number)) if number else runtime
-        counter = BitCounter()
-        code_segment(segment, crops, adapted, schedules, counter, decoding=False)
-        return counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
+        (bits,) = measure_segments(Canvas.of(crops), adapted, schedules, [segment])
+        return bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
 
     return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.presets) + 1)]))

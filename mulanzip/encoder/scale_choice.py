@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.codec.value_map import ValueMap, pack, spanned, used_values
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import LOG2_STEPS
 from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.density.torch_threads import torch_threads
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import Segment, level_grids, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -99,11 +98,10 @@ def suggested_log2_steps(crops: list[np.ndarray]) -> int:
 def _bits(value_map: ValueMap, crops: list[np.ndarray], runtime: Runtime, schedules: TileSchedules) -> float:
     """Code length of the finest levels of crops."""
     runtime = runtime.at(SampleStatistics(value_map.sample_scale))
-    counter = BitCounter()
-    with torch_threads(1):
-        for crop in crops:
-            indices = value_map.to_indices(crop)
-            for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
-                segment = Segment(tuple(tiles(grid)))
-                code_segment(segment, indices, runtime, schedules, counter, decoding=False)
-    return counter.bits
+    bits = 0.0
+    for crop in crops:
+        canvas = Canvas.of(value_map.to_indices(crop))
+        grids = level_grids(*crop.shape[:2])[:-1][:_LEVELS]
+        parts = [Segment(tuple(tiles(grid))) for grid in reversed(grids)]
+        bits += sum(measure_segments(canvas, runtime, schedules, parts))
+    return bits

@@ -16,9 +16,6 @@ from torch import Tensor, nn
 from mulanzip.density.config import HEADS, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.inputs import offset_planes
 
-#: Name of :attr:`Denoiser.presets` in state dictionaries, and so in files of float weights and in checkpoints.
-_PRESETS_KEY = "looks"
-
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
     """The largest ``2**e`` with ``|weight| * 2**e <= WEIGHT_MAX`` of every output channel: ``(out, 1...)``."""
@@ -192,7 +189,7 @@ class Denoiser(Quantisable):
 
     Attributes:
         presets: float32 ``(config.presets, sum of all outputs)``, bias offsets of each context preset, concatenated
-            over all convolutions.  State dictionaries call them ``looks``.
+            over all convolutions.
     """
 
     def __init__(self, config: Config):
@@ -202,8 +199,6 @@ class Denoiser(Quantisable):
         self.heads = nn.ModuleDict({name: Head(config) for name in HEADS})
         self._convs = [m for m in self.modules() if isinstance(m, Conv)]
         self.presets = nn.Parameter(torch.zeros(config.presets, sum(len(conv.weight) for conv in self._convs)))
-        self.register_state_dict_post_hook(_to_file_names)
-        self.register_load_state_dict_pre_hook(_from_file_names)
 
     def preset_of(self, name: str, preset: int) -> Tensor:
         """Bias offsets ``(outputs,)`` of a preset, for the convolution at a path of the module tree."""
@@ -240,14 +235,3 @@ class Denoiser(Quantisable):
         with torch.autocast(features.device.type, enabled=False):
             out: Tensor = self.heads[name](features, offsets, colour, level_class)
         return out
-
-
-def _to_file_names(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
-    """Rename the presets in a state dictionary that was just made."""
-    state[prefix + _PRESETS_KEY] = state.pop(prefix + "presets")
-
-
-def _from_file_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Rename the presets in a state dictionary that is about to be loaded."""
-    if prefix + _PRESETS_KEY in state:
-        state[prefix + "presets"] = state.pop(prefix + _PRESETS_KEY)

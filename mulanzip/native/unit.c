@@ -2,7 +2,7 @@
 #include "ans.h"
 #include "learner.h"
 
-typedef enum { DECODE, ENCODE, MEASURE } mz_mode;
+typedef enum { DECODE, ENCODE, MEASURE, COUNT } mz_mode;
 
 /* Where symbols come from, or go to. */
 typedef struct {
@@ -10,11 +10,13 @@ typedef struct {
     mz_symbol *symbols;
     uint32_t *bits;
     uint64_t total;
+    int64_t *seen, *expected;
 } mz_sink;
 
 /* Cells that features look at, as distances in a plane; pixel features and residuals have places of their own. */
 typedef struct {
     int residuals, pixels;
+    int64_t reciprocal; /* 2^16 / residuals */
     ptrdiff_t residual[MZ_FEATURES], pixel[MZ_FEATURES];
 } mz_neighbours;
 
@@ -35,7 +37,7 @@ static mz_neighbours neighbours_of(const mz_tile *tile, const mz_unit *unit) {
     };
     static const int8_t counts[MZ_PHASES] = {0, 2, 6, 4};
     ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile);
-    mz_neighbours n = {0, 0, {0}, {0}};
+    mz_neighbours n = {0, 0, 0, {0}, {0}};
     for (int i = 0; i < 6; i++) n.residual[n.residuals++] = same[i][0] * row + same[i][1];
     for (int i = 0; i < counts[unit->phase]; i++) {
         const int8_t *at = around[unit->phase][i];
@@ -46,6 +48,7 @@ static mz_neighbours neighbours_of(const mz_tile *tile, const mz_unit *unit) {
     for (int i = 0; i < 4; i++) n.pixel[n.pixels++] = same[i][0] * row + same[i][1];
     for (int c = 1; c <= unit->colour; c++) n.residual[n.residuals++] = -c * MZ_PHASES * plane;
     for (int i = 0; i < 3; i++) n.residual[n.residuals++] = (PHASE_A - unit->phase) * plane + (i == 2) * row + (i == 1);
+    n.reciprocal = 65536 / n.residuals;
     return n;
 }
 
@@ -83,7 +86,7 @@ MZ_INLINE void put(const mz_tables *t, mz_mode mode, mz_sink *sink, uint32_t low
         sink->symbols->low = low;
         sink->symbols->width = width;
         sink->symbols++;
-    } else {
+    } else if (mode == MEASURE) {
         uint32_t bits = bits_of(t, width);
         sink->total += bits;
         if (sink->bits) sink->bits[i] += bits;
@@ -112,98 +115,116 @@ typedef struct {
 
 MZ_INLINE void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
                            uint32_t colour, mz_window *w) {
+    mz_edge_masses edge;
     w->low = (int32_t)mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
-    w->before = mz_mass_below(t, p, m, w->low);
-    int64_t below = w->before;
+    mz_evaluate(t, p, m, w->low, &edge);
+    int64_t below = w->before = edge.mass;
     w->inside[0] = 0;
     for (int j = 0; j < WINDOW; j++) {
         uint32_t index = colour + (uint32_t)(w->low + j);
-        int64_t above = mz_mass_below(t, p, m, w->low + j + 1);
+        mz_evaluate(t, p, m, w->low + j + 1, &edge);
         int rare = s->forbidden[index >> 3] >> (index & 7) & 1;
-        w->inside[j + 1] = w->inside[j] + ((above - below) >> (rare ? s->log2_penalty : 0));
-        below = above;
+        w->inside[j + 1] = w->inside[j] + ((edge.mass - below) >> (rare ? s->log2_penalty : 0));
+        below = edge.mass;
     }
     w->removed = below - w->before - w->inside[WINDOW];
 }
 
-MZ_INLINE int64_t mass_below(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                             int64_t value) {
-    if (w && value > w->low) {
-        if (value <= w->low + WINDOW) return w->before + w->inside[value - w->low];
-        return mz_mass_below(t, p, m, value) - w->removed;
-    }
-    return mz_mass_below(t, p, m, value);
+/* The mixture at an edge; of its mass, that of rare colours is removed. */
+MZ_INLINE void evaluate(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w, int64_t value,
+                        mz_edge_masses *e) {
+    mz_evaluate(t, p, m, value, e);
+    if (w && value > w->low)
+        e->mass = value <= w->low + WINDOW ? w->before + w->inside[value - w->low] : e->mass - w->removed;
 }
 
-/* The value whose slots hold this one, and they: value v begins at v + below(v) (2^24 - count) / total. */
-MZ_INLINE int32_t search(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                         int64_t total, int64_t start, uint32_t slot, int64_t *below, int64_t *above) {
-    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
-    int64_t low, high, step = 1, from, to;
-#define BEGINS_AFTER(v, mass) ((int64_t)slot < (v) || (mass) * free >= ((int64_t)slot - (v) + 1) * total)
-    from = mass_below(t, p, m, w, start);
-    if (!BEGINS_AFTER(start, from)) {
-        for (low = start, high = start + 1;; high = low + step) {
-            if (high >= p->count) {
-                high = p->count;
-                to = total;
-                break;
-            }
-            to = mass_below(t, p, m, w, high);
-            if (BEGINS_AFTER(high, to)) break;
-            low = high;
-            from = to;
-            step *= 2;
+/* Slots of values: value v begins at v + below(v) (2^24 - count) / total.  So each has one slot at least. */
+typedef struct {
+    const mz_tables *t;
+    const mz_positions *p;
+    const mz_mixture *m;
+    const mz_window *w;
+    int64_t total, free;
+} mz_slots;
+
+/* Whether a value begins after a slot. */
+MZ_INLINE int begins_after(const mz_slots *s, int64_t value, int64_t mass, int64_t slot) {
+    return slot < value || mass * s->free >= (slot - value + 1) * s->total;
+}
+
+/* The value whose slots hold this one, and its edges.  Any start leads to it. */
+MZ_INLINE int64_t search(const mz_slots *s, int64_t start, uint32_t slot, mz_edge_masses *below, mz_edge_masses *above) {
+    int64_t low = start, high = start, step = 1;
+    mz_edge_masses edge;
+    evaluate(s->t, s->p, s->m, s->w, start, &edge);
+    if (!begins_after(s, start, edge.mass, slot)) {
+        *below = edge;
+        for (;; low = high, step *= 2) {
+            high = mz_clip(low + step, 0, s->p->count);
+            evaluate(s->t, s->p, s->m, s->w, high, &edge);
+            if (high == s->p->count || begins_after(s, high, edge.mass, slot)) break;
+            *below = edge;
         }
+        *above = edge;
     } else {
-        for (high = start, to = from;; ) {
-            low = high - step;
-            if (low <= 0) {
-                low = 0;
-                from = 0;
-                break;
-            }
-            from = mass_below(t, p, m, w, low);
-            if (!BEGINS_AFTER(low, from)) break;
-            high = low;
-            to = from;
-            step *= 2;
+        *above = edge;
+        for (;; high = low, step *= 2) {
+            low = mz_clip(high - step, 0, s->p->count);
+            evaluate(s->t, s->p, s->m, s->w, low, &edge);
+            if (low == 0 || !begins_after(s, low, edge.mass, slot)) break;
+            *above = edge;
         }
+        *below = edge;
     }
     while (high - low > 1) {
-        int64_t middle = (low + high) >> 1, mass = mass_below(t, p, m, w, middle);
-        if (BEGINS_AFTER(middle, mass)) {
+        int64_t middle = (low + high) >> 1;
+        evaluate(s->t, s->p, s->m, s->w, middle, &edge);
+        if (begins_after(s, middle, edge.mass, slot)) {
             high = middle;
-            to = mass;
+            *above = edge;
         } else {
             low = middle;
-            from = mass;
+            *below = edge;
         }
     }
-#undef BEGINS_AFTER
-    *below = from;
-    *above = to;
-    return (int32_t)low;
+    return low;
 }
 
-MZ_INLINE int64_t code_value(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                             mz_mode mode, mz_sink *sink, int64_t start, int64_t value, int64_t i) {
-    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
-    int64_t total = m->total - (w ? w->removed : 0), below, above;
+/* Code a value.  The edges are its own afterwards. */
+MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, mz_mode mode, mz_sink *sink, int64_t centre,
+                             int64_t value, int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
     uint32_t slot = 0;
     if (mode == DECODE) {
         slot = mz_slot(sink->decoder);
-        value = search(t, p, m, w, total, start, slot, &below, &above);
+        /* Where the value would be if the mixture were a logistic distribution: 565 / 1024 is sqrt(3) / pi. */
+        int64_t far = s->t->quantile[slot >> 14] * (int64_t)565 * s->t->sigma[o->sigma];
+        int64_t start = centre + (far >> (28 + MZ_MEAN_BITS - s->p->down + s->p->up));
+        value = search(s, mz_clip(start, 0, s->p->count - 1), slot, below, above);
     } else {
-        below = mass_below(t, p, m, w, value);
-        above = value + 1 < p->count ? mass_below(t, p, m, w, value + 1) : total;
+        evaluate(s->t, s->p, s->m, s->w, value, below);
+        evaluate(s->t, s->p, s->m, s->w, value + 1, above);
     }
-    uint32_t low = (uint32_t)(value + below * free / total), high = (uint32_t)(value + 1 + above * free / total);
+    int64_t top = value + 1 < s->p->count ? above->mass : s->total;
+    uint32_t low = (uint32_t)(value + below->mass * s->free / s->total);
+    uint32_t high = (uint32_t)(value + 1 + top * s->free / s->total);
     if (mode == DECODE)
         mz_take(sink->decoder, slot, low, high - low);
     else
-        put(t, mode, sink, low, high - low, i);
+        put(s->t, mode, sink, low, high - low, i);
     return value;
+}
+
+/* Count the value, and what the mixture expects, in a window around the mean. */
+MZ_INLINE void count_values(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t centre,
+                            int64_t value, mz_sink *sink) {
+    mz_edge_masses edge;
+    int64_t low = mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
+    mz_evaluate(t, p, m, low, &edge);
+    for (int64_t v = low, below = edge.mass; v < low + WINDOW; v++, below = edge.mass) {
+        mz_evaluate(t, p, m, v + 1, &edge);
+        sink->expected[v] += ((edge.mass - below) << 16) / m->total;
+    }
+    if (value >= low && value < low + WINDOW) sink->seen[value]++;
 }
 
 MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const int32_t *values, ptrdiff_t colour_size,
@@ -223,28 +244,34 @@ MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const
 MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz_neighbours *n, const int32_t *values,
                              const int8_t *residuals, mz_outlook *o) {
     int64_t inverse = t->inverse_sigma[o->sigma], mean = o->mean * ((int64_t)1 << p->down);
-    int j = 0;
-    for (; j < n->residuals; j++) o->features[j] = residuals[n->residual[j]];
+    int32_t energy = 0, j = 0;
+    for (; j < n->residuals; j++) {
+        int32_t residual = residuals[n->residual[j]];
+        o->features[j] = residual;
+        energy += residual * residual;
+    }
     for (int a = 0; a < n->pixels; a++, j++) {
         int32_t value = values[n->pixel[a]], known = value < 0 ? 0 : value;
         int64_t x = mz_clip(((mz_centre(p, known) - mean) * inverse) >> (17 + p->down), -16, 16);
         o->features[j] = value < 0 ? 0 : (int32_t)x;
     }
     o->features[j] = BIAS;
+    int64_t mean_square = ((int64_t)energy * n->reciprocal) >> 16;
+    o->energy = (int)mz_clip(mz_bit_length((uint64_t)mean_square) - 4, 0, MZ_ENERGIES - 1);
 }
 
 MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
                          const mz_unit *unit, mz_mode mode, int components, mz_sink *sink) {
     const mz_neighbours neighbours = neighbours_of(tile, unit);
-    const int residuals = neighbours.residuals, features = residuals + neighbours.pixels + 1;
     const ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile), colour_size = MZ_PHASES * plane;
     const int64_t n = (int64_t)tile->images * unit->height * unit->width;
     mz_learner learner = {{0}, {{0}}, {0}, {0}, {{0}}, {{0}}};
     mz_constancy constancy = {0, 0};
     mz_mixture mixture;
     mz_prediction net;
-    mz_outlook outlook;
+    mz_outlook outlook = {0};
     mz_window window;
+    mz_edge_masses below, above;
     mixture.components = components;
     int64_t i = 0;
     for (int32_t b = 0; b < tile->images; b++)
@@ -263,23 +290,26 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 read_prediction(&p, unit, values, colour_size, n, i, components, &net);
                 mz_look_out(t, components, &net, &outlook);
                 read_features(t, &p, &neighbours, values, kept, &outlook);
-                mz_predict_shift(t, &learner, residuals, features, &outlook);
+                mz_predict_shift(t, &learner, &outlook);
                 mz_correct(t, &p, &learner, &net, &outlook, &mixture);
                 int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
                                  (MZ_MEAN_BITS + p.up);
                 int64_t start = mz_clip(centre, 0, p.count - 1);
+                if (mode == COUNT) count_values(t, &p, &mixture, start, *values, sink);
                 mz_window *used = NULL;
                 if (unit->colour == 2 && s->forbidden) {
                     uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
                     open_window(t, s, &p, &mixture, start, green << 16 | red << 8, &window);
                     used = &window;
                 }
-                int64_t value = code_value(t, &p, &mixture, used, mode, sink, start, *values, i);
+                const mz_slots slots = {t, &p, &mixture, used, mixture.total - (used ? window.removed : 0),
+                                        ((int64_t)1 << MZ_SLOT_BITS) - p.count};
+                int64_t value = code_value(&slots, &outlook, mode, sink, start, *values, i, &below, &above);
                 *values = (int32_t)value;
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                mz_learn(t, &p, &mixture, &outlook, features, value, &learner);
+                mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
             }
         }
 }
@@ -295,6 +325,7 @@ static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile,
     case DECODE: code_unit(t, s, positions, tile, unit, DECODE, components, sink); break;   \
     case ENCODE: code_unit(t, s, positions, tile, unit, ENCODE, components, sink); break;   \
     case MEASURE: code_unit(t, s, positions, tile, unit, MEASURE, components, sink); break; \
+    case COUNT: code_unit(t, s, positions, tile, unit, COUNT, components, sink); break;     \
     }
     if (!other.is_plain || s->edges) {
         MODES(other, unit->components)
@@ -344,7 +375,7 @@ static int has_values_in_range(const mz_scale *s, const mz_tile *tile, const mz_
 }
 
 int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_decoder *decoder) {
-    mz_sink sink = {decoder, NULL, NULL, 0};
+    mz_sink sink = {decoder, NULL, NULL, 0, NULL, NULL};
     int error = check(s, tile, unit);
     if (!error) code_any(t, s, tile, unit, DECODE, &sink);
     return error;
@@ -352,7 +383,7 @@ int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, c
 
 int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_symbol *symbols,
                    int64_t capacity, int64_t *used) {
-    mz_sink sink = {NULL, symbols, NULL, 0};
+    mz_sink sink = {NULL, symbols, NULL, 0, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     if (capacity < 2 * (int64_t)tile->images * unit->height * unit->width) return MZ_ERROR_SPACE;
     code_any(t, s, tile, unit, ENCODE, &sink);
@@ -362,9 +393,25 @@ int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, c
 
 int mz_measure_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, uint32_t *bits,
                     uint64_t *total) {
-    mz_sink sink = {NULL, NULL, bits, 0};
+    mz_sink sink = {NULL, NULL, bits, 0, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     code_any(t, s, tile, unit, MEASURE, &sink);
     *total += sink.total;
+    return MZ_OK;
+}
+
+int mz_count_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, int64_t *seen,
+                  int64_t *expected) {
+    mz_sink sink = {NULL, NULL, NULL, 0, seen, expected};
+    if (check(s, tile, unit) || s->count < WINDOW || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
+    code_any(t, s, tile, unit, COUNT, &sink);
+    return MZ_OK;
+}
+
+int mz_measure(const mz_tables *t, const mz_symbol *symbols, int64_t count, uint64_t *total) {
+    for (int64_t i = 0; i < count; i++) {
+        if (symbols[i].width == 0 || symbols[i].width > (uint32_t)1 << MZ_SLOT_BITS) return MZ_ERROR_ARGUMENT;
+        *total += bits_of(t, symbols[i].width);
+    }
     return MZ_OK;
 }

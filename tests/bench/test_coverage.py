@@ -49,6 +49,7 @@ def test_every_file_is_accounted_for(folder: Path) -> None:
     assert "0 take more than 200 bytes beyond the smallest of PNG, WebP, JPEG XL" in text
 
 
+@pytest.mark.slow
 def test_changes_and_tracebacks_are_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = coverage.read_picture
 

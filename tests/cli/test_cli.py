@@ -72,6 +72,7 @@ class TestCompress:
         assert "photo (" in described
         assert "40x40 rgb, 8 bits per sample" in described
 
+    @pytest.mark.slow
     def test_quiet(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("b.jpg")
         result = run("compress", "-q", "a.png", "b.jpg")
@@ -116,6 +117,7 @@ class TestOutputs:
         result = run("compress", "-f", "a.png", "-o", "a.png", exit_code=1)
         assert result.stderr == "a.png: error: output a.png is the input itself\n"
 
+    @pytest.mark.slow
     def test_folders(self, folder: Path) -> None:
         Path("out").mkdir()
         save("b.png", seed=1)
@@ -160,6 +162,7 @@ class TestErrors:
             "5 files: 5 failed",
         ]
 
+    @pytest.mark.slow
     def test_one_failure_does_not_stop_the_others(self, folder: Path) -> None:
         save("b.png", seed=1)
         result = run("compress", "a.png", "missing.png", "b.png", exit_code=1)
@@ -192,6 +195,7 @@ class TestErrors:
         Reporter(quiet=False).fail(Path("a"), OSError(28, "No space left on device", "a.mzp"))
         assert capsys.readouterr().err == "a: error: a.mzp: No space left on device\n"
 
+    @pytest.mark.slow
     def test_damaged_files(self, folder: Path) -> None:
         run("compress", "-q", "a.png")
         data = Path("a.png.mzp").read_bytes()
@@ -261,6 +265,7 @@ class TestInfo:
 class TestProcess:
     """What only a process of its own shows."""
 
+    @pytest.mark.slow
     def test_light_commands_do_not_import_torch(self, folder: Path) -> None:
         run("compress", "-q", "a.png")
         script = """
@@ -281,6 +286,7 @@ assert "torch" not in sys.modules
         assert result.returncode == 0, result.stderr
         assert "Usage:" in result.stdout
 
+    @pytest.mark.slow
     def test_errors_without_traceback(self, folder: Path) -> None:
         result = run_python("-m", "mulanzip", "compress", "missing.png")
         assert (result.returncode, result.stdout) == (1, "")
@@ -313,6 +319,7 @@ run()
         assert errors.strip() == "interrupted"
         assert names() == {"a.png"}
 
+    @pytest.mark.slow
     @posix
     def test_the_progress_bar_on_a_terminal(self, folder: Path) -> None:
         shown = in_terminal(

@@ -80,6 +80,7 @@ class TestPillow:
         assert copy.convert("RGBA").tobytes() == image.convert("RGBA").tobytes()
         assert copy.crop((3, 4, 9, 9)).tobytes() == image.crop((3, 4, 9, 9)).tobytes()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda image: pickle.loads(pickle.dumps(image))])
     @pytest.mark.parametrize("loaded", [False, True])
     @pytest.mark.parametrize("mode", ["1", "LA", "P", "RGB", "I;16"])
@@ -98,6 +99,7 @@ class TestPillow:
         with twin:
             assert saved(twin) == saved(source)
 
+    @pytest.mark.slow
     def test_opening_decodes_nothing(self, tmp_path: Path) -> None:
         Image.fromarray(photo(30, 40)).save(tmp_path / "a.mzp", icc_profile=b"profile")
         done = run_python(

@@ -182,6 +182,7 @@ def test_errors_are_mulanzips(tmp_path: Path) -> None:
         MulanzipCodec().compute_encoded_size(9, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("dtype", ["<u2", "<i2"])
 def test_deep_arrays_are_written_and_read(dtype: str, version: int, tmp_path: Path) -> None:

@@ -219,6 +219,7 @@ def test_a_sample_that_stands_for_nothing_is_damage() -> None:
         ValueMap(np.arange(5, dtype=np.int32)).to_values(np.array([5]), np.dtype(np.uint16))
 
 
+@pytest.mark.slow
 def test_gaps_between_values_and_the_level_are_chosen(runtime: Runtime) -> None:
     pixels = photo(96, 96, 1)[..., None].astype(np.uint16)
     sparse = choose_value_map(pixels * 37 + 1000, runtime, TileSchedules.uniform("default"))
@@ -258,6 +259,7 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
     return pixels[..., 0] if channels == 1 and dtype != np.uint8 else pixels
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(arrays(), st.booleans())
 def test_any_array_comes_back_exactly(model: str, array: np.ndarray, stored: bool) -> None:
@@ -272,6 +274,7 @@ def test_any_array_comes_back_exactly(model: str, array: np.ndarray, stored: boo
         np.testing.assert_array_equal(preview, array[::scale, ::scale])
 
 
+@pytest.mark.slow
 def test_the_shipped_model_beats_png_and_threads_change_no_byte(runtime: Runtime) -> None:
     import imagecodecs
 
@@ -290,6 +293,7 @@ def test_the_shipped_model_beats_png_and_threads_change_no_byte(runtime: Runtime
     assert ledger.total.coded == pytest.approx(ledger.total.theory, rel=0.01)
 
 
+@pytest.mark.slow
 def test_planes_that_are_all_the_same_cost_no_segment(model: str) -> None:
     array = deep(50, 40, 4)
     array[..., 3] = 65535
@@ -298,6 +302,7 @@ def test_planes_that_are_all_the_same_cost_no_segment(model: str) -> None:
     assert len(file.of_kind(SEGMENT)) == 1
 
 
+@pytest.mark.slow
 def test_a_stored_form_is_taken_where_the_model_is_worse(model: str) -> None:
     import imagecodecs
 
@@ -337,6 +342,7 @@ def damaged_files(model: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 def test_damage_never_gives_a_wrong_image(model: str) -> None:
     rng = np.random.default_rng(0)
     for data in damaged_files(model):
@@ -351,6 +357,7 @@ def test_damage_never_gives_a_wrong_image(model: str) -> None:
                 mulanzip.decode(data[:length], model=model, threads=1)
 
 
+@pytest.mark.slow
 def test_damage_behind_right_checksums_never_gives_a_wrong_image(model: str) -> None:
     rng = np.random.default_rng(1)
     for data in damaged_files(model):
@@ -368,6 +375,7 @@ def test_damage_behind_right_checksums_never_gives_a_wrong_image(model: str) -> 
             np.testing.assert_array_equal(found, original)
 
 
+@pytest.mark.slow
 def test_other_codes_of_samples_than_the_segments_need_are_damage(model: str) -> None:
     file = container.unpack(mulanzip.encode(deep(24, 20, 4), effort=1, stored=False, model=model, threads=1))
     (segments,) = [[c for c in file.chunks if c.kind == SEGMENT]]
@@ -382,6 +390,7 @@ def test_other_codes_of_samples_than_the_segments_need_are_damage(model: str) ->
             mulanzip.decode(Container(file.header, tuple(chunks)).pack(), model=model, threads=1)
 
 
+@pytest.mark.slow
 def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     monkeypatch.setattr("mulanzip.lattice.geometry.TILE_CELLS", 32)
     monkeypatch.setattr("mulanzip.format.container.TILE_CELLS", 32)

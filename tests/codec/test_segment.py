@@ -57,6 +57,7 @@ def assert_round_trip(image: np.ndarray, schedule: str = "default", threads: int
     return data
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(images(), st.sampled_from(SCHEDULE_NAMES))
 @example(np.zeros((1, 1), dtype=np.uint8), "default")
@@ -71,12 +72,14 @@ def test_any_image_comes_back_exactly(image: np.ndarray, schedule: str) -> None:
     assert_round_trip(image, schedule)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(1, 2000), (2000, 1), (3, 1025), (700, 2)])
 def test_extremely_long_images_come_back_exactly(height: int, width: int) -> None:
     assert_round_trip(photo(height, width))
     assert_round_trip(smooth(height, width, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_several_tiles_come_back_exactly_and_threads_change_no_byte(channels: int) -> None:
     image = photo(520, 530, channels)
@@ -89,6 +92,7 @@ def test_coding_is_repeatable() -> None:
     assert encode(image) == encode(image)
 
 
+@pytest.mark.slow
 def test_photographs_become_smaller_than_noise_and_flat_images_nearly_vanish() -> None:
     sizes = [len(encode(make(96, 96))) for make in (photo, noise)]
     assert sizes[0] < 0.6 * sizes[1]
@@ -118,6 +122,7 @@ def test_memory_layout_does_not_matter(layout: str, channels: int) -> None:
     np.testing.assert_array_equal(given_array, before)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.integers(0, 99), st.sampled_from([(9, 8), (9, 8, 1), (9, 8, 2), (9, 8, 3), (9, 8, 4)]))
 def test_every_kind_of_array_comes_back(seed: int, shape: tuple[int, ...]) -> None:
@@ -177,6 +182,7 @@ def with_mask(pixels: np.ndarray) -> np.ndarray:
     return np.dstack((pixels, np.where(disc, 255, 0).astype(np.uint8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_photographs_with_alpha_are_coded_by_the_model(channels: int) -> None:
     image = with_mask(photo(110, 120, channels))
@@ -187,6 +193,7 @@ def test_photographs_with_alpha_are_coded_by_the_model(channels: int) -> None:
     np.testing.assert_array_equal(mulanzip.decode(data, threads=1), image)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(images(30, 30), st.integers(0, 2**32 - 1), st.sampled_from(["mask", "noise", "opaque", "clear"]))
 def test_images_with_alpha_come_back_exactly(image: np.ndarray, seed: int, kind: str) -> None:
@@ -201,6 +208,7 @@ def test_images_with_alpha_come_back_exactly(image: np.ndarray, seed: int, kind:
         np.testing.assert_array_equal(mulanzip.decode(data, threads=1), both)
 
 
+@pytest.mark.slow
 def test_no_context_is_fitted_where_the_stored_form_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(*_: object, **__: object) -> None:
         raise AssertionError
@@ -213,6 +221,7 @@ def test_no_context_is_fitted_where_the_stored_form_is_out_of_reach(monkeypatch:
         mulanzip.encode(photo(128, 128), effort=3, threads=1)
 
 
+@pytest.mark.slow
 def test_a_stored_form_is_found_where_nothing_looks_drawn() -> None:
     y, x = np.mgrid[:90, :120]
     ramps = np.stack([(3 * x + 5 * y) % 256, (2 * x + 7 * y) % 256, (x + y) % 256], 2).astype(np.uint8)
@@ -249,6 +258,7 @@ def planes() -> np.ndarray:
     return to_coding_order(photo(48, 40))
 
 
+@pytest.mark.slow
 def test_one_function_serves_encoder_decoder_and_counter(planes: np.ndarray, runtime: Runtime) -> None:
     for name in SCHEDULE_NAMES:
         schedules = TileSchedules.uniform(name)
@@ -341,6 +351,7 @@ def test_a_walk_codes_every_pixel_that_is_there_and_no_other(
     np.testing.assert_array_equal(np.sort(found), pixels.ravel())
 
 
+@pytest.mark.slow
 def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     image = photo(514, 514, 1)[..., None]
     before = encode_segments(image, runtime, TileSchedules.uniform("default"))
@@ -351,6 +362,7 @@ def test_a_tile_depends_on_no_other_tile_of_its_level(runtime: Runtime) -> None:
     assert [a == b for a, b in zip(before, after, strict=True)] == [True] * 6 + [False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_in_one_segment_ends_all(threads: int, runtime: Runtime) -> None:
     image = to_coding_order(photo(514, 514))
@@ -374,6 +386,7 @@ def test_progress_rises_to_one(threads: int, runtime: Runtime) -> None:
     assert seen[-1] == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_times_of_all_threads_are_measured() -> None:
     image = photo(514, 514)
     with measure() as timings:
@@ -388,6 +401,7 @@ def test_times_of_all_threads_are_measured() -> None:
 # Memory.
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_a_limit_and_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     image = smooth(30, 30)
     data = encode(image)
@@ -427,6 +441,7 @@ def other_settings() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", "reference"])
 def test_global_settings_of_torch_and_numpy_change_nothing(device: str, tmp_path: Path) -> None:
     image = photo(40, 44)
@@ -438,6 +453,7 @@ def test_global_settings_of_torch_and_numpy_change_nothing(device: str, tmp_path
         np.testing.assert_array_equal(mulanzip.decode(expected, device=device, threads=2), image)
 
 
+@pytest.mark.slow
 def test_several_callers_at_once_get_the_same_bytes() -> None:
     pictures = [photo(30 + i, 40) for i in range(6)]
     expected = [encode(image) for image in pictures]

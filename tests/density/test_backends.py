@@ -123,6 +123,7 @@ def assert_all_agree(case: Case, backends: tuple[type[Backend], ...] = FAST) -> 
 # Layers.
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     st.integers(0, 2**32 - 1),
@@ -203,6 +204,7 @@ def test_backends_agree_on_whole_networks_in_any_batch(weights: str) -> None:
                     assert torch.equal(one, other[:batch])
 
 
+@pytest.mark.slow
 def test_the_shipped_model_has_one_golden_digest_on_all_backends(shipped_model: IntegerModel) -> None:
     golden = shipped_model.metadata[GOLDEN_KEY]
     for kind in (ReferenceBackend, *FAST):
@@ -315,6 +317,7 @@ def test_the_shipped_golden_digest_finds_wrong_backends(shipped_model: IntegerMo
     assert golden_digest(IntegerNetwork(shipped_model, wrong())) != shipped_model.metadata[GOLDEN_KEY]
 
 
+@pytest.mark.slow
 def test_weights_up_to_64_never_saturate_a_pair() -> None:
     # This is why 64 is the limit: with larger weights, the self-test would reject the same backend.
     model = tiny_model(7, "extreme", channels=16)

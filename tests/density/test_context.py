@@ -66,6 +66,7 @@ def test_a_context_costs_what_the_prior_says(seed: int) -> None:
     assert prior.code_length(context) == pytest.approx(bits)
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(0, 2))
 def test_a_look_costs_a_byte_and_what_is_near_it_little(seed: int, number: int) -> None:
     prior = some_prior(seed, 300)
@@ -221,6 +222,7 @@ def test_a_context_means_the_same_to_the_float_and_to_the_integer_network() -> N
 # Finding one.
 
 
+@pytest.mark.slow
 def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length(runtime: Runtime) -> None:
     image = to_coding_order(photo(192, 192))
     fitter = Fitter(runtime.model)
@@ -234,6 +236,7 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
     assert mulanzip.code_length(rgb, context=found, threads=1) < mulanzip.code_length(rgb, threads=1)
 
 
+@pytest.mark.slow
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     schedules = TileSchedules.uniform("default")
     for image in (photo(63, 400), photo(100, 100), np.full((128, 128, 3), 90, dtype=np.uint8)):
@@ -256,6 +259,7 @@ def test_contexts_are_judged_on_all_groups(runtime: Runtime, monkeypatch: pytest
     assert find_adaptation(groups * 9, runtime, schedules, 12).context is found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_with_a_fitted_context_come_back_exactly(channels: int) -> None:
     image = photo(256, 256, channels)
@@ -278,6 +282,7 @@ def entries(runtime: Runtime) -> int:
     return runtime.model.prior.entries
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(st.integers(0, 2**31))
 def test_any_context_decodes_however_bad(runtime: Runtime, seed: int) -> None:
@@ -297,6 +302,7 @@ def with_context(data: bytes, payload: bytes | None) -> bytes:
     return Container(file.header, tuple(chunks)).pack()
 
 
+@pytest.mark.slow
 def test_another_context_is_an_error_and_never_another_image(runtime: Runtime) -> None:
     rng = np.random.default_rng(1)
     context = rng.integers(-3, 4, entries(runtime)).astype(np.int8)
@@ -329,6 +335,7 @@ def test_contexts_stand_once_and_only_beside_coded_segments() -> None:
 # Presets.
 
 
+@pytest.mark.slow
 def test_the_preset_of_an_image_is_chosen_by_its_code_length() -> None:
     """A model with three presets, one of which suits an image."""
     model = tiny_model(presets=3)

@@ -98,6 +98,7 @@ def code_lengths(prediction: Prediction) -> np.ndarray:
     return np.array(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seeds, mixtures)
 def test_probabilities_of_all_values_add_up_to_one_and_none_is_too_small(seed: int, k: int) -> None:
@@ -107,6 +108,7 @@ def test_probabilities_of_all_values_add_up_to_one_and_none_is_too_small(seed: i
     assert probabilities.min() >= LEAST_PROBABILITY
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seeds, mixtures)
 def test_coded_probabilities_follow_the_cdf(seed: int, k: int) -> None:
@@ -133,6 +135,7 @@ def test_hostile_predictions_code_losslessly(seed: int, k: int, count: int, colo
     decoder.finish()
 
 
+@pytest.mark.slow
 def test_more_cells_than_a_chunk_code_losslessly() -> None:
     count = 2 * subpixels.CHUNK + 17
     prediction = hostile(5, 3, count)
@@ -158,6 +161,7 @@ def test_both_tails_fold_into_the_ends_of_the_range(mean: float, value: int) -> 
     assert np.delete(lengths, value).min() > 10
 
 
+@pytest.mark.slow
 def test_the_likeliest_value_is_the_mean() -> None:
     for mean in (0, 1, 37, 128, 254, 255):
         assert code_lengths(single(mean - 40.0, -3, base=40)).argmin() == mean
@@ -297,6 +301,7 @@ def test_integer_code_length_agrees_with_the_training_loss(seed: int, k: int) ->
     assert counter.bits == pytest.approx(in_float, rel=0.005)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(seeds, st.integers(1, 6), st.sampled_from((1, 4, 8)))
 def test_so_it_does_for_samples_that_are_finer_than_levels(seed: int, k: int, shift: int) -> None:

@@ -160,6 +160,7 @@ def test_wrong_types_shapes_and_configurations_are_refused(tiny: IntegerModel, w
         prove(WRONG[why](tiny))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
@@ -313,6 +314,7 @@ def test_truncated_models_are_refused(file: Path) -> None:
     refused(file, data + b"\0")
 
 
+@pytest.mark.slow
 def test_models_with_a_flipped_bit_are_refused(file: Path) -> None:
     data = file.read_bytes()
     header = 8 + struct.unpack("<Q", data[:8])[0]
@@ -420,6 +422,7 @@ def test_a_missing_model_and_a_folder_are_model_errors(tmp_path: Path) -> None:
         registry.find("absent")
 
 
+@pytest.mark.slow
 def test_a_damaged_model_ends_the_command_with_code_5(file: Path, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -44,6 +44,7 @@ def file_of(pixels: np.ndarray) -> Container:
     return container.unpack(mulanzip.encode(pixels, effort=1, stored=False))
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(seeds, st.integers(0, MAX_LOG2_UNIT), st.sampled_from((1, 3)))
 def test_value_edges_come_back_from_their_bytes(seed: int, unit: int, colours: int) -> None:
@@ -101,6 +102,7 @@ def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
     assert (np.delete(ratio, [99, 100]) == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
     pixels = brightened(photo(HIGH, WIDE, channels))
@@ -110,6 +112,7 @@ def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
     assert len(data) < 0.97 * len(mulanzip.encode(pixels, effort=1, context="none", stored=False))
 
 
+@pytest.mark.slow
 def test_a_fitted_image_has_value_edges_too() -> None:
     pixels = brightened(photo(HIGH, WIDE))
     data = mulanzip.encode(pixels, effort=2, stored=False)
@@ -117,6 +120,7 @@ def test_a_fitted_image_has_value_edges_too() -> None:
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
 
 
+@pytest.mark.slow
 def test_previews_and_alpha_go_with_value_edges() -> None:
     pixels = np.concatenate((brightened(photo(HIGH, WIDE)), photo(HIGH, WIDE)[..., :1]), axis=2)
     data = mulanzip.encode(pixels, effort=1, stored=False)
@@ -125,6 +129,7 @@ def test_previews_and_alpha_go_with_value_edges() -> None:
     np.testing.assert_array_equal(mulanzip.decode(data, scale=4), pixels[::4, ::4])
 
 
+@pytest.mark.slow
 def test_other_images_have_none() -> None:
     for pixels in (photo(HIGH, WIDE), photo(HIGH, WIDE, 1), noise(HIGH, WIDE), brightened(photo(60, 70))):
         assert not file_of(pixels).of_kind(VALUE_EDGES)
@@ -157,6 +162,7 @@ def test_the_fit_sees_the_same_code_length() -> None:
     assert float(theory) == pytest.approx(-np.log2(mass / mixture.total).sum(), rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("payload", [b"", b"\0\0", bytes([MAX_LOG2_UNIT + 1, 0, 0]), b"\0\xff\xff\x01", b"\0\0\0\0"])
 def test_damaged_value_edges_are_refused(payload: bytes) -> None:
     file = file_of(brightened(photo(HIGH, WIDE)))
@@ -171,6 +177,7 @@ def test_images_that_cannot_have_value_edges_are_refused_with_them() -> None:
         mulanzip.decode(Container(deep.header, (Chunk(VALUE_EDGES, b"\0\0\0"), *deep.chunks)).pack())
 
 
+@pytest.mark.slow
 def test_bits_are_counted_as_they_are_coded() -> None:
     data = mulanzip.encode(brightened(photo(HIGH, WIDE)), effort=1, stored=False)
     found = mulanzip.ledger(data)

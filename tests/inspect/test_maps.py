@@ -20,6 +20,7 @@ from mulanzip.lattice import geometry
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(1, 45), st.integers(1, 45), st.sampled_from((1, 3)), st.sampled_from(SCHEDULE_NAMES))
 def test_the_bits_of_all_pixels_are_the_code_length(height: int, width: int, channels: int, schedule: str) -> None:
@@ -42,6 +43,7 @@ def test_bits_are_where_the_noise_is() -> None:
     assert white >= 20
 
 
+@pytest.mark.slow
 def test_schedules_are_those_of_the_finest_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(geometry, "TILE_CELLS", 16)
     image = np.concatenate((photo(64, 32), noise(64, 32)), 1)

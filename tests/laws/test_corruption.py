@@ -130,6 +130,7 @@ def repaired(data: bytes, layout: bytes) -> bytes:
     return bytes(result)
 
 
+@pytest.mark.slow
 def test_the_files_are_intact_before() -> None:
     for name in MAKERS:
         data = file(name)
@@ -147,6 +148,7 @@ def test_every_truncation_and_every_flipped_bit_is_noticed() -> None:
     check_corruption_is_noticed(decode, data, REFUSALS, count=8 * len(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != "tiny"])
 def test_damage_is_noticed(name: str) -> None:
     check_corruption_is_noticed(decode, file(name), REFUSALS, count=150)
@@ -183,16 +185,19 @@ def assert_repaired_damage_is_noticed(name: str, bits: Iterable[int]) -> None:
     assert noticed == failed > 0
 
 
+@pytest.mark.slow
 def test_repaired_damage_of_every_header_bit_is_noticed() -> None:
     assert_repaired_damage_is_noticed("tiny", range(8 * (HEADER_SIZE + 8)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny", "gray", "palette", "rgba", "bilevel", "context", "original"])
 def test_repaired_damage_of_payloads_is_noticed(name: str) -> None:
     bits = np.random.default_rng(4).integers(8 * HEADER_SIZE, 8 * len(file(name)), 40)
     assert_repaired_damage_is_noticed(name, bits.tolist())
 
 
+@pytest.mark.slow
 def test_repaired_damage_of_coded_samples_is_corruption() -> None:
     data = file("medium")
     for bit in np.random.default_rng(5).integers(8 * (HEADER_SIZE + 8), 8 * (len(data) - 20), 10).tolist():
@@ -204,6 +209,7 @@ def with_payload(data: bytes, payload: bytes) -> bytes:
     return Container(unpack(data).header, (Chunk(SEGMENT, payload),)).pack()
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.binary(max_size=400))
 def test_arbitrary_segments_are_corruption(payload: bytes) -> None:
@@ -255,6 +261,7 @@ def test_a_metadata_bomb_is_refused_without_inflating_it(monkeypatch: pytest.Mon
         refuse(Container(file_.header, (Chunk(b"exif", payload), *file_.chunks)).pack())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height"), [(60_000, 60_000), (1 << 22, 200)])
 def test_huge_claimed_sizes_are_limits_before_memory_is_taken(
     monkeypatch: pytest.MonkeyPatch, width: int, height: int

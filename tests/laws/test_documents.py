@@ -119,6 +119,7 @@ def run_python(path: Path, workspace: Path, before: str = "") -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(workspace: Path) -> None:
     assert len(snippets(ROOT / "README.md", "python")) == 1
     run_python(ROOT / "README.md", workspace)

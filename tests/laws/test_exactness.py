@@ -73,11 +73,13 @@ def baseline(folder: Path) -> dict[str, dict[str, str]]:
     return report("--write", folder)
 
 
+@pytest.mark.slow
 def test_the_reference_backend_makes_the_same_bytes(baseline: dict[str, dict[str, str]]) -> None:
     assert len(baseline["reference"]) > 3
     assert baseline["reference"].items() <= baseline["fast"].items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_bytes_and_pixels_do_not_depend_on(setting: str, baseline: dict[str, dict[str, str]], folder: Path) -> None:
     options, env = SETTINGS[setting]

@@ -31,6 +31,7 @@ def test_golden_files_decode_to_what_they_did(name: str) -> None:
     assert make.describe(FILES[name]) == PINNED["files"][name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", make.CODED)
 def test_golden_pictures_encode_to_the_same_bytes(name: str) -> None:
     assert container.unpack(FILES[name]).header.coding is Coding.MODEL

@@ -135,6 +135,7 @@ def test_the_tables_are_those_of_the_text() -> None:
     np.testing.assert_array_equal(tables.logistic, np.rint(65536 / (1 + np.exp(-(np.arange(24577) - 12288) / 1024))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CODED)
 def test_a_decoder_written_from_the_text_alone(name: str) -> None:
     data = (GOLDEN / f"{name}.mzp").read_bytes()
@@ -143,6 +144,7 @@ def test_a_decoder_written_from_the_text_alone(name: str) -> None:
     np.testing.assert_array_equal(decoded, ours.reshape(decoded.shape))
 
 
+@pytest.mark.slow
 def test_that_decoder_reads_schedules_of_tiles() -> None:
     image = smooth(17, 22)
     data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
@@ -150,6 +152,7 @@ def test_that_decoder_reads_schedules_of_tiles() -> None:
     np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(2, 1 << 16), st.sampled_from(LOG2_STEPS), st.integers(0, 2**32 - 1))
 def test_that_decoder_has_our_likelihood_of_deep_samples(count: int, shift: int, seed: int) -> None:

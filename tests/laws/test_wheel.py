@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from support.pictures import smooth
 from support.processes import ROOT, run_python
@@ -43,6 +44,7 @@ def test_the_wheel_declares_its_command_and_licence(wheel: Path) -> None:
     assert any(name.endswith("LICENSE") for name in by_name)
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_compresses_and_restores(installed: Path, tmp_path: Path) -> None:
     image = smooth(40, 30)
     source = tmp_path / "image.png"

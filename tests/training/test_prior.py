@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from support.models import tiny_model
 from support.pictures import photo, smooth
 
@@ -11,6 +12,7 @@ from mulanzip.training.prior import learn_prior
 IMAGES = [smooth(90, 100, seed=2), photo(80, 90)]
 
 
+@pytest.mark.slow
 def test_the_prior_of_contexts_is_learned_from_images() -> None:
     model = tiny_model(presets=2)
     done: list[int] = []

@@ -96,6 +96,7 @@ def test_subsets_are_equally_likely() -> None:
     assert message.bits - start == pytest.approx(200 * math.log2(math.comb(50, 15)), abs=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(PROCESSES)), st.integers(1, 64), st.integers(0, 99), st.floats(0, 0.1))
 def test_schedules_agree_with_floats_and_rise(process: str, steps: int, seed: int, strength: float) -> None:
@@ -116,6 +117,7 @@ def test_schedules_agree_with_floats_and_rise(process: str, steps: int, seed: in
         assert abs(found - gamma).mean() < 0.01
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 64), st.integers(0, 99), st.floats(0, 3))
 def test_no_context_gives_a_process_out_of_range(steps: int, seed: int, strength: float) -> None:
@@ -171,6 +173,7 @@ def test_a_reverse_step_agrees_with_floats() -> None:
 # The codec.
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(messages, st.integers(1, 3), st.sampled_from(["mulan", "multivariate"]), st.integers(0, 99))
 def test_images_contexts_and_message_come_back(message: Message, count: int, process: str, seed: int) -> None:
@@ -186,6 +189,7 @@ def test_images_contexts_and_message_come_back(message: Message, count: int, pro
     assert message == before
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(messages)
 def test_any_message_decodes_or_is_refused(message: Message) -> None:
@@ -211,6 +215,7 @@ def test_backends_decode_what_others_coded() -> None:
     assert lengths[0] == lengths[1]
 
 
+@pytest.mark.slow
 def test_the_net_length_is_the_bound_of_the_float_model() -> None:
     model = toy("mulan", 8, strength=0.02)
     integers = export_trained(model, 2.0)
@@ -232,6 +237,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", SETTINGS)
 def test_another_process_decodes_the_same(device: str, tmp_path: Path) -> None:
     runtime = open_gaussian(registry.find(str(saved(tmp_path)), "gaussian"))
