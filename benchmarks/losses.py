@@ -26,6 +26,7 @@ from mulanzip.codec.planes import Canvas, TilePlanes
 from mulanzip.codec.segment import HASH_BYTES, encode_segments, measure_segments
 from mulanzip.codec.tile import Predictor, code_tile
 from mulanzip.density.config import COLOURS, MEAN_BITS, Config
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.passes import PassPredictor
 from mulanzip.density.prediction import Prediction
@@ -47,9 +48,21 @@ class FloatPredictor(PassPredictor):
         self.config = config
         self.denoiser = Denoiser(config)
         self.denoiser.load_state_dict(load_file(path))
+        self._inputs = NativeBackend(kernels_to_use()[0])
 
-    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
-        return self.denoiser.features(planes, index, level_class, earlier)
+    def input_planes(self, cells: np.ndarray, known: np.ndarray) -> np.ndarray:
+        return self._inputs.input_planes(cells, known, self.sample_scale)
+
+    def base_prediction(
+        self, cells: np.ndarray, known: np.ndarray, phase: int, window: tuple[slice, slice]
+    ) -> np.ndarray:
+        return self._inputs.base_prediction(cells, known, phase, window, self.sample_scale)
+
+    @torch.inference_mode()
+    def features(self, planes: np.ndarray, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        start = None if earlier is None else earlier.permute(0, 3, 1, 2)
+        planar = torch.from_numpy(planes).permute(0, 3, 1, 2)
+        return self.denoiser.features(planar, index, level_class, start).permute(0, 2, 3, 1)
 
     @torch.inference_mode()
     def head(

@@ -18,8 +18,8 @@ from mulanzip import registry
 from mulanzip.codec.coders import TileMeter
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime, open_runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.training.data import load_images
@@ -56,7 +56,7 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
     """Measure IMAGES (files or folders)."""
     runtime = open_runtime(registry.find(model).path)
     found, subpixels = [], 0
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for planes in tqdm(load_images(images), unit="image", disable=None):
             found.append(tile_bits(planes, runtime))
             subpixels += planes.size

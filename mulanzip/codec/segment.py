@@ -13,8 +13,8 @@ import numpy as np
 from mulanzip.codec.coders import TileCoder, TileDecoder, TileEncoder, TileMeter
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, level_view, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -23,8 +23,6 @@ from mulanzip.timings import timed
 
 #: Bytes of the hash of the samples of a segment, at its beginning.
 HASH_BYTES = 8
-#: In segments with fewer cells, the threads inside torch would mostly wait for each other.
-_CELLS_FOR_THREADS = 1 << 13
 
 
 def code_segment(
@@ -71,8 +69,7 @@ def for_each_level(work: Callable[[int], None], parts: Sequence[Segment], runtim
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
         indices = list(group)
         if len(indices) == 1 or runtime.threads == 1:
-            large = _weight(parts[indices[0]]) > _CELLS_FOR_THREADS
-            with torch_threads(runtime.threads if large else 1):
+            with inner_threads(runtime.threads):
                 for index in indices:
                     work(index)
         else:
@@ -80,8 +77,8 @@ def for_each_level(work: Callable[[int], None], parts: Sequence[Segment], runtim
 
 
 def _work_side_by_side(work: Callable[[int], None], indices: Sequence[int], threads: int) -> None:
-    """Do independent work on several threads, each of which uses one thread inside torch."""
-    with ThreadPoolExecutor(threads, initializer=limit_torch_threads, initargs=(1,)) as pool:
+    """Do independent work on several threads."""
+    with ThreadPoolExecutor(threads) as pool, inner_threads(1):
         # Each job gets a copy of the context, so that measurements reach the threads.
         futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
         try:

@@ -10,7 +10,6 @@ from mulanzip.codec.coders import TileDecoder, TileEncoder
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -30,8 +29,7 @@ def encode_stack(images: np.ndarray, runtime: Runtime, schedules: TileSchedules)
     encoder = TileEncoder(runtime.statistics)
     _, height, width, _ = images.shape
     (segment,) = segments(height, width, COARSEST)
-    with torch_threads(1):
-        code_segment(segment, Canvas.of(images), runtime, schedules, encoder)
+    code_segment(segment, Canvas.of(images), runtime, schedules, encoder)
     return encoder.finish()
 
 
@@ -49,8 +47,7 @@ def decode_stack(
     images = np.zeros(shape, dtype=np.uint8)
     decoder = TileDecoder(runtime.statistics, data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
-    with torch_threads(1):
-        code_segment(segment, Canvas.of(images), runtime, schedules, decoder)
+    code_segment(segment, Canvas.of(images), runtime, schedules, decoder)
     decoder.finish()
     return images
 

@@ -1,6 +1,6 @@
-"""Inputs of the denoiser, and linear base predictions, in integers.
+"""Inputs of the denoiser, and linear base predictions, in integers of torch: for training, and for backends of torch.
 
-Training and exact inference share this code.  All operations are on integers: the results are the same everywhere.
+The native library computes the same; this is the reference.
 """
 
 from __future__ import annotations

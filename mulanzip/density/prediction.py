@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
+
+from mulanzip.density.backends import Array
 
 
 class ColourHead(Protocol):
     """Features -> parameters of one colour, given the colours before."""
 
-    def __call__(self, features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, features: Array, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
         """Parameters of ``n`` cells.
 
         Args:
@@ -33,12 +34,12 @@ class Prediction:
     """Output of the denoiser for ``n`` cells of one phase, in raster order, one image after the other.
 
     Attributes:
-        features: ``(n, channels)``, for ``head`` alone.
+        features: ``(n, channels)``, an array of the backend, for ``head`` alone.
         base: int32 ``(colours, n)``, of the model's colours: base predictions in ``2**-MEAN_BITS`` gray levels.
         head: computes the parameters, colour by colour.
     """
 
-    features: Tensor
+    features: Array
     base: np.ndarray
     head: ColourHead
 

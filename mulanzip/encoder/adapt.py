@@ -10,9 +10,9 @@ import numpy as np
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import measure_segments
 from mulanzip.density import context
-from mulanzip.density.runtime import Runtime
+from mulanzip.density.inner_threads import inner_threads
+from mulanzip.density.runtime import Runtime, import_torch
 from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
@@ -68,10 +68,12 @@ def find_adaptation(
     edges = choose_edges(indices, runtime.at(statistics).adapted(preset), steps > 0) if has_edges else None
     if not steps:
         return Adaptation(preset if preset.any() else None, edges)
+    import_torch("fitting a context")
+    from mulanzip.density.torch_threads import torch_threads
     from mulanzip.encoder.context_fit import Fitter
 
     even, groups = groups, [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
-    with torch_threads(runtime.threads):
+    with torch_threads(runtime.threads), inner_threads(runtime.threads):
         fitter = Fitter(runtime.model)
         fitted = fitter.fit(
             indices,

@@ -11,7 +11,6 @@ from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
 from mulanzip.encoder.crops import sample_crops
 from mulanzip.format.container import CHUNK_OVERHEAD
@@ -82,9 +81,8 @@ def _log2_unit(pixels: int) -> int:
 
 def _count(sample: np.ndarray, runtime: Runtime) -> Census:
     census, canvas = Census(runtime.statistics, sample.shape[2]), Canvas.of(sample)
-    with torch_threads(1):
-        for tile in tiles(Grid(0, *sample.shape[:2])):
-            code_tile(tile, canvas, runtime.network, SCHEDULES["default"], census)
+    for tile in tiles(Grid(0, *sample.shape[:2])):
+        code_tile(tile, canvas, runtime.network, SCHEDULES["default"], census)
     return census
 
 

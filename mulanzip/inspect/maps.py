@@ -12,8 +12,8 @@ from mulanzip.codec.image import CodedGroup, coded_groups
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import Coding, Container
@@ -74,7 +74,7 @@ def _group_bits(coded: CodedGroup) -> np.ndarray:
     bits = np.zeros((height, width, 1), dtype=np.float32)
     level_view(bits, level_grids(height, width)[-1])[...] = colours * np.log2(runtime.sample_scale.count)
     parts, canvas = segments(height, width), Canvas.of(indices)
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):
                 _measure(tile, canvas, runtime, coded.group.schedules[number], bits)

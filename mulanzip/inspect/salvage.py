@@ -18,8 +18,8 @@ from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import decode_segment
 from mulanzip.codec.side_info import SideInfo
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format import container
 from mulanzip.format.container import STORED, Coding, Container, Header
@@ -151,7 +151,7 @@ def _decode(
     pixels = new_pixels(file, sides[0])
     trusted = np.ones(pixels.shape[:2], dtype=bool)
     regions: list[DamagedRegion] = []
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         # Guesses differ in schedules alone.
         for ways in zip(*(coded_groups(file, side, runtime, progress) for side in sides), strict=True):
             group = ways[0].group

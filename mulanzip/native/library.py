@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Mapping, Sequence
 from ctypes import POINTER, byref, c_int, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
@@ -83,9 +84,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 }
 
 
-@cache
-def _library() -> ctypes.CDLL:
-    """The library.
+def load(functions: Mapping[str, tuple[Any, Sequence[Any]]]) -> ctypes.CDLL:
+    """The library, with the result and the argument types of some of its functions.
 
     Raises:
         ImportError: if it was not built, or does not run here.
@@ -97,11 +97,16 @@ def _library() -> ctypes.CDLL:
             f"mulanzip's native library is missing or broken ({error}): install mulanzip again, or run 'make native'"
         )
         raise ImportError(message) from error
-    for name, (result, arguments) in _FUNCTIONS.items():
+    for name, (result, arguments) in functions.items():
         function = getattr(library, name)
         function.restype = result
         function.argtypes = arguments
     return library
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    return load(_FUNCTIONS)
 
 
 @cache
@@ -114,7 +119,7 @@ def tables() -> np.ndarray:
     return found.view(np.uint8)
 
 
-def _check(code: int) -> None:
+def check(code: int) -> None:
     """Raise what a returned code stands for."""
     if code == _ERROR_SPACE:
         raise MemoryError("the output does not fit the memory that was meant for it")
@@ -122,7 +127,7 @@ def _check(code: int) -> None:
         raise ValueError("the native library was given a scale, a size or a value that is out of range")
 
 
-def _pointer(array: np.ndarray, dtype: type[np.generic], shape: tuple[int, ...]) -> int:
+def pointer(array: np.ndarray, dtype: type[np.generic], shape: tuple[int, ...]) -> int:
     """The address of an array that must be as the library wants it."""
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise ValueError(f"contiguous {np.dtype(dtype)} {shape} is wanted, not {array.dtype} {array.shape}")
@@ -157,8 +162,8 @@ class Scale:
         self.struct = _Scale(
             count,
             log2_steps,
-            None if edges is None else _pointer(edges, np.int32, (257,)),
-            None if forbidden is None else _pointer(forbidden, np.uint8, (1 << 21,)),
+            None if edges is None else pointer(edges, np.int32, (257,)),
+            None if forbidden is None else pointer(forbidden, np.uint8, (1 << 21,)),
             log2_penalty,
         )
 
@@ -187,8 +192,8 @@ class Tile:
             colours,
             height - 2 * BORDER,
             width - 2 * BORDER,
-            _pointer(values, np.int32, values.shape),
-            _pointer(residuals, np.int8, values.shape),
+            pointer(values, np.int32, values.shape),
+            pointer(residuals, np.int8, values.shape),
         )
 
     @classmethod
@@ -229,9 +234,9 @@ class Unit:
             colour,
             *size,
             components,
-            _pointer(shapes, np.uint8, (2 * components, self.count)),
-            _pointer(means, np.int32, (components + colour, self.count)),
-            _pointer(base, np.int32, (colour + 1, self.count)),
+            pointer(shapes, np.uint8, (2 * components, self.count)),
+            pointer(means, np.int32, (components + colour, self.count)),
+            pointer(base, np.int32, (colour + 1, self.count)),
         )
 
 
@@ -253,8 +258,8 @@ class Decoder:
     def __init__(self, words: np.ndarray):
         self._words = words
         self._struct = _Decoder()
-        address = _pointer(words, np.uint32, (len(words),))
-        _check(_library().mz_decoder_start(byref(self._struct), address, len(words)))
+        address = pointer(words, np.uint32, (len(words),))
+        check(_library().mz_decoder_start(byref(self._struct), address, len(words)))
 
     def is_empty(self) -> bool:
         """Whether all symbols were taken: false at the end of a damaged stream, but for few."""
@@ -262,12 +267,12 @@ class Decoder:
 
     def decode_unit(self, scale: Scale, tile: Tile, unit: Unit) -> None:
         """Decode the subpixels of a unit into the planes of its tile."""
-        _check(_library().mz_decode_unit(*_arguments(scale, tile, unit), byref(self._struct)))
+        check(_library().mz_decode_unit(*_arguments(scale, tile, unit), byref(self._struct)))
 
     def decode_uniform(self, count: int, n: int) -> np.ndarray:
         """Decode ``n`` values that are equally likely, 0..``count`` - 1, ``count`` 1..65536: int32 ``(n,)``."""
         values = np.empty(n, dtype=np.int32)
-        _check(_library().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
+        check(_library().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
         return values
 
 
@@ -282,7 +287,7 @@ def encode_unit(scale: Scale, tile: Tile, unit: Unit) -> np.ndarray:
     """
     symbols = np.empty((2 * unit.count, 2), dtype=np.uint32)
     used = c_int64()
-    _check(_library().mz_encode_unit(*_arguments(scale, tile, unit), symbols.ctypes.data, len(symbols), byref(used)))
+    check(_library().mz_encode_unit(*_arguments(scale, tile, unit), symbols.ctypes.data, len(symbols), byref(used)))
     return symbols[: used.value]
 
 
@@ -299,8 +304,8 @@ def measure_unit(scale: Scale, tile: Tile, unit: Unit, bits: np.ndarray | None =
         ValueError: if a value is not one of the scale's.
     """
     total = c_uint64()
-    address = None if bits is None else _pointer(bits, np.uint32, (unit.count,))
-    _check(_library().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
+    address = None if bits is None else pointer(bits, np.uint32, (unit.count,))
+    check(_library().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
     return total.value
 
 
@@ -317,8 +322,8 @@ def count_unit(scale: Scale, tile: Tile, unit: Unit, seen: np.ndarray, expected:
     Raises:
         ValueError: if a value is not one of the scale's.
     """
-    counts = [_pointer(counts, np.int64, (scale.count,)) for counts in (seen, expected)]
-    _check(_library().mz_count_unit(*_arguments(scale, tile, unit), *counts))
+    counts = [pointer(counts, np.int64, (scale.count,)) for counts in (seen, expected)]
+    check(_library().mz_count_unit(*_arguments(scale, tile, unit), *counts))
 
 
 def uniform_symbols(values: np.ndarray, count: int) -> np.ndarray:
@@ -335,9 +340,9 @@ def uniform_symbols(values: np.ndarray, count: int) -> np.ndarray:
 def measure_symbols(symbols: np.ndarray) -> int:
     """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
     total = c_uint64()
-    _check(
+    check(
         _library().mz_measure(
-            tables().ctypes.data, _pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
+            tables().ctypes.data, pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
         )
     )
     return total.value
@@ -354,6 +359,6 @@ def push(symbols: np.ndarray) -> np.ndarray:
     """
     words = np.empty(len(symbols) + 2, dtype=np.uint32)
     used = c_int64()
-    address = _pointer(symbols, np.uint32, (len(symbols), 2))
-    _check(_library().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
+    address = pointer(symbols, np.uint32, (len(symbols), 2))
+    check(_library().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
     return words[: used.value]

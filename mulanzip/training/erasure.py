@@ -15,13 +15,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import PASSES, Config
 from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, save
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY
 from mulanzip.density.selftest import golden_digest
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
 from mulanzip.floatnet.network import Denoiser

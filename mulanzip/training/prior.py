@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, layer_shapes
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.encoder.context_fit import Fitter
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.encoder.preset_choice import choose_preset

@@ -99,7 +99,7 @@ static void one_case(const mz_tables *t, int kind) {
     uint8_t *shapes = room(2 * components * n);
     int32_t *means = room((components + colour) * n * 4), *base = room((colour + 1) * n * 4);
     for (int64_t i = 0; i < 2 * components * n; i++)
-        shapes[i] = (uint8_t)(hostile ? (below(3) ? any() : below(2) * 255) : 100 + below(50));
+        shapes[i] = (uint8_t)(!hostile ? 100 + below(50) : below(3) ? below(256) : 255 * below(2));
     for (int64_t i = 0; i < (components + colour) * n; i++) means[i] = hostile ? any_int32() : (int32_t)below(200) - 100;
     for (int64_t i = 0; i < (colour + 1) * n; i++) base[i] = hostile ? any_int32() : middle * 32;
     unit.shapes = shapes;
