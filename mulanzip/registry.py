@@ -97,7 +97,9 @@ def suited(name: str, colours: int) -> ModelInfo:
         return find(GRAY_MODEL if colours == 1 else DEFAULT_MODEL)
     found = find(name, None)
     if found.kind == "erasure" and found.config.get("colours", colours) < colours:
-        raise UnsupportedImageError(f"{found.name} is a model of gray images; use {DEFAULT_MODEL} or {AUTO} for colours")
+        raise UnsupportedImageError(
+            f"{found.name} is a model of gray images; use {DEFAULT_MODEL} or {AUTO} for colours"
+        )
     return found
 
 

@@ -63,8 +63,7 @@ def step_bits(
     features = model.features(torch.cat(planes), index, batches[0].level_class, pass0_features)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
     found = [
-        _head_bits(model, heads, *own)
-        for own in zip(features.split(sizes), batches, known.split(sizes), strict=True)
+        _head_bits(model, heads, *own) for own in zip(features.split(sizes), batches, known.split(sizes), strict=True)
     ]
     return torch.stack([bits for bits, _ in found]).sum(), sum(count for _, count in found), features
 

@@ -20,8 +20,10 @@ from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, save
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.density.selftest import golden_digest
 from mulanzip.density.torch_backends import ReferenceBackend
+from mulanzip.encoder.adapt import Group
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
 from mulanzip.floatnet.network import Denoiser
@@ -90,7 +92,7 @@ class ErasureRun(Run):
         self,
         folder: str | os.PathLike[str],
         images: list[Any],
-        validation: list[np.ndarray],
+        validation: list[Any],
         config: Config,
         recipe: ErasureRecipe,
         start: str | os.PathLike[str] | None = None,
@@ -109,7 +111,7 @@ class ErasureRun(Run):
         torch.manual_seed(recipe.seed)
         model = Denoiser(config)
         if start is not None:
-            _begin_with(model, start)
+            self._begin(model, start)
         self.patches = self._supply(images, recipe)
         matrices = [
             p
@@ -118,6 +120,10 @@ class ErasureRun(Run):
         ]
         self._local = threading.local()
         super().__init__(folder, model, matrices, recipe)
+
+    def _begin(self, model: Denoiser, start: str | os.PathLike[str]) -> None:
+        """Give ``model`` the weights in a file."""
+        _begin_with(model, start)
 
     def _supply(self, images: list[Any], recipe: ErasureRecipe) -> Patches:
         """The supply of training patches."""
@@ -128,7 +134,9 @@ class ErasureRun(Run):
         model.quantise(self.progress >= self.recipe.quantise_from)
         batch = self._draw(rng)
         bits, early, count = self._bits(model, batch)
-        return (bits + early) / (sum(c.samples.numel() for c in batch.cells) * 0.75), float(bits.detach()) / max(1, count)
+        return (bits + early) / (sum(c.samples.numel() for c in batch.cells) * 0.75), float(bits.detach()) / max(
+            1, count
+        )
 
     def _draw(self, rng: np.random.Generator) -> Batch:
         level, degradation, patches = self.patches.draw(rng)
@@ -196,9 +204,13 @@ class ErasureRun(Run):
         # Learning the prior takes long; if it is interrupted, this model is complete.
         model = self._write(rounded)
         if report is not None:
-            images, seed = self.patches.images, self.recipe.seed
-            model = self._write(rounded, learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report))
+            seed = self.recipe.seed
+            model = self._write(rounded, learn_prior(model, self._groups(), _PRIOR_STEPS, PRIOR_IMAGES, seed, report))
         return model
+
+    def _groups(self) -> list[Group]:
+        """The training images and their statistics."""
+        return [(image, PLAIN_STATISTICS) for image in self.patches.images]
 
     def _write(self, rounded: Denoiser, prior: Prior | None = None) -> IntegerModel:
         model = export(rounded, {"steps": str(self.step), "seconds": str(round(self.seconds))}, prior)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mulanzip.codec.value_map import used_values
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
+from mulanzip.encoder.adapt import Group
 from mulanzip.encoder.scale_choice import suggested_log2_steps
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
+from mulanzip.image.channels import to_coding_order
 from mulanzip.training.augment import DEGRADATION_SHARES, augment
-from mulanzip.training.data import LEVELS, MOST_PATCHES
+from mulanzip.training.data import LEVELS, MOST_PATCHES, image_files
 from mulanzip.training.gray_augment import degrade
 
 #: Kinds of training images, by the prefixes of the names of their files.  Each has a context preset, in this order.
@@ -34,7 +36,7 @@ KINDS = (
 )
 #: Shares of the kinds.
 _KIND_SHARES = (0.09, 0.08, 0.11, 0.12, 0.15, 0.12, 0.05, 0.11, 0.06, 0.11)
-_PHOTO, _DEGRADED, _SENSOR = 0, 1, 2
+PHOTOGRAPH, _DEGRADED, _SENSOR = 0, 1, 2
 #: Images in a batch; all are of one kind.
 _IMAGES = 4
 #: Share of scientific images that are degraded.
@@ -51,37 +53,55 @@ _SCALE_SIDE = 256
 
 @dataclass(frozen=True)
 class GrayImage:
-    """A gray image: samples ``(H, W)``, uint8 or uint16, and the index of its kind in :data:`KINDS`."""
+    """A scientific image ``(H, W)``, uint8 or uint16; or a photograph ``(H, W, 3)``, uint8, colours in coding order.
+
+    Attributes:
+        kind: index in :data:`KINDS`.
+    """
 
     samples: np.ndarray
     kind: int
 
+    def group(self) -> Group:
+        """What is coded of it: indices ``(H, W, 1)``, and statistics with the suggested scale."""
+        if self.kind == PHOTOGRAPH:
+            return self.samples[..., :1], PLAIN_STATISTICS
+        if self.samples.dtype == np.uint8:
+            return self.samples[..., None], PLAIN_STATISTICS
+        values = used_values(self.samples)
+        indices = (self.samples - values[0].astype(np.uint16))[..., None]
+        scale = SampleScale(int(values[-1] - values[0]) + 1, suggested_log2_steps([_middle(indices)]))
+        return indices.astype(scale.dtype), SampleStatistics(scale)
 
-def load_gray_images(paths: Iterable[str | os.PathLike[str]], photographs: Iterable[np.ndarray]) -> list[GrayImage]:
-    """Scientific images in folders, whose names begin with their kind, and photographs.
 
-    Args:
-        photographs: uint8 ``(H, W, 3)``, colours in coding order.
+def load_gray_images(paths: Iterable[str | os.PathLike[str]]) -> list[GrayImage]:
+    """All images under ``paths``: scientific ones, whose names are KIND_SOURCE_NUMBER, and photographs.
 
     Raises:
-        UnreadableImageError: if a file cannot be read.
+        UnreadableImageError: if there is none, or one cannot be read.
     """
     kind_of = {prefix: kind for kind, prefixes in enumerate(KINDS) for prefix in prefixes}
     found = []
-    for folder in map(Path, paths):
-        for file in sorted(folder.glob("*.png")):
-            prefix = file.name.split("_")[0]
-            if prefix not in kind_of:
-                continue
-            try:
-                with Image.open(file) as picture:
+    for file in image_files(paths):
+        kind = kind_of.get(file.name.split("_")[0], PHOTOGRAPH)
+        try:
+            with Image.open(file) as picture:
+                if kind == PHOTOGRAPH:
+                    samples = to_coding_order(np.asarray(picture.convert("RGB")))
+                else:
                     samples = np.asarray(picture)
-            except (OSError, SyntaxError, ValueError) as error:
-                raise UnreadableImageError(f"cannot train with {file}: {error}") from None
-            if samples.ndim == 2:
-                samples = samples if samples.dtype == np.uint8 else samples.astype(np.uint16)
-                found.append(GrayImage(samples, kind_of[prefix]))
-    return found + [GrayImage(photograph, _PHOTO) for photograph in photographs]
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UnreadableImageError(f"cannot train with {file}: {error}") from None
+        if kind == PHOTOGRAPH or samples.ndim == 2:
+            samples = samples if samples.dtype == np.uint8 else samples.astype(np.uint16)
+            found.append(GrayImage(samples, kind))
+    return found
+
+
+def _middle(samples: np.ndarray) -> np.ndarray:
+    """The crop whose scale is that of an image."""
+    top, left = (max(0, length - _SCALE_SIDE) // 2 for length in samples.shape[:2])
+    return samples[top : top + _SCALE_SIDE, left : left + _SCALE_SIDE]
 
 
 class GrayPatches:
@@ -101,7 +121,7 @@ class GrayPatches:
             side = 2 * cells << level
             by_kind = []
             for kind in range(len(KINDS)):
-                source = _PHOTO if kind in (_PHOTO, _DEGRADED, _SENSOR) else kind
+                source = PHOTOGRAPH if kind in (PHOTOGRAPH, _DEGRADED, _SENSOR) else kind
                 fits = [
                     i
                     for i, image in enumerate(images)
@@ -143,7 +163,7 @@ class GrayPatches:
         for _ in range(count):
             top, left = (rng.integers(length - side + 1) for length in image.samples.shape[:2])
             cuts.append(_turned(image.samples[top : top + side, left : left + side], rng))
-        if image.kind == _PHOTO:
+        if image.kind == PHOTOGRAPH:
             own = [_photograph(cut, kind, np.random.default_rng(seed)) for cut in cuts]
             if kind != _SENSOR:
                 return np.stack(own)[:, None, ::stride, ::stride], EIGHT_BIT
@@ -175,9 +195,7 @@ class GrayPatches:
             return patches, EIGHT_BIT
         values = used_values(image.samples)
         first, span = int(values[0]), int(values[-1] - values[0]) + 1
-        height, width = image.samples.shape
-        top, left = max(0, height - _SCALE_SIDE) // 2, max(0, width - _SCALE_SIDE) // 2
-        crop = image.samples[top : top + _SCALE_SIDE, left : left + _SCALE_SIDE].astype(np.int32)
+        crop = _middle(image.samples).astype(np.int32)
         if len(values) < _SPARSE * span and rng.random() < _LISTED_SHARE:
             index = np.zeros(span, dtype=np.int32)
             index[values - first] = np.arange(len(values))
