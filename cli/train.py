@@ -94,7 +94,7 @@ class _Options:
     "--colours",
     type=click.Choice(["3", "1"]),
     help="1 for a model of gray images of 8 to 16 bits.  DATA are photographs then, and PNG files of scientific images "
-    "whose names begin with their kind: ct_, mr_, xray_, mammo_, us_, pet_, fluo_, astro_, em_, sat_, sar_, dem_, raw_.  "
+    "whose names begin with their kind: ct_ mr_ xray_ mammo_ us_ pet_ fluo_ astro_ em_ sat_ sar_ dem_ raw_.  "
     "--start may name a model of colours.  [default: 3; erasure only]",
 )
 @click.option(

@@ -58,8 +58,9 @@ def encode(  # noqa: PLR0913
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: ``auto``, the name of a shipped model, or the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a
-            chain of tiles, slowly, and ignores effort, context and schedule.
+        model: ``auto``, which is ``gray`` for images without colours, else ``photo``; the name of a shipped model; or
+            the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and
+            ignores effort, context and schedule.
         effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
         context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
             such as :func:`mulanzip.context_of` finds in the file of a similar image.
