@@ -11,11 +11,16 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, UnsupportedImageError
 
 #: Length of a model's identity in files: the first bytes of its SHA-256.
 ID_BYTES = 8
+#: Model of colour images, and of groups of small images in archives.
 DEFAULT_MODEL = "photo"
+#: Model of images of one channel, or of several that are coded one by one.
+GRAY_MODEL = "gray"
+#: Stands for one of these two, whichever suits the image.
+AUTO = "auto"
 DEFAULT_GAUSSIAN_MODEL = "tiles32"
 MODEL_FILE = "model.safetensors"
 #: Value of "format" in the metadata of models of Gaussian noise; all other models are of erasure noise.
@@ -77,6 +82,27 @@ def shipped() -> tuple[ModelInfo, ...]:
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
+def suited(name: str, colours: int) -> ModelInfo:
+    """Find the model for an image.
+
+    Args:
+        name: as for :func:`find`, or :data:`AUTO`.
+        colours: that are coded together: 3 or 1.
+
+    Raises:
+        ModelError: as :func:`find`.
+        UnsupportedImageError: if the model codes single channels alone, and the image has colours.
+    """
+    if name == AUTO:
+        return find(GRAY_MODEL if colours == 1 else DEFAULT_MODEL)
+    found = find(name, None)
+    if found.kind == "erasure" and found.config.get("colours", colours) < colours:
+        raise UnsupportedImageError(
+            f"{found.name} is a model of gray images; use {DEFAULT_MODEL} or {AUTO} for colours"
+        )
+    return found
+
+
 def find(name: str, kind: str | None = "erasure") -> ModelInfo:
     """Find a model.
 
@@ -104,14 +130,14 @@ def by_id(model_id: bytes, extra: str | None = None, kind: str = "erasure") -> M
 
     Args:
         model_id: from the file.
-        extra: name or path of another model to try, before the shipped ones.
+        extra: name or path of another model to try, before the shipped ones; :data:`AUTO` stands for none.
         kind: of the model.  ``extra`` may be of the other kind: some files need one model of each.
 
     Raises:
         ModelError: if the model is not here.
     """
     candidates = list(shipped())
-    if extra is not None:
+    if extra not in (None, AUTO):
         candidates.insert(0, find(extra, None))
     for model in candidates:
         if model.model_id == model_id and model.kind == kind:
