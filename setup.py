@@ -31,6 +31,8 @@ class BuildLibrary(build_ext):
             raise SystemExit(str(error)) from None
         except subprocess.CalledProcessError as error:
             raise SystemExit(f"mulanzip cannot be built: {error.cmd[0]} failed, see above.") from None
+        # Python that runs inside this checkout finds these sources first.
+        self.copy_file(str(library), str(SOURCES[0].parent))
 
 
 class PlatformWheel(bdist_wheel):

@@ -120,8 +120,22 @@ drawing_model = model(
 )
 
 
+class WithEffort(click.Command):
+    """A command with ``--effort``, which says so to those who write ``-9``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            level = error.option_name.lstrip("-")
+            if len(level) == 1 and level in "123456789":
+                raise click.UsageError(f"there is no option -{level}; write -e {level} for the effort", ctx) from None
+            raise
+
+
 def effort(help_text: str) -> _Decorator:
     return click.option(
+        "-e",
         "--effort",
         type=click.IntRange(1, 9),
         default=EncodeOptions.effort,
@@ -134,7 +148,7 @@ def effort(help_text: str) -> _Decorator:
 def schedule(help_text: str, *names: str) -> _Decorator:
     return click.option(
         "--schedule",
-        type=click.Choice(["default", "one", "three", "four", "six", *names]),
+        type=click.Choice(["default", "one", *names]),
         default=EncodeOptions.schedule,
         show_default=True,
         help=help_text,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from mulanzip.limits import NO_LIMITS, Limits, available_cores
@@ -11,6 +13,21 @@ from mulanzip.registry import AUTO
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Grade(IntEnum):
+    """How much of its source a file gives back."""
+
+    #: All samples.
+    SAMPLES = 0
+    #: All samples, and every byte outside of compressed streams of pixels.
+    CONTENT = 1
+    #: The identical file.
+    FILE = 2
+
+
+#: The names of the grades, best first.
+GRADES = tuple(grade.name.lower() for grade in reversed(Grade))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +51,38 @@ class EncodeOptions:
     schedule: str = "default"
     mu: float = 1.5
     stored: bool = True
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How much of a source file is kept.
+
+    Attributes:
+        pixels: keep pixels and metadata, not the file.
+        only_modelled: refuse kinds of images that no model codes; otherwise their files are kept as they are.
+        everything: keep files that are no images, or damaged ones, as they are; otherwise they are refused.
+        require: ``file``, ``content`` or ``samples``: refuse sources of which less would come back.
+        strip: metadata to leave out, from :data:`mulanzip.imageio.metadata.STRIPPABLE`; with any, pixels are kept, not
+            the file.
+    """
+
+    pixels: bool = False
+    only_modelled: bool = False
+    everything: bool = False
+    require: str = "samples"
+    strip: Collection[str] = ()
+
+    @property
+    def least(self) -> Grade:
+        """The lowest grade that is enough.
+
+        Raises:
+            ValueError: if there is no grade of the name ``require``.
+        """
+        try:
+            return Grade[self.require.upper()]
+        except KeyError:
+            raise ValueError(f"there is no grade {self.require!r}; use {', '.join(GRADES)}") from None
 
 
 @dataclass(frozen=True)

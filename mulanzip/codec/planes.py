@@ -114,4 +114,5 @@ def _inside(planes: np.ndarray, phase: int, extent: tuple[int, int]) -> np.ndarr
 
 def _by_plane(pixels: np.ndarray) -> np.ndarray:
     """``(h, w, C)`` or ``(B, h, w, C)`` -> ``(B, C, h, w)``."""
-    return np.moveaxis(pixels, -1, -3).reshape(-1, pixels.shape[-1], *pixels.shape[-3:-1])
+    moved = np.moveaxis(pixels, -1, -3)
+    return moved if pixels.ndim == 4 else moved[None]

@@ -105,7 +105,7 @@ def import_torch(purpose: str) -> Any:
     try:
         import torch
     except ImportError:
-        raise ModelError(f"{purpose} needs torch, which is not installed: pip install torch") from None
+        raise ModelError(f"{purpose} needs torch, which is not installed: pip install 'mulanzip[torch]'") from None
     return torch
 
 

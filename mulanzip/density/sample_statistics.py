@@ -34,7 +34,7 @@ class SampleStatistics:
             self.scale.count,
             self.scale.log2_steps,
             None if edges is None else edges.edges[colour],
-            None if gamut is None else gamut.other_colours(),
+            None if gamut is None else library.other_colours(),
             0 if gamut is None else gamut.log2_penalty,
         )
 

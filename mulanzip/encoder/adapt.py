@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import measure_segments
 from mulanzip.density import context
 from mulanzip.density.inner_threads import inner_threads
-from mulanzip.density.runtime import Runtime, import_torch
+from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
@@ -20,6 +21,7 @@ from mulanzip.encoder.preset_choice import choose_preset
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.notes import note
 from mulanzip.options import Execution
 from mulanzip.progress import Progress
 
@@ -27,6 +29,10 @@ from mulanzip.progress import Progress
 _JUDGED_PIXELS = 1 << 20
 #: Indices ``(H, W, C)`` in coding order of colours, and their statistics.
 Group = tuple[np.ndarray, SampleStatistics]
+
+
+class NotFittedWarning(UserWarning):
+    """An effort asks for a fitted context, and torch, which fits it, is not installed."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,11 @@ def find_adaptation(
     prior = runtime.model.prior
     preset = prior.preset(choose_preset(indices, runtime.at(statistics), schedules))
     edges = choose_edges(indices, runtime.at(statistics).adapted(preset), steps > 0) if has_edges else None
+    if steps and find_spec("torch") is None:
+        note("torch is not installed, so no context is fitted: pip install 'mulanzip[torch]'", NotFittedWarning)
+        steps = 0
     if not steps:
         return Adaptation(preset if preset.any() else None, edges)
-    import_torch("fitting a context")
     from mulanzip.density.torch_threads import torch_threads
     from mulanzip.encoder.context_fit import Fitter
 

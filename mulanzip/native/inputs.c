@@ -106,6 +106,13 @@ typedef struct {
     int8_t phase, y, x;
 } mz_neighbour;
 
+static mz_sum sum_of(const mz_cells *c, int32_t image, int32_t y, int32_t x, const mz_neighbour neighbours[4]) {
+    mz_sum sum = {{0}, 0};
+    for (int i = 0; i < 4; i++)
+        add_known(c, image, y + neighbours[i].y, x + neighbours[i].x, neighbours[i].phase, &sum);
+    return sum;
+}
+
 int mz_base_prediction(const mz_cells *c, int32_t phase, int32_t top, int32_t bottom, int32_t left, int32_t right,
                        int32_t *base) {
     static const mz_neighbour nearest[MZ_PHASES][4] = {
@@ -123,15 +130,8 @@ int mz_base_prediction(const mz_cells *c, int32_t phase, int32_t top, int32_t bo
     for (int32_t image = 0; image < c->images; image++)
         for (int32_t y = top; y < bottom; y++)
             for (int32_t x = left; x < right; x++, base++) {
-                mz_sum sum = {{0}, 0};
-                for (int i = 0; i < 4; i++) {
-                    const mz_neighbour at = nearest[phase][i];
-                    add_known(c, image, y + at.y, x + at.x, at.phase, &sum);
-                }
-                for (int i = 0; phase == PHASE_D && sum.count == 0 && i < 4; i++) {
-                    const mz_neighbour at = diagonal[i];
-                    add_known(c, image, y + at.y, x + at.x, at.phase, &sum);
-                }
+                mz_sum sum = sum_of(c, image, y, x, nearest[phase]);
+                if (phase == PHASE_D && sum.count == 0) sum = sum_of(c, image, y, x, diagonal);
                 for (int i = 0; i < c->colours; i++)
                     base[i * n] = (int32_t)(sum.total[i] * QUARTER[sum.count] >> (15 - MZ_MEAN_BITS + c->log2_steps));
             }

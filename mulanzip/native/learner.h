@@ -19,7 +19,7 @@ typedef struct {
     int32_t sigma;  /* index of its standard deviation */
     int scale_class, shift_class, energy;
     int64_t shift;  /* 2^-13 level */
-    int32_t features[MZ_FEATURES];
+    int16_t features[MZ_FEATURES];
 } mz_outlook;
 
 /* What the network says of one subpixel. */
@@ -57,7 +57,8 @@ MZ_INLINE void mz_look_out(const mz_tables *t, int components, const mz_predicti
 }
 
 MZ_INLINE void mz_predict_shift(const mz_tables *t, const mz_learner *l, mz_outlook *o) {
-    const int32_t *own = l->own[o->shift_class], *x = o->features;
+    const int32_t *own = l->own[o->shift_class];
+    const int16_t *x = o->features;
     int32_t sum = 0;
     for (int j = 0; j < MZ_FEATURES; j++) sum += (l->shared[j] + own[j]) * x[j];
     o->shift = (mz_clip(sum >> 10, -3072, 3072) * t->sigma[o->sigma]) >> 10;
@@ -83,6 +84,19 @@ MZ_INLINE void mz_correct(const mz_tables *t, const mz_positions *p, const mz_le
                        ((o->shift * ((int64_t)1 << p->down) * m->inverse[k]) >> 8);
     }
     m->total = (m->weights << 16) + 65536;
+}
+
+/* w += (f x + half) >> bits, clipped to +-2^18, for all features x; |f| < 2^12. */
+MZ_INLINE void mz_move(int32_t *w, int16_t f, const int16_t *x, int bits) {
+    const int32_t half = 1 << (bits - 1), limit = 1 << 18;
+    uint32_t outside = 0;
+    for (int j = 0; j < MZ_FEATURES; j++) {
+        w[j] += (f * x[j] + half) >> bits;
+        outside |= (uint32_t)(w[j] + limit);
+    }
+    /* Rarely: one is at the limit, or beyond. */
+    if (outside >> 19)
+        for (int j = 0; j < MZ_FEATURES; j++) w[j] = (int32_t)mz_clip(w[j], -limit, limit);
 }
 
 /* Learn from a value, given its two edges: step 5 and 6. */
@@ -120,15 +134,9 @@ MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixt
     int length = mz_bit_length((uint64_t)seen), rate = rates[length < 8 ? length : 8];
     int64_t step = (mz_clip(all, -196608, 65536) + ((int64_t)1 << (rate - 1))) >> rate;
     l->log_scale[o->energy] = (int32_t)mz_clip(l->log_scale[o->energy] + step, -98304, 98304);
-    int32_t gradient = (int32_t)mz_clip((slope * reciprocal) >> (n + 7), -1024, 1024), *mine = l->own[o->shift_class];
-    for (int j = 0; j < MZ_FEATURES; j++) {
-        const int32_t most = 1 << 18, d = gradient * o->features[j];
-        int32_t shared = l->shared[j] + ((3 * d + 128) >> 8), own_one = mine[j] + ((d + 64) >> 7);
-        shared = shared > most ? most : shared;
-        own_one = own_one > most ? most : own_one;
-        l->shared[j] = shared < -most ? -most : shared;
-        mine[j] = own_one < -most ? -most : own_one;
-    }
+    int32_t gradient = (int32_t)mz_clip((slope * reciprocal) >> (n + 7), -1024, 1024);
+    mz_move(l->shared, (int16_t)(3 * gradient), o->features, 8);
+    mz_move(l->own[o->shift_class], (int16_t)gradient, o->features, 7);
 }
 
 #endif

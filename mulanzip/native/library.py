@@ -80,6 +80,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mz_measure_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, POINTER(c_uint64))),
     "mz_count_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_void_p)),
     "mz_measure": (c_int, (c_void_p, c_void_p, c_int64, POINTER(c_uint64))),
+    "mz_fill_other_colours": (None, (c_void_p,)),
     "mz_decode_uniform": (c_int, (POINTER(_Decoder), c_int32, c_int64, c_void_p)),
 }
 
@@ -117,6 +118,15 @@ def tables() -> np.ndarray:
     library.mz_fill_tables(found.ctypes.data)
     found.flags.writeable = False
     return found.view(np.uint8)
+
+
+@cache
+def other_colours() -> np.ndarray:
+    """Bits that are set for colours that no JPEG decoder produces: uint8 ``(2**21,)``, as :class:`Scale` wants them."""
+    bits = np.empty(1 << 21, dtype=np.uint8)
+    _library().mz_fill_other_colours(bits.ctypes.data)
+    bits.flags.writeable = False
+    return bits
 
 
 def check(code: int) -> None:

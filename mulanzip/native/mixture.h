@@ -62,16 +62,18 @@ typedef struct {
     int64_t below[MZ_MAX_COMPONENTS];    /* of each component */
 } mz_edge_masses;
 
-MZ_INLINE void mz_evaluate(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value,
-                           mz_edge_masses *e) {
-    if (value <= 0 || value >= p->count) {
-        for (int k = 0; k < m->components; k++) {
-            e->place[k] = (int64_t)MZ_LOGISTIC_HALF << (8 + p->down);
-            e->below[k] = value <= 0 ? 0 : (int64_t)1 << MZ_CDF_BITS;
-        }
-        e->mass = value <= 0 ? 0 : m->total;
-        return;
+/* At 0 or count. */
+MZ_INLINE void mz_evaluate_end(const mz_positions *p, const mz_mixture *m, int64_t value, mz_edge_masses *e) {
+    for (int k = 0; k < m->components; k++) {
+        e->place[k] = (int64_t)MZ_LOGISTIC_HALF << (8 + p->down);
+        e->below[k] = value <= 0 ? 0 : (int64_t)1 << MZ_CDF_BITS;
     }
+    e->mass = value <= 0 ? 0 : m->total;
+}
+
+/* Between them. */
+MZ_INLINE void mz_evaluate_inside(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value,
+                                  mz_edge_masses *e) {
     int64_t edge = mz_edge(p, value), sum = 0;
     for (int k = 0; k < m->components; k++) {
         e->place[k] = mz_logistic_place(p, m, k, edge);
@@ -79,6 +81,14 @@ MZ_INLINE void mz_evaluate(const mz_tables *t, const mz_positions *p, const mz_m
         sum += m->weight[k] * e->below[k];
     }
     e->mass = (sum >> (MZ_CDF_BITS - 16)) + ((value * p->value_floor) >> 12);
+}
+
+MZ_INLINE void mz_evaluate(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value,
+                           mz_edge_masses *e) {
+    if (value <= 0 || value >= p->count)
+        mz_evaluate_end(p, m, value, e);
+    else
+        mz_evaluate_inside(t, p, m, value, e);
 }
 
 #endif

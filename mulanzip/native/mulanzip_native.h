@@ -116,6 +116,8 @@ MZ_API int mz_count_unit(const mz_tables *, const mz_scale *, const mz_tile *, c
                          int64_t *expected);
 /* Add the bits of symbols to total, in 2^-16 bit. */
 MZ_API int mz_measure(const mz_tables *, const mz_symbol *symbols, int64_t count, uint64_t *total);
+/* Set the bits of colours that no JPEG decoder produces, and clear the others: (2^21) bytes, as mz_scale wants them. */
+MZ_API void mz_fill_other_colours(uint8_t *bits);
 /* Values that are equally likely, without any context. */
 MZ_API int mz_decode_uniform(mz_decoder *, int32_t count, int64_t n, int32_t *values);
 

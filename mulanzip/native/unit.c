@@ -2,14 +2,17 @@
 #include "ans.h"
 #include "learner.h"
 
-typedef enum { DECODE, ENCODE, MEASURE, COUNT } mz_mode;
+/* 0 to measure what learning brings: benchmarks/correction.py. */
+#ifndef MZ_LEARNS
+#define MZ_LEARNS 1
+#endif
 
 /* Where symbols come from, or go to. */
 typedef struct {
     mz_decoder *decoder;
     mz_symbol *symbols;
+    uint64_t *total;
     uint32_t *bits;
-    uint64_t total;
     int64_t *seen, *expected;
 } mz_sink;
 
@@ -81,27 +84,27 @@ MZ_INLINE uint32_t bits_of(const mz_tables *t, uint32_t width) {
     return ((uint32_t)(MZ_SLOT_BITS + 1 - n) << 16) - low - (((high - low) * part) >> 14);
 }
 
-MZ_INLINE void put(const mz_tables *t, mz_mode mode, mz_sink *sink, uint32_t low, uint32_t width, int64_t i) {
-    if (mode == ENCODE) {
+MZ_INLINE void put(const mz_tables *t, mz_sink *sink, uint32_t low, uint32_t width, int64_t i) {
+    if (sink->symbols) {
         sink->symbols->low = low;
         sink->symbols->width = width;
         sink->symbols++;
-    } else if (mode == MEASURE) {
+    } else if (sink->total) {
         uint32_t bits = bits_of(t, width);
-        sink->total += bits;
+        *sink->total += bits;
         if (sink->bits) sink->bits[i] += bits;
     }
 }
 
 /* Whether the value is another one than its surroundings. */
-MZ_INLINE int code_difference(const mz_tables *t, mz_mode mode, mz_sink *sink, mz_constancy *c, int differs, int64_t i) {
+MZ_INLINE int code_difference(const mz_tables *t, int decodes, mz_sink *sink, mz_constancy *c, int differs, int64_t i) {
     uint32_t width = difference_width(c), same = (1u << MZ_SLOT_BITS) - width;
-    if (mode == DECODE) {
+    if (decodes) {
         uint32_t slot = mz_slot(sink->decoder);
         differs = slot >= same;
         mz_take(sink->decoder, slot, differs ? same : 0, differs ? width : same);
     } else {
-        put(t, mode, sink, differs ? same : 0, differs ? width : same, i);
+        put(t, sink, differs ? same : 0, differs ? width : same, i);
     }
     *(differs ? &c->other : &c->same) += 1;
     return differs;
@@ -113,8 +116,8 @@ typedef struct {
     int64_t before, removed, inside[WINDOW + 1];
 } mz_window;
 
-MZ_INLINE void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
-                           uint32_t colour, mz_window *w) {
+static void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
+                        uint32_t colour, mz_window *w) {
     mz_edge_masses edge;
     w->low = (int32_t)mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
     mz_evaluate(t, p, m, w->low, &edge);
@@ -152,54 +155,58 @@ MZ_INLINE int begins_after(const mz_slots *s, int64_t value, int64_t mass, int64
     return slot < value || mass * s->free >= (slot - value + 1) * s->total;
 }
 
-/* The value whose slots hold this one, and its edges.  Any start leads to it. */
-MZ_INLINE int64_t search(const mz_slots *s, int64_t start, uint32_t slot, mz_edge_masses *below, mz_edge_masses *above) {
-    int64_t low = start, high = start, step = 1;
+/* The value whose slots hold this one, and its edges.  Any start and step lead to it.  From the start on steps double
+ * until there is an edge on each side; then what is between is divided in proportion to masses, at last in halves. */
+MZ_INLINE int64_t search(const mz_slots *s, int64_t start, int64_t step, uint32_t slot, mz_edge_masses *below,
+                         mz_edge_masses *above) {
+    int64_t low = 0, high = s->p->count, value = mz_clip(start, 1, high - 1);
+    int sides = 0, tries = 8;
     mz_edge_masses edge;
-    evaluate(s->t, s->p, s->m, s->w, start, &edge);
-    if (!begins_after(s, start, edge.mass, slot)) {
-        *below = edge;
-        for (;; low = high, step *= 2) {
-            high = mz_clip(low + step, 0, s->p->count);
-            evaluate(s->t, s->p, s->m, s->w, high, &edge);
-            if (high == s->p->count || begins_after(s, high, edge.mass, slot)) break;
-            *below = edge;
-        }
-        *above = edge;
-    } else {
-        *above = edge;
-        for (;; high = low, step *= 2) {
-            low = mz_clip(high - step, 0, s->p->count);
-            evaluate(s->t, s->p, s->m, s->w, low, &edge);
-            if (low == 0 || !begins_after(s, low, edge.mass, slot)) break;
-            *above = edge;
-        }
-        *below = edge;
-    }
     while (high - low > 1) {
-        int64_t middle = (low + high) >> 1;
-        evaluate(s->t, s->p, s->m, s->w, middle, &edge);
-        if (begins_after(s, middle, edge.mass, slot)) {
-            high = middle;
+        evaluate(s->t, s->p, s->m, s->w, value, &edge);
+        if (begins_after(s, value, edge.mass, slot)) {
+            high = value;
             *above = edge;
+            sides |= 1;
+            value -= step;
         } else {
-            low = middle;
+            low = value;
             *below = edge;
+            sides |= 2;
+            value += step;
         }
+        step *= 2;
+        if (sides == 3) {
+            value = (low + high) >> 1;
+            if (high - low > 4 && tries-- > 0) {
+                int64_t mass = ((slot - low) * s->total) >> MZ_SLOT_BITS;
+                mass += (mass * s->p->count) >> MZ_SLOT_BITS; /* Nearly a division by what is free. */
+                value = low + (mass - below->mass) * (high - low) / (above->mass - below->mass + 1);
+            }
+        }
+        value = mz_clip(value, low + 1, high - 1);
     }
+    if (low == 0) mz_evaluate_end(s->p, s->m, low, below);
+    if (high == s->p->count) mz_evaluate_end(s->p, s->m, high, above);
     return low;
 }
 
+/* Where a slot would be if the mixture were a logistic distribution, in 2^-13 level: 565 / 1024 is sqrt(3) / pi. */
+MZ_INLINE int64_t guess(const mz_tables *t, const mz_outlook *o, uint32_t slot) {
+    int64_t far = t->quantile[slot >> 14] * (int64_t)565 * t->sigma[o->sigma];
+    return o->mean * 256 + o->shift + (far >> 20);
+}
+
 /* Code a value.  The edges are its own afterwards. */
-MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, mz_mode mode, mz_sink *sink, int64_t centre,
-                             int64_t value, int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
+MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, int decodes, mz_sink *sink, int64_t value,
+                             int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
     uint32_t slot = 0;
-    if (mode == DECODE) {
+    if (decodes) {
         slot = mz_slot(sink->decoder);
-        /* Where the value would be if the mixture were a logistic distribution: 565 / 1024 is sqrt(3) / pi. */
-        int64_t far = s->t->quantile[slot >> 14] * (int64_t)565 * s->t->sigma[o->sigma];
-        int64_t start = centre + (far >> (28 + MZ_MEAN_BITS - s->p->down + s->p->up));
-        value = search(s, mz_clip(start, 0, s->p->count - 1), slot, below, above);
+        /* The edge above is the nearest as often as not. */
+        const int bits = 13 + s->p->up - s->p->down;
+        int64_t start = (guess(s->t, o, slot) >> bits) + 1, step = s->t->sigma[o->sigma] >> (bits + 2);
+        value = search(s, start, step > 0 ? step : 1, slot, below, above);
     } else {
         evaluate(s->t, s->p, s->m, s->w, value, below);
         evaluate(s->t, s->p, s->m, s->w, value + 1, above);
@@ -207,16 +214,16 @@ MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, mz_mode mod
     int64_t top = value + 1 < s->p->count ? above->mass : s->total;
     uint32_t low = (uint32_t)(value + below->mass * s->free / s->total);
     uint32_t high = (uint32_t)(value + 1 + top * s->free / s->total);
-    if (mode == DECODE)
+    if (decodes)
         mz_take(sink->decoder, slot, low, high - low);
     else
-        put(s->t, mode, sink, low, high - low, i);
+        put(s->t, sink, low, high - low, i);
     return value;
 }
 
 /* Count the value, and what the mixture expects, in a window around the mean. */
-MZ_INLINE void count_values(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t centre,
-                            int64_t value, mz_sink *sink) {
+static void count_values(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t centre, int64_t value,
+                         mz_sink *sink) {
     mz_edge_masses edge;
     int64_t low = mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
     mz_evaluate(t, p, m, low, &edge);
@@ -247,13 +254,13 @@ MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz
     int32_t energy = 0, j = 0;
     for (; j < n->residuals; j++) {
         int32_t residual = residuals[n->residual[j]];
-        o->features[j] = residual;
+        o->features[j] = (int16_t)residual;
         energy += residual * residual;
     }
     for (int a = 0; a < n->pixels; a++, j++) {
         int32_t value = values[n->pixel[a]], known = value < 0 ? 0 : value;
         int64_t x = mz_clip(((mz_centre(p, known) - mean) * inverse) >> (17 + p->down), -16, 16);
-        o->features[j] = value < 0 ? 0 : (int32_t)x;
+        o->features[j] = value < 0 ? 0 : (int16_t)x;
     }
     o->features[j] = BIAS;
     int64_t mean_square = ((int64_t)energy * n->reciprocal) >> 16;
@@ -261,17 +268,17 @@ MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz
 }
 
 MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
-                         const mz_unit *unit, mz_mode mode, int components, mz_sink *sink) {
+                         const mz_unit *unit, int decodes, int components, mz_sink *sink) {
     const mz_neighbours neighbours = neighbours_of(tile, unit);
     const ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile), colour_size = MZ_PHASES * plane;
     const int64_t n = (int64_t)tile->images * unit->height * unit->width;
     mz_learner learner = {{0}, {{0}}, {0}, {0}, {{0}}, {{0}}};
     mz_constancy constancy = {0, 0};
     mz_mixture mixture;
-    mz_prediction net;
+    mz_prediction net = {{0}, {0}, {0}};
     mz_outlook outlook = {0};
     mz_window window;
-    mz_edge_masses below, above;
+    mz_edge_masses below = {0}, above = {0};
     mixture.components = components;
     int64_t i = 0;
     for (int32_t b = 0; b < tile->images; b++)
@@ -282,7 +289,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int32_t *values = tile->values + at;
                 int8_t *kept = tile->residuals + at;
                 int32_t around = surround(values, &neighbours, -(ptrdiff_t)unit->phase * plane, row, p.count);
-                if (around >= 0 && !code_difference(t, mode, sink, &constancy, *values != around, i)) {
+                if (around >= 0 && !code_difference(t, decodes, sink, &constancy, *values != around, i)) {
                     *values = around;
                     *kept = 0;
                     continue;
@@ -295,7 +302,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
                                  (MZ_MEAN_BITS + p.up);
                 int64_t start = mz_clip(centre, 0, p.count - 1);
-                if (mode == COUNT) count_values(t, &p, &mixture, start, *values, sink);
+                if (!decodes && sink->seen) count_values(t, &p, &mixture, start, *values, sink);
                 mz_window *used = NULL;
                 if (unit->colour == 2 && s->forbidden) {
                     uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
@@ -304,39 +311,30 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 }
                 const mz_slots slots = {t, &p, &mixture, used, mixture.total - (used ? window.removed : 0),
                                         ((int64_t)1 << MZ_SLOT_BITS) - p.count};
-                int64_t value = code_value(&slots, &outlook, mode, sink, start, *values, i, &below, &above);
+                int64_t value = code_value(&slots, &outlook, decodes, sink, *values, i, &below, &above);
                 *values = (int32_t)value;
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
+                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
             }
         }
 }
 
 /* Loops for the common cases are compiled with their constants. */
-static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_mode mode,
-                     mz_sink *sink) {
+static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_sink *sink) {
     const mz_positions plain = {256, 0, 0, 1, 1 << 20, NULL};
     const mz_positions other = {s->count, s->log2_steps < 0 ? -s->log2_steps : 0, s->log2_steps > 0 ? s->log2_steps : 0,
                                 s->count == 256 && s->log2_steps == 0, ((int64_t)1 << 28) / s->count, s->edges};
-#define MODES(positions, components)                                                     \
-    switch (mode) {                                                                      \
-    case DECODE: code_unit(t, s, positions, tile, unit, DECODE, components, sink); break;   \
-    case ENCODE: code_unit(t, s, positions, tile, unit, ENCODE, components, sink); break;   \
-    case MEASURE: code_unit(t, s, positions, tile, unit, MEASURE, components, sink); break; \
-    case COUNT: code_unit(t, s, positions, tile, unit, COUNT, components, sink); break;     \
-    }
-    if (!other.is_plain || s->edges) {
-        MODES(other, unit->components)
-    } else if (unit->components == 3) {
-        MODES(plain, 3)
-    } else if (unit->components == 4) {
-        MODES(plain, 4)
-    } else {
-        MODES(plain, unit->components)
-    }
-#undef MODES
+    const int components = other.is_plain && !s->edges ? unit->components : 0;
+    if (components == 3)
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 3, sink) : code_unit(t, s, plain, tile, unit, 0, 3, sink);
+    else if (components == 4)
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 4, sink) : code_unit(t, s, plain, tile, unit, 0, 4, sink);
+    else if (sink->decoder)
+        code_unit(t, s, other, tile, unit, 1, unit->components, sink);
+    else
+        code_unit(t, s, other, tile, unit, 0, unit->components, sink);
 }
 
 static int edges_rise(const int32_t *edges) {
@@ -375,36 +373,35 @@ static int has_values_in_range(const mz_scale *s, const mz_tile *tile, const mz_
 }
 
 int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_decoder *decoder) {
-    mz_sink sink = {decoder, NULL, NULL, 0, NULL, NULL};
+    mz_sink sink = {decoder, NULL, NULL, NULL, NULL, NULL};
     int error = check(s, tile, unit);
-    if (!error) code_any(t, s, tile, unit, DECODE, &sink);
+    if (!error) code_any(t, s, tile, unit, &sink);
     return error;
 }
 
 int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_symbol *symbols,
                    int64_t capacity, int64_t *used) {
-    mz_sink sink = {NULL, symbols, NULL, 0, NULL, NULL};
+    mz_sink sink = {NULL, symbols, NULL, NULL, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     if (capacity < 2 * (int64_t)tile->images * unit->height * unit->width) return MZ_ERROR_SPACE;
-    code_any(t, s, tile, unit, ENCODE, &sink);
+    code_any(t, s, tile, unit, &sink);
     *used = sink.symbols - symbols;
     return MZ_OK;
 }
 
 int mz_measure_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, uint32_t *bits,
                     uint64_t *total) {
-    mz_sink sink = {NULL, NULL, bits, 0, NULL, NULL};
+    mz_sink sink = {NULL, NULL, total, bits, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
-    code_any(t, s, tile, unit, MEASURE, &sink);
-    *total += sink.total;
+    code_any(t, s, tile, unit, &sink);
     return MZ_OK;
 }
 
 int mz_count_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, int64_t *seen,
                   int64_t *expected) {
-    mz_sink sink = {NULL, NULL, NULL, 0, seen, expected};
+    mz_sink sink = {NULL, NULL, NULL, NULL, seen, expected};
     if (check(s, tile, unit) || s->count < WINDOW || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
-    code_any(t, s, tile, unit, COUNT, &sink);
+    code_any(t, s, tile, unit, &sink);
     return MZ_OK;
 }
 

@@ -31,17 +31,18 @@ from mulanzip.archive import reader as archive_reader
 from mulanzip.archive import writer as archive_writer
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.cli.main import main
+from mulanzip.codec.coders import CellMeter
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import code_segment
 from mulanzip.codec.stack import COARSEST, decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError, UnsupportedVersionError
 from mulanzip.format import archive as archive_format
 from mulanzip.format.archive import FILE, GROUP, METADATA, ArchiveChunk, Directory, Header, Member, Shape, check_name
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.lattice.geometry import segments
+from mulanzip.lattice.geometry import D, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -75,16 +76,20 @@ class TestStacks:
         np.testing.assert_array_equal(decode_stack(data, stack.shape, runtime, schedules), stack)
 
     @pytest.mark.slow
-    def test_images_see_nothing_of_each_other(self, runtime: Runtime) -> None:
+    def test_images_see_nothing_of_those_behind_them_and_learn_from_those_before(self, runtime: Runtime) -> None:
         stack = np.stack(crops(6, 13))
+        (segment,) = segments(13, 13, COARSEST)
 
-        def bits(planes: np.ndarray) -> float:
-            counter = BitCounter()
-            (segment,) = segments(13, 13, COARSEST)
-            code_segment(segment, planes, runtime, TileSchedules.uniform("default"), counter, decoding=False)
-            return counter.bits
+        def finest(images: np.ndarray) -> np.ndarray:
+            """Bits of each image in the last phase of the finest level."""
+            meter = CellMeter(runtime.statistics)
+            code_segment(segment, Canvas.of(images), runtime, TileSchedules.uniform("default"), meter)
+            return meter.phases[D].reshape(len(images), -1).sum(1)
 
-        assert bits(stack) == pytest.approx(sum(bits(image) for image in stack), rel=1e-9)
+        together, alone = finest(stack), np.concatenate([finest(image[None]) for image in stack])
+        np.testing.assert_array_equal(together[:4], finest(stack[:4]))
+        assert together[0] == alone[0]
+        assert together.sum() < alone.sum()
 
 
 class TestReading:

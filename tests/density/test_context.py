@@ -150,7 +150,7 @@ def test_broken_priors_are_refused_with_the_model(broken: str) -> None:
     else:
         mass = mass.astype(np.int64)
     with pytest.raises(ModelError, match="prior"):
-        prove(IntegerModel(model.config, model.layers, model.tables, Prior(row, mass, presets)))
+        prove(IntegerModel(model.config, model.layers, Prior(row, mass, presets)))
 
 
 # The network.
@@ -189,11 +189,7 @@ def test_the_proof_counts_contexts() -> None:
     bias = np.full_like(layer.bias, EXACT_LIMIT - 1 - 255 * 64 * layer.weight[0].size)
     shift = np.full_like(layer.shift, 14)
     with pytest.raises(ModelError, match="beyond the exact limit"):
-        prove(
-            IntegerModel(
-                model.config, {**model.layers, name: type(layer)(layer.weight, bias, shift)}, model.tables, model.prior
-            )
-        )
+        prove(IntegerModel(model.config, {**model.layers, name: type(layer)(layer.weight, bias, shift)}, model.prior))
 
 
 def test_a_float_network_made_of_integers_exports_to_the_same_outputs() -> None:

@@ -25,7 +25,6 @@ from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.context import LIMIT, Prior
 from mulanzip.density.inputs import offset_planes
-from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.model import (
     EXACT_LIMIT,
     FORMAT,
@@ -38,6 +37,7 @@ from mulanzip.density.model import (
     save,
 )
 from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.runtime import GOLDEN_KEY, open_runtime
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
@@ -148,9 +148,6 @@ WRONG: dict[str, Callable[[IntegerModel], IntegerModel]] = {
     "no levels": lambda m: replace(m, config=replace(m.config, level_classes=0)),
     "missing layers": lambda m: replace(m, layers=dict(list(m.layers.items())[:-1])),
     "layers too many": lambda m: replace(m, config=replace(m.config, blocks=0)),
-    "float tables": lambda m: replace(m, tables=replace(m.tables, logistic=m.tables.logistic.astype(np.float64))),
-    "wide tables": lambda m: replace(m, tables=replace(m.tables, weight=m.tables.weight.astype(np.int64))),
-    "broken tables": lambda m: replace(m, tables=replace(m.tables, weight=m.tables.weight[::-1].copy())),
 }
 
 
@@ -369,7 +366,7 @@ def _tensor(name: str, convert: Callable[[np.ndarray], np.ndarray]) -> Callable[
 WELL_FORMED_BUT_WRONG: dict[str, Callable[[dict, dict], None]] = {
     "one weight": _tensor("pass.0.body.0.weight", lambda t: changed(t, int(t.flat[0]) ^ 1)),
     "one bias": _tensor("pass.0.stem.bias", lambda t: t + np.int32(1)),
-    "one table entry": _tensor("tables.weight", lambda t: np.append(t[:-1], t[-1] + np.int32(1))),
+    "one preset": _tensor("prior.presets", lambda t: t + np.int8(1)),
     "a missing tensor": lambda t, m: t.pop("pass.0.stem.shift"),
     "an unknown tensor": lambda t, m: t.update(extra=np.zeros(3)),
     "no format": lambda t, m: m.pop("format"),

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.mixtures import TABLES, hostile, mixture_rows, mixtures, seeds, whole_cdf
 from support.pictures import brightened, noise, photo
+from support.predictions import random_edges, seeds
 
 import mulanzip
-from mulanzip.codec.subpixels import MixtureCoder
 from mulanzip.density import value_edges
-from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.jpeg_gamut import JpegGamut
-from mulanzip.density.likelihood import Likelihood
-from mulanzip.density.mixture import Mixture
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET, ValueEdges
+from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET
 from mulanzip.encoder.edge_choice import choose_edges
-from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
-from mulanzip.floatnet.loss import code_length
 from mulanzip.format import container
 from mulanzip.format.container import VALUE_EDGES, Chunk, Container
 from mulanzip.image.channels import to_coding_order
 
 WIDE, HIGH = 136, 132
-
-
-def random_edges(seed: int, unit: int, colours: int = 3) -> ValueEdges:
-    """Edges with random offsets, up to the largest that are allowed."""
-    rng = np.random.default_rng(seed)
-    reach = int(rng.integers(1, (MAX_OFFSET >> unit) + 1))
-    edges = (np.arange(1, 256) << MEAN_BITS - unit) + rng.integers(-reach, reach + 1, (colours, 255))
-    edges = np.clip(np.maximum.accumulate(edges, axis=1), 0, 256 << MEAN_BITS - unit)
-    return ValueEdges.moved(edges - (np.arange(1, 256) << MEAN_BITS - unit), unit)
 
 
 def file_of(pixels: np.ndarray) -> Container:
@@ -63,43 +45,6 @@ def test_any_bytes_are_rising_edges_or_refused(data: bytes, colours: int) -> Non
     assert (np.diff(found.edges) >= 0).all()
     assert np.abs(found.edges - value_edges.PLAIN_EDGES).max() <= MAX_OFFSET
     assert found.edges.shape == (colours, 257)
-
-
-@settings(max_examples=25)
-@given(seeds, mixtures, st.integers(0, MAX_LOG2_UNIT))
-def test_cdfs_rise_to_the_total_with_any_edges(seed: int, k: int, unit: int) -> None:
-    prediction = hostile(seed, k, 50)
-    mixture = Mixture.build(TABLES, *mixture_rows(prediction, k), random_edges(seed, unit, 1).edges[0])[0]
-    assert (np.diff(whole_cdf(mixture), axis=0) > 0).all()
-
-
-@settings(max_examples=25)
-@given(seeds, mixtures, st.integers(1, 600), st.integers(0, MAX_LOG2_UNIT), st.booleans())
-def test_any_values_come_back_with_any_edges(seed: int, k: int, count: int, unit: int, within: bool) -> None:
-    prediction = hostile(seed, k, count)
-    statistics = SampleStatistics(value_edges=random_edges(seed, unit), gamut=JpegGamut(9) if within else None)
-    truth = np.random.default_rng(seed).integers(0, 256, (count, 3), dtype=np.uint8)
-    encoder = SymbolEncoder()
-    MixtureCoder(Likelihood(TABLES, statistics), encoder).code_phase(prediction, truth)
-    decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(Likelihood(TABLES, statistics), decoder).code_phase(prediction, None)
-    decoder.finish()
-    np.testing.assert_array_equal(found, truth)
-
-
-def test_a_wider_value_is_likelier_by_as_much(runtime: Runtime) -> None:
-    shapes = np.full((1, 1), 128, np.uint8), np.full((1, 1), 200, np.uint8)
-    means = np.full((1, 1), 100 << MEAN_BITS, np.int32)
-    steps = np.zeros((1, 255), dtype=np.int64)
-    steps[0, 99] = -16  # Value 100 begins half a gray level lower.
-    masses = []
-    for edges in (value_edges.PLAIN_EDGES, ValueEdges.moved(steps, 0).edges[0]):
-        mixture = Mixture.build(runtime.model.tables, *shapes, means, edges)[0]
-        masses.append(np.diff(whole_cdf(mixture)[:, 0]))
-    ratio = masses[1] / masses[0]
-    assert ratio[100] == pytest.approx(1.5, rel=0.03)
-    assert ratio[99] == pytest.approx(0.5, rel=0.05)
-    assert (np.delete(ratio, [99, 100]) == 1).all()
 
 
 @pytest.mark.slow
@@ -141,25 +86,6 @@ def test_what_is_found_is_the_same_for_the_same_image(runtime: Runtime) -> None:
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].encode() == found[1].encode()
-
-
-def test_the_fit_sees_the_same_code_length() -> None:
-    rng = np.random.default_rng(0)
-    count, k = 500, 2
-    outputs = [torch.from_numpy(rng.normal(0, 0.5, (3 * k, count)).astype(np.float32))]
-    statistics = SampleStatistics(value_edges=ValueEdges.moved(rng.integers(-10, 11, (1, 255)), 0))
-    base = rng.integers(60, 190, (1, count)) << MEAN_BITS
-    values = torch.from_numpy(np.clip((base >> MEAN_BITS) + rng.integers(-6, 7, (1, count)), 0, 255))
-    theory = code_length(outputs, torch.from_numpy(base / 2**MEAN_BITS).float(), values, torch.ones(count), statistics)
-    parts = outputs[0].numpy()
-    shapes = np.rint(128 + np.concatenate((16 * parts[:k], 32 * parts[k : 2 * k]))).astype(np.uint8)
-    means = (np.rint(parts[2 * k :] * 16 * 2**MEAN_BITS) + base).astype(np.int32)
-    assert statistics.value_edges is not None
-    mixture = Mixture.build(TABLES, shapes[:k], shapes[k:], means, statistics.value_edges.edges[0])[0]
-    cdf = whole_cdf(mixture)
-    at = values[0].numpy(), np.arange(count)
-    mass = cdf[at[0] + 1, at[1]] - cdf[at]
-    assert float(theory) == pytest.approx(-np.log2(mass / mixture.total).sum(), rel=0.01)
 
 
 @pytest.mark.slow

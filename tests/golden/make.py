@@ -13,13 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from support.models import ONE_THREAD
-
-from mulanzip.options import EncodeOptions
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
+from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
@@ -28,6 +26,7 @@ from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.model import context_entries  # noqa: E402
 from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
+from mulanzip.options import EncodeOptions  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"
@@ -90,27 +89,25 @@ def _jpeg(others: int) -> np.ndarray:
 #: Pictures that the model codes, each with a schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
-    "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
+    "photo_context": (lambda: Picture.from_array(photo(34, 35)), "default"),
     "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
     "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
-    "photo_three": (lambda: Picture.from_array(photo(31, 30)), "three"),
-    "photo_four": (lambda: Picture.from_array(photo(29, 32)), "four"),
-    "photo_six": (lambda: Picture.from_array(photo(28, 29)), "six"),
+    "photo_odd": (lambda: Picture.from_array(photo(31, 29)), "default"),
     "jpeg": (lambda: Picture.from_array(_jpeg(0)), "default"),
     "jpeg_others": (lambda: Picture.from_array(_jpeg(40)), "one"),
     "toned": (lambda: Picture.from_array(brightened(photo(130, 132))), "default"),
-    "toned_gray": (lambda: Picture.from_array(brightened(photo(130, 132, 1))), "three"),
+    "toned_gray": (lambda: Picture.from_array(brightened(photo(130, 132, 1))), "default"),
     "noise": (lambda: Picture.from_array(stable_noise("noise", 13, 19, 3)), "default"),
     "black": (lambda: Picture.from_array(np.zeros((50, 60, 3), dtype=np.uint8)), "default"),
     "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),
-    "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "six"),
-    "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "four"),
+    "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "one"),
+    "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "one"),
     "deep_gray": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "default"),
-    "deep_sparse": (lambda: Picture.from_array(_flat_and_sparse()), "three"),
+    "deep_sparse": (lambda: Picture.from_array(_flat_and_sparse()), "default"),
     "deep_signed": (lambda: Picture.from_array(deep_waves(30, 31, 1)[..., 0].astype(np.int16) - 2000), "one"),
     "deep_rgba": (lambda: Picture.from_array(_opaque()), "default"),
-    "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "six"),
-    "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "four"),
+    "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "one"),
+    "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "one"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
 #: Pictures that are stored.  Their bytes depend on the libraries that write them: only decoding is pinned.

@@ -78,7 +78,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "context": with_context,
     "original": with_original,
     "tiny": lambda: mulanzip.encode(smooth(16, 16), stored=False, threads=1),
-    "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="six", threads=1),
+    "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="one", threads=1),
     "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
     "palette": lambda: api.encode_picture(palette_picture()).pack(),
     "rgba": lambda: mulanzip.encode(np.repeat(noise(1, 31, 4), 30, 0), threads=1),

@@ -66,6 +66,7 @@ def test_encoding_measuring_and_decoding(kind: Kind) -> None:
     lengths = [reference.TABLES.code_length(width) for _, width in encoder.symbols]
     assert library.measure_unit(case.scale, measured, case.unit, bits) == sum(lengths) == bits.sum()
     assert measured.residuals.tobytes() == referred.residuals.tobytes()
+    assert library.measure_symbols(symbols) == sum(lengths)
 
     decoded = case.blank()
     decoder = library.Decoder(words)
@@ -73,6 +74,20 @@ def test_encoding_measuring_and_decoding(kind: Kind) -> None:
     assert decoder.is_empty()
     assert decoded.values.tobytes() == case.values.tobytes()
     assert decoded.residuals.tobytes() == referred.residuals.tobytes()
+
+
+@settings(max_examples=20)
+@given(kinds())
+def test_counting(kind: Kind) -> None:
+    case = Case(replace(kind, count=max(kind.count, 16)))
+    histograms, referred = reference.Histograms(case.scale.count), case.tile()
+    case.refer(reference.Counter(), referred, histograms)
+    counted = case.tile()
+    seen, expected = np.zeros((2, case.scale.count), dtype=np.int64)
+    library.count_unit(case.scale, counted, case.unit, seen, expected)
+    assert seen.tolist() == histograms.seen
+    assert expected.tolist() == histograms.expected
+    assert counted.residuals.tobytes() == referred.residuals.tobytes()
 
 
 @given(kinds(), st.integers(0, 2**32 - 1), st.booleans())

@@ -99,8 +99,7 @@ def test_checkpoints_name_presets_as_files_do(tmp_path: Path) -> None:
     run.save()
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     for weights in (state["model"], state["average"]):
-        assert weights["looks"].shape == run.model.presets.shape
-        assert "presets" not in weights
+        assert weights["presets"].shape == run.model.presets.shape
 
 
 @pytest.mark.slow
@@ -124,4 +123,4 @@ def test_a_new_run_can_begin_with_shipped_weights(tmp_path: Path) -> None:
     info = registry.find("photo-fast")
     weights = info.path.with_name(FLOAT_MODEL)
     run = ErasureRun(tmp_path, IMAGES, VALIDATION, Config.from_dict(info.config), ErasureRecipe(), weights)
-    assert torch.equal(run.model.presets, load_file(weights)["looks"])
+    assert torch.equal(run.model.presets, load_file(weights)["presets"])

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from mulanzip.entropy.ans import CDF_BITS, SymbolCoder
-from mulanzip.timings import timed
 
 #: Bits of a value that one symbol codes.  Part of the format.
 _BITS_PER_SYMBOL = 2
@@ -37,18 +36,14 @@ class CdfSearch:
             at_once = min(_BITS_PER_SYMBOL, bits)
             bits -= at_once
             parts = 1 << at_once
-            with timed("tables"):
-                edges = self._low + (np.arange(1, parts, dtype=np.int32) << bits)[:, None]
-                masses = np.concatenate((self._mass_low[None], cdf(edges), self._mass_high[None]))
-                cumulative = _ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
-                symbols = None if offsets is None else offsets >> bits & parts - 1
-            with timed("coder"):
-                symbols = self._coder.categorical(cumulative, symbols)
-            with timed("tables"):
-                self._low = self._low + (symbols << bits)
-                if bits:
-                    index = symbols * np.int32(len(symbols)) + np.arange(len(symbols), dtype=np.int32)
-                    self._mass_low, self._mass_high = masses.take(index), masses[1:].take(index)
+            edges = self._low + (np.arange(1, parts, dtype=np.int32) << bits)[:, None]
+            masses = np.concatenate((self._mass_low[None], cdf(edges), self._mass_high[None]))
+            cumulative = _ratio(masses[1:-1] - self._mass_low, self._mass_high - self._mass_low)
+            symbols = self._coder.categorical(cumulative, None if offsets is None else offsets >> bits & parts - 1)
+            self._low = self._low + (symbols << bits)
+            if bits:
+                index = symbols * np.int32(len(symbols)) + np.arange(len(symbols), dtype=np.int32)
+                self._mass_low, self._mass_high = masses.take(index), masses[1:].take(index)
         return self._low
 
 
