@@ -490,7 +490,7 @@ def code_length(
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
-    runtime = open_runtime(registry.suited(model, pixels.shape[2]).path, device, threads).adapted(context)
+    runtime = open_runtime(registry.suited(model, pixels.shape[2], "erasure").path, device, threads).adapted(context)
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     parts = segments(*pixels.shape[:2])
     return sum(measure_segments(Canvas.of(pixels), runtime, TileSchedules.uniform(schedule), parts))

@@ -44,6 +44,8 @@ from mulanzip.whole.skeleton import Skeleton
 
 #: The file itself is tried where a quick estimate of its size is less than this multiple of the other form's.
 _MARGIN = 1.5
+#: Bytes that the file itself must save: of the other form, metadata and previews are read faster.
+_WORTH = 100
 #: Copies of a file that are made while images are taken out of it.
 _COPIES = 4
 
@@ -236,8 +238,18 @@ def _smaller(kept: Kept, source: bytes, execution: Execution) -> Kept:
     """What was kept, or the file itself where that is smaller: repetition at a distance is for a general compressor."""
     if general.quick_size(source) < _MARGIN * kept.file.size:
         file = pieces.pack(source, execution.limits)
-        if file.size < kept.file.size:
-            return Kept(file)
+        if file.size + _WORTH < kept.file.size:
+            known = kept.file.header
+            header = replace(
+                file.header,
+                mode=known.mode,
+                width=known.width,
+                height=known.height,
+                depth=known.depth,
+                signed=known.signed,
+                bands=known.bands,
+            )
+            return Kept(replace(file, header=header))
     return kept
 
 
