@@ -69,7 +69,7 @@ def test_arguments_arrive(
     arrived: dict[str, Any] = {}
 
     def see(source: Any, output: Any, files: FileOptions, execution: Execution, **others: Any) -> None:
-        for options in (files, execution, others.pop("encoding", None), others.pop("keeping", None)):
+        for options in (files, files.keeping, execution, others.pop("encoding", None)):
             arrived.update(vars(options) if options else {})
         arrived.update(others)
         arrived.update(source=source, output=output)
