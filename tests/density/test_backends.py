@@ -376,7 +376,7 @@ def test_the_environment_can_force_a_kernel(monkeypatch: pytest.MonkeyPatch) -> 
     assert kernels_to_use() == ["portable"]
     assert [make().name for make in candidates("cpu")] == ["native portable", "reference"]
     monkeypatch.setenv(KERNEL_VARIABLE, "abacus")
-    with pytest.raises(ModelError, match="MULANZIP_KERNEL=abacus: this machine runs .*portable"):
+    with pytest.raises(ModelError, match=r"MULANZIP_KERNEL=abacus: this machine runs .*portable"):
         kernels_to_use()
 
 
