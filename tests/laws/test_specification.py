@@ -200,7 +200,9 @@ def test_that_decoder_knows_value_edges_and_gamuts(runtime: Runtime) -> None:
 
 def test_that_decoder_reads_lists_of_values() -> None:
     image = np.array([-900, -3, 70, 5000], dtype=np.int16)[smooth(7, 6, 1) // 60 % 4]
-    data = mulanzip.encode(np.dstack((image, np.full_like(image, -7))), effort=1, stored=False, threads=1)
+    data = mulanzip.encode(
+        np.dstack((image, np.full_like(image, -7))), effort=1, model="photo", stored=False, threads=1
+    )
     np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), mulanzip.decode(data, threads=1))
 
 
