@@ -290,7 +290,7 @@ def decode_tile(
                 stack,
                 (model, "AHVD"[phase] + ("0" if in_pass_0 and phase == D else ""), index),
                 features[there].reshape(len(features), -1),
-                base[phase][there].reshape(3, -1),
+                base[phase][there].reshape(len(cells[A]), -1),
                 (values, kept),
                 (phase, size),
                 samples,
@@ -318,7 +318,7 @@ def decode_phase(
         shapes, means = run_head(network, colour, features, offsets)
         unit = native_reference.Unit(phase, colour, *size, shapes, means, base[: colour + 1])
         scale = samples.scale(colour)
-        code_unit(scale, values, kept, unit, stack)
+        code_unit(scale, (values, kept), unit, stack)
         own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)
         offsets.append(np.array([scale.centre(int(v)) >> samples.down for v in own]) - base[colour])
 
