@@ -12,11 +12,16 @@ import pytest
 from support import native_reference, reference_decoder
 from support.native_reference import SLOTS, TABLES, push
 from support.pictures import smooth
+from support.predictions import random_edges
 from support.processes import ROOT, TESTS
 from support.reference_decoder import Stack, zero_mass
 
 import mulanzip
 from mulanzip import registry
+from mulanzip.codec.segment import encode_segments
+from mulanzip.density.jpeg_gamut import JpegGamut
+from mulanzip.density.runtime import Runtime
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import SymbolEncoder
 from mulanzip.format import container
 from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header
@@ -24,6 +29,7 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import MIXED, SCHEDULES
+from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.native import library
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
@@ -129,7 +135,10 @@ def test_the_vector_of_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(native_reference.Learner, "corrected", recorded)
     native_reference.code_unit(
-        native_reference.Scale(), values, residuals, native_reference.Unit(1, 0, 1, 4, *arrays), Stack(stream(symbols))
+        native_reference.Scale(),
+        (values, residuals),
+        native_reference.Unit(1, 0, 1, 4, *arrays),
+        Stack(stream(symbols)),
     )
     assert found == [row[:5] for row in expected]
     assert values.tolist() == tile.values.tolist()
@@ -180,6 +189,18 @@ def test_that_decoder_reads_schedules_of_several_groups() -> None:
     data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
     assert Header.unpack(data).schedule == MIXED
     np.testing.assert_array_equal(decode(data), image)
+
+
+def test_that_decoder_knows_value_edges_and_gamuts(runtime: Runtime) -> None:
+    planes, edges = smooth(12, 13), random_edges(3, 1)
+    statistics = SampleStatistics(value_edges=edges, gamut=JpegGamut(5))
+    payloads = encode_segments(planes, runtime.at(statistics), TileSchedules.uniform("default"))
+    samples = reference_decoder.Samples(np.arange(256), 0, edges.edges.tolist(), 5)
+    sizes = reference_decoder.level_sizes(12, 13)
+    tiles = [(i, (0, sizes[i + 1][0], 0, sizes[i + 1][1])) for i in reversed(range(len(sizes) - 1))]
+    model = reference_decoder.Model.load(MODEL)
+    found = reference_decoder.decode_group(payloads, model, planes.shape, samples, [0] * len(tiles), tiles)
+    np.testing.assert_array_equal(found, planes)
 
 
 def test_that_decoder_reads_lists_of_values() -> None:

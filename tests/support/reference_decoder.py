@@ -312,13 +312,13 @@ def decode_phase(
     samples: Samples,
 ) -> None:
     """All units of a phase: one for each colour."""
-    (phase, size), (values, kept) = place, planes
+    (phase, size), (values, _) = place, planes
     offsets: list[np.ndarray] = []
     for colour in range(values.shape[1]):
         shapes, means = run_head(network, colour, features, offsets)
         unit = native_reference.Unit(phase, colour, *size, shapes, means, base[: colour + 1])
         scale = samples.scale(colour)
-        code_unit(scale, (values, kept), unit, stack)
+        code_unit(scale, planes, unit, stack)
         own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)
         offsets.append(np.array([scale.centre(int(v)) >> samples.down for v in own]) - base[colour])
 
