@@ -257,7 +257,8 @@ class TestInfo:
 
     def test_models(self) -> None:
         result = run("models")
-        assert "photo (default" in result.stdout
+        assert "photo (default for colours)" in result.stdout
+        assert "gray (default for gray)" in result.stdout
         for model in registry.shipped():
             assert model.model_id.hex() in result.stdout
             assert f"for   {USES[model.name]}" in result.stdout
