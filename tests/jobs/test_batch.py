@@ -404,15 +404,45 @@ class TestMetadata:
     def test_what_the_source_loses(self, name: str, lost: str, folder: Path) -> None:
         options: dict[str, Any] = {"tiffinfo": {37724: b"layers"}} if name == "a.tif" else {"comment": b"hel\0lo"}
         Image.fromarray(smooth(9, 12)).save(name, **options)
-        result = run("compress", "--rm", "--pixels", name, exit_code=1)
+        result = run("compress", "--pixels", "--rm", name, exit_code=1)
         assert f"{name}: warning: lost metadata: {lost} (not a failure with --allow-metadata-loss)" in result.stderr
         assert f"{name}: note: it was not deleted" in result.stderr
         assert {name, name + SUFFIX} <= tree().keys()
-        run("compress", "-f", "--pixels", "--strip", "all", name)
-        [row] = map(json.loads, run("compress", "-f", "--pixels", "--json", name, exit_code=1).stdout.splitlines())
-        assert (row["status"], row["lost"], row["exit_code"]) == ("done", [lost], 1)
-        run("compress", "-f", "--rm", "--pixels", "--allow-metadata-loss", name)
-        assert name in tree()  # What does not come back is never deleted.
+        run("compress", "-f", "--strip", "all", name)
+        command = ("compress", "-f", "--pixels", "--json", name)
+        [row] = map(json.loads, run(*command, exit_code=1).stdout.splitlines())
+        assert (row["status"], row["grade"], row["lost"], row["exit_code"]) == ("done", "samples", [lost], 1)
+        run("compress", "-f", "--pixels", "--rm", "--allow-metadata-loss", name)
+        assert name in tree()  # Its file would not come back.
+
+    def test_files_are_kept_whole_and_may_be_deleted(self, folder: Path) -> None:
+        Image.fromarray(smooth(9, 12)).save("a.jpg", comment=b"hel\0lo")
+        before = Path("a.jpg").read_bytes()
+        [row] = map(json.loads, run("compress", "--rm", "--json", "a.jpg").stdout.splitlines())
+        assert (row["grade"], row["lost"], row["exit_code"]) == ("file", [], 0)
+        assert "a.jpg" not in tree()
+        run("decompress", "--rm", "a.jpg.mzp")
+        assert Path("a.jpg").read_bytes() == before
+
+    def test_what_is_required(self, folder: Path) -> None:
+        save("a.jpg")
+        [row] = map(
+            json.loads,
+            run("compress", "--pixels", "--require", "content", "--json", "a.jpg", exit_code=1).stdout.splitlines(),
+        )
+        assert (row["reason"], row["source_size"]) == ("grade", Path("a.jpg").stat().st_size)
+        assert "a.jpg.mzp" not in tree()
+        run("compress", "--require", "file", "a.jpg")
+
+    def test_other_files_are_left_alone_or_kept(self, folder: Path) -> None:
+        Path("in/deep/a.xmp").write_bytes(b"<x/>")
+        Path("in/.hidden").write_bytes(b"?")
+        assert "2 other files left alone: .xmp, .txt" in run("compress", "-r", "in").stderr
+        run("compress", "-r", "in", "--all", "--output-dir", "all")
+        run("decompress", "-r", "all", "--output-dir", "back")
+        assert Path("back/deep/a.xmp").read_bytes() == b"<x/>"
+        run("decompress", "all/.hidden.mzp", "-o", "back/.hidden")
+        assert Path("back/.hidden").read_bytes() == b"?"
 
     def test_what_the_result_loses(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("a.png", icc_profile=b"profile")
