@@ -198,7 +198,7 @@ def test_that_decoder_knows_value_edges_and_gamuts(runtime: Runtime) -> None:
     samples = reference_decoder.Samples(np.arange(256), 0, edges.edges.tolist(), 5)
     sizes = reference_decoder.level_sizes(12, 13)
     tiles = [(i, (0, sizes[i + 1][0], 0, sizes[i + 1][1])) for i in reversed(range(len(sizes) - 1))]
-    model = reference_decoder.Model.load(MODEL)
+    model = reference_decoder.Model.load(registry.find("photo").path)
     found = reference_decoder.decode_group(payloads, model, planes.shape, samples, [0] * len(tiles), tiles)
     np.testing.assert_array_equal(found, planes)
 
