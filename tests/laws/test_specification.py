@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support import native_reference, reference_decoder
 from support.native_reference import SLOTS, TABLES, push
-from support.pictures import smooth
+from support.pictures import deep, smooth
 from support.predictions import random_edges
 from support.processes import ROOT, TESTS
 from support.reference_decoder import Stack, zero_mass
@@ -207,6 +207,13 @@ def test_that_decoder_reads_lists_of_values() -> None:
     image = np.array([-900, -3, 70, 5000], dtype=np.int16)[smooth(7, 6, 1) // 60 % 4]
     data = mulanzip.encode(np.dstack((image, np.full_like(image, -7))), effort=1, stored=False, threads=1)
     np.testing.assert_array_equal(decode(data), mulanzip.decode(data, threads=1))
+
+
+@pytest.mark.parametrize("image", [smooth(9, 13, 1), deep(9, 8), smooth(9, 8, 1).astype(np.uint16) * 9])
+def test_that_decoder_reads_files_of_models_of_gray_images(image: np.ndarray) -> None:
+    data = mulanzip.encode(image, effort=1, model="gray", stored=False, threads=1)
+    decoded = reference_decoder.decode(data, registry.find("gray").path)
+    np.testing.assert_array_equal(decoded.reshape(image.shape), image)
 
 
 def test_that_decoder_uses_nothing_of_ours() -> None:
