@@ -87,7 +87,7 @@ class TestCompress:
         assert result.stderr == ""
         result = run("compress", "-f", "--pixels", "b.jpg")
         assert result.stderr.startswith("b.jpg: note: decoded from JPEG")
-        assert result.stderr.count("\n") == 1
+        assert "note: only pixels and known metadata are kept, as asked" in result.stderr
 
     def test_remove(self, folder: Path) -> None:
         run("compress", "a.png")
