@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 _STREAM = Path("-")
 
 
-def select(reporter: Reporter, wanted: Callable[[Path], bool], sources: Sources) -> list[Found]:
-    """The files that the options name."""
-    from mulanzip.jobs.batch import find
+def select(
+    reporter: Reporter, wanted: Callable[[Path], bool], sources: Sources, *, hidden: bool = False
+) -> list[Found]:
+    """The files that the options name; with ``hidden``, also hidden ones below folders."""
+    from mulanzip.jobs.batch import Selection, find
 
     files = sources.files
     if sources.null and sources.files_from is None:
@@ -34,7 +36,8 @@ def select(reporter: Reporter, wanted: Callable[[Path], bool], sources: Sources)
         files += tuple(_names(sources.files_from, b"\0" if sources.null else b"\n"))
     elif not files:
         raise click.UsageError("no files are named")
-    return list(find(files, wanted, recursive=sources.recursive, report=reporter.fail))
+    selection = Selection(wanted, hidden, reporter.leave_alone)
+    return list(find(files, selection, recursive=sources.recursive, report=reporter.fail))
 
 
 def _names(source: Path, separator: bytes) -> Iterator[Path]:
@@ -95,6 +98,7 @@ class Conversion:
     Attributes:
         work, files, execution: as for :class:`mulanzip.jobs.batch.Task`.
         wanted: which files below folders are taken.
+        hidden: whether hidden files are among them.
         name: the path of a result beside its source.
         done: words a success.
     """
@@ -105,6 +109,7 @@ class Conversion:
     wanted: Callable[[Path], bool]
     name: Callable[[Path], Path | None]
     done: Callable[[Outcome], str]
+    hidden: bool = False
 
 
 def convert(
@@ -126,7 +131,7 @@ def convert(
     to_stdout = outputs.output == _STREAM or (outputs.output is None and _STREAM in sources.files)
     if to_stdout:
         reporter.leave_stdout()
-    found = select(reporter, conversion.wanted, sources)
+    found = select(reporter, conversion.wanted, sources, hidden=conversion.hidden)
     _check_outputs(found, outputs, reporter.as_json)
     if dask is not None and (outputs.remove or to_stdout):
         raise click.UsageError("a cluster works on files, and deletes none: no '-', and no --rm, with --dask")

@@ -11,13 +11,16 @@ from mulanzip.cli import batch, options
 from mulanzip.cli.batch import Conversion
 from mulanzip.cli.options import Outputs, Sources
 from mulanzip.cli.report import Reporter, size
-from mulanzip.options import EncodeOptions, Execution
+from mulanzip.options import GRADES, EncodeOptions, Execution, Keeping
 
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Outcome
 
+#: Suffixes that a compressed file should not have.
+_OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy", ".jxl")
 
-@click.command()
+
+@click.command(cls=options.WithEffort)
 @options.sources
 @options.coding_model
 @options.effort("How long to adapt the model to each image: 1 is fast, 9 makes the smallest files.")
@@ -47,6 +50,16 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="Let the Dask cluster with this scheduler do the work; files may be URLs for fsspec.  Implies --skip-done.",
 )
+@click.option("--pixels", is_flag=True, help="Keep pixels and metadata, not the file: of a JPEG file, say.")
+@click.option("--only-modelled", is_flag=True, help="Refuse kinds of images that no model codes.")
+@click.option("--all", "everything", is_flag=True, help="Keep files that are no images, too, as they are.")
+@click.option(
+    "--require",
+    type=click.Choice(GRADES),
+    default=Keeping.require,
+    show_default=True,
+    help="Refuse files of which less would come back: the file, its content, or all samples.",
+)
 @options.strip
 @options.outputs
 @options.executing
@@ -65,11 +78,11 @@ def compress(
 ) -> None:
     """Compress image files: photo.png becomes photo.png.mzp.
 
-    Pixels, colour profile, EXIF, XMP and text come back exactly.  Most PNG files come back byte for byte ('mulanzip
-    info' says whether).  FILE '-' is standard input; its result goes to standard output.
+    Files come back byte for byte, or what does not is named ('mulanzip info' says how much comes back).  FILE '-' is
+    standard input; its result goes to standard output.
     """
     from mulanzip.inspect.info import info
-    from mulanzip.jobs.batch import is_image
+    from mulanzip.jobs.batch import is_image, is_plain
     from mulanzip.jobs.compress import compress as compress_one
     from mulanzip.jobs.files import FileOptions
     from mulanzip.jobs.names import compressed_name
@@ -83,12 +96,17 @@ def compress(
         line += f" ({share:.1f} %)"
         if verbose and outcome.output is not None and outcome.output.is_file():
             facts = info(outcome.output)
-            line += f", {facts.bpsp:.3f} bpsp, {facts.coding.name.lower()}, {facts.segments} segments"
-            if facts.restores_file:
-                line += ", original file restored byte for byte"
+            rate = "" if facts.bpsp is None else f"{facts.bpsp:.3f} bpsp, "
+            line += f", {rate}{facts.coding.name.lower()}, {facts.segments} segments"
+            line += f", grade {facts.grade.name.lower()}"
         return line
 
+    if outputs.output is not None and outputs.output.suffix.lower() in _OF_IMAGES:
+        reporter.warn(f"{outputs.output} becomes a .mzp file, whatever its suffix")
     coding = {key: given.pop(key) for key in ("model", "effort", "context", "schedule", "mu")}
+    keeping = Keeping(**{key: given.pop(key) for key in ("pixels", "only_modelled", "everything", "require", "strip")})
     work = partial(compress_one, encoding=EncodeOptions(**coding))
-    conversion = Conversion(work, FileOptions(**given), execution, is_image, compressed_name, done)
+    wanted = is_plain if keeping.everything else is_image
+    files = FileOptions(keeping=keeping, **given)
+    conversion = Conversion(work, files, execution, wanted, compressed_name, done, hidden=keeping.everything)
     batch.convert(conversion, sources, outputs, reporter, jobs, dask)

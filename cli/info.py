@@ -11,6 +11,7 @@ import click
 from mulanzip.cli import batch, options
 from mulanzip.cli.options import Sources
 from mulanzip.cli.report import Reporter, size
+from mulanzip.options import Grade
 
 
 @click.command()
@@ -37,7 +38,7 @@ def info(sources: Sources, model: str | None, reporter: Reporter, verbose: bool)
                 lines, facts = _describe_archive(data, verbose)
             else:
                 lines, facts = _describe_file(data)
-                if verbose and facts["model_id"]:
+                if verbose and facts["model_id"] and facts["coding"] != "skeleton":
                     from mulanzip.inspect.ledger import ledger
 
                     lines += ledger(data, model=model).table().split("\n")
@@ -53,6 +54,13 @@ def info(sources: Sources, model: str | None, reporter: Reporter, verbose: bool)
     reporter.finish()
 
 
+_GRADES = {
+    Grade.FILE: "file: it comes back byte for byte",
+    Grade.CONTENT: "content: all samples, and every byte outside of compressed pixels come back",
+    Grade.SAMPLES: "samples: pixels and metadata come back, not the file's bytes",
+}
+
+
 def _describe_file(data: bytes) -> tuple[list[str], dict[str, Any]]:
     """Lines that describe a file, and the same for programs."""
     from mulanzip.format import container
@@ -63,19 +71,30 @@ def _describe_file(data: bytes) -> tuple[list[str], dict[str, Any]]:
     name = facts.mode.name.lower().replace("_", "+")
     kind = f"{facts.channels} bands" if facts.mode is Mode.BANDS else name
     sign = "signed " if facts.signed else ""
-    lines = [f"image     {facts.width}x{facts.height} {kind}, {sign}{facts.depth} bits per sample"]
-    lines.append(f"size      {size(facts.size)} bytes, {facts.bpsp:.3f} bits per subpixel")
+    more = f"; {facts.images} images" if facts.images > 1 else ""
+    lines = [f"image     {facts.width}x{facts.height} {kind}, {sign}{facts.depth} bits per sample{more}"]
+    if not facts.images:
+        lines = ["image     not known: the file is kept as it is"]
+    rate = "" if facts.bpsp is None else f", {facts.bpsp:.3f} bits per subpixel"
+    lines.append(f"size      {size(facts.size)} bytes{rate}")
     if facts.model_id:
         lines.append(f"model     {facts.model or 'not here'} ({facts.model_id}), {facts.segments} segments")
+    if facts.schedules:
         shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in facts.schedules.items())
         lines.append(f"schedule  {shares}; {facts.evaluations:.2f} network evaluations per cell")
-    else:
-        lines.append("model     none: stored as JPEG XL, WebP or PNG")
-    whole, parts = "file restored byte for byte", "pixels and metadata restored, not the file's bytes"
-    lines.append(f"original  {whole if facts.restores_file else parts}")
+    if not facts.model_id:
+        form = "a general-purpose compressor, or as JPEG XL" if facts.coding.is_file else "JPEG XL, WebP or PNG"
+        lines.append(f"model     none: stored as {form}")
+    lines.append(f"grade     {_GRADES[facts.grade]}")
     lines += [f"{part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
     coding = facts.coding.name.lower()
-    return lines, {**asdict(facts), "mode": kind, "coding": coding, "bpsp": facts.bpsp}
+    return lines, {
+        **asdict(facts),
+        "mode": kind,
+        "coding": coding,
+        "bpsp": facts.bpsp,
+        "grade": facts.grade.name.lower(),
+    }
 
 
 def _describe_archive(data: bytes, verbose: bool) -> tuple[list[str], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -26,23 +27,53 @@ from mulanzip.errors import MulanzipError
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; says what to type where a file is named instead of one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if not os.path.exists(args[0]):
+                raise
+            raise click.UsageError(f"{args[0]} is no command; write: mulanzip {_command_for(args[0])}", ctx) from None
+
+
+def _command_for(name: str) -> str:
+    """What a user may want to do with a file or a folder."""
+    from pathlib import Path
+
+    from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE
+
+    path = Path(name)
+    if path.is_dir():
+        return f"compress -r {name}"
+    with open(path, "rb") as file:
+        start = file.read(len(SIGNATURE))
+    if start == ARCHIVE_SIGNATURE:
+        return f"unpack {name} -d FOLDER"
+    return f"{'decompress' if start == SIGNATURE else 'compress'} {name}"
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mulanzip.__version__, "-V", "--version")
 def main() -> None:
     """Compress images without loss, with a learned model.
 
-    Every pixel comes back exactly, on every machine, and so does the metadata.  Most PNG files come back byte for
-    byte.
+    What goes in comes back, on every machine, or the command says what does not.
 
     \b
     Exit codes:
       0    success
-      1    some files failed, metadata was lost, or output could not be written
+      1    some files failed, something was lost, or output could not be written
       2    wrong usage
-      3    nothing to do
+      3    no file found
       4    corrupt file
       5    model missing or damaged
       6    image too large
+      7    file of a newer version of mulanzip
       130  interrupted
     If files failed for different reasons, the exit code is 1.
     """

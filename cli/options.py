@@ -109,7 +109,8 @@ def gaussian_model(help_text: str, default: str | None = None) -> _Decorator:
 
 #: The model that codes.
 coding_model = model(
-    "Model to compress with: a name ('mulanzip models' lists them) or a model file.", EncodeOptions.model
+    "Model to compress with: auto (by the number of channels), a name ('mulanzip models' lists them) or a model file.",
+    EncodeOptions.model,
 )
 #: A model that decodes, beside those that are shipped.
 decoding_model = model("Model file to try if a file was made with a model that is not shipped.")
@@ -119,8 +120,22 @@ drawing_model = model(
 )
 
 
+class WithEffort(click.Command):
+    """A command with ``--effort``, which says so to those who write ``-9``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            level = error.option_name.lstrip("-")
+            if len(level) == 1 and level in "123456789":
+                raise click.UsageError(f"there is no option -{level}; write -e {level} for the effort", ctx) from None
+            raise
+
+
 def effort(help_text: str) -> _Decorator:
     return click.option(
+        "-e",
         "--effort",
         type=click.IntRange(1, 9),
         default=EncodeOptions.effort,

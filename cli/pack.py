@@ -14,7 +14,7 @@ from mulanzip.options import Execution
 from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
 
 
-@click.command()
+@click.command(cls=options.WithEffort)
 @click.argument("sources", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
 @click.option(
     "-o",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 NOTHING_TO_DO = 3
 _STATUSES = ("done", "salvaged", "sound", "planned", "skipped", "failed")
+_GRADES = ("file", "content", "samples")
+#: Number of suffixes that the summary names.
+_NAMED = 6
 
 
 class Reporter:
@@ -33,6 +37,10 @@ class Reporter:
         self.exit_code = 0
         self._to_stderr = as_json
         self._counts: Counter[str] = Counter()
+        self._grades: Counter[str] = Counter()
+        self._left_alone: Counter[str] = Counter()
+        self._sizes = (0, 0)
+        self._start = time.perf_counter()
         self._has_bar = False
 
     def leave_stdout(self) -> None:
@@ -49,6 +57,15 @@ class Reporter:
         if not self.quiet:
             self._echo(f"{source}: note: {text}")
 
+    def warn(self, text: str) -> None:
+        """Print a remark on the options."""
+        if not self.quiet:
+            self._echo(f"warning: {text}")
+
+    def leave_alone(self, path: Path) -> None:
+        """Count a file that is none of those looked for."""
+        self._left_alone[path.suffix.lower() or "no suffix"] += 1
+
     def failed(self, source: Path, text: str, exit_code: int) -> None:
         """Print a failure.  If failures have different exit codes, the command ends with 1."""
         self._echo(f"{source}: error: {text}")
@@ -58,10 +75,11 @@ class Reporter:
         """Print an error as a failure."""
         from mulanzip.jobs.batch import explain
 
-        self.failed(source, *explain(source, error))
+        explained = explain(source, error)
+        self.failed(source, explained.text, explained.exit_code)
 
     def lost(self, source: Path, names: list[str], allowed: bool) -> None:
-        """Print which metadata could not be kept."""
+        """Print what could not be kept."""
         text = f"{source}: warning: lost metadata: {', '.join(names)}"
         if allowed:
             if not self.quiet:
@@ -79,6 +97,10 @@ class Reporter:
         """Print what became of a file; ``done`` words a success."""
         source = outcome.source
         self.count(outcome.status)
+        if outcome.grade is not None:
+            self._grades[outcome.grade.name.lower()] += 1
+        if outcome.status == "done":
+            self._sizes = (self._sizes[0] + outcome.source_size, self._sizes[1] + outcome.output_size)
         for note in outcome.notes:
             self.note(source, note)
         if outcome.lost:
@@ -97,12 +119,14 @@ class Reporter:
                 "source": str(source),
                 "output": None if outcome.output is None else str(outcome.output),
                 "status": outcome.status,
+                "grade": None if outcome.grade is None else outcome.grade.name.lower(),
                 "source_size": outcome.source_size,
                 "output_size": outcome.output_size,
                 "seconds": round(outcome.seconds, 3),
                 "notes": outcome.notes,
                 "lost": outcome.lost,
                 "error": outcome.error,
+                "reason": outcome.reason,
                 "exit_code": exit_code,
             }
         )
@@ -114,14 +138,35 @@ class Reporter:
     def finish(self) -> None:
         """Print the summary, and leave with the right exit code."""
         total = sum(self._counts.values())
-        if total > 1 and not self.quiet:
-            counts = ", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])
-            self._echo(f"{total} files: {counts}")
-        if not self.exit_code and total == self._counts["skipped"] + self._counts["sound"]:
-            if not self.quiet:
-                self._echo("nothing to do" if total else "nothing to do: no files found")
+        if not self.quiet:
+            if total > 1:
+                self._echo(self._summary(total))
+            if self._left_alone:
+                self._echo(self._others())
+            if not self.exit_code and not total:
+                self._echo("nothing to do: no files found")
+        if not self.exit_code and not total:
             self.exit_code = NOTHING_TO_DO
         self.leave()
+
+    def _summary(self, total: int) -> str:
+        """``5 files: 4 done, 1 failed; 2,000 -> 1,000 bytes (50.0 %); grades: 3 file, 1 content; 2.1 s``."""
+        parts = [", ".join(f"{self._counts[status]} {status}" for status in _STATUSES if self._counts[status])]
+        before, after = self._sizes
+        if before and after:
+            parts.append(f"{size(before)} -> {size(after)} bytes ({100 * after / before:.1f} %)")
+        if self._grades:
+            names = [f"{self._grades[grade]} {grade}" for grade in _GRADES if self._grades[grade]]
+            parts.append(f"grades: {', '.join(names)}")
+        parts.append(f"{time.perf_counter() - self._start:.1f} s")
+        return f"{total} files: {'; '.join(parts)}"
+
+    def _others(self) -> str:
+        """``3 other files left alone: .xmp, .txt``."""
+        count, names = sum(self._left_alone.values()), [name for name, _ in self._left_alone.most_common()]
+        more = ["..."] if len(names) > _NAMED else []
+        files = "file" if count == 1 else "files"
+        return f"{count} other {files} left alone: {', '.join(names[:_NAMED] + more)}"
 
     @contextmanager
     def stopping(self, source: Path) -> Iterator[None]:
@@ -164,9 +209,12 @@ class Reporter:
         from tqdm import tqdm
 
         form = "{desc} {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-        with tqdm(total=total, desc=printable(what), leave=False, bar_format=form) as bar:
+        starting = "{desc}: starting, {elapsed}"
+        with tqdm(total=total, desc=printable(what), leave=False, bar_format=starting) as bar:
 
             def report(done: float) -> None:
+                if bar.bar_format == starting:  # The time until now tells nothing of the rest.
+                    bar.bar_format, bar.initial, bar.start_t = form, done, time.time()
                 bar.n = done
                 bar.refresh()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,9 +12,23 @@ import numpy as np
 from mulanzip import limits as memory
 from mulanzip import registry
 from mulanzip.encoder.effort import SearchPlan, is_fitted
-from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
+from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
-from mulanzip.format.container import CHAIN, CONTEXT, SEGMENT, STORED, Chunk, Coding, Container, Header
+from mulanzip.format.container import (
+    CHAIN,
+    CONTEXT,
+    DATA,
+    IMAGE,
+    JPEG,
+    SEGMENT,
+    SKELETON,
+    STORED,
+    Chunk,
+    Coding,
+    Container,
+    Header,
+)
+from mulanzip.image.channels import colours_of
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
@@ -21,10 +36,16 @@ from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
+from mulanzip.imageio.reader import read_picture
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.options import EncodeOptions, Execution
+from mulanzip.source import holes as source
+from mulanzip.source import table
+from mulanzip.source.holes import Hole
+from mulanzip.whole import general, jpeg, pieces
+from mulanzip.whole.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from mulanzip.density.runtime import Runtime
@@ -37,6 +58,8 @@ _SMALL = 1 << 14
 _QUICK_MARGIN = 1.08
 #: Contexts are fitted unless the model without one makes more than this multiple of the stored form.
 _OUT_OF_REACH = 1.5
+#: Copies of a file that are in memory while its images are put into their places.
+_RESTORING = 3
 _WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)
 
 
@@ -57,8 +80,9 @@ def encode(  # noqa: PLR0913
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: name of a shipped model, or path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a
-            chain of tiles, slowly, and ignores effort, context and schedule.
+        model: ``auto``, which is ``gray`` for images without colours, else ``photo``; the name of a shipped model; or
+            the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and
+            ignores effort, context and schedule.
         effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
         context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
             such as :func:`mulanzip.context_of` finds in the file of a similar image.
@@ -162,7 +186,7 @@ def _store(picture: Picture) -> Container:
 def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:
     from mulanzip.encoder.image import encode_image
 
-    info = registry.find(model, None)
+    info = registry.suited(model, colours_of(picture.mode))
     if info.kind == "gaussian":
         return _encode_in_chain(picture, info, execution)
     runtime = open_for_coding(info, picture.pixels.nbytes, execution)
@@ -228,10 +252,16 @@ def decode_container(
 
     Raises:
         CorruptFileError, ModelError, LimitError, ValueError: as :func:`decode`.
+        UnsupportedImageError: if a file was kept that is no image, or none that can be read as pixels.
     """
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
+    if header.coding is Coding.SKELETON and (shown := _shown(file, scale, model, execution)) is not None:
+        return shown
+    if header.coding.is_file:
+        data = restore_file(file, model=model, execution=execution)
+        return preview.shrunk(_picture_of(data, limits), scale)
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
@@ -251,6 +281,127 @@ def decode_container(
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])
+
+
+def restore_file(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> bytes:
+    """The bytes of the file that was kept.
+
+    Args:
+        file: whose header says that it keeps a file.
+        model, execution: as for :func:`decode`.
+
+    Raises:
+        CorruptFileError, ModelError, LimitError: as :func:`decode`.
+    """
+    limits = execution.limits
+    limits.check_pixels(file.header.height, file.header.width)
+    if file.header.coding is Coding.PIECES:
+        return pieces.unpack(file, limits)
+    skeleton, holes, images = _taken_apart(file, limits)
+    limits.require(_RESTORING * skeleton.size)
+    decoded = []
+    for number, image in enumerate(images):
+        part = execution.part(number / len(images), (number + 1) / len(images))
+        decoded.append(decode_container(image, model=model, execution=part).pixels)
+    data = source.restore(skeleton.rest, holes, decoded)
+    if pieces.file_hash(data) != file.header.pixel_hash:
+        raise CorruptFileError("the file does not have the hash that its header promises")
+    return data
+
+
+def check_container(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> None:
+    """Decode everything in a file, and compare all hashes.
+
+    Raises:
+        CorruptFileError, ModelError, LimitError: as :func:`decode`.
+    """
+    if file.header.coding.is_file:
+        restore_file(file, model=model, execution=execution)
+    else:
+        decode_container(file, model=model, execution=execution)
+
+
+def first_bytes(file: Container, limits: Limits = NO_LIMITS) -> bytes:
+    """The bytes that a kept file begins with: some, but those of its images.
+
+    Raises:
+        CorruptFileError, LimitError: as :func:`restore_file`.
+    """
+    if file.header.coding is Coding.PIECES:
+        first = next(chunk for chunk in file.chunks if chunk.kind in (DATA, JPEG))
+        return jpeg.SIGNATURE if first.kind == JPEG else general.unpack(first.payload, limits)
+    return Skeleton.unpack(file.of_kind(SKELETON)[0], limits).rest
+
+
+def _taken_apart(file: Container, limits: Limits) -> tuple[Skeleton, list[Hole], list[Container]]:
+    """The skeleton of a file, and its images, each with its place.
+
+    Raises:
+        CorruptFileError: if they do not fit together.
+        LimitError: if they are too large.
+    """
+    skeleton = Skeleton.unpack(file.of_kind(SKELETON)[0], limits)
+    holes = table.unpack(skeleton.table)
+    if source.restored_size(len(skeleton.rest), holes) != skeleton.size:
+        raise CorruptFileError("the skeleton of the file does not have the size that it says")
+    images = [container.unpack(payload) for payload in file.of_kind(IMAGE)]
+    if len(images) != len(holes):
+        raise CorruptFileError("the file has another number of images than of places for them")
+    for image, hole in zip(images, holes, strict=True):
+        header = image.header
+        if header.coding.is_file or (header.height, header.width, header.channels) != hole.layout.shape:
+            raise CorruptFileError("an image does not fit the place that it was taken from")
+        limits.check_pixels(header.height, header.width)
+    return skeleton, holes, images
+
+
+def _shown(file: Container, scale: int, model: str | None, execution: Execution) -> Picture | None:
+    """What readers of a kept file show, where that is its first image: its pixels, and the metadata of the file.
+
+    The metadata are read from a file of which all samples are zero: the other images need not be decoded.
+    """
+    skeleton, holes, images = _taken_apart(file, execution.limits)
+    blank = _blank(skeleton, holes, execution.limits)
+    if blank is None:
+        return None
+    found = _picture_of(blank, execution.limits)
+    picture = decode_container(images[0], scale=scale, model=model, execution=execution)
+    return replace(picture, metadata=found.metadata if scale == 1 else preview.kept_metadata(found.metadata, scale))
+
+
+def front_of(file: Container, limits: Limits = NO_LIMITS) -> Picture:
+    """A picture of the kind, size and metadata of what :func:`decode_container` gives for a kept file.
+
+    Its samples may be zeros: images that a model coded are not decoded.
+
+    Raises:
+        CorruptFileError, LimitError, UnsupportedImageError: as :func:`decode_container`.
+    """
+    limits.check_pixels(file.header.height, file.header.width)
+    if file.header.coding is Coding.SKELETON and (blank := _blank(*_taken_apart(file, limits)[:2], limits)) is not None:
+        return _picture_of(blank, limits)
+    return decode_container(file, execution=Execution(limits=limits))
+
+
+def _blank(skeleton: Skeleton, holes: list[Hole], limits: Limits) -> bytes | None:
+    """A file with all samples zero, if readers of it show its first image."""
+    if not skeleton.is_shown:
+        return None
+    limits.require(_RESTORING * skeleton.size)
+    return source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
+
+
+def _picture_of(data: bytes, limits: Limits) -> Picture:
+    """The picture that a kept file shows.
+
+    Raises:
+        UnsupportedImageError: if it is no image, or none that can be read as pixels.
+        LimitError: if it is too large.
+    """
+    try:
+        return read_picture(io.BytesIO(data), limits)[0]
+    except (UnreadableImageError, UnsupportedImageError) as error:
+        raise UnsupportedImageError(f"the file that it keeps cannot be shown as pixels: {error}") from None
 
 
 def _decode_chain(file: Container, model: str | None, execution: Execution) -> np.ndarray:
@@ -371,8 +522,8 @@ def code_length(
         raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
-    runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
+    runtime = open_runtime(registry.suited(model, pixels.shape[2], "erasure").path, device, threads).adapted(context)
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     parts = segments(*pixels.shape[:2])
     return sum(measure_segments(Canvas.of(pixels), runtime, TileSchedules.uniform(schedule), parts))

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from mulanzip.limits import NO_LIMITS, Limits, available_cores
 from mulanzip.progress import Progress, part_of
-from mulanzip.registry import DEFAULT_MODEL
+from mulanzip.registry import AUTO
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Grade(IntEnum):
+    """How much of its source a file gives back."""
+
+    #: All samples.
+    SAMPLES = 0
+    #: All samples, and every byte outside of compressed streams of pixels.
+    CONTENT = 1
+    #: The identical file.
+    FILE = 2
+
+
+#: The names of the grades, best first.
+GRADES = tuple(grade.name.lower() for grade in reversed(Grade))
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +35,8 @@ class EncodeOptions:
     """What is done to an image.
 
     Attributes:
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; or ``auto``: ``gray`` for images without colours,
+            ``photo`` for the others.
         effort: 1 (fast) to 9 (small).
         context: ``none``, ``fit``, or None: ``effort`` decides; or a context to use as it is, int8 ``(entries,)``.
         schedule: one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or ``adaptive``.
@@ -27,12 +45,44 @@ class EncodeOptions:
         stored: whether the image may be stored as JPEG XL, WebP or PNG where that is smaller.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO
     effort: int = 5
     context: str | np.ndarray | None = None
     schedule: str = "default"
     mu: float = 1.5
     stored: bool = True
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How much of a source file is kept.
+
+    Attributes:
+        pixels: keep pixels and metadata, not the file.
+        only_modelled: refuse kinds of images that no model codes; otherwise their files are kept as they are.
+        everything: keep files that are no images, or damaged ones, as they are; otherwise they are refused.
+        require: ``file``, ``content`` or ``samples``: refuse sources of which less would come back.
+        strip: metadata to leave out, from :data:`mulanzip.imageio.metadata.STRIPPABLE`; with any, pixels are kept, not
+            the file.
+    """
+
+    pixels: bool = False
+    only_modelled: bool = False
+    everything: bool = False
+    require: str = "samples"
+    strip: Collection[str] = ()
+
+    @property
+    def least(self) -> Grade:
+        """The lowest grade that is enough.
+
+        Raises:
+            ValueError: if there is no grade of the name ``require``.
+        """
+        try:
+            return Grade[self.require.upper()]
+        except KeyError:
+            raise ValueError(f"there is no grade {self.require!r}; use {', '.join(GRADES)}") from None
 
 
 @dataclass(frozen=True)

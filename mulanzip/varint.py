@@ -51,6 +51,12 @@ class Reader:
         """The next byte."""
         return self.raw(1)[0]
 
+    def next_byte(self) -> int:
+        """The next byte, which is not taken."""
+        byte = self.byte()
+        self._position -= 1
+        return byte
+
     def number(self) -> int:
         """An integer of at most 63 bits."""
         value = shift = 0

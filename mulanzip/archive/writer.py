@@ -32,7 +32,7 @@ from mulanzip.format.archive import (
     pack_metadata,
 )
 from mulanzip.format.container import Chunk, Coding, Container
-from mulanzip.image.channels import group_in_coding_order
+from mulanzip.image.channels import colours_of, group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
 from mulanzip.imageio.stored import looks_drawn
@@ -53,7 +53,8 @@ class ArchiveWriter:
 
     Args:
         file: open for writing.
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; or ``auto``, with which groups are coded by
+            :data:`mulanzip.registry.DEFAULT_MODEL`, whether they have colours or not.
         schedule: of all groups, one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`.
         effort: as for :func:`mulanzip.encode`, for images that are coded one by one.
         process, gaussian_model: as for :class:`mulanzip.archive.groups.GroupOptions`.
@@ -87,10 +88,11 @@ class ArchiveWriter:
         if schedule not in SCHEDULE_NAMES:
             raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_NAMES)}")
         self._file = file
-        self._encoding = EncodeOptions(model, effort, schedule=schedule)
-        self._execution = Execution(device, threads, limits)
-        info = registry.find(model)
-        runtime = api.open_for_coding(info, _WAITING, self._execution)
+        self.encoding = EncodeOptions(model, effort, schedule=schedule)
+        self.execution = Execution(device, threads, limits)
+        self._group_model = registry.DEFAULT_MODEL if model == registry.AUTO else model
+        info = registry.find(self._group_model)
+        runtime = api.open_for_coding(info, _WAITING, self.execution)
         groups = GroupOptions(process, gaussian_model)
         self._coder = GroupCoder(groups, runtime, TileSchedules.uniform(schedule), device)
         self.chains: list[Chain] = []
@@ -101,7 +103,7 @@ class ArchiveWriter:
         self._waiting_bytes = 0
         self._numbers: dict[bytes, int] = {}
         self._new_payloads: list[bytes] = []
-        workers = self._execution.thread_count
+        workers = self.execution.thread_count
         self._pool = ThreadPoolExecutor(workers)
         self._most_queued = 2 * workers
         # Waits for each part, in the order in which they are written.
@@ -131,18 +133,14 @@ class ArchiveWriter:
             MulanzipError: if the name cannot be kept, or was given before.
             UnsupportedImageError, LimitError: as :func:`mulanzip.encode`.
         """
-        check_name(name)
-        modified = modified if modified is not None and 0 <= modified < END_OF_TIME else None
-        if name in self._members:
-            raise OutputExistsError(f"the archive has an image called {name} already")
-        if len(self._members) >= MAX_IMAGES:
-            raise LimitError(f"an archive holds {MAX_IMAGES:,} images at most")
+        self._check_name(name)
+        registry.suited(self._group_model, colours_of(picture.mode))
         file = self._as_file(picture)
         if file is not None:
-            data = (original.keep(file, source, picture) if source else file).pack()
-            self._members[name] = Member(name, None, {}, modified, permissions)
-            self._put(lambda: CodedPart(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
+            file = original.keep(file, source, picture) if source else file
+            self.add_file(file, name, modified=modified, permissions=permissions)
             return
+        modified = _known_time(modified)
         shape = Shape(picture.mode, *picture.pixels.shape[:2])
         metadata = {kind: self._number(payload) for kind, payload in picture.metadata.items()}
         self._members[name] = Member(name, shape, metadata, modified, permissions)
@@ -153,6 +151,22 @@ class ArchiveWriter:
             self._flush(shape)
         while self._waiting_bytes > _WAITING:
             self._flush(max(self._waiting, key=lambda shape: sum(planes.nbytes for planes in self._waiting[shape])))
+
+    def add_file(
+        self, file: Container, name: str, *, modified: int | None = None, permissions: int | None = None
+    ) -> None:
+        """Add a ``.mzp`` file of an image, or of any file; arguments and errors as for :meth:`add`."""
+        self._check_name(name)
+        data = file.pack()
+        self._members[name] = Member(name, None, {}, _known_time(modified), permissions)
+        self._put(lambda: CodedPart(ArchiveChunk(FILE, len(data), 1, digest_of(data)), data))
+
+    def _check_name(self, name: str) -> None:
+        check_name(name)
+        if name in self._members:
+            raise OutputExistsError(f"the archive has an image called {name} already")
+        if len(self._members) >= MAX_IMAGES:
+            raise LimitError(f"an archive holds {MAX_IMAGES:,} images at most")
 
     def __enter__(self) -> ArchiveWriter:
         return self
@@ -180,19 +194,19 @@ class ArchiveWriter:
         """The ``.mzp`` file of an image that is coded by itself; None for an image of a group."""
         height, width = picture.pixels.shape[:2]
         if picture.is_deep or is_fitted(height, width) or not Shape(picture.mode, height, width).is_small:
-            return api.encode_picture(picture, self._encoding, self._execution)
+            return api.encode_picture(picture, self.encoding, self.execution)
         if looks_drawn(picture):
-            file = api.encode_picture(picture, replace(self._encoding, effort=1), self._execution)
+            file = api.encode_picture(picture, replace(self.encoding, effort=1), self.execution)
             if file.header.coding is Coding.STORED and 8 * file.size < self._code_length(picture):
                 return file
         return None
 
     def _code_length(self, picture: Picture) -> float:
         """Bits that an image takes in a group."""
-        encoding, execution = self._encoding, self._execution
+        encoding, execution = self.encoding, self.execution
         return api.code_length(
             picture.to_array(),
-            model=encoding.model,
+            model=self._group_model,
             schedule=encoding.schedule,
             device=execution.device,
             threads=execution.threads,
@@ -238,6 +252,10 @@ class ArchiveWriter:
     def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._position += len(data)
+
+
+def _known_time(modified: int | None) -> int | None:
+    return modified if modified is not None and 0 <= modified < END_OF_TIME else None
 
 
 def pack_arrays(  # noqa: PLR0913

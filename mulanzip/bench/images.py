@@ -15,7 +15,9 @@ from mulanzip.jobs import batch
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
     """The files among ``paths``, and all image files in the folders among them, each once."""
-    return [file.path for file in batch.find(paths, batch.is_image, recursive=True, report=lambda *_: None)]
+    return [
+        file.path for file in batch.find(paths, batch.Selection(batch.is_image), recursive=True, report=lambda *_: None)
+    ]
 
 
 def read_image(path: Path) -> np.ndarray:

@@ -21,6 +21,7 @@ from mulanzip.errors import ArchiveError, CorruptFileError, LimitError, Unsuppor
 from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, Kind, Mode, is_kind
 from mulanzip.lattice.geometry import TILE_CELLS, level_grids, segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
+from mulanzip.options import Grade
 
 SIGNATURE = b"\x8aMLZ\r\n\x1a\n"
 #: Signature of archives (:mod:`mulanzip.format.archive`).
@@ -38,6 +39,8 @@ CHUNK_OVERHEAD = _CHUNK.size + _CRC.size
 
 #: Bit of the depth field that marks signed samples.
 _SIGNED = 128
+#: Place of the grade in the field of the coding.
+_GRADE_SHIFT = 6
 
 
 class Coding(IntEnum):
@@ -48,20 +51,34 @@ class Coding(IntEnum):
     #: Tiles in one chain of latents (:mod:`mulanzip.gaussian.exact.tiled_image`).  The header names the model of the
     #: first tiles.
     CHAIN = 2
+    #: A file of any kind in pieces (:mod:`mulanzip.whole.pieces`): bytes, and JPEG files as JPEG XL.
+    PIECES = 3
+    #: A file as the images that are coded and everything else (:mod:`mulanzip.whole.skeleton`).
+    SKELETON = 4
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file is kept, not one image."""
+        return self in (Coding.PIECES, Coding.SKELETON)
 
 
 @dataclass(frozen=True)
 class Header:
     """The header of a file.
 
+    Where a file is kept and no image, mode, size, depth and bands are those of its first image.  If nothing is known
+    of one, they are those of a gray image without pixels.
+
     Attributes:
         schedule: index into :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or
             :data:`mulanzip.lattice.schedules.MIXED`.
         model_id: first 8 bytes of the SHA-256 of the model; zeros where no model is used.
-        pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.image.picture.pixel_hash`).
+        pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.image.picture.pixel_hash`); where a file is kept, that of
+            its bytes.
         depth: bits per sample, 1 to 16.
         signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
         bands: samples per pixel of modes with any number of them, else 0.
+        grade: how much of the source comes back.
     """
 
     mode: Mode
@@ -74,6 +91,7 @@ class Header:
     depth: int = 8
     signed: bool = False
     bands: int = 0
+    grade: Grade = Grade.SAMPLES
 
     @property
     def kind(self) -> Kind:
@@ -97,7 +115,7 @@ class Header:
             VERSION,
             self.mode,
             self.depth | _SIGNED * self.signed,
-            self.coding,
+            self.coding | self.grade << _GRADE_SHIFT,
             self.width,
             self.height,
             levels,
@@ -131,17 +149,33 @@ class Header:
             data[: _HEADER.size]
         )
         signed, depth = bool(depth & _SIGNED), depth & ~_SIGNED
+        grade, coding = coding >> _GRADE_SHIFT, coding & (1 << _GRADE_SHIFT) - 1
         is_schedule = schedule < len(SCHEDULE_NAMES) or schedule == MIXED
-        is_known = mode in list(Mode) and coding in list(Coding) and is_schedule
+        is_known = mode in list(Mode) and coding in list(Coding) and grade in list(Grade) and is_schedule
         if not is_known or not is_kind(Mode(mode), depth, signed, bands):
             raise UnsupportedVersionError("the file uses features that this version of mulanzip does not know")
-        if not width or not height:
+        if (not width or not height) and (width or height or not Coding(coding).is_file):
             raise CorruptFileError("the header says that the image has no pixels")
         if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
             raise LimitError(f"an image of {width}x{height} pixels is beyond the limits of the format")
-        header = cls(Mode(mode), Coding(coding), width, height, schedule, model_id, pixel_hash, depth, signed, bands)
-        if header.coding is Coding.STORED and (any(model_id) or schedule):
-            raise CorruptFileError("the header of a stored image names a model")
+        header = cls(
+            Mode(mode),
+            Coding(coding),
+            width,
+            height,
+            schedule,
+            model_id,
+            pixel_hash,
+            depth,
+            signed,
+            bands,
+            Grade(grade),
+        )
+        if (header.coding is Coding.STORED or header.coding.is_file) and (any(model_id) or schedule):
+            what = "file" if header.coding.is_file else "image"
+            raise CorruptFileError(f"the header of a stored {what} names a model")
+        if header.coding is Coding.PIECES and header.grade is not Grade.FILE:
+            raise CorruptFileError("the header says that a stored file is not the source")
         if header.coding is Coding.MODEL and header.mode in (Mode.PALETTE, Mode.BILEVEL):
             raise UnsupportedVersionError(f"{header.mode.name} images are not coded by the model in this version")
         if header.coding is Coding.CHAIN and (header.kind != Kind(Mode.RGB, 8) or schedule):
@@ -180,8 +214,20 @@ SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 GAMUT = b"GAMT"
 VALUE_EDGES = b"TONE"
+#: Pieces of a file: bytes, and JPEG files as JPEG XL.
+DATA = b"DATA"
+JPEG = b"JPEG"
+#: What a file has besides the samples of its images, and each of these images.
+SKELETON = b"SKEL"
+IMAGE = b"IMAG"
 END = b"MEND"
-CRITICAL_KINDS = (SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES, END)
+CRITICAL_KINDS = (
+    *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES),
+    *(DATA, JPEG, SKELETON, IMAGE),
+    END,
+)
+#: Maximum number of pieces, and of images of a file that are coded.
+MAX_PIECES = MAX_IMAGES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -295,6 +341,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     has_values, is_mixed = is_coded and header.kind.is_deep, header.schedule == MIXED
     most = header.kind.groups * len(segments(header.height, header.width)) if is_coded else 0
     is_stored, is_chain = (header.coding is coding for coding in (Coding.STORED, Coding.CHAIN))
+    is_pieces, is_skeleton = (header.coding is coding for coding in (Coding.PIECES, Coding.SKELETON))
     expected = {
         # Groups of channels whose samples are all the same have no segments: the values in use tell which.
         SEGMENT: range(0 if has_values else most, most + 1),
@@ -302,7 +349,13 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         CHAIN: range(is_chain, 1 + is_chain),
         VALUES: range(has_values, 1 + has_values),
         SCHEDULES_CHUNK: range(is_mixed, 1 + is_mixed),
+        DATA: range(MAX_PIECES * is_pieces + 1),
+        JPEG: range(MAX_PIECES * is_pieces + 1),
+        SKELETON: range(is_skeleton, 1 + is_skeleton),
+        IMAGE: range(is_skeleton, MAX_IMAGES * is_skeleton + 1),
     }
+    if is_pieces and not (DATA in kinds or JPEG in kinds):
+        raise CorruptFileError("the file has no pieces")
     for kind, counts in expected.items():
         if kinds.count(kind) not in counts:
             raise CorruptFileError(f"the file has {kinds.count(kind)} parts {kind.decode()} instead of {counts[-1]}")

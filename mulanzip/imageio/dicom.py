@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -10,14 +11,25 @@ import numpy as np
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture, check_size
+from mulanzip.inflate import Outcome, inflate
 from mulanzip.limits import Limits
+from mulanzip.source import dicom as source
 
 #: Position of the signature in a file.
 OFFSET = 128
 SIGNATURE = b"DICM"
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+#: Bytes of inflated elements in which those of the size are looked for, and maximum bytes of all but the pixels.
+_FIRST, _MAX_ELEMENTS = 1 << 20, 1 << 26
+#: The first bytes of JPEG, JPEG-LS and JPEG 2000 images.
+_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 _MODES = {"MONOCHROME2": Mode.GRAY, "MONOCHROME1": Mode.GRAY, "RGB": Mode.RGB, "YBR_RCT": Mode.RGB}
 #: Parts of the names of the transfer syntaxes whose compression is lossy.
 _LOSSY = ("JPEG Baseline", "JPEG Extended", "Near", "JPEG 2000 Image Compression", "JPEG XL Image", "MPEG", "HEVC")
+
+
+#: Bytes at the start of a file that suffice to recognize it.
+START = OFFSET + len(SIGNATURE)
 
 
 def is_dicom(start: bytes) -> bool:
@@ -39,6 +51,7 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
 
 
 def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    _check_deflated(file, limits)
     try:
         dataset = dcmread(file)
         kind = dataset.get("PhotometricInterpretation")
@@ -50,6 +63,7 @@ def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) ->
         raise UnreadableImageError(f"the DICOM file is damaged: {_first_line(error)}") from None
     if "PixelData" not in dataset:
         raise UnsupportedImageError("the DICOM file has no pixels of integers")
+    frames = max(frames, _streams(dataset))
     if frames != 1:
         raise UnsupportedImageError(f"DICOM files of several frames are not supported yet (this one has {frames})")
     if kind not in _MODES:
@@ -60,12 +74,74 @@ def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) ->
     check_size(*size)
     limits.check_pixels(*size)
     limits.require(4 * size[0] * size[1] * allocated // 8 * (3 if _MODES[kind] is Mode.RGB else 1))
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        promised = size[0] * size[1] * int(dataset.get("SamplesPerPixel", 1)) * allocated // 8
+        if len(dataset.PixelData) < promised:
+            found = f"{len(dataset.PixelData):,} bytes of pixels instead of {promised:,}"
+            raise UnreadableImageError(f"the image is damaged: it has {found}")
     try:
-        pixels = np.asarray(dataset.pixel_array)
+        pixels = _words(dataset, size) if _has_other_bits(dataset, stored) else np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom raises errors of any type.
         hint = "pydicom cannot decode the pixels (pip install pylibjpeg[all] teaches it more formats)"
         raise UnreadableImageError(f"{hint}: {_first_line(error)}") from None
     return _picture(pixels, kind, size, stored), _notes(dataset, kind)
+
+
+def _check_deflated(file: BinaryIO, limits: Limits) -> None:
+    """Check the size of an image in a deflated file by its first elements, before all of it is inflated.
+
+    Raises:
+        UnreadableImageError, LimitError
+    """
+    data = file.read()
+    file.seek(0)
+    try:
+        syntax, start = source.syntax_of(data)
+    except ValueError:
+        return  # pydicom says what is wrong.
+    if syntax != _DEFLATED:
+        return
+    try:
+        first = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[start:], _FIRST)
+    except zlib.error:
+        raise UnreadableImageError("the DICOM file is damaged: its deflated elements cannot be inflated") from None
+    rows, columns, size = source.promised_size(first)
+    limits.check_pixels(rows, columns)
+    limits.require(4 * size + _MAX_ELEMENTS)
+    found = inflate(data[start:], size + _MAX_ELEMENTS, raw=True)
+    if found.outcome is Outcome.TOO_LARGE:
+        raise UnreadableImageError("the DICOM file is damaged: it inflates to much more than its image takes")
+
+
+def _streams(dataset: Any) -> int:
+    """Number of compressed images, which the number of frames may not state; 1 where they are not compressed."""
+    from pydicom.encaps import generate_fragments
+
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return 1
+    try:
+        _, *fragments = generate_fragments(dataset.PixelData)  # The first one is a table of offsets.
+        return max(1, sum(fragment.startswith(_STARTS) for fragment in fragments))
+    except Exception:  # pydicom raises errors of any type, and says what is wrong when it decodes.
+        return 1
+
+
+def _has_other_bits(dataset: Any, stored: int) -> bool:
+    """Whether the stored bits are not the lowest ones of words of 16 bits: pydicom would shift them."""
+    high = int(dataset.get("HighBit", stored - 1))
+    is_plain = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
+    return is_plain and int(dataset.BitsAllocated) == 16 and high != stored - 1
+
+
+def _words(dataset: Any, size: tuple[int, int]) -> np.ndarray:
+    """The words of 16 bits as they are stored."""
+    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    kind = "i" if dataset.get("PixelRepresentation", 0) else "u"
+    count = size[0] * size[1] * int(dataset.get("SamplesPerPixel", 1))
+    words = np.frombuffer(dataset.PixelData, f"{order}{kind}2", count)
+    if int(dataset.get("PlanarConfiguration", 0)) == 1:
+        return words.reshape(-1, *size).transpose(1, 2, 0)
+    return words.reshape(*size, -1)
 
 
 def _picture(pixels: np.ndarray, kind: str, size: tuple[int, int], stored: int) -> Picture:

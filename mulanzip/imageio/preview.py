@@ -44,10 +44,11 @@ def shrunk(picture: Picture, scale: int, done: int = 1) -> Picture:
     if scale == 1:
         return picture
     pixels = np.ascontiguousarray(picture.pixels[:: scale // done, :: scale // done])
-    return Picture(picture.mode, pixels, picture.palette, _metadata(picture.metadata, scale))
+    return Picture(picture.mode, pixels, picture.palette, kept_metadata(picture.metadata, scale))
 
 
-def _metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
+def kept_metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
+    """The metadata of an image that stay true of its preview."""
     kept = {kind: found[kind] for kind in (ICC, TRANSPARENCY) if kind in found}
     chunks = png.unpack_chunks(found.get(PNG_CHUNKS, b""))
     if colour := [chunk for chunk in chunks if chunk[0] in _COLOUR_CHUNKS]:

@@ -18,7 +18,7 @@ from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, Uns
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import dicom, metadata, numpy_file, png, pnm, tiff
+from mulanzip.imageio import bmp_rle, dicom, metadata, numpy_file, png, pnm, second_reader, tiff
 from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
@@ -135,6 +135,8 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
     if image.format == "PNG" and png.bit_depth(file) > 8:
         image.load()  # Pillow reads the metadata behind the pixels then.
         return _read_deep_png(image, file), notes
+    if image.format in ("BMP", "DIB") and _decoder(image) == "bmp_rle":
+        return _read_bmp_rle(image, file), notes
     if image.format != "TIFF":
         image.load()
         return from_pillow(image, *metadata.collect(image, file)), notes
@@ -142,7 +144,11 @@ def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, 
     turned = tiff.orientation(image)
     found, lost = _with_tags(file, *metadata.collect(image, file))
     image.load()
-    return from_pillow(tiff.as_stored(image, turned), found, lost), notes
+    picture = from_pillow(tiff.as_stored(image, turned), found, lost)
+    if tiff.compression(file) in second_reader.COMPRESSIONS:
+        file.seek(0)
+        second_reader.check_tiff(file.read(), 0, picture.pixels)
+    return picture, notes
 
 
 def _with_tags(file: BinaryIO, found: dict[bytes, bytes], lost: Iterable[str]) -> tuple[dict[bytes, bytes], list[str]]:
@@ -179,6 +185,24 @@ def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
         raise UnreadableImageError("the image is damaged: its header contradicts its pixels")
     picture = Picture.from_array(pixels)
     return replace(picture, metadata=found, lost=tuple(lost))
+
+
+def _read_bmp_rle(image: Image.Image, file: BinaryIO) -> Picture:
+    """The picture of a BMP file of run-length codes."""
+    found, lost = metadata.collect(image, file)
+    tile = image.tile[0]  # type: ignore[attr-defined]
+    file.seek(tile[2])
+    indices = bmp_rle.decode(file.read(), image.height, image.width, 4 if tile[3][1] else 8)
+    decoded = Image.frombytes(image.mode, image.size, indices.tobytes())
+    if image.palette is not None:
+        mode, colours = image.palette.getdata()
+        decoded.putpalette(colours, mode)
+    return from_pillow(decoded, found, lost)
+
+
+def _decoder(image: Image.Image) -> str:
+    """Pillow's name of the decoder of the pixels."""
+    return str(image.tile[0][0]) if image.tile else ""  # type: ignore[attr-defined]
 
 
 def _refuse_inexact(image: Image.Image, file: BinaryIO) -> None:
@@ -219,8 +243,7 @@ def _pnm_maximum(image: Image.Image) -> int:
 
 def _require_data(image: Image.Image, file: BinaryIO) -> None:
     """Raises UnreadableImageError if the file is too small for the image size in its header."""
-    decoder = image.tile[0][0] if image.tile else ""  # type: ignore[attr-defined]
-    ratio = _MAX_RATIOS.get((str(image.format), decoder))
+    ratio = _MAX_RATIOS.get((str(image.format), _decoder(image)))
     least_bits = image.height * image.width * (1 if len(image.getbands()) == 1 else 16)
     position = file.tell()
     size = file.seek(0, io.SEEK_END)

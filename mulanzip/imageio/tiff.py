@@ -14,11 +14,18 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Pillow's names of lossy compressions.
 LOSSY = ("jpeg", "tiff_jpeg", "webp")
 
-_PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 262, 274, 320, 338
+_COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 259, 262, 274, 320, 338
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _RESOLUTION = 258, 277, 339, 282
-_WIDTH, _HEIGHT = 256, 257
-_LAYOUT_TAGS = (_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SAMPLES_PER_PIXEL, _PHOTOMETRIC, _EXTRA_SAMPLES)
-_BLACK_IS_ZERO, _YCBCR, _PREMULTIPLIED, _ALPHA = 1, 6, 1, 2
+_WIDTH, _HEIGHT, _TILE_WIDTH, _FILL_ORDER, _DEPTH = 256, 257, 322, 266, 32997
+_RESOLUTION_UNIT, _SUB_DIRECTORIES = 296, 330
+#: Offsets and sizes of strips and tiles.
+_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES = 273, 279, 324, 325
+_LAYOUT_TAGS = (_BITS_PER_SAMPLE, _SAMPLE_FORMAT, _SAMPLES_PER_PIXEL, _PHOTOMETRIC, _EXTRA_SAMPLES, _COLORMAP)
+_BLOCK_TAGS = (_TILE_WIDTH, _FILL_ORDER, _STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES)
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_PREMULTIPLIED, _ALPHA = 1, 2
+_BIG_BIG_ENDIAN = b"MM\0+"
+_PER_INCH, _REVERSED = 2, 2
 _SIGNED = 2
 _FORMATS = {2: "signed samples", 3: "floating-point samples", 5: "complex samples", 6: "complex samples"}
 
@@ -39,27 +46,49 @@ class Tags:
 
 
 def is_beyond_pillow(file: BinaryIO) -> bool:
-    """Whether the file is for :mod:`mulanzip.imageio.tiff_samples`: more than 8 bits, bands, or several gray pages.
+    """Whether the file is for :mod:`mulanzip.imageio.tiff_samples`: Pillow would refuse, change or misread it.
+
+    Pillow reads 1 and 8 bits per sample of the usual kinds, where all strips or tiles are in the file.
 
     Raises:
         UnsupportedImageError: if samples are not integers of up to 16 bits.
     """
     try:
-        directory = tiff_tags.read(file, _LAYOUT_TAGS)
+        directory = tiff_tags.read(file, (*_LAYOUT_TAGS, *_BLOCK_TAGS, _DEPTH))
     except ValueError:
         return False  # Pillow says what is wrong.
+    if max(directory.numbers(_DEPTH), default=1) > 1:
+        raise UnsupportedImageError("TIFF files with an ImageDepth, which are volumes, are not supported yet")
     depth = max(directory.numbers(_BITS_PER_SAMPLE), default=1)
     for form in directory.numbers(_SAMPLE_FORMAT):
         if form in _FORMATS and (form != _SIGNED or depth != 16):
             raise UnsupportedImageError(f"{depth}-bit {_FORMATS[form]} are not supported")
     if depth > 16:
         raise UnsupportedImageError(f"{depth}-bit samples are not supported (16 bits at most)")
+    file.seek(0)
+    is_unknown = file.read(len(_BIG_BIG_ENDIAN)) == _BIG_BIG_ENDIAN
+    return is_unknown or depth not in (1, 8) or _has_rare_kind(directory, depth) or _has_rare_blocks(directory)
+
+
+def _has_rare_kind(directory: tiff_tags.Directory, depth: int) -> bool:
     samples = max(directory.numbers(_SAMPLES_PER_PIXEL), default=1)
-    is_gray = directory.numbers(_PHOTOMETRIC) == (_BLACK_IS_ZERO,)
-    has_alpha = directory.numbers(_EXTRA_SAMPLES) == (_ALPHA,)
-    if depth > 8 or samples > 4 or (is_gray and samples > 1 and not (samples == 2 and has_alpha)):
+    kind, extra = directory.numbers(_PHOTOMETRIC), directory.numbers(_EXTRA_SAMPLES)
+    if kind == (_BLACK_IS_ZERO,) and samples > 1 and not (samples == 2 and extra == (_ALPHA,)):
         return True
-    return depth == 8 and directory.has_next
+    if kind == (_RGB,) and samples == 4 and not set(extra) & {_ALPHA, _PREMULTIPLIED}:
+        return True
+    is_coloured = bool(directory.numbers(_COLORMAP)) and kind != (_PALETTE,)
+    is_inverted = kind == (_WHITE_IS_ZERO,) and depth == 8
+    if depth == 1 and (_TILE_WIDTH in directory.entries or directory.numbers(_FILL_ORDER) == (_REVERSED,)):
+        return True
+    return samples > 4 or is_inverted or (depth == 8 and (is_coloured or directory.has_next))
+
+
+def _has_rare_blocks(directory: tiff_tags.Directory) -> bool:
+    """Whether blocks are not in the file, or the offsets of tiles stand where those of strips should."""
+    if _TILE_WIDTH in directory.entries and _TILES not in directory.entries:
+        return True
+    return any(0 in directory.numbers(tag) for tag in (_STRIPS, _STRIP_SIZES, _TILES, _TILE_SIZES))
 
 
 def count_bytes(file: BinaryIO) -> int:
@@ -103,11 +132,33 @@ def read_tags(file: BinaryIO) -> Tags:
     """
     directory = tiff_tags.read(file)
     kept = {tag: entry for tag, entry in directory.entries.items() if tag in tiff_tags.DESCRIPTIVE}
+    dropped = set(directory.entries) - tiff_tags.DESCRIPTIVE - tiff_tags.STRUCTURAL
+    if _COLORMAP in directory.entries and directory.numbers(_PHOTOMETRIC) != (_PALETTE,):
+        dropped.add(_COLORMAP)
+    if directory.numbers(_SUB_DIRECTORIES):
+        dropped.add(_SUB_DIRECTORIES)
+    if directory.numbers(_RESOLUTION_UNIT) not in ((), (_PER_INCH,)) and not _is_one(directory):
+        dropped.add(_RESOLUTION_UNIT)
     return Tags(
         exif=tiff_tags.to_block(tiff_tags.Directory(directory.order, kept)) if kept else b"",
-        dropped=sorted(set(directory.entries) - tiff_tags.DESCRIPTIVE - tiff_tags.STRUCTURAL),
+        dropped=sorted(dropped | directory.unknown),
         has_resolution=_RESOLUTION in directory.entries,
     )
+
+
+def compression(file: BinaryIO) -> int:
+    """The number of the compression.
+
+    Raises:
+        ValueError: if the tags are damaged.
+    """
+    return max(tiff_tags.read(file, (_COMPRESSION,)).numbers(_COMPRESSION), default=1)
+
+
+def _is_one(directory: tiff_tags.Directory) -> bool:
+    """Whether the resolution is 1 in an unknown unit, as many programs write, or missing: it says nothing."""
+    found = [directory.entries[tag].value for tag in (_RESOLUTION, _RESOLUTION + 1) if tag in directory.entries]
+    return all(isinstance(value, bytes) and value[:4] == value[4:8] for value in found)
 
 
 def orientation(image: Image.Image) -> int:

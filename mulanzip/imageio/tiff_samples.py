@@ -13,8 +13,8 @@ from tifffile import COMPRESSION, PHOTOMETRIC, TiffPage
 from mulanzip.errors import UnreadableImageError, UnsupportedImageError
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.metadata import ICC, RESOLUTION, XMP
-from mulanzip.image.picture import Picture, check_size
-from mulanzip.imageio import metadata
+from mulanzip.image.picture import MAX_PALETTE, Picture, check_size
+from mulanzip.imageio import metadata, second_reader
 from mulanzip.limits import Limits
 
 # Errors of mulanzip report damage; without a handler, tifffile's messages would go to stderr as well.
@@ -22,7 +22,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _PREMULTIPLIED, _ALPHA = 1, 2
 _REDUCED, _MASK = 1, 4
-_NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour", PHOTOMETRIC.MINISWHITE: "gray with white at 0"}
+_NAMES: dict[int, str] = {PHOTOMETRIC.SEPARATED: "CMYK colour"}
+_KINDS = (PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE)
 _ICC, _XMP = 34675, 700
 _PER_INCH = {2: 1.0, 3: 2.54}
 _LOSSY = {COMPRESSION.JPEG, COMPRESSION.OJPEG, COMPRESSION.JPEG_LOSSY, COMPRESSION.WEBP}
@@ -47,17 +48,61 @@ def read(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
         if any(page.subfiletype & _MASK for page in pages):
             raise UnsupportedImageError("TIFF files with a mask beside the picture are not supported yet")
         if first not in shown or not _are_bands(shown):
-            raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {len(shown)})")
+            raise UnsupportedImageError(f"files of several pictures are not supported yet (this one has {len(pages)})")
         mode = _mode(first, len(shown))
         _check(first, limits, len(shown), file)
-        pixels = np.concatenate([_samples(page) for page in shown], axis=2)
+        data = _all(file) if _is_read_twice(shown) else b""
+        parts = []
+        for number, page in enumerate(pages):
+            if page in shown:
+                parts.append(_samples(page))
+                if data:
+                    second_reader.check_tiff(data, number, parts[-1])
+        pixels = np.concatenate(parts, axis=2)
+        if mode is Mode.BILEVEL:
+            pixels = (pixels ^ (first.photometric == PHOTOMETRIC.MINISWHITE)).astype(np.uint8)
         notes = []
         if len(shown) > 1:
             notes.append(f"its {len(shown)} pages are kept as bands of one picture")
         if first.compression in _LOSSY:
             notes.append("decoded from JPEG in TIFF: the result keeps these pixels, and is usually larger")
-        lost = ("overviews (smaller copies)",) if len(shown) < len(pages) else ()
-        return Picture(mode, pixels, b"", _metadata(first), lost, bits=max(9, _depth(first))), notes
+        palette = _palette(first) if mode is Mode.PALETTE else b""
+        return Picture(
+            mode, pixels, palette, _metadata(first), _lost(first, pages, shown), max(9, _depth(first))
+        ), notes
+
+
+def _lost(first: TiffPage, pages: list[TiffPage], shown: list[TiffPage]) -> tuple[str, ...]:
+    """What the picture of the first page, or of bands, does not hold, apart from tags of the first page."""
+    lost = []
+    if len(shown) < len(pages):
+        lost.append("overviews (smaller copies)")
+    if len(shown) > 1:
+        lost.append("tags of all pages but the first")
+    images = int((first.parent.imagej_metadata or {}).get("images", 1)) if len(pages) == 1 else 1
+    if images > 1:
+        lost.append(f"all images but the first of {images} of an ImageJ stack")
+    if first.photometric == PHOTOMETRIC.MINISWHITE and first.dtype != np.bool_:
+        lost.append("that white is 0 (samples are kept as they are stored)")
+    return tuple(lost)
+
+
+def _palette(page: TiffPage) -> bytes:
+    colours = np.asarray(page.colormap, np.uint16)
+    low, high = colours & 255, colours >> 8
+    if colours.size > MAX_PALETTE or not ((low == 0) | (low == high)).all():
+        raise UnsupportedImageError("palettes of 16-bit colours are not supported yet")
+    return np.ascontiguousarray(high.astype(np.uint8).T).tobytes()
+
+
+def _all(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _is_read_twice(pages: list[TiffPage]) -> bool:
+    """Whether libtiff has the compression of all pages, and all their blocks are in the file."""
+    return all(page.compression in second_reader.COMPRESSIONS and all(page.databytecounts) for page in pages)
 
 
 def _are_bands(pages: list[TiffPage]) -> bool:
@@ -75,10 +120,10 @@ def _mode(page: TiffPage, pages: int) -> Mode:
     kind, extra = page.photometric, tuple(int(e) for e in page.extrasamples)
     if _PREMULTIPLIED in extra:
         raise UnsupportedImageError("premultiplied alpha is not supported yet")
-    if kind not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB):
+    if kind not in _KINDS:
         name = _NAMES.get(int(kind), getattr(kind, "name", f"number {kind}"))
         raise UnsupportedImageError(f"TIFF files of this kind are not supported yet: {name} (gray and RGB are)")
-    if page.dtype not in (np.uint8, np.uint16, np.int16) or page.imagedepth > 1:
+    if page.dtype not in (np.bool_, np.uint8, np.uint16, np.int16) or page.imagedepth > 1:
         raise UnsupportedImageError(
             f"TIFF samples of type {page.dtype} are not supported yet (integers to 16 bits are)"
         )
@@ -86,7 +131,15 @@ def _mode(page: TiffPage, pages: int) -> Mode:
     if channels > MAX_BANDS:
         raise UnsupportedImageError(f"{channels} bands are too many ({MAX_BANDS} at most)")
     alpha = extra == (_ALPHA,)
-    known = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA} if kind == PHOTOMETRIC.MINISBLACK else {3: Mode.RGB, 4: Mode.RGBA}
+    if page.dtype == np.bool_ and channels == 1 and kind != PHOTOMETRIC.PALETTE:
+        return Mode.BILEVEL
+    if kind == PHOTOMETRIC.PALETTE:
+        if channels > 1 or page.dtype != np.uint8 or page.colormap is None:
+            raise UnsupportedImageError("TIFF files of this kind are not supported yet: palettes but of up to 8 bits")
+        return Mode.PALETTE
+    if page.dtype == np.bool_:
+        raise UnsupportedImageError("TIFF files of several samples of one bit are not supported yet")
+    known = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA} if kind != PHOTOMETRIC.RGB else {3: Mode.RGB, 4: Mode.RGBA}
     mode = known.get(channels, Mode.BANDS)
     if (extra and not alpha) or pages > 1 or (page.dtype == np.int16 and mode is not Mode.GRAY):
         mode = Mode.BANDS

@@ -32,8 +32,11 @@ _KEPT_ELSEWHERE = {282, 283, 296, XMP, 34675}
 STRUCTURAL = frozenset(_LAYOUT | _COMPRESSION | _KEPT_ELSEWHERE)
 
 #: Bytes of one element by type, and of the numbers in it: a fraction is two numbers.
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_UNITS = {**_SIZES, 5: 4, 10: 4}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+#: Types of BigTIFF, of 8 bytes: only the layout of the image is read from them, as EXIF blocks cannot hold them.
+_LONG_TYPES = {16: 8, 17: 8, 18: 8}
+_ALL_SIZES = {**_SIZES, **_LONG_TYPES}
+_UNITS = {**_ALL_SIZES, 5: 4, 10: 4}
 _BYTE, _LONG, _UNDEFINED = 1, 4, 7
 _BIG_TIFF = 43
 #: Maximum number of bytes of all directories and values of a file.
@@ -55,18 +58,20 @@ class Directory:
     Attributes:
         order: byte order, ``<`` or ``>`` as in :mod:`struct`.
         has_next: whether the file has another directory after this one.
+        unknown: tags of types that are not read: they are not among the entries.
     """
 
     order: str
     entries: dict[int, Entry]
     has_next: bool = False
+    unknown: frozenset[int] = frozenset()
 
     def numbers(self, tag: int) -> tuple[int, ...]:
         """The integers of a tag; none if the tag is missing, or is a directory."""
         entry = self.entries.get(tag)
         if entry is None or isinstance(entry.value, Directory):
             return ()
-        unit = _SIZES[entry.kind]
+        unit = _ALL_SIZES[entry.kind]
         return tuple(_number(entry.value[i : i + unit], self.order) for i in range(0, len(entry.value), unit))
 
 
@@ -106,16 +111,19 @@ class _Reader:
         self._file.seek(start + size)
         has_next = any(self._file.read(start - offset if self._is_big else 4))
         entries: dict[int, Entry] = {}
+        unknown = set()
         for tag, kind, count, field in form.iter_unpack(rows):
             if tag in nested:
                 place = self._number(field[:4] if kind in _SIZES else field)
                 below = self.directory(place, None, nested[tag])
                 entries[tag] = Entry(_LONG, below)
-            elif kind in _SIZES and tag not in _POINTERS and (wanted is None or tag in wanted):
-                size = count * _SIZES[kind]
+            elif kind not in _SIZES and not (kind in _LONG_TYPES and tag in STRUCTURAL):
+                unknown.add(tag)
+            elif tag not in _POINTERS and (wanted is None or tag in wanted):
+                size = count * _ALL_SIZES[kind]
                 value = field[:size] if size <= len(field) else self._read(self._number(field), size)
                 entries[tag] = Entry(kind, value)
-        return Directory(self.order, entries, has_next)
+        return Directory(self.order, entries, has_next, frozenset(unknown))
 
 
 def read(file: BinaryIO, wanted: Container[int] | None = None) -> Directory:
@@ -158,7 +166,7 @@ def _pack(directory: Directory, offset: int) -> bytes:
         if isinstance(entry.value, Directory):
             count, field, below = 1, struct.pack(order + "I", place), _pack(entry.value, place)
         else:
-            count = len(entry.value) // _SIZES[entry.kind]
+            count = len(entry.value) // _ALL_SIZES[entry.kind]
             below = entry.value if len(entry.value) > 4 else b""
             field = struct.pack(order + "I", place) if below else entry.value.ljust(4, b"\0")
         rows += struct.pack(order + "HHI4s", tag, entry.kind, count, field)

@@ -21,6 +21,7 @@ from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES
 from mulanzip.lattice.tile_schedules import tile_cells
+from mulanzip.options import Grade
 
 _PARTS = {
     SEGMENT: "segments",
@@ -32,6 +33,10 @@ _PARTS = {
     container.GAMUT: "gamut",
     container.VALUE_EDGES: "value edges",
     original.KIND: "original file",
+    container.DATA: "bytes",
+    container.JPEG: "JPEG as JPEG XL",
+    container.SKELETON: "skeleton",
+    container.IMAGE: "images",
 }
 
 
@@ -40,14 +45,16 @@ class FileInfo:
     """Facts about a file.
 
     Attributes:
-        width, height: in pixels; channels: samples per pixel; depth: bits per sample, signed or not.
-        size: bytes of the whole file; bpsp: bits per subpixel.
-        coding: ``MODEL``, ``STORED`` or ``CHAIN``.
+        mode, width, height, channels, depth, signed: of the image: size in pixels, samples per pixel, bits per sample.
+            Where a file is kept: of its first image; width and height are 0 where that is not known.
+        images: number of images that are coded.
+        size: bytes of the whole file; bpsp: bits per subpixel, None without an image.
+        coding: ``MODEL``, ``STORED``, ``CHAIN``, ``PIECES`` or ``SKELETON``.
+        grade: how much of the source comes back.
         model: name of the shipped model it needs, or None if it is not here (or not needed).
         schedules: share of the image's cells by schedule.
         evaluations: of the network, per cell.
         parts: bytes by part: header and marks, segments or stored image, each kind of metadata.
-        restores_file: whether the original PNG file comes back byte for byte, not its content alone.
     """
 
     mode: Mode
@@ -64,11 +71,13 @@ class FileInfo:
     model_id: str
     segments: int
     parts: dict[str, int]
-    restores_file: bool
+    grade: Grade
+    images: int
 
     @property
-    def bpsp(self) -> float:
-        return 8 * self.size / (self.width * self.height * self.channels)
+    def bpsp(self) -> float | None:
+        samples = self.width * self.height * self.channels
+        return 8 * self.size / samples if samples and self.images == 1 else None
 
 
 def info(path: str | os.PathLike[str]) -> FileInfo:
@@ -91,11 +100,13 @@ def describe(file: Container, size: int) -> FileInfo:
             name = f"metadata {chunk.kind.decode()}" if chunk.kind in KINDS else f"unknown {chunk.kind.decode()}"
         parts[name] = parts.get(name, 0) + len(chunk.payload)
     model = None
+    images = [container.unpack(payload) for payload in file.of_kind(container.IMAGE)]
     schedules: dict[str, float] = {}
     if header.coding is Coding.MODEL:
         schedules = _schedules(file)
-    if header.coding is not Coding.STORED:
-        model = _model_name(header.model_id)
+    model_id = next((i.header.model_id for i in (file, *images) if any(i.header.model_id)), b"")
+    if model_id:
+        model = _model_name(model_id)
     return FileInfo(
         mode=header.mode,
         width=header.width,
@@ -108,10 +119,11 @@ def describe(file: Container, size: int) -> FileInfo:
         schedules=schedules,
         evaluations=sum(share * len(SCHEDULES[name]) for name, share in schedules.items()),
         model=model,
-        model_id=header.model_id.hex() if header.coding is not Coding.STORED else "",
-        segments=len(file.of_kind(SEGMENT)),
+        model_id=model_id.hex(),
+        segments=sum(len(one.of_kind(SEGMENT)) for one in (file, *images)),
         parts=parts,
-        restores_file=bool(file.of_kind(original.KIND)),
+        grade=header.grade,
+        images=1 if header.coding is not Coding.SKELETON and header.width else len(images),
     )
 
 

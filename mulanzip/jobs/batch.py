@@ -8,18 +8,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
-from mulanzip.imageio import reader
+from mulanzip.imageio import dicom, foreign, reader
 from mulanzip.jobs import workers
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
 from mulanzip.notes import collect
-from mulanzip.options import Execution
+from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
 
 #: Called with a path that is left out, and the reason.
@@ -40,50 +40,81 @@ class Found:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file has the suffix of an image format that can be compressed."""
-    return path.suffix.lower() in reader.SUFFIXES
+    """Whether a file is an image: by its suffix; DICOM files, which often have none, by their first bytes."""
+    suffix = path.suffix.lower()
+    if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
+        return True
+    return (not suffix or suffix[1:].isdigit()) and dicom.is_dicom(_start(path, dicom.START))
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a file is neither a ``.mzp`` file nor an archive."""
+    return not is_compressed(path)
 
 
 def is_compressed(path: Path) -> bool:
     """Whether a file is a ``.mzp`` file or an archive, by its suffix or its first bytes."""
     if path.suffix.lower() == SUFFIX:
         return True
+    return _start(path, len(SIGNATURE)) in (SIGNATURE, ARCHIVE_SIGNATURE)
+
+
+def _start(path: Path, count: int) -> bytes:
+    """The first bytes of a file; none where they cannot be read."""
     try:
         with open(path, "rb") as file:
-            return file.read(len(SIGNATURE)) in (SIGNATURE, ARCHIVE_SIGNATURE)
+            return file.read(count)
     except OSError:
-        return False
+        return b""
 
 
-def find(paths: Iterable[Path], wanted: Callable[[Path], bool], *, recursive: bool, report: OnError) -> Iterator[Found]:
-    """The files that are named and, if recursive, the wanted files below the folders that are named.
+@dataclass(frozen=True)
+class Selection:
+    """Which files below folders are taken.
 
-    Folders are walked in the order of names.  Hidden files and folders are left out; links to folders are not
-    followed.  Every file comes once, even if it is named several times.
+    Attributes:
+        wanted: whether a file is taken.
+        hidden: whether hidden files, and those in hidden folders, are looked at.
+        leave: called with every file that is looked at and not taken.
+    """
+
+    wanted: Callable[[Path], bool]
+    hidden: bool = False
+    leave: Callable[[Path], None] = lambda path: None
+
+
+def find(paths: Iterable[Path], selection: Selection, *, recursive: bool, report: OnError) -> Iterator[Found]:
+    """The files that are named and, if recursive, the selected files below the folders that are named.
+
+    Folders are walked in the order of names.  Links to folders are not followed.  Every file comes once, even if it is
+    named several times.
 
     Args:
-        wanted: whether a file below a folder is taken.
         report: called for every folder that cannot be read.
     """
     seen = set()
     for path in paths:
-        found = _walk(path, wanted, report) if recursive and path.is_dir() else [Found(path, Path(path.name))]
+        found = _walk(path, selection, report) if recursive and path.is_dir() else [Found(path, Path(path.name))]
         for file in found:
             if (key := os.path.abspath(file.path)) not in seen:
                 seen.add(key)
                 yield file
 
 
-def _walk(top: Path, wanted: Callable[[Path], bool], report: OnError) -> Iterator[Found]:
+def _walk(top: Path, selection: Selection, report: OnError) -> Iterator[Found]:
     def failed(error: OSError) -> None:
         report(Path(error.filename), error)
 
     for folder, folders, names in os.walk(top, onerror=failed):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if selection.hidden or not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file() and wanted(path):
+            if (name.startswith(".") and not selection.hidden) or not path.is_file():
+                continue
+            if selection.wanted(path):
                 yield Found(path, path.relative_to(top))
+            else:
+                selection.leave(path)
 
 
 @dataclass(frozen=True)
@@ -163,8 +194,8 @@ class Outcome:
         status: as in :class:`mulanzip.jobs.files.FileResult`; or ``failed``.
         seconds: that the work took.
         source_size, output_size: in bytes, 0 where unknown.
-        notes, lost: as in :class:`mulanzip.jobs.files.FileResult`.
-        error, exit_code: the error's message and exit code; None and 0 without an error.
+        notes, lost, grade: as in :class:`mulanzip.jobs.files.FileResult`.
+        error, exit_code, reason: the error's message, exit code, and a word for programs; None and 0 without an error.
     """
 
     source: Path
@@ -177,17 +208,28 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     error: str | None = None
     exit_code: int = 0
+    reason: str | None = None
+    grade: Grade | None = None
 
 
-def explain(source: Path, error: Exception) -> tuple[str, int]:
-    """The message for an error with a file, in one line, and its exit code."""
+class Explained(NamedTuple):
+    """What is said of an error: a line of text, the exit code, and a word for programs."""
+
+    text: str
+    exit_code: int
+    reason: str
+
+
+def explain(source: Path, error: Exception) -> Explained:
+    """What to say of an error with a file."""
     if isinstance(error, MulanzipError):
-        return str(error), error.exit_code
+        return Explained(str(error), error.exit_code, error.reason)
     if isinstance(error, MemoryError):
-        return "not enough memory", LimitError.exit_code
+        return Explained("not enough memory", LimitError.exit_code, LimitError.reason)
     if isinstance(error, OSError):
         text = error.strerror or str(error)
-        return (text if error.filename in (None, str(source)) else f"{error.filename}: {text}"), 1
+        text = text if error.filename in (None, str(source)) else f"{error.filename}: {text}"
+        return Explained(text, 1, "no-such-file" if isinstance(error, FileNotFoundError) else "file-system")
     raise error
 
 
@@ -208,16 +250,26 @@ def attempt(
             output = streams[1] if streams and job.output == STREAM else job.output
             result = task.work(source, output, task.files, replace(task.execution, progress=progress))
             if task.remove and result.status == "done":
-                if result.lost and not task.allow_loss:
+                if result.grade is Grade.SAMPLES:
+                    notes.append("it was not deleted: only its samples come back")
+                elif result.lost and not task.allow_loss:
                     notes.append("it was not deleted")
                 else:
                     _remove(job.source, result.output)
         except BrokenPipeError:
             raise
         except (MulanzipError, OSError, MemoryError) as error:
-            text, code = explain(job.source, error)
+            explained = explain(job.source, error)
             return Outcome(
-                job.source, None, "failed", time.perf_counter() - start, notes=notes, error=text, exit_code=code
+                job.source,
+                None,
+                "failed",
+                time.perf_counter() - start,
+                _size(job.source),
+                notes=notes,
+                error=explained.text,
+                exit_code=explained.exit_code,
+                reason=explained.reason,
             )
     outcome = Outcome(
         job.source,
@@ -228,11 +280,20 @@ def attempt(
         result.output_size,
         notes + result.notes,
         result.lost,
+        grade=result.grade,
     )
     if result.status == "salvaged":
         text = f"the file is damaged: {job.output} holds what can be trusted"
-        return replace(outcome, error=text, exit_code=CorruptFileError.exit_code)
+        return replace(outcome, error=text, exit_code=CorruptFileError.exit_code, reason=CorruptFileError.reason)
     return outcome
+
+
+def _size(source: Path) -> int:
+    """Bytes of a file; 0 where that is unknown."""
+    try:
+        return source.stat().st_size if source.is_file() else 0
+    except OSError:
+        return 0
 
 
 def _remove(source: Path, output: Path) -> None:
@@ -283,6 +344,12 @@ def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, Non
         cost=partial(memory_needed, share),
         budget=limits.available_memory(),
         died=lambda job, reason: Outcome(
-            job.source, None, "failed", 0.0, error=f"its process ended before it was done ({reason})", exit_code=1
+            job.source,
+            None,
+            "failed",
+            0.0,
+            error=f"its process ended before it was done ({reason})",
+            exit_code=1,
+            reason="process",
         ),
     )

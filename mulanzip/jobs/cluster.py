@@ -85,7 +85,7 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
                 yield future.result()
             else:  # The worker is lost, or has another version of mulanzip, or has no mulanzip.
                 text = f"its worker failed: {type(error).__name__}: {error}".splitlines()[0]
-                yield Outcome(job.source, None, "failed", 0.0, error=text, exit_code=1)
+                yield Outcome(job.source, None, "failed", 0.0, error=text, exit_code=1, reason="process")
             ready.update(list(submit(1)))
 
 
@@ -106,8 +106,8 @@ def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
             if outcome.status == "done":
                 _put(result, output, task.files.make_folder)
         except (MulanzipError, OSError) as error:
-            text, code = batch.explain(job.source, error)
-            return Outcome(job.source, None, "failed", 0.0, error=text, exit_code=code)
+            text, code, reason = batch.explain(job.source, error)
+            return Outcome(job.source, None, "failed", 0.0, error=text, exit_code=code, reason=reason)
     return replace(
         outcome,
         source=job.source,

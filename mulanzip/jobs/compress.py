@@ -8,19 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from mulanzip import api
+from mulanzip import keep
 from mulanzip.errors import MulanzipError
 from mulanzip.format import container
-from mulanzip.image.picture import Picture
-from mulanzip.imageio import metadata
-from mulanzip.imageio.png_original import original as png_original
-from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import atomic
 from mulanzip.jobs.endpoints import Endpoint, Source, is_existing_file, output_of, path_of
 from mulanzip.jobs.files import FileOptions, FileResult
 from mulanzip.jobs.names import compressed_name
 from mulanzip.limits import Limits
-from mulanzip.options import EncodeOptions, Execution
+from mulanzip.options import EncodeOptions, Execution, Keeping
 from mulanzip.progress import Progress
 
 #: Share of the progress that encoding takes where the result is verified.
@@ -44,15 +40,20 @@ def compress_file(  # noqa: PLR0913
     skip_done: bool = FileOptions.skip_done,
     dry_run: bool = FileOptions.dry_run,
     verify: bool = FileOptions.verify,
-    strip: Collection[str] = FileOptions.strip,
+    strip: Collection[str] = Keeping.strip,
+    pixels: bool = Keeping.pixels,
+    only_modelled: bool = Keeping.only_modelled,
+    everything: bool = Keeping.everything,
+    require: str = Keeping.require,
     limits: Limits = Execution.limits,
     progress: Progress | None = Execution.progress,
 ) -> FileResult:
     """Compress an image file.
 
     Args:
-        source: PNG, WebP, TIFF, BMP, PNM, PAM, GIF, TGA, PCX, JPEG, ``.npy`` or DICOM of up to 16 bits per sample:
-            a path, or a file open for reading.
+        source: an image file of any kind: a path, or a file open for reading.  The models code RGB, gray and bands of
+            up to 16 bits per sample in PNG files, and where samples lie uncompressed in files; JPEG becomes JPEG XL;
+            files of other kinds are kept as they are, compressed by a general-purpose library.
         output: a path; or a folder, for a file of the default name: that of the source with ``.mzp`` appended; or a
             file open for writing, which gets all bytes in one write at the end.
         overwrite: replace an existing output.
@@ -60,8 +61,13 @@ def compress_file(  # noqa: PLR0913
         skip_done: do nothing if the output exists, is complete, and holds the pixels and metadata of the source.
             This reads both files and decodes the source.
         dry_run: check everything that can be checked without the work, and write nothing.
-        verify: decode the result and compare it with the image before the output gets its name.
-        strip: metadata to leave out, from :data:`mulanzip.imageio.metadata.STRIPPABLE`.
+        verify: restore the source from the result and compare it before the output gets its name: its bytes, if its
+            grade is ``file``, else its pixels and metadata.
+        strip: metadata to leave out, from :data:`mulanzip.imageio.metadata.STRIPPABLE`; pixels are kept then.
+        pixels: keep pixels and metadata, not the file.
+        only_modelled: refuse kinds of images that no model codes, instead of keeping their files as they are.
+        everything: keep files that are no images, or damaged ones, as they are; otherwise they are refused.
+        require: ``file``, ``content`` or ``samples``: refuse sources of which less would come back.
         model, effort, context, schedule, mu, stored, device, threads: as for :func:`mulanzip.encode`.
         limits: maximum size of the image, and of the memory for it.
         progress: called with the share that is done, 0 to 1.
@@ -74,7 +80,14 @@ def compress_file(  # noqa: PLR0913
     return compress(
         source,
         output,
-        FileOptions(overwrite, make_folder, skip_done, dry_run, verify=verify, strip=strip),
+        FileOptions(
+            overwrite,
+            make_folder,
+            skip_done,
+            dry_run,
+            verify=verify,
+            keeping=Keeping(pixels, only_modelled, everything, require, strip),
+        ),
         Execution(device, threads, limits, progress),
         encoding=EncodeOptions(model, effort, context, schedule, mu, stored),
     )
@@ -87,37 +100,26 @@ def compress(
     source = Source(given, execution.limits)
     output = output_of(source, output, compressed_name)
     result = FileResult(source.path, path_of(output), source.size())
-    if files.skip_done and is_existing_file(output) and _holds(output, _read(source, files, execution)[0]):
+    execution.limits.require(source.size())
+    if files.skip_done and is_existing_file(output) and _holds(output, source.read(), files, execution):
         return replace(result, output_size=output.stat().st_size, status="skipped")
     atomic.check(output, files, source.file)
     if files.dry_run:
         return replace(result, status="planned")
-    picture, notes = _read(source, files, execution)
-    file = api.encode_picture(picture, encoding, execution.part(0, _ENCODING) if files.verify else execution)
-    lost = list(picture.lost)
-    if not files.strip:
-        whole = png_original.keep(file, source.read(), picture)
-        if whole is not file:
-            file, lost = whole, []
-    data = file.pack()
+    data = source.read()
+    coding = execution.part(0, _ENCODING) if files.verify else execution
+    kept = keep.keep(data, files.keeping, encoding, coding, source.file)
     if files.verify:
-        api.verify(picture, data, encoding.model, execution.part(_ENCODING, 1))
-    notes += atomic.write(data, output, like=source.file, make_folder=files.make_folder)
-    return replace(result, output_size=len(data), notes=notes, lost=lost)
+        keep.verify(kept, data, encoding.model, execution.part(_ENCODING, 1))
+    compressed = kept.file.pack()
+    notes = kept.notes + atomic.write(compressed, output, like=source.file, make_folder=files.make_folder)
+    return replace(result, output_size=len(compressed), notes=notes, lost=kept.lost, grade=kept.grade)
 
 
-def _read(source: Source, files: FileOptions, execution: Execution) -> tuple[Picture, list[str]]:
-    """The picture with the metadata that are to be kept, and notes."""
-    with source.open() as file:
-        picture, notes = read_picture(file, execution.limits)
-    lost = () if set(files.strip) == set(metadata.STRIPPABLE) else picture.lost
-    return replace(picture, metadata=metadata.stripped(picture.metadata, files.strip), lost=lost), notes
-
-
-def _holds(compressed: Path, picture: Picture) -> bool:
-    """Whether a ``.mzp`` file is complete and was made from this picture."""
+def _holds(compressed: Path, source: bytes, files: FileOptions, execution: Execution) -> bool:
+    """Whether a ``.mzp`` file is complete and was made from this source."""
     try:
         file = container.unpack(compressed.read_bytes())
-        return file.header.pixel_hash == picture.pixel_hash() and api.metadata_of(file) == picture.metadata
     except MulanzipError:
         return False
+    return keep.holds(file, source, files.keeping, execution)

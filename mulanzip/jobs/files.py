@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mulanzip.options import Grade, Keeping
 
 #: Stands for the path of a stream: standard input, standard output, or any open file.
 STREAM = Path("-")
@@ -19,11 +20,11 @@ class FileOptions:
         make_folder: make the output's folder where it is missing.
         skip_done: do nothing where the output exists, is complete and holds the same image.
         dry_run: check everything that can be checked without the work, and write nothing.
-        verify: decode a compressed file and compare it with the image before the file gets its name.
+        verify: restore a compressed file and compare it with its source before the file gets its name.
         read_back: read a restored file and compare its pixels before the file gets its name.
-        strip: metadata to leave out, from :data:`mulanzip.imageio.metadata.STRIPPABLE`.
-        suffix: format of restored files that have no name yet, as ``.tif``; None: the format of the original file
-            where it is lossless, else PNG or TIFF.
+        keeping: how much of a source file is kept.
+        suffix: format of restored pixels, as ``.tif``; None: the file that was kept, or a file of the original format
+            where that is lossless, else PNG or TIFF.
     """
 
     overwrite: bool = False
@@ -32,7 +33,7 @@ class FileOptions:
     dry_run: bool = False
     verify: bool = True
     read_back: bool = False
-    strip: Collection[str] = ()
+    keeping: Keeping = Keeping()
     suffix: str | None = None
 
 
@@ -44,9 +45,10 @@ class FileResult:
         source, output: paths, :data:`STREAM` for open files.
         source_size, output_size: in bytes; 0 where nothing was written.
         notes: sentences for the user.
-        lost: names of metadata that could not be kept.
+        lost: names of what could not be kept.
         status: ``done``; ``salvaged``: the output holds the intact parts of a damaged file; ``sound``: there was
             nothing to salvage; ``skipped``: the output was already there and complete; or ``planned`` in a dry run.
+        grade: how much of the source a compressed file gives back; None where nothing was compressed.
     """
 
     source: Path
@@ -56,3 +58,4 @@ class FileResult:
     notes: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     status: str = "done"
+    grade: Grade | None = None

@@ -16,8 +16,14 @@ def compressed_name(source: Path) -> Path:
     return source.with_name(source.name + SUFFIX)
 
 
+def kept_name(source: Path) -> Path:
+    """The name of the file that a ``.mzp`` file keeps: ``photo.jpg.mzp`` -> ``photo.jpg``."""
+    output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
+    return source.with_name(f"{source.name}.restored") if output == source else output
+
+
 def restored_name(source: Path, head: bytes, suffix: str | None = None, mark: str = "") -> Path:
-    """``photo.png.mzp`` -> ``photo.png``, ``photo.jpg.mzp`` -> ``photo.jpg.png``.
+    """``photo.png.mzp`` -> ``photo.png``; of pixels ``photo.jpg.mzp`` -> ``photo.jpg.png``.
 
     Args:
         head: the first bytes of the file: its header says which formats can hold the image.
@@ -28,7 +34,10 @@ def restored_name(source: Path, head: bytes, suffix: str | None = None, mark: st
         CorruptFileError: if the header is damaged.
     """
     output = source.with_name(source.name.removesuffix(SUFFIX) or source.name)
-    kind = Header.unpack(head).kind
+    header = Header.unpack(head)
+    if header.coding.is_file and suffix is None and not mark:
+        return kept_name(source)
+    kind = header.kind
     fits = output.suffix.lower() == suffix if suffix else can_write(output.suffix, kind)
     if output == source or not fits:
         output = output.with_name(output.name + (suffix or default_suffix(kind)))

@@ -10,23 +10,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
+from mulanzip import keep
 from mulanzip.archive.groups import GroupOptions
 from mulanzip.archive.reader import Archive, Opened, named
 from mulanzip.archive.writer import ArchiveWriter
-from mulanzip.errors import MulanzipError, NoImageError, OutputExistsError, VerificationError
-from mulanzip.format.archive import Member
+from mulanzip.encoder.effort import is_fitted
+from mulanzip.errors import (
+    MulanzipError,
+    NoImageError,
+    OutputExistsError,
+    UnreadableImageError,
+    UnsupportedImageError,
+    VerificationError,
+)
+from mulanzip.format.archive import Member, Shape
 from mulanzip.format.container import Header
 from mulanzip.image.kinds import Kind
+from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import can_write, default_suffix, write_picture
 from mulanzip.jobs import atomic
-from mulanzip.jobs.batch import Found, OnError, explain, find, is_image
+from mulanzip.jobs.batch import Found, OnError, Selection, explain, find, is_image
 from mulanzip.jobs.files import FileOptions
-from mulanzip.jobs.restore import decompress
+from mulanzip.jobs.restore import decompress, restore_kept
 from mulanzip.limits import Limits
-from mulanzip.options import EncodeOptions, Execution
+from mulanzip.options import EncodeOptions, Execution, Keeping
 from mulanzip.progress import Progress
+from mulanzip.whole import jpeg
 
 #: Called with a file, and the names of its metadata that could not be kept.
 OnMetadataLost: TypeAlias = Callable[[Path, list[str]], None]
@@ -70,7 +81,7 @@ def pack(  # noqa: PLR0913
     threads: int | None = Execution.threads,
     overwrite: bool = FileOptions.overwrite,
     verify: bool = FileOptions.verify,
-    strip: Collection[str] = FileOptions.strip,
+    strip: Collection[str] = Keeping.strip,
     limits: Limits = Execution.limits,
     progress: Progress | None = Execution.progress,
     report: OnError | None = None,
@@ -97,11 +108,11 @@ def pack(  # noqa: PLR0913
         MulanzipError, OSError: for the causes of :func:`mulanzip.compress_file`; nothing is written then.
     """
     output = Path(output)
-    files = FileOptions(overwrite, verify=verify, strip=strip)
+    files = FileOptions(overwrite, verify=verify, keeping=Keeping(strip=strip))
     execution = Execution(device, threads, limits, progress)
     report = report or _raise
     atomic.check(output, files)
-    found = list(find(map(Path, sources), is_image, recursive=True, report=report))
+    found = list(find(map(Path, sources), Selection(is_image), recursive=True, report=report))
     if not found:
         raise NoImageError(f"there is no image file below {', '.join(map(str, sources))}: no archive was written")
     size = 0
@@ -131,7 +142,7 @@ def pack(  # noqa: PLR0913
         ) as writer:
             for done, source in enumerate(found, 1):
                 try:
-                    size += _add(writer, source, files, limits, lost)
+                    size += _add(writer, source, files.keeping, lost)
                 except (MulanzipError, OSError, MemoryError) as error:
                     if writer.failed:
                         raise
@@ -153,24 +164,39 @@ def pack(  # noqa: PLR0913
     )
 
 
-def _add(writer: ArchiveWriter, source: Found, files: FileOptions, limits: Limits, lost: OnMetadataLost | None) -> int:
+def _add(writer: ArchiveWriter, source: Found, keeping: Keeping, lost: OnMetadataLost | None) -> int:
     """Add a file to an archive; return its size in bytes."""
     with open(source.path, "rb") as file:
         facts = os.fstat(file.fileno())
-        limits.require(facts.st_size)
+        writer.execution.limits.require(facts.st_size)
         data = file.read()
-    picture, _ = read_picture(io.BytesIO(data), limits)
-    kept = replace(picture, metadata=metadata.stripped(picture.metadata, files.strip))
-    writer.add(
-        kept,
-        source.below.as_posix(),
-        source=b"" if files.strip else data,
-        modified=facts.st_mtime_ns,
-        permissions=stat.S_IMODE(facts.st_mode),
-    )
-    if picture.lost and lost is not None and set(files.strip) != set(metadata.STRIPPABLE):
-        lost(source.path, list(picture.lost))
+    name = source.below.as_posix()
+    modified, permissions = facts.st_mtime_ns, stat.S_IMODE(facts.st_mode)
+    picture = _small_picture(data, keeping, writer.execution.limits)
+    if picture is not None:
+        given = b"" if keeping.strip else data
+        writer.add(picture, name, source=given, modified=modified, permissions=permissions)
+        return facts.st_size
+    kept = keep.keep(data, keeping, writer.encoding, writer.execution, source.path)
+    writer.add_file(kept.file, name, modified=modified, permissions=permissions)
+    if kept.lost and lost is not None:
+        lost(source.path, kept.lost)
     return facts.st_size
+
+
+def _small_picture(data: bytes, keeping: Keeping, limits: Limits) -> Picture | None:
+    """The picture of a file that is coded together with others: small, lossless, and nothing of it is lost."""
+    if data.startswith(jpeg.SIGNATURE) and not keeping.pixels:
+        return None
+    try:
+        picture, lossy = read_picture(io.BytesIO(data), limits)
+    except (UnreadableImageError, UnsupportedImageError):
+        return None
+    height, width = picture.pixels.shape[:2]
+    if lossy or picture.is_deep or not Shape(picture.mode, height, width).is_small or is_fitted(height, width):
+        return None
+    kept = replace(picture, metadata=metadata.stripped(picture.metadata, keeping.strip))
+    return kept if not picture.lost or set(keeping.strip) == set(metadata.STRIPPABLE) else None
 
 
 @dataclass(frozen=True)
@@ -265,9 +291,11 @@ class _Restorer:
         """
         member = opened.members[place]
         if opened.file is not None:
-            path = self._path(member, Header.unpack(opened.file).kind)
+            header = Header.unpack(opened.file)
+            path = self._path(member, header.kind, is_kept=header.coding.is_file)
             data = io.BytesIO(opened.file)
-            missing = decompress(data, path, self._files, self._execution, model=self._model).lost
+            work = restore_kept if header.coding.is_file and self._files.suffix is None else decompress
+            missing = work(data, path, self._files, self._execution, model=self._model).lost
         else:
             path = self._path(member, opened.pictures[place].kind)
             restored, missing = write_picture(opened.pictures[place], path)
@@ -278,14 +306,14 @@ class _Restorer:
             os.utime(path, ns=(member.modified, member.modified))
         return path, missing
 
-    def _path(self, member: Member, kind: Kind) -> Path:
-        """The path of an image, which has been checked.
+    def _path(self, member: Member, kind: Kind, is_kept: bool = False) -> Path:
+        """The path of an image, or of a file that is kept, which has been checked.
 
         Raises:
             OutputExistsError, OSError
         """
         path, suffix = self._folder.joinpath(*member.name.split("/")), self._files.suffix
-        fits = path.suffix.lower() == suffix if suffix else can_write(path.suffix, kind)
+        fits = path.suffix.lower() == suffix if suffix else is_kept or can_write(path.suffix, kind)
         path = path if fits else path.with_name(path.name + (suffix or default_suffix(kind)))
         if self._owners.setdefault(path, member.name) != member.name:
             raise OutputExistsError(f"{path} is where {self._owners[path]} goes")
@@ -294,5 +322,5 @@ class _Restorer:
 
 
 def _raise(path: Path, error: Exception) -> None:
-    text = f"{path}: {explain(path, error)[0]}"
+    text = f"{path}: {explain(path, error).text}"
     raise (type(error) if isinstance(error, MulanzipError) else MulanzipError)(text) from error

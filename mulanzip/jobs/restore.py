@@ -1,8 +1,9 @@
-"""A ``.mzp`` file -> an image file."""
+"""A ``.mzp`` file -> the file that it keeps, or an image file of its pixels."""
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,16 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
 from mulanzip.imageio.png_original import original as png_original
 from mulanzip.imageio.reader import read_picture
+from mulanzip.imageio.suffixes import SUFFIXES_BY_FORMAT, has_format
 from mulanzip.imageio.writer import default_suffix, require_writable, write_picture
 from mulanzip.jobs import atomic
 from mulanzip.jobs.endpoints import Endpoint, Source, is_existing_file, output_of, path_of
 from mulanzip.jobs.files import FileOptions, FileResult
-from mulanzip.jobs.names import restored_name
+from mulanzip.jobs.names import SUFFIX, kept_name, restored_name
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.progress import Progress
+from mulanzip.whole.pieces import file_hash
 
 #: Bytes of a ``.mzp`` file -> the picture; and the unpacked file, if the picture is exactly the one it was made from.
 Decode: TypeAlias = Callable[[bytes, Execution], tuple[Picture, Container | None]]
@@ -49,15 +52,16 @@ def decompress_file(  # noqa: PLR0913
     limits: Limits = Execution.limits,
     progress: Progress | None = Execution.progress,
 ) -> FileResult:
-    """Restore an image file from a ``.mzp`` file; a PNG file byte for byte where the ``.mzp`` file describes its bytes.
+    """Restore a file from a ``.mzp`` file: the file that it was made from, or as much of it as was kept.
 
     Args:
-        output: a path, whose suffix chooses the format, which must be lossless; or a folder, for a file of the
-            default name: that of the source without ``.mzp``, with ``.png`` appended where the suffix is of no
-            lossless format (``.tif`` for bands and signed samples); or a file open for writing.  The default name of
-            a preview is ``photo.preview.png``.
+        output: a path, or a folder, for a file of the default name: that of the source without ``.mzp``; or a file
+            open for writing.  A suffix of another format than that of the kept file asks for its pixels in that
+            format, which must be lossless.  Where only an image was kept, ``.png`` (``.tif`` for bands and signed
+            samples) is appended to default names whose suffix is of no lossless format.  The default name of a preview
+            is ``photo.preview.png``.
         scale, model, device, threads: as for :func:`mulanzip.decode`.
-        suffix: ``.tif``, say: format of a file of the default name, or of an open file.
+        suffix: ``.tif``, say: write the pixels in this format, in a file of the default name, or in an open file.
         skip_done: do nothing if the output exists and has the pixels that the source's header promises.  This reads
             the output; it runs the model only for previews and palette images.
         verify: read the restored file and compare its pixels before it gets its name.  The pixels that are decoded
@@ -90,12 +94,57 @@ def decompress(
 ) -> FileResult:
     """Restore an image file: see :func:`decompress_file`."""
 
+    if scale == 1 and files.suffix is None:
+        source = Source(given, execution.limits)
+        given = given if source.file is not None else source.open()  # A stream is read once.
+        source.size()  # Says what folders and pipes are.
+        is_kept = Header.unpack(source.head(HEADER_SIZE)).coding.is_file
+        if is_kept and not _asks_for_pixels(source, output, execution):
+            return restore_kept(given, output, files, execution, model=model)
+
     def decode(data: bytes, execution: Execution) -> tuple[Picture, Container | None]:
         file = container.unpack(data)
         picture = api.decode_container(file, scale=scale, model=model, execution=execution)
         return picture, file if scale == 1 else None
 
     return restore(given, output, decode, files, execution, mark="" if scale == 1 else preview.MARK)
+
+
+def _asks_for_pixels(source: Source, output: Endpoint | None, execution: Execution) -> bool:
+    """Whether the name of the output asks for another format than that of the kept file."""
+    if not isinstance(output, str | os.PathLike) or Path(output).is_dir():
+        return False
+    suffix = Path(output).suffix.lower()
+    if suffix not in SUFFIXES_BY_FORMAT or (
+        source.file is not None and suffix == Path(source.file.name.removesuffix(SUFFIX)).suffix.lower()
+    ):
+        return False
+    file = container.unpack(source.read_compressed(Header.unpack(source.head(HEADER_SIZE))))
+    return not has_format(api.first_bytes(file, execution.limits), suffix)
+
+
+def restore_kept(
+    given: Endpoint,
+    output: Endpoint | None,
+    files: FileOptions,
+    execution: Execution,
+    *,
+    model: str | None = None,
+) -> FileResult:
+    """Write the file that a ``.mzp`` file keeps: see :func:`decompress_file`."""
+    source = Source(given, execution.limits)
+    header = Header.unpack(source.head(HEADER_SIZE))
+    output = output_of(source, output, kept_name)
+    result = FileResult(source.path, path_of(output), source.size())
+    if files.skip_done and is_existing_file(output) and file_hash(output.read_bytes()) == header.pixel_hash:
+        return replace(result, output_size=output.stat().st_size, status="skipped")
+    atomic.check(output, files, source.file)
+    if files.dry_run:
+        return replace(result, status="planned")
+    file = container.unpack(source.read_compressed(header))
+    restored = api.restore_file(file, model=model, execution=execution)
+    notes = atomic.write(restored, output, like=source.file, make_folder=files.make_folder)
+    return replace(result, output_size=len(restored), notes=notes)
 
 
 def restore(
@@ -119,7 +168,8 @@ def restore(
     output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark))
     header = Header.unpack(head)
     name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(header.kind)}")
-    require_writable(name, header.kind)
+    if not header.coding.is_file:  # The pixels of a file are known when it is restored.
+        require_writable(name, header.kind)
     result = FileResult(source.path, path_of(output), size)
     if files.skip_done and is_existing_file(output):
         # The header has the hash of whole images; TIFF changes palettes.
@@ -131,6 +181,7 @@ def restore(
     if files.dry_run:
         return replace(result, status="planned")
     picture, file = decode(source.read_compressed(header), execution)
+    require_writable(name, picture.kind)
     original, notes = None, list[str]()
     if file is not None and name.suffix.lower() == ".png":
         original, notes = png_original.restore(file, picture)
@@ -140,6 +191,8 @@ def restore(
     if mark and lost:
         notes.append(f"{name.suffix} files do not hold {', '.join(lost)}: left out")
         lost = []
+    if header.coding.is_file and not mark:
+        lost += [what for what in picture.lost if what not in lost]
     notes += atomic.write(restored, output, like=source.file, make_folder=files.make_folder)
     return replace(result, output_size=len(restored), notes=notes, lost=lost)
 

@@ -2,6 +2,11 @@
 #include "ans.h"
 #include "learner.h"
 
+/* 0 to measure what learning brings: benchmarks/correction.py. */
+#ifndef MZ_LEARNS
+#define MZ_LEARNS 1
+#endif
+
 /* Where symbols come from, or go to. */
 typedef struct {
     mz_decoder *decoder;
@@ -150,12 +155,12 @@ MZ_INLINE int begins_after(const mz_slots *s, int64_t value, int64_t mass, int64
     return slot < value || mass * s->free >= (slot - value + 1) * s->total;
 }
 
-/* The value whose slots hold this one, and its edges.  Any start and step lead to it: from the start on, steps double
- * until there is an edge on each side; from where the slot is between these by proportion, once more; then bisection. */
+/* The value whose slots hold this one, and its edges.  Any start and step lead to it.  From the start on steps double
+ * until there is an edge on each side; then what is between is divided in proportion to masses, at last in halves. */
 MZ_INLINE int64_t search(const mz_slots *s, int64_t start, int64_t step, uint32_t slot, mz_edge_masses *below,
                          mz_edge_masses *above) {
     int64_t low = 0, high = s->p->count, value = mz_clip(start, 1, high - 1);
-    int sides = 0, is_near = 0;
+    int sides = 0, tries = 8;
     mz_edge_masses edge;
     while (high - low > 1) {
         evaluate(s->t, s->p, s->m, s->w, value, &edge);
@@ -173,11 +178,10 @@ MZ_INLINE int64_t search(const mz_slots *s, int64_t start, int64_t step, uint32_
         step *= 2;
         if (sides == 3) {
             value = (low + high) >> 1;
-            if (!is_near && high - low > 8) {
+            if (high - low > 4 && tries-- > 0) {
                 int64_t mass = ((slot - low) * s->total) >> MZ_SLOT_BITS;
+                mass += (mass * s->p->count) >> MZ_SLOT_BITS; /* Nearly a division by what is free. */
                 value = low + (mass - below->mass) * (high - low) / (above->mass - below->mass + 1);
-                step = is_near = 1;
-                sides = 0;
             }
         }
         value = mz_clip(value, low + 1, high - 1);
@@ -201,7 +205,7 @@ MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, int decodes
         slot = mz_slot(sink->decoder);
         /* The edge above is the nearest as often as not. */
         const int bits = 13 + s->p->up - s->p->down;
-        int64_t start = (guess(s->t, o, slot) >> bits) + 1, step = s->t->sigma[o->sigma] >> (bits + 3);
+        int64_t start = (guess(s->t, o, slot) >> bits) + 1, step = s->t->sigma[o->sigma] >> (bits + 2);
         value = search(s, start, step > 0 ? step : 1, slot, below, above);
     } else {
         evaluate(s->t, s->p, s->m, s->w, value, below);
@@ -312,7 +316,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
+                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
             }
         }
 }

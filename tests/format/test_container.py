@@ -16,11 +16,15 @@ from mulanzip.format import container
 from mulanzip.format.container import (
     CHAIN,
     CHUNK_OVERHEAD,
+    DATA,
     END,
     HEADER_SIZE,
+    IMAGE,
+    JPEG,
     SCHEDULES_CHUNK,
     SEGMENT,
     SIGNATURE,
+    SKELETON,
     STORED,
     VALUES,
     VERSION,
@@ -33,6 +37,7 @@ from mulanzip.format.container import (
 from mulanzip.image.kinds import MAX_PIXELS, MAX_SIDE, SIGNED_MODES, Mode
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
+from mulanzip.options import Grade
 
 HEADER = Header(Mode.RGB, Coding.MODEL, 20, 30, 0, b"model id", bytes(range(16)))
 STORED_HEADER = Header(Mode.RGBA, Coding.STORED, 20, 30, 0, bytes(8), bytes(range(16)))
@@ -63,11 +68,12 @@ def headers(draw: st.DrawFn) -> Header:
         draw(sides),
         draw(sides),
         draw(st.sampled_from((*range(len(SCHEDULE_NAMES)), MIXED))) if is_model else 0,
-        bytes(8) if coding is Coding.STORED else draw(st.binary(min_size=8, max_size=8)),
+        bytes(8) if coding is Coding.STORED or coding.is_file else draw(st.binary(min_size=8, max_size=8)),
         draw(st.binary(min_size=16, max_size=16)),
         depth,
         draw(st.booleans()) if depth > 8 and mode in SIGNED_MODES else False,
         draw(st.integers(1, 9)) if mode is Mode.BANDS else 0,
+        Grade.FILE if coding is Coding.PIECES else draw(st.sampled_from(Grade)),
     )
 
 
@@ -93,7 +99,8 @@ def test_unpacking_a_header_inverts_packing(header: Header) -> None:
 
 @given(headers(), st.lists(ancillary, max_size=4, unique_by=lambda c: c.kind), st.data())
 def test_unpacking_a_file_inverts_packing(header: Header, extra: list[Chunk], data: st.DataObject) -> None:
-    needed = [Chunk(CHAIN if header.coding is Coding.CHAIN else STORED, b"pixels")]
+    payload = {Coding.CHAIN: [CHAIN], Coding.PIECES: [DATA, JPEG, DATA], Coding.SKELETON: [SKELETON, IMAGE, IMAGE]}
+    needed = [Chunk(kind, b"pixels") for kind in payload.get(header.coding, [STORED])]
     if header.coding is Coding.MODEL:
         count = header.kind.groups * len(segments(header.height, header.width))
         needed = [Chunk(SEGMENT, bytes([i % 256])) for i in range(min(count, 99) if header.depth > 8 else count)]

@@ -11,14 +11,18 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+from support.sources import MAKERS
+
 from fuzz import law, seeds
-from fuzz.mutation import mutated
+from fuzz.mutation import damaged, mutated
 from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE
 
 #: Bytes of address space that inputs may take, beyond those in use once everything is loaded.
 _MEMORY = 1 << 30
-#: Kinds of inputs: their valid files, and their share of the broken ones.
-_KINDS = {"files": (seeds.compressed, 0.6), "images": (seeds.images, 0.25), "archives": (seeds.archives, 0.15)}
+#: Kinds of inputs, and their share.
+_KINDS = {"files": 0.55, "images": 0.2, "archives": 0.15, "sources": 0.1}
+#: The valid files of kinds that are broken in the same way.
+_SEEDS = {"files": seeds.compressed, "images": seeds.images, "archives": seeds.archives}
 
 
 def _bound_memory() -> None:
@@ -26,12 +30,22 @@ def _bound_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _MEMORY,) * 2)
 
 
-def _input(seed: str, kinds: list[str]) -> bytes:
+def _input(seed: str, kinds: list[str]) -> tuple[str, bytes]:
+    """A kind, and a broken file of it."""
     random = Random(seed)
-    kind = random.choices(kinds, [_KINDS[kind][1] for kind in kinds])[0]
-    data = random.choice(list(_KINDS[kind][0]().values()))
+    kind = random.choices(kinds, [_KINDS[kind] for kind in kinds])[0]
+    if kind == "sources":
+        data = random.choice(list(MAKERS.values()))(random).data
+        return kind, damaged(random, data, [data])
+    data = random.choice(list(_SEEDS[kind]().values()))
     # Archives contain files; files contain no parts of archives.
-    return mutated(random, data, list((seeds.compressed if kind == "archives" else _KINDS[kind][0])().values()))
+    return kind, mutated(random, data, list(_SEEDS["files" if kind == "archives" else kind]().values()))
+
+
+def _check(kind: str, data: bytes) -> str:
+    if kind == "sources":
+        return f"source: {law.check_source(data)}"
+    return f"{_kind_of(data)}: {law.check(data)}"
 
 
 def _kind_of(data: bytes) -> str:
@@ -46,11 +60,11 @@ def _run(count: int | None, seconds: float | None, seed: str, kinds: list[str], 
     slowest = 0.0
     start = time.monotonic()
     while (count is None or number < count) and (seconds is None or time.monotonic() - start < seconds):
-        data = _input(f"{seed}-{number}", kinds)
+        kind, data = _input(f"{seed}-{number}", kinds)
         faulthandler.dump_traceback_later(30 * law.MAX_SECONDS, exit=True)
         began = time.monotonic()
         try:
-            outcomes[f"{_kind_of(data)}: {law.check(data)}"] += 1
+            outcomes[_check(kind, data)] += 1
         except BaseException as error:
             path = folder / f"fuzz-{seed}-{number}.bin"
             path.write_bytes(data)

@@ -8,14 +8,16 @@ import time
 import zlib
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from support.models import ONE_THREAD
 
 from fuzz import seeds
+from fuzz.mutation import damaged
 from mulanzip import api
 from mulanzip.archive.reader import Archive
-from mulanzip.errors import MulanzipError, UnreadableImageError, VerificationError
+from mulanzip.errors import CorruptFileError, MulanzipError, UnreadableImageError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
 from mulanzip.image.metadata import RESOLUTION
@@ -28,6 +30,9 @@ from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.restore import decompress_file
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
+from mulanzip.source import spans as sources
+from mulanzip.source import table
+from mulanzip.source.holes import restore
 
 #: Seconds of processor time that one input may take.
 MAX_SECONDS = 20.0
@@ -181,6 +186,30 @@ def _check_unpacked(data: bytes) -> None:
             _check_error(error, (1, 4, 5, 6))
         outside = [path for path in Path(top).rglob("*") if folder not in (path, *path.parents)]
         _require(outside in ([], [folder.parent]), f"files beside the folder: {outside}")
+
+
+def check_source(data: bytes) -> str:
+    """Take a file apart, put it together, and do so with a damaged table.
+
+    Raises:
+        Violation: if the law is broken.  Exceptions that are not our own pass through.
+    """
+    start = time.process_time()
+    sources.find(data)
+    spans = sources.take(data, sources.stacked(sources.choose(data, sources.find_all(data))))
+    outcome = "left whole"
+    if spans is not None:
+        images = [picture.pixels for picture in spans.pictures]
+        holes = table.pack(spans.holes)
+        _require(restore(spans.skeleton, table.unpack(holes), images) == data, "another file came back")
+        try:
+            restore(spans.skeleton, table.unpack(damaged(Random(zlib.crc32(data)), holes, [holes])), images)
+        except CorruptFileError as error:
+            _check_error(error)
+        outcome = "taken apart"
+    seconds = time.process_time() - start
+    _require(seconds < MAX_SECONDS, f"it took {seconds:.1f} seconds")
+    return outcome
 
 
 def _check_image(data: bytes) -> str:

@@ -12,6 +12,8 @@ from support.pictures import smooth
 from support.processes import ROOT, run_python
 from support.wheels import PACKAGES
 
+from mulanzip.native import library
+
 
 def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
@@ -23,13 +25,21 @@ def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
     assert any(name.endswith("model.safetensors") for name in names)
 
 
+def test_the_wheel_has_the_native_library_for_any_python(wheel: Path) -> None:
+    assert "-py3-none-" in wheel.name
+    assert not wheel.name.endswith("-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert [name for name in names if Path(name).suffix in (".so", ".dll")] == [f"mulanzip/native/{library._PATH.name}"]
+
+
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mulanzip"}
     suffixes = {Path(name).suffix for name in names if name.startswith("mulanzip/")}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml"}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml", ".so", ".dll"}
     assert wheel.stat().st_size < 20 << 20
 
 

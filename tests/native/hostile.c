@@ -120,6 +120,15 @@ static void one_case(const mz_tables *t, int kind) {
     if (mz_encode_unit(t, &s, &encoded, &unit, symbols, 2 * n, &used)) fail("encode");
     if (mz_measure_unit(t, &s, &measured, &unit, bits, &total)) fail("measure");
     if (mz_push(symbols, used, words, used + 2, &count)) fail("push");
+    if (memcmp(measured.residuals, encoded.residuals, (size_t)cells)) fail("residuals of a measurement");
+    uint64_t again = 0;
+    if (mz_measure(t, symbols, used, &again) || again != total) fail("measure symbols");
+    int64_t *seen = room(2 * (int64_t)s.count * 8), *expected = seen + s.count;
+    memset(seen, 0, 2 * (size_t)s.count * 8);
+    memcpy(measured.residuals, residuals, (size_t)cells);
+    if (mz_count_unit(t, &s, &measured, &unit, seen, expected) != (s.count < 16)) fail("count");
+    add(seen, 2 * (int64_t)s.count * 8);
+    if (s.count >= 16 && memcmp(measured.residuals, encoded.residuals, (size_t)cells)) fail("residuals of counting");
     add(symbols, used * (int64_t)sizeof(mz_symbol));
     add(bits, n * 4);
     add(encoded.residuals, cells);
@@ -131,7 +140,6 @@ static void one_case(const mz_tables *t, int kind) {
     if (!mz_decoder_is_empty(&decoder)) fail("symbols are left");
     if (memcmp(decoded.values, values, (size_t)cells * 4)) fail("values");
     if (memcmp(decoded.residuals, encoded.residuals, (size_t)cells)) fail("residuals");
-    if (memcmp(measured.residuals, encoded.residuals, (size_t)cells)) fail("residuals of a measurement");
 
     for (int64_t i = 0; i < count; i++) kept[i] = (uint32_t)any();
     mz_decoder_start(&decoder, kept, below(count + 1));
@@ -142,7 +150,7 @@ static void one_case(const mz_tables *t, int kind) {
     add(decoded.residuals, cells);
     add(uniform, sizeof(uniform));
 
-    void *rooms[] = {edges, forbidden, values, residuals, shapes, means, base, symbols, bits, words, kept,
+    void *rooms[] = {edges, forbidden, values, residuals, shapes, means, base, symbols, bits, words, kept, seen,
                      encoded.residuals, measured.residuals, decoded.values, decoded.residuals};
     for (size_t i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) free(rooms[i]);
 }

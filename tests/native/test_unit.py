@@ -66,6 +66,7 @@ def test_encoding_measuring_and_decoding(kind: Kind) -> None:
     lengths = [reference.TABLES.code_length(width) for _, width in encoder.symbols]
     assert library.measure_unit(case.scale, measured, case.unit, bits) == sum(lengths) == bits.sum()
     assert measured.residuals.tobytes() == referred.residuals.tobytes()
+    assert library.measure_symbols(symbols) == sum(lengths)
 
     decoded = case.blank()
     decoder = library.Decoder(words)
@@ -73,6 +74,20 @@ def test_encoding_measuring_and_decoding(kind: Kind) -> None:
     assert decoder.is_empty()
     assert decoded.values.tobytes() == case.values.tobytes()
     assert decoded.residuals.tobytes() == referred.residuals.tobytes()
+
+
+@settings(max_examples=20)
+@given(kinds())
+def test_counting(kind: Kind) -> None:
+    case = Case(replace(kind, count=max(kind.count, 16)))
+    histograms, referred = reference.Histograms(case.scale.count), case.tile()
+    case.refer(reference.Counter(), referred, histograms)
+    counted = case.tile()
+    seen, expected = np.zeros((2, case.scale.count), dtype=np.int64)
+    library.count_unit(case.scale, counted, case.unit, seen, expected)
+    assert seen.tolist() == histograms.seen
+    assert expected.tolist() == histograms.expected
+    assert counted.residuals.tobytes() == referred.residuals.tobytes()
 
 
 @given(kinds(), st.integers(0, 2**32 - 1), st.booleans())
@@ -121,17 +136,17 @@ def test_flat_surroundings_cost_little() -> None:
 @given(kinds())
 def test_every_value_has_slots(kind: Kind) -> None:
     """Also under hostile parameters: the intervals of all values of a subpixel fill the slots."""
-    count = min(kind.count, 256)
-    case = Case(replace(kind, images=1, unit_size=(1, 1), count=count, log2_steps=kind.log2_steps))
+    count = min(max(kind.count, 2), 256)
+    case = Case(replace(kind, images=1, unit_size=(1, 1), count=count))
     place = (0, kind.colour, kind.phase, library.BORDER, library.BORDER)
-    found = []
+    coded = []
     for value in range(count):
         tile = case.tile()
         tile.values[place] = value
-        low, width = library.encode_unit(case.scale, tile, case.unit)[-1].tolist()
-        found.append((low, width))
-    if len(set(found)) == count:  # No constant surroundings.
-        ends = [low + width for low, width in found]
-        assert [low for low, _ in found] == [0, *ends[:-1]]
+        coded.append(library.encode_unit(case.scale, tile, case.unit))
+    intervals = [symbols[-1].tolist() for symbols in coded]
+    assert all(width > 0 for _, width in intervals)
+    if all(len(symbols) == 1 for symbols in coded):  # Else the surroundings are constant.
+        ends = [low + width for low, width in intervals]
+        assert [low for low, _ in intervals] == [0, *ends[:-1]]
         assert ends[-1] == 1 << library.SLOT_BITS
-    assert all(width > 0 for _, width in found)

@@ -264,6 +264,19 @@ class Mixture:
 WINDOW = 16
 
 
+class Histograms:
+    """How often values near the means of their distributions are seen, and are expected in 2**-16."""
+
+    def __init__(self, count: int):
+        self.seen, self.expected = [0] * count, [0] * count
+
+    def add(self, mixture: Mixture, centre: int, value: int) -> None:
+        low = clip(centre - WINDOW // 2, 0, mixture.scale.count - WINDOW)
+        for v in range(low, low + WINDOW):
+            self.expected[v] += (mixture.mass_below(v + 1) - mixture.mass_below(v) << 16) // mixture.total
+            self.seen[v] += v == value
+
+
 class Window:
     """Masses of a mixture around a centre, fewer where a blue value makes a rare colour."""
 
@@ -506,8 +519,18 @@ class Constancy:
         return bool(symbol)
 
 
-def code_unit(scale: Scale, values: np.ndarray, residuals: np.ndarray, unit: Unit, coder: Coder) -> None:
-    """Code a unit: an encoder reads the planes of values, a decoder writes them; both write those of residuals."""
+def code_unit(
+    scale: Scale,
+    planes: tuple[np.ndarray, np.ndarray],
+    unit: Unit,
+    coder: Coder,
+    histograms: Histograms | None = None,
+) -> None:
+    """Code a unit: an encoder reads the planes of values, a decoder writes them; both write those of residuals.
+
+    Histograms count what is not constant.
+    """
+    values, _ = planes
     learner: Learner | None = None
     constancy = Constancy()
     i = -1
@@ -515,7 +538,7 @@ def code_unit(scale: Scale, values: np.ndarray, residuals: np.ndarray, unit: Uni
         for y in range(unit.height):
             for x in range(unit.width):
                 i += 1
-                around = Surroundings((values, residuals), unit, (image, y, x))
+                around = Surroundings(planes, unit, (image, y, x))
                 present = around.value(unit.phase, 0, 0)
                 constant = around.constant(scale.count)
                 if constant is not None and not constancy.code(coder, present != constant):
@@ -527,21 +550,20 @@ def code_unit(scale: Scale, values: np.ndarray, residuals: np.ndarray, unit: Uni
                 learner = learner or Learner(len(net.means), len(features))
                 shift, energy = learner.shift(outlook, features), around.energy()
                 mixture = learner.corrected(scale, net, outlook, shift, energy)
-                value = code_value(scale, mixture, around.earlier, (outlook.mean, shift), (coder, present))
+                centre = (outlook.mean << scale.down) + ((shift << scale.down) >> 8) >> 5 + scale.up
+                centre = clip(centre, 0, scale.count - 1)
+                if histograms is not None:
+                    histograms.add(mixture, centre, present)
+                cumulative: Mixture | Window = mixture
+                if unit.colour == 2 and scale.forbidden is not None:
+                    cumulative = Window(mixture, centre, *around.earlier)
+                value = code_value(cumulative, coder, scale.count, present)
                 off = scale.centre(value) - (outlook.mean << scale.down)
                 inverse = TABLES.inverse_sigma[outlook.sigma]
                 around.keep(value, clip(off * inverse + (1 << 15 + scale.down) >> 16 + scale.down, -96, 96))
                 learner.learn(mixture, outlook, energy, features, value)
 
 
-def code_value(
-    scale: Scale, mixture: Mixture, earlier: list[int], mean_and_shift: tuple[int, int], how: tuple[Coder, int]
-) -> int:
-    mean, shift = mean_and_shift
-    coder, present = how
-    cumulative: Mixture | Window = mixture
-    if len(earlier) == 2 and scale.forbidden is not None:
-        centre = (mean << scale.down) + ((shift << scale.down) >> 8) >> 5 + scale.up
-        cumulative = Window(mixture, clip(centre, 0, scale.count - 1), *earlier)
-    free, total = SLOTS - scale.count, cumulative.total
-    return coder.code(lambda v: v + cumulative.mass_below(v) * free // total, scale.count, present)
+def code_value(cumulative: Mixture | Window, coder: Coder, count: int, present: int) -> int:
+    free, total = SLOTS - count, cumulative.total
+    return coder.code(lambda v: v + cumulative.mass_below(v) * free // total, count, present)

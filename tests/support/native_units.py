@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -119,6 +118,7 @@ class Case:
             tile.values[:, self.kind.colour, self.kind.phase] = -1
         return tile
 
-    def refer(self, coder: Any, tile: library.Tile) -> None:
+    def refer(self, coder: reference.Coder, tile: library.Tile, histograms: reference.Histograms | None = None) -> None:
         """Code the unit with the reference."""
-        reference.code_unit(self.reference_scale, tile.values, tile.residuals, self.reference_unit, coder)
+        planes = tile.values, tile.residuals
+        reference.code_unit(self.reference_scale, planes, self.reference_unit, coder, histograms)

@@ -1,9 +1,9 @@
 """Describes a PNG file so that pixels, metadata and the description give the same bytes again.
 
 A PNG file consists of chunks; those of the pixels hold a deflated stream of filtered rows.  The description has the
-filter types, the other chunks, and the library and settings that deflate the rows to the same stream.  If no settings
-do, the file is not described.  A hash tells whether the result is right: other versions of a library may give other
-bytes.
+filter types, the other chunks, and the library and settings that deflate the rows to the same stream.  A hash tells
+whether the result is right: other versions of a library may give other bytes.  If no settings do, only the other chunks
+are described, and the stream is written anew.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings, find
 from mulanzip.inflate import Outcome, inflate
+from mulanzip.options import Grade
 from mulanzip.varint import Reader, Writer
 
 #: Kind of the container's chunk that holds the result of :func:`describe`.
@@ -41,9 +42,17 @@ _COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GR
 #: Bits per sample that files of a mode may have, if arrays of their samples have 8 bits; by default 8.
 _DEPTHS = {Mode.GRAY: (2, 4, 8), Mode.BILEVEL: (1,), Mode.PALETTE: (1, 2, 4, 8)}
 _IHDR, _IDAT, _IEND, _ICC = b"IHDR", b"IDAT", b"IEND", b"iCCP"
+#: Chunks with offsets into the deflated stream: they go with it.
+_OF_STREAM = (b"iDOT",)
+#: Stands for the library of a stream that is written anew.
+_ANEW = 255
+_ANEW_LEVEL = 9
 #: How a chunk is described: by its bytes, by settings that deflate the ICC profile, or (from 2 on) by its position
 #: among the chunks that follow from the metadata.
 _LITERAL, _DEFLATED, _KNOWN = range(3)
+
+
+_OTHER_BYTES = "the PNG file could not be made again here: same pixels and metadata, other bytes"
 
 
 class _Unusual(Exception):
@@ -51,31 +60,50 @@ class _Unusual(Exception):
 
 
 def keep(file: Container, source: bytes, picture: Picture) -> Container:
-    """Add the description of the source, if that is a PNG file and its description is small.
+    """Add the description of the source and its grade, if that is a PNG file; with the grade samples if it has none.
 
     Args:
         file: the compressed file of ``picture``.
         source: the bytes of the file that ``picture`` was read from.
         picture: the picture with its metadata.
     """
+    if not source.startswith(png.SIGNATURE) or not _is_enough_memory(picture):
+        return file
     payload = describe(source, picture, file.size)
-    return file if payload is None else replace(file, chunks=(*file.chunks, Chunk(KIND, payload)))
+    if payload is not None:
+        return _graded(file, Grade.FILE, payload)
+    try:
+        payload = _described_content(_parts(source), picture)
+    except _Unusual:
+        return file
+    return _graded(file, Grade.CONTENT, payload)
+
+
+def _graded(file: Container, grade: Grade, payload: bytes) -> Container:
+    chunks = (*file.chunks, Chunk(KIND, payload)) if payload else file.chunks
+    return replace(file, header=replace(file.header, grade=grade), chunks=chunks)
 
 
 def restore(file: Container, picture: Picture) -> tuple[bytes | None, list[str]]:
-    """The bytes of the PNG file that ``picture`` was read from, and notes for the user.
+    """The PNG file that ``picture`` was read from, or one that differs in its compressed pixels alone; and notes.
 
     Returns:
-        None for the bytes if the file has no description, or if this machine makes other bytes; then with a note.
+        None for the bytes if the file has no description.  A note says where the file's bytes were promised, and this
+        machine makes others.
 
     Raises:
         CorruptFileError: if the description is damaged.
     """
     for payload in file.of_kind(KIND):
         original = rebuild(payload, picture)
-        if original is None:
-            return None, ["the PNG file could not be made again here: same pixels and metadata, other bytes"]
-        return original, []
+        if original is None and _is_enough_memory(picture):
+            original = _rebuild(payload, picture, anew=True)
+        notes = (
+            [_OTHER_BYTES]
+            if original is None or (any(payload[:HASH_BYTES]) and not _is_whole(original, payload))
+            else []
+        )
+        return original, notes
     return None, []
 
 
@@ -91,15 +119,13 @@ def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | N
         None if the source is not a PNG file, cannot be made again, or needs too large a description.
     """
     budget = max(_FLOOR, int(_SHARE * compressed_size))
-    if not source.startswith(png.SIGNATURE):
-        return None
-    if not _is_enough_memory(picture):
+    if not source.startswith(png.SIGNATURE) or not _is_enough_memory(picture):
         return None
     try:
         payload = _described(source, picture, budget)
     except _Unusual:
         return None
-    return payload if len(payload) <= budget and rebuild(payload, picture) == source else None
+    return payload if rebuild(payload, picture) == source else None
 
 
 def rebuild(payload: bytes, picture: Picture) -> bytes | None:
@@ -117,15 +143,25 @@ def rebuild(payload: bytes, picture: Picture) -> bytes | None:
     """
     if not _is_enough_memory(picture):
         return None
+    source = _rebuild(payload, picture)
+    return source if not any(payload[:HASH_BYTES]) or _is_whole(source, payload) else None
+
+
+def _is_whole(source: bytes, payload: bytes) -> bool:
+    """Whether a file is the one that was described."""
+    return _hash(source) == payload[:HASH_BYTES]
+
+
+def _rebuild(payload: bytes, picture: Picture, anew: bool = False) -> bytes:
+    """The file of a description; the deflated stream may be made ``anew``."""
     height, width = picture.pixels.shape[:2]
     inflated = inflate(payload[HASH_BYTES:], rows.row_count(height, width, True) + _MAX_EXTRA, raw=True)
     try:
         if inflated.outcome is not Outcome.CLEAN:
             raise ValueError
-        source = _rebuilt(_Reader(inflated.content), picture)
+        return _rebuilt(_Reader(inflated.content), picture, anew)
     except (ValueError, IndexError):
         raise CorruptFileError("the description of the original PNG file is damaged") from None
-    return source if _hash(source) == payload[:HASH_BYTES] else None
 
 
 def _is_enough_memory(picture: Picture) -> bool:
@@ -223,8 +259,6 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     depth, interlaced = parts.header[8], parts.header[12] == 1
     if depth not in _depths(picture) or parts.header != _header(picture, depth, interlaced):
         raise _Unusual
-    if len(parts.rest) > budget:
-        raise _Unusual
     height, width, channels = picture.pixels.shape
     size = rows.total_bytes((height, width, channels), depth, interlaced)
     stream = b"".join(parts.pixels)
@@ -237,14 +271,11 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
         raise _Unusual
 
     writer = _Writer()
-    writer.raw(bytes([depth, interlaced]))
-    known = _Known(picture)
-    for chunks in (parts.before, parts.after):
-        writer.number(len(chunks))
-        for chunk in chunks:
-            _write_chunk(writer, chunk, known)
-    writer.block(parts.rest)
-    if len(_deflated(bytes(writer.data))) + HASH_BYTES > budget:  # Before the search for settings, which is slow.
+    has_more = _write_front(writer, parts, picture)
+    size = len(_deflated(bytes(writer.data))) + HASH_BYTES
+    if has_more:  # It is kept in any case, and does not speak against keeping the stream as well.
+        budget += size
+    if size > budget or len(writer.data) > _MAX_EXTRA // 2:  # Before the search for settings, which is slow.
         raise _Unusual
     _write_stream(writer, stream, data, _step(picture, depth))
     sizes = [(length, len(list(group))) for length, group in groupby(map(len, parts.pixels))]
@@ -252,7 +283,49 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     for length, count in sizes:
         writer.number(length)
         writer.number(count)
-    return _hash(source) + _with_types(writer, types, samples, depth, interlaced)
+    payload = _hash(source) + _with_types(writer, types, samples, depth, interlaced)
+    if len(payload) > budget:
+        raise _Unusual
+    return payload
+
+
+def _write_front(writer: _Writer, parts: _Parts, picture: Picture) -> bool:
+    """Write what is outside of the stream; return whether that is more than what follows from the picture."""
+    writer.raw(bytes([parts.header[8], parts.header[12]]))
+    known, has_more = _Known(picture), bool(parts.rest)
+    for chunks in (parts.before, parts.after):
+        writer.number(len(chunks))
+        for chunk in chunks:
+            has_more |= _write_chunk(writer, chunk, known)
+    writer.block(parts.rest)
+    return has_more
+
+
+def _described_content(parts: _Parts, picture: Picture) -> bytes:
+    """A description of all but the stream; empty if the file that the metadata makes has it.
+
+    Raises:
+        _Unusual: if there can be none.
+    """
+    depth, interlace = parts.header[8], parts.header[12]
+    if depth not in _depths(picture) or parts.header != _header(picture, depth, interlace == 1):
+        raise _Unusual
+    parts = replace(parts, before=[c for c in parts.before if c[0] not in _OF_STREAM])
+    plain = _parts(_made_of_metadata(picture))
+    if (plain.header[8:], plain.before, plain.after, b"") == (parts.header[8:], parts.before, parts.after, parts.rest):
+        return b""
+    writer = _Writer()
+    _write_front(writer, parts, picture)
+    writer.raw(bytes([_ANEW]))
+    if len(writer.data) > _MAX_EXTRA:
+        raise _Unusual
+    return bytes(HASH_BYTES) + _deflated(bytes(writer.data))
+
+
+def _made_of_metadata(picture: Picture) -> bytes:
+    """A PNG file of one pixel that differs from that of the picture in size and pixels alone."""
+    last = np.full_like(picture.pixels[:1, :1], picture.pixels.max())
+    return png.encode(replace(picture, pixels=last), metadata.png_chunks(picture.metadata))
 
 
 def _deflated(data: bytes) -> bytes:
@@ -272,23 +345,25 @@ def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: 
     return min((_deflated(bytes(writer.data) + bytes([i]) + form.tobytes()) for i, form in enumerate(forms)), key=len)
 
 
-def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> None:
+def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> bool:
+    """Write a chunk; return whether its content is written."""
     kind, payload = chunk
     if chunk in known.chunks:
         index = known.chunks.index(chunk)
         known.take(index)
         writer.number(_KNOWN + index)
-        return
+        return False
     name, _, stream = payload.partition(b"\0")
     profile = known.take_profile() if kind == _ICC and stream[:1] == b"\0" else b""
     if profile and (found := find(stream[1:], profile, len(profile))):
         writer.number(_DEFLATED)
         writer.block(name)
         _write_made(writer, *found, stream[1:])
-        return
+        return False
     writer.number(_LITERAL)
     writer.raw(kind)
     writer.block(payload)
+    return True
 
 
 def _write_stream(writer: _Writer, stream: bytes, data: bytes, step: int) -> None:
@@ -305,7 +380,7 @@ def _write_made(writer: _Writer, settings: Settings, right: int, stream: bytes) 
     writer.block(stream[right:])
 
 
-def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
+def _rebuilt(reader: _Reader, picture: Picture, anew: bool) -> bytes:
     """The file of a description.  Raises ValueError or IndexError if that is damaged."""
     depth, interlaced = reader.byte(), bool(reader.byte())
     if depth not in _depths(picture):
@@ -314,6 +389,14 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
     before = [_read_chunk(reader, known) for _ in range(reader.count())]
     after = [_read_chunk(reader, known) for _ in range(reader.count())]
     rest = reader.block()
+
+    def joined(pixels: list[png.Chunk]) -> bytes:
+        chunks = [(_IHDR, _header(picture, depth, interlaced)), *before, *pixels, *after, (_IEND, b"")]
+        return b"".join((png.SIGNATURE, *(png.join(*chunk) for chunk in chunks), rest))
+
+    if anew or reader.next_byte() == _ANEW:
+        before = [chunk for chunk in before if chunk[0] not in _OF_STREAM]
+        return joined([(_IDAT, _stream(picture, depth, interlaced))])
     settings, right, tail = reader.settings(), reader.number(), reader.block()
     runs = [(reader.number(), reader.number()) for _ in range(reader.count())]
     predicted = reader.byte()
@@ -338,8 +421,16 @@ def _rebuilt(reader: _Reader, picture: Picture) -> bytes:
         for _ in range(count):
             pixels.append((_IDAT, stream[position : position + length]))
             position += length
-    chunks = [(_IHDR, _header(picture, depth, interlaced)), *before, *pixels, *after, (_IEND, b"")]
-    return b"".join((png.SIGNATURE, *(png.join(*chunk) for chunk in chunks), rest))
+    return joined(pixels)
+
+
+def _stream(picture: Picture, depth: int, interlaced: bool) -> bytes:
+    """The pixels, filtered and deflated."""
+    samples = _samples(picture, depth)
+    types = rows.predicted_types(samples, depth, interlaced)[0]
+    if depth < 8 or picture.mode is Mode.PALETTE:  # Neighbouring values are no neighbours there.
+        types = np.zeros_like(types)
+    return zlib.compress(rows.filtered(samples, depth, types, interlaced), _ANEW_LEVEL)
 
 
 def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:

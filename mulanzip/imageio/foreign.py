@@ -1,0 +1,46 @@
+"""Kinds of image files that nothing here decodes: they are known by their first bytes, or by their suffix."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+#: Names of kinds, and what their files begin with.
+_STARTS = {
+    "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "HEIC": rb"....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)",
+    "AVIF": rb"....ftyp(avif|avis)",
+    "Canon raw": rb"....ftypcrx ",
+    "camera raw": rb"FUJIFILMCCD-RAW|IIU\0|IIR[OS]|MMOR|FOVb|\0MRM",
+    "OpenEXR": rb"v/1\x01",
+    "Radiance": rb"#\?(RADIANCE|RGBE)",
+    "PFM": rb"P[Ff]\n",
+    "Photoshop": rb"8BPS",
+    "icon": rb"\0\0[\x01\x02]\0",
+    "QOI": rb"qoif",
+    "JPEG XR": rb"II\xbc\x01",
+    "DirectDraw": rb"DDS ",
+    "NIfTI": rb"\x5c\x01\0\0|\0\0\x01\x5c",
+    "GIMP": rb"gimp xcf",
+    "FITS": rb"SIMPLE  =",
+}
+_KINDS = [(name, re.compile(start, re.DOTALL)) for name, start in _STARTS.items()]
+_TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
+_OTHERS = (
+    "avif avifs heic heif hif jxl jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit "
+    "cr3 crw orf rw2 raf mrw x3f mpo"
+)
+#: Usual suffixes of files of these kinds, and of files that keep the data of a sensor in TIFF.
+SUFFIXES = frozenset(f".{name}" for name in f"{_RAW} {_OTHERS}".split())
+_RAW_SUFFIXES = frozenset(f".{name}" for name in _RAW.split())
+
+
+def kind_of(data: bytes, name: PurePath | None = None) -> str | None:
+    """The name of the kind of an image file that nothing here decodes; None if it is none."""
+    for kind, start in _KINDS:
+        if start.match(data):
+            return kind
+    is_raw = name is not None and name.suffix.lower() in _RAW_SUFFIXES
+    return "camera raw" if is_raw and _TIFF.match(data) else None

@@ -1,0 +1,225 @@
+"""DICOM files of uncompressed frames: with and without preamble, in both byte orders, with and without types.
+
+The reader of elements is our own: it takes no more time and memory than the file has bytes, and needs no pydicom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mulanzip.image.kinds import Mode
+from mulanzip.source.found import Found, at, words_of
+from mulanzip.source.holes import Hole, Layout, read
+from mulanzip.source.packing import Fields, Packing, Words
+
+_PREAMBLE, _SIGNATURE = 128, b"DICM"
+_SYNTAX = (2, 0x10)
+_SAMPLES, _KIND, _PLANAR, _FRAMES = (0x28, 2), (0x28, 4), (0x28, 6), (0x28, 8)
+_ROWS, _COLUMNS, _ALLOCATED, _STORED = (0x28, 0x10), (0x28, 0x11), (0x28, 0x100), (0x28, 0x101)
+_HIGH, _SIGNED, _PIXELS = (0x28, 0x102), (0x28, 0x103), (0x7FE0, 0x10)
+_WANTED = (_SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED)
+_ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+_LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_SHORT = tuple(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_IMPLICIT, _EXPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How elements are written: byte order, and whether their types stand in the file."""
+
+    order: str = "little"
+    is_explicit: bool = True
+
+
+@dataclass(frozen=True)
+class _Element:
+    tag: tuple[int, int]
+    kind: bytes
+    start: int
+    length: int
+
+
+def is_mine(data: bytes) -> bool:
+    """Whether a file with these bytes may be of this format."""
+    if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE:
+        return True
+    # Without preamble: a first element of group 2 or 8 that the file has room for.
+    for coding in (_Coding(), _Coding(is_explicit=False), _Coding("big")):
+        try:
+            first = _element(data, 0, coding)
+        except ValueError:
+            continue
+        if (
+            first.tag[0] in (2, 8)
+            and first.tag[1] <= 0x60
+            and first.start + first.length < len(data)
+            and len(data) > 16
+        ):
+            return True
+    return False
+
+
+def find(data: bytes) -> Iterator[Found]:
+    """The frames of a file; may end with ValueError."""
+    syntax, position = syntax_of(data)
+    coding = _coding(data, position, syntax)
+    values, element = _values(data, position, coding)
+    if element is not None and element.length != _UNKNOWN_LENGTH:
+        yield from _frames(data, values, element, coding)
+
+
+def syntax_of(data: bytes) -> tuple[bytes | None, int]:
+    """The UID of the transfer syntax, if there is one, and the position of the elements behind it.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    position = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE else 0
+    syntax = None
+    while position < len(data) and _tag(data, position, "little")[0] == 2:
+        element = _element(data, position, _Coding())
+        position = element.start + element.length
+        if element.tag == _SYNTAX:
+            syntax = data[element.start : position].rstrip(b"\0 ")
+    return syntax, position
+
+
+def promised_size(elements: bytes) -> tuple[int, int, int]:
+    """Rows, columns, and bytes of all pixels, by elements of the explicit little-endian coding; 0 where not stated.
+
+    Args:
+        elements: perhaps only the first ones.
+    """
+    coding = _Coding()
+    values = _values(elements, 0, coding)[0]
+    rows, columns, bits = (_short(values, tag, coding, 0) for tag in (_ROWS, _COLUMNS, _ALLOCATED))
+    samples = _short(values, _SAMPLES, coding, 1) * max(1, _count(values.get(_FRAMES, b"")))
+    return rows, columns, rows * columns * samples * bits // 8
+
+
+def _values(data: bytes, position: int, coding: _Coding) -> tuple[dict[tuple[int, int], bytes], _Element | None]:
+    """Values of the elements that are wanted, and the element of the pixels; up to where the file is damaged."""
+    values: dict[tuple[int, int], bytes] = {}
+    try:
+        while position < len(data):
+            element = _element(data, position, coding)
+            if element.tag == _PIXELS:
+                return values, element
+            if element.tag in _WANTED and element.length <= 64:
+                values[element.tag] = data[element.start : element.start + element.length]
+            position = _end(data, element, coding, 0)
+    except ValueError:
+        pass
+    return values, None
+
+
+def _short(values: dict[tuple[int, int], bytes], tag: tuple[int, int], coding: _Coding, default: int) -> int:
+    value = values.get(tag, b"")
+    return _number(value, 0, 2, coding.order) if len(value) >= 2 else default
+
+
+def _coding(data: bytes, position: int, syntax: bytes | None) -> _Coding:
+    """The coding of the elements behind group 2.  Files without it are taken as they look."""
+    if syntax is None:
+        order = "little" if data[position : position + 2] < b"\x20" else "big"
+        return _Coding(order, data[position + 4 : position + 6] in _LONG + _SHORT)
+    known = {_IMPLICIT: _Coding(is_explicit=False), _EXPLICIT: _Coding(), _BIG: _Coding("big")}
+    if syntax not in known:
+        raise ValueError("compressed frames")
+    return known[syntax]
+
+
+def _number(data: bytes, position: int, size: int, order: str) -> int:
+    if position + size > len(data):
+        raise ValueError("the file is too short")
+    return int.from_bytes(data[position : position + size], "little" if order == "little" else "big")
+
+
+def _tag(data: bytes, position: int, order: str) -> tuple[int, int]:
+    return _number(data, position, 2, order), _number(data, position + 2, 2, order)
+
+
+def _element(data: bytes, position: int, coding: _Coding) -> _Element:
+    tag = _tag(data, position, coding.order)
+    if not coding.is_explicit or tag[0] == _ITEM[0]:
+        return _Element(tag, b"", position + 8, _number(data, position + 4, 4, coding.order))
+    kind = data[position + 4 : position + 6]
+    if kind in _LONG:
+        return _Element(tag, kind, position + 12, _number(data, position + 8, 4, coding.order))
+    if kind not in _SHORT:
+        raise ValueError("an unknown type")
+    return _Element(tag, kind, position + 8, _number(data, position + 6, 2, coding.order))
+
+
+def _end(data: bytes, element: _Element, coding: _Coding, depth: int) -> int:
+    """The position behind an element."""
+    if element.length != _UNKNOWN_LENGTH:
+        return element.start + element.length
+    if depth > _MAX_DEPTH:
+        raise ValueError("sequences too deep in each other")
+    # What has the type "unknown" and no length is a sequence without types.
+    inner = _Coding(is_explicit=False) if element.kind == b"UN" else coding
+    position = element.start
+    stop = _END_OF_ITEM if element.tag == _ITEM else _END_OF_SEQUENCE
+    while True:
+        below = _element(data, position, inner)
+        if below.tag == stop:
+            return below.start
+        position = _end(data, below, inner, depth + 1)
+
+
+def _frames(data: bytes, values: dict[tuple[int, int], bytes], element: _Element, coding: _Coding) -> Iterator[Found]:
+    def number(tag: tuple[int, int], default: int = 0) -> int:
+        return _short(values, tag, coding, default)
+
+    rows, columns, channels = number(_ROWS), number(_COLUMNS), number(_SAMPLES, 1)
+    allocated, signed = number(_ALLOCATED), bool(number(_SIGNED) & 1)
+    kind = values.get(_KIND, b"").rstrip(b"\0 ")
+    is_swapped = allocated == 8 and coding.order == "big" and element.kind == b"OW"
+    if not rows or not columns or channels not in (1, 3) or allocated not in (8, 16) or is_swapped or b"42" in kind:
+        raise ValueError("no frames for us")
+    size = allocated // 8
+    planes = channels if number(_PLANAR) == 1 else 1
+    packing: Packing = words_of(size, "<" if coding.order == "little" else ">", signed, channels // planes)
+    plane = rows * columns * size * channels // planes
+    layout = Layout.of_rows(rows, columns, columns * size * channels // planes, packing, planes)
+    count = min(_count(values.get(_FRAMES, b"")), min(element.length, len(data) - element.start) // (plane * planes))
+    stored, high = number(_STORED, allocated), number(_HIGH, number(_STORED, allocated) - 1)
+    mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not (signed and size == 2) else Mode.BANDS}[channels]
+    holes = [
+        at(layout, *(element.start + (i * planes + j) * plane for j in range(planes))) for i in range(max(0, count))
+    ]
+    if size == 2 and channels == 1 and 8 < stored < 16 and high == stored - 1:
+        holes = _without_other_bits(data, holes, layout, stored, signed)
+    for hole in holes:
+        yield Found(hole, mode, bits=max(9, stored))
+
+
+def _count(text: bytes) -> int:
+    try:
+        return max(1, int(text.strip(b"\0 ") or b"1"))
+    except ValueError:
+        return 1
+
+
+def _without_other_bits(data: bytes, holes: list[Hole], layout: Layout, stored: int, signed: bool) -> list[Hole]:
+    """Holes of the stored bits alone where the bits above hold something else, as overlays of old devices do."""
+    order = layout.packing.order
+    words_alone = replace(layout, packing=Words(2, order, pixel_step=2))
+    for hole in holes:
+        words = read(data, Hole(words_alone, hole.offsets))
+        if signed:
+            above = words.view(np.int16) >> np.int16(stored - 1)
+            has_others = bool(((above != 0) & (above != -1)).any())
+        else:
+            has_others = bool((words >> np.uint16(stored)).any())
+        if has_others:
+            packing = Fields(2, order, 1 << stored - 1 if signed else 0, ((0, stored),))
+            return [Hole(replace(layout, packing=packing), hole.offsets) for hole in holes]
+    return holes

@@ -1,0 +1,64 @@
+"""What the parser of a format finds, and what parsers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mulanzip.image.kinds import Mode
+from mulanzip.source.holes import Hole, Layout
+from mulanzip.source.packing import Words
+
+#: Modes by number of channels, where the last of two or four is alpha.
+WITH_ALPHA = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image that lies in a file.
+
+    Attributes:
+        hole: where its samples are.
+        mode: their meaning.
+        palette: RGB triples, 3 to 768 bytes, with :attr:`Mode.PALETTE`.
+        bits: that the file says samples of two bytes have, 9 to 16.
+    """
+
+    hole: Hole
+    mode: Mode
+    palette: bytes = b""
+    bits: int = 16
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        height, width, channels = self.hole.layout.shape
+        return height * width * channels
+
+
+def at(layout: Layout, *offsets: int) -> Hole:
+    """The hole of blocks at these positions."""
+    return Hole(layout, np.array(offsets, np.int64))
+
+
+def mode_of(channels: int, signed: bool = False) -> Mode:
+    """The mode of an array of ``channels`` channels, of which nothing more is known."""
+    mode = WITH_ALPHA.get(channels, Mode.BANDS)
+    return Mode.BANDS if signed and mode is not Mode.GRAY else mode
+
+
+def palette_mode(palette: bytes) -> tuple[Mode, bytes]:
+    """Mode and palette of indices: gray where colours are gray and their order is that of their brightness."""
+    colours = np.frombuffer(palette, np.uint8).reshape(-1, 3).astype(np.int16)
+    if not len(colours):
+        return Mode.GRAY, b""
+    steps = np.diff(colours[:, 0])
+    is_gray = bool((colours == colours[:, :1]).all()) and len(colours) > 2
+    return (Mode.GRAY, b"") if is_gray and ((steps >= 0).all() or (steps <= 0).all()) else (Mode.PALETTE, palette)
+
+
+def words_of(size: int, order: str, signed: bool, channels: int = 1) -> Words:
+    """Whole words, the channels of a pixel beside each other.  Signed bytes become unsigned ones, 128 larger."""
+    flip = 128 if signed and size == 1 else 0
+    return Words(size, order, signed and size == 2, flip, size * channels, tuple(range(0, size * channels, size)))

@@ -1,0 +1,138 @@
+"""A file as images and what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+
+from mulanzip.image.kinds import Mode
+from mulanzip.image.picture import Picture
+from mulanzip.source import bmp, dicom, fits, npy, pnm, tga, tiff
+from mulanzip.source.found import Found
+from mulanzip.source.holes import Claims, Hole, cut, read, restore
+from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES, check_blocks
+
+
+class Parser(Protocol):
+    """The parser of a format."""
+
+    def is_mine(self, data: bytes) -> bool: ...
+    def find(self, data: bytes) -> Iterator[Found]: ...
+
+
+#: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
+PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, tga)
+#: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
+_LEAST_SAMPLES = 1024
+#: Images of up to this number of pixels are coded as one with others: each alone costs a header, and time.
+_SMALL_PIXELS = 1 << 15
+#: Maximum number of pixels of several images as one.
+_STACK_PIXELS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Spans:
+    """A file: ``restore(skeleton, holes, samples of the pictures)`` gives its bytes.
+
+    Attributes:
+        pictures: the images that were taken out, without metadata; small ones may be several below each other.
+        holes: where they were.
+        skeleton: the rest of the file.
+    """
+
+    pictures: tuple[Picture, ...]
+    holes: tuple[Hole, ...]
+    skeleton: bytes
+
+
+def find(data: bytes) -> Spans | None:
+    """Take the images out of a file in which they lie uncompressed.
+
+    Whatever is not understood stays in the skeleton, and so do small images.  Small images of the same kind that follow
+    each other become one.  The result was tried: it gives the same bytes.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        None if there are no images that could be taken out.
+    """
+    large = [found for found in stacked(choose(data, find_all(data))) if found.size >= _LEAST_SAMPLES]
+    return take(data, large)
+
+
+def take(data: bytes, images: Sequence[Found]) -> Spans | None:
+    """Take images out of a file; None if there are none, or if the file would not come back."""
+    if not images:
+        return None
+    holes = tuple(found.hole for found in images)
+    pictures = tuple(_picture(data, found) for found in images)
+    spans = Spans(pictures, holes, cut(data, holes))
+    return spans if restore(spans.skeleton, holes, [picture.pixels for picture in pictures]) == data else None
+
+
+def find_all(data: bytes) -> Iterator[Found]:
+    """The images that the first parser finds that finds any.  Nothing about them was checked."""
+    for parser in PARSERS:
+        is_found = False
+        if parser.is_mine(data):
+            try:
+                for found in parser.find(data):
+                    is_found = True
+                    yield found
+            except ValueError:
+                pass  # The file is damaged from here on: what was found before may be whole.
+        if is_found:
+            return
+
+
+def choose(data: bytes, found: Iterator[Found]) -> list[Found]:
+    """Those images that lie in the file and do not overlap, as many as a table may have."""
+    claims, kept, blocks = Claims(len(data)), list[Found](), 0
+    for image in found:
+        try:
+            count = check_blocks(image.hole.layout)
+            if blocks + count > MAX_BLOCKS or len(kept) == MAX_IMAGES:
+                break
+            claims.add(image.hole)
+        except ValueError:
+            continue
+        blocks += count
+        kept.append(image)
+    return kept
+
+
+def stacked(images: Sequence[Found]) -> list[Found]:
+    """Images, with small ones of the same kind that follow each other as one image, one below the other."""
+    done: list[Found] = []
+    for _, group in groupby(images, lambda image: (image.hole.layout, image.mode, image.palette, image.bits)):
+        alike = list(group)
+        layout = alike[0].hole.layout
+        is_small = layout.height * layout.width <= _SMALL_PIXELS and layout.height % layout.block_height == 0
+        count = _STACK_PIXELS // (layout.height * layout.width) if is_small else 1
+        done += [_as_one(alike[i : i + count]) for i in range(0, len(alike), count)]
+    return done
+
+
+def _as_one(images: Sequence[Found]) -> Found:
+    if len(images) == 1:
+        return images[0]
+    layout = images[0].hole.layout
+    offsets = np.stack([image.hole.offsets.reshape(layout.planes, -1) for image in images], 1)
+    tall = replace(layout, height=layout.height * len(images))
+    return replace(images[0], hole=Hole(tall, offsets.ravel()))
+
+
+def _picture(data: bytes, found: Found) -> Picture:
+    pixels = read(data, found.hole)
+    mode, palette, bits = found.mode, found.palette, 16
+    top = int(pixels.max())
+    if (mode is Mode.BILEVEL and top > 1) or (mode is Mode.PALETTE and 3 * top >= len(palette)):
+        mode, palette = Mode.GRAY, b""
+    if pixels.dtype == np.uint16 and top >> found.bits == 0:
+        bits = found.bits
+    return Picture(mode, pixels, palette, bits=bits)

@@ -1,0 +1,133 @@
+"""The laws of taking a file apart: it comes back whole, whatever it is; the images in it are found."""
+
+from __future__ import annotations
+
+import io
+from random import Random
+
+import numpy as np
+import pytest
+import tifffile
+from fuzz.mutation import damaged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.pictures import noise
+from support.sources import MAKERS, SourceFile, source_files
+
+from mulanzip.source import spans, table
+from mulanzip.source.holes import restore, restored_size
+
+FORMATS = pytest.mark.parametrize("name", MAKERS)
+
+
+def _taken(data: bytes) -> spans.Spans:
+    """All images, each alone, however small."""
+    found = spans.take(data, spans.choose(data, spans.find_all(data)))
+    assert found is not None
+    return found
+
+
+def _check(data: bytes) -> None:
+    """The file comes back, whether images are found or not."""
+    images = spans.choose(data, spans.find_all(data))
+    for found in (spans.take(data, images), spans.take(data, spans.stacked(images))):
+        assert (found is None) == (not images)
+        if found is not None:
+            holes = table.unpack(table.pack(found.holes))
+            assert restore(found.skeleton, holes, [picture.pixels for picture in found.pictures]) == data
+    spans.find(data)
+
+
+@FORMATS
+@given(data=st.data())
+def test_images_are_found_and_the_file_comes_back(name: str, data: st.DataObject) -> None:
+    file: SourceFile = data.draw(source_files(name))
+    found = _taken(file.data)
+    assert [p.pixels.shape for p in found.pictures] == [image.shape for image in file.images]
+    for picture, image in zip(found.pictures, file.images, strict=True):
+        np.testing.assert_array_equal(picture.pixels, image)
+        assert picture.pixels.dtype == image.dtype
+    holes = table.unpack(table.pack(found.holes))
+    assert restore(found.skeleton, holes, [p.pixels for p in found.pictures]) == file.data
+    assert restored_size(len(found.skeleton), found.holes) == len(file.data)
+
+
+@FORMATS
+@given(data=st.data())
+def test_every_byte_comes_back_when_it_changes(name: str, data: st.DataObject) -> None:
+    """Change any byte, of samples or not: the file comes back, as the parser understands it or as it is."""
+    file: SourceFile = data.draw(source_files(name))
+    place = data.draw(st.integers(0, len(file.data) - 1))
+    changed = bytearray(file.data)
+    changed[place] ^= 1 << data.draw(st.integers(0, 7))
+    _check(bytes(changed))
+
+
+@FORMATS
+@given(data=st.data())
+def test_a_changed_sample_changes_the_file_there_alone(name: str, data: st.DataObject) -> None:
+    file: SourceFile = data.draw(source_files(name))
+    found = _taken(file.data)
+    images = [picture.pixels.copy() for picture in found.pictures]
+    number = data.draw(st.integers(0, len(images) - 1))
+    index = tuple(data.draw(st.integers(0, side - 1)) for side in images[number].shape)
+    images[number][index] ^= 1
+    changed = restore(found.skeleton, found.holes, images)
+    assert len(changed) == len(file.data)
+    differences = [a ^ b for a, b in zip(changed, file.data, strict=True) if a != b]
+    is_absent = bool((found.holes[number].offsets < 0).any())
+    assert len(differences) == 1 or (is_absent and not differences)
+    assert all(bits.bit_count() == 1 for bits in differences)
+
+
+@FORMATS
+@settings(max_examples=50)
+@given(data=st.data())
+def test_broken_files_raise_nothing(name: str, data: st.DataObject) -> None:
+    file: SourceFile = data.draw(source_files(name))
+    seed = data.draw(st.integers(0, 1 << 32))
+    _check(damaged(Random(seed), file.data, [file.data]))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_raise_nothing(data: bytes) -> None:
+    for start in (b"", b"II*\0\x08\0\0\0", b"BM", b"P7\n", b"P5 ", b"\x93NUMPY\1\0", b"SIMPLE  =  T", b"\x08\0\5\0CS"):
+        _check(start + data)
+
+
+def test_small_images_stay_in_the_file() -> None:
+    data = b"P5 31 33 255\n" + bytes(31 * 33)
+    assert spans.find(data) is None
+    assert spans.find(b"P5 32 32 255\n" + bytes(1024)) is not None
+
+
+def test_small_images_become_one() -> None:
+    frames = noise(7 * 30, 40, 1).reshape(7, 30, 40)
+    file = io.BytesIO()
+    np.save(file, frames)
+    found = spans.find(file.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    np.testing.assert_array_equal(picture.pixels[..., 0], frames.reshape(-1, 40))
+    file = io.BytesIO()
+    np.save(file, np.zeros((3, 256, 256), np.uint8))
+    found = spans.find(file.getvalue())
+    assert found is not None
+    assert len(found.pictures) == 3
+
+
+def test_planes_of_small_images_become_one() -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for seed in range(3):
+            writer.write(noise(20, 30, 3, seed).transpose(2, 0, 1), planarconfig="separate", photometric="rgb")
+    found = spans.find(buffer.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    np.testing.assert_array_equal(picture.pixels, np.concatenate([noise(20, 30, 3, seed) for seed in range(3)]))
+
+
+def test_a_file_that_does_not_come_back_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = b"P5 32 32 255\n" + bytes(1024)
+    monkeypatch.setattr(spans, "restore", lambda *_: data + b"x")
+    assert spans.find(data) is None

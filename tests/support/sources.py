@@ -1,0 +1,344 @@
+"""Files in which samples lie uncompressed, made by hypothesis: any geometry, and random bytes in all other places."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from hypothesis import strategies as st
+
+#: Bytes of one TIFF value by type, and the letter of struct.
+_TIFF_TYPES = {1: (1, "B"), 2: (1, "B"), 3: (2, "H"), 4: (4, "I"), 7: (1, "B"), 16: (8, "Q")}
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file.
+
+    Attributes:
+        data: its bytes.
+        images: ``(H, W, channels)``, in the order in which they should be found.
+    """
+
+    data: bytes
+    images: list[np.ndarray]
+
+
+def samples(random: Random, shape: tuple[int, ...], bits: int, signed: bool = False) -> np.ndarray:
+    """Random samples."""
+    values = np.frombuffer(random.randbytes(2 * int(np.prod(shape))), np.uint16).reshape(shape) >> (16 - bits)
+    return values.astype(np.uint8) if bits <= 8 else values.view(np.int16) if signed else values
+
+
+def junk(random: Random, most: int = 9) -> bytes:
+    """A few random bytes."""
+    return random.randbytes(random.randrange(most + 1))
+
+
+def packed(rows: np.ndarray, bits: int, reverse: bool = False) -> bytes:
+    """Rows of samples as strings of bits, each filled up to whole bytes."""
+    lines = []
+    for row in rows.reshape(len(rows), -1).tolist():
+        text = "".join(f"{value:0{bits}b}" for value in row)
+        text += "0" * (-len(text) % 8)
+        lines.append(bytes(int(text[i : i + 8][:: -1 if reverse else 1], 2) for i in range(0, len(text), 8)))
+    return b"".join(lines)
+
+
+def bmp(random: Random, most: int = 9) -> SourceFile:
+    height, width = random.randint(1, most), random.randint(1, 2 * most)
+    bits = random.choice((1, 4, 8, 16, 24, 32))
+    channels = {16: 3, 24: 3, 32: random.choice((3, 4))}.get(bits, 1)
+    image = samples(random, (height, width, channels), {16: 5}.get(bits, min(bits, 8)))
+    if bits == 32 and channels == 4:
+        image[0, 0, 3], image[-1, -1, 3] = 1, 2  # It would be taken for a constant otherwise.
+        channels = 4 if height * width > 1 else 3
+        image = image[..., :channels]
+    if bits < 16:
+        rows = packed(image, bits)
+    elif bits == 16:
+        words = image.astype(np.uint16)
+        rows = (words[..., 0] << 10 | words[..., 1] << 5 | words[..., 2]).astype("<u2").tobytes()
+    else:
+        order = [2, 1, 0, 3][:channels]
+        rows = b""
+        for row in image[..., order]:
+            rows += row.tobytes() if 8 * channels == bits else b"".join(p.tobytes() + b"\x55" for p in row)
+    size = len(rows) // height
+    lines = [rows[i * size : (i + 1) * size] + random.randbytes(-size % 4) for i in range(height)]
+    is_upward = random.random() < 0.7
+    lines = lines[::-1] if is_upward else lines
+    palette = random.randbytes(4 << bits) if bits <= 8 else b""
+    before = palette + junk(random)
+    offset = 14 + 40 + len(before)
+    header = struct.pack("<IiiHHIIiiII", 40, width, height if is_upward else -height, 1, bits, 0, 0, 0, 0, 0, 0)
+    head = b"BM" + random.randbytes(8) + struct.pack("<I", offset)
+    return SourceFile(head + header + before + b"".join(lines) + junk(random), [image])
+
+
+def pnm(random: Random, most: int = 9) -> SourceFile:
+    data, images = b"", []
+    for _ in range(random.randint(1, 4)):
+        height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice("4567")
+        channels = {"4": 1, "5": 1, "6": 3, "7": random.randint(1, 6)}[kind]
+        bits = 1 if kind == "4" else random.choice((1, 5, 8, 10, 16))
+        image = samples(random, (height, width, channels), bits)
+        comment = random.choice(("", "# any words\n"))
+        if kind == "4":
+            data += f"P4\n{comment}{width} {height}\n".encode() + packed(1 - image, 1)
+        else:
+            maximum = (1 << bits) - 1
+            data += (
+                f"P7\n{comment}WIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {maximum}\nENDHDR\n"
+                if kind == "7"
+                else f"P{kind}\n{comment}{width}\n{height} {maximum}\n"
+            ).encode()
+            data += image.astype(">u2").tobytes() if bits > 8 else image.tobytes()
+        images.append(image)
+    return SourceFile(data + random.choice((b"", b"\n", b"PX", random.randbytes(7))), images)
+
+
+def tga(random: Random, most: int = 9) -> SourceFile:
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice((1, 2, 3))
+    bits = {1: 8, 2: random.choice((16, 24, 32)), 3: 8}[kind]
+    channels = {8: 1, 16: 3, 24: 3, 32: 4}[bits]
+    image = samples(random, (height, width, channels), 5 if bits == 16 else 8)
+    if bits == 16:
+        words = image.astype(np.uint16)
+        highest = samples(random, (height, width), 1).astype(np.uint16) << 15
+        stored = (highest | words[..., 0] << 10 | words[..., 1] << 5 | words[..., 2]).astype("<u2")
+    else:
+        stored = image[..., [2, 1, 0, 3][:channels]] if channels > 1 else image
+    is_downward = random.random() < 0.5
+    rows = (stored if is_downward else stored[::-1]).tobytes()
+    text, palette = junk(random), random.randbytes(3 * 256) if kind == 1 else b""
+    map_ = (0, 256, 24) if kind == 1 else (0, 0, 0)
+    sizes = (3, 4, width, height, bits, 0x20 * is_downward | random.randrange(16))
+    head = struct.pack("<BBBHHBHHHHBB", len(text), kind == 1, kind, *map_, *sizes)
+    return SourceFile(head + text + palette + rows + junk(random), [image])
+
+
+def npy(random: Random, most: int = 9) -> SourceFile:
+    bits, signed = random.choice((8, 16)), random.random() < 0.3
+    rank, order = random.choice((2, 2, 3, 3, 4)), random.choice("CF")
+    shape = tuple(random.randint(5, most) for _ in range(rank))
+    if rank > 2 and random.random() < 0.5:
+        shape = (*shape[:-1], random.randint(1, 4))
+    values = samples(random, shape, bits, signed)
+    kind = f"{random.choice('<>')}{'i' if signed else 'u'}{bits // 8}"
+    stored = np.array(values.view(np.int8) if signed and bits == 8 else values, kind, order=order)
+    file = io.BytesIO()
+    np.save(file, stored)
+    seen = values ^ np.uint8(128) if signed and bits == 8 else values
+    if rank == 2:
+        images = [seen[..., None]]
+    elif shape[-1] <= 4:
+        stack = seen.reshape(-1, *shape[-3:]) if order == "C" or rank == 3 else seen.transpose(2, 0, 1, 3)
+        images = list(stack)
+    elif order == "C":
+        images = list(seen.reshape(-1, *shape[-2:], 1))
+    else:
+        images = [seen[(slice(None), slice(None), *index)][..., None] for index in np.ndindex(shape[2:])]
+    return SourceFile(file.getvalue() + junk(random), images)
+
+
+def fits(random: Random, most: int = 9) -> SourceFile:
+    data, images = b"", []
+    for part in range(random.randint(1, 3)):
+        bits = random.choice((8, 16, 16, -32)[: 3 + (part > 0)])
+        shape = [random.randint(5, most) for _ in range(random.choice((2, 2, 3)))]
+        is_shifted = bits == 16 and random.random() < 0.5
+        cards = [
+            "SIMPLE  =                    T / any words" if part == 0 else "XTENSION= 'IMAGE   '",
+            f"BITPIX  = {bits:20}",
+            f"NAXIS   = {len(shape):20}",
+            *(f"NAXIS{i + 1}  = {side:20}" for i, side in enumerate(shape[::-1])),
+            f"COMMENT {random.randrange(10**9)}",
+            *([f"{'BZERO':8}= {'32768.0':>20}", f"{'BSCALE':8}= {'1':>20}"] if is_shifted else []),
+            "END",
+        ]
+        header = "".join(card.ljust(80) for card in cards).encode()
+        data += header + b" " * (-len(header) % 2880)
+        values = samples(random, tuple(shape), abs(bits) if bits > 0 else 8, signed=not is_shifted)
+        stored = values.astype(">f4" if bits < 0 else f">u{bits // 8}") if bits != 16 else values.view(np.uint16)
+        if bits == 16:
+            stored = (stored ^ np.uint16(0x8000 * is_shifted)).astype(">u2")
+        data += stored.tobytes() + random.randbytes(-stored.nbytes % 2880)
+        images += list(values.reshape(-1, *shape[-2:], 1)) if bits > 0 else []
+    return SourceFile(data + junk(random), images)
+
+
+def tiff(random: Random, most: int = 9) -> SourceFile:
+    """Pages and SubIFDs of any layout, in any order in the file."""
+    order, is_big = random.choice("<>"), random.random() < 0.3
+    file = bytearray((b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if is_big else 42))
+    file += struct.pack(order + "HHQ", 8, 0, 0) if is_big else bytes(4)
+    images: list[np.ndarray] = []
+    link = 8 if is_big else 4
+    pointer = "Q" if is_big else "I"
+    for _ in range(random.randint(1, 3)):
+        below = []
+        page = _tiff_image(random, file, order, images, most)
+        for _ in range(random.choice((0, 0, 1, 2))):
+            tags = _tiff_image(random, file, order, images, most)
+            below.append(_tiff_directory(file, order, is_big, tags)[0])
+        if below:
+            page[330] = (16 if is_big else 4, below)
+        place, following = _tiff_directory(file, order, is_big, page)
+        file[link : link + struct.calcsize(pointer)] = struct.pack(order + pointer, place)
+        link = following
+        file += junk(random)
+    return SourceFile(bytes(file), images)
+
+
+def _tiff_image(
+    random: Random, file: bytearray, order: str, images: list[np.ndarray], most: int
+) -> dict[int, tuple[int, list[int]]]:
+    """Append the blocks of an image to a file, and the image to the list; returns its tags."""
+    bits = random.choice((1, 2, 4, 6, 8, 8, 10, 12, 14, 16, 16))
+    channels, is_planar, is_reversed = random.choice((1, 1, 3, 4, 5)), random.random() < 0.3, random.random() < 0.1
+    is_reversed &= bits != 16
+    height, width = random.randint(1, 2 * most), random.randint(1, 2 * most)
+    image = samples(random, (height, width, channels), bits)
+    block_height = random.choice((1, 2, 3, height, 1 << 20))
+    is_tiled = random.random() < 0.4
+    block_width = width
+    if is_tiled:
+        block_height, block_width = random.choice((3, 5, 16)), random.choice((3, 5, 16))
+    planes = [image[..., i : i + 1] for i in range(channels)] if is_planar else [image]
+    blocks = []
+    for plane in planes:
+        for top in range(0, height, block_height):
+            for left in range(0, width, block_width):
+                block = plane[top : top + block_height, left : left + block_width]
+                rows, columns = block.shape[:2]
+                if is_tiled:
+                    larger = samples(random, (block_height, block_width, block.shape[2]), bits)
+                    larger[:rows, :columns] = block
+                    block = larger
+                blocks.append((block, plane[top : top + rows, left : left + columns]))
+    offsets, sizes = [0] * len(blocks), [0] * len(blocks)
+    turn = list(range(len(blocks)))
+    if random.random() < 0.5:
+        random.shuffle(turn)
+    for i in turn:
+        block, inside = blocks[i]
+        if len(blocks) > 1 and random.random() < 0.1 and any(offsets):
+            inside[...] = 0  # A block that is not there.
+            continue
+        file += junk(random, 3) if random.random() < 0.5 else b""
+        data = packed(block, bits, is_reversed) if bits not in (8, 16) or is_reversed else block.tobytes()
+        if bits == 16:
+            data = block.astype(order + "u2").tobytes()
+        offsets[i], sizes[i] = len(file), len(data)
+        file += data
+    images.append(image)
+    tags = {256: (4, [width]), 257: (3, [height]), 258: (3, [bits] * channels), 259: (3, [1])}
+    tags |= {262: (3, [2 if channels > 2 else 1]), 277: (3, [channels]), 284: (3, [2 if is_planar else 1])}
+    tags[266] = (3, [2 if is_reversed else 1])
+    tags[50000 + random.randrange(99)] = (1, list(random.randbytes(random.randint(1, 9))))
+    if is_tiled:
+        return tags | {322: (3, [block_width]), 323: (3, [block_height]), 324: (4, offsets), 325: (4, sizes)}
+    return tags | {273: (4, offsets), 278: (4, [block_height]), 279: (4, sizes)}
+
+
+def _tiff_directory(
+    file: bytearray, order: str, is_big: bool, tags: dict[int, tuple[int, list[int]]]
+) -> tuple[int, int]:
+    """Append a directory to a file; returns its position, and that of the link to the next one."""
+    rows = []
+    for tag, (kind, values) in sorted(tags.items()):
+        data = struct.pack(f"{order}{len(values)}{_TIFF_TYPES[kind][1]}", *values)
+        if len(data) > (8 if is_big else 4):
+            place = len(file)
+            file += data
+            data = struct.pack(order + ("Q" if is_big else "I"), place)
+        rows.append(struct.pack(order + ("HHQ8s" if is_big else "HHI4s"), tag, kind, len(values), data))
+    place = len(file)
+    file += struct.pack(order + ("Q" if is_big else "H"), len(rows)) + b"".join(rows)
+    link = len(file)
+    file += bytes(8 if is_big else 4)
+    return place, link
+
+
+def dicom(random: Random, most: int = 9) -> SourceFile:
+    syntax, is_explicit, order = random.choice(
+        (("1.2.840.10008.1.2", False, "<"), ("1.2.840.10008.1.2.1", True, "<"), ("1.2.840.10008.1.2.2", True, ">"))
+    )
+    height, width = random.randint(1, most), random.randint(1, most)
+    frames, channels = random.choice((1, 1, 2, 5)), random.choice((1, 1, 3))
+    allocated = random.choice((8, 16, 16))
+    stored = allocated if allocated == 8 or random.random() < 0.5 else random.randint(9, 15)
+    signed, is_planar = random.random() < 0.3, channels == 3 and random.random() < 0.5
+    values = samples(random, (frames, height, width, channels), allocated if channels == 3 else stored)
+    words = values
+    if channels == 1 and 8 < stored < allocated:
+        words = values | samples(random, values.shape, 16 - stored) << np.uint16(stored)
+        words[0, 0, 0, 0] |= 1 << stored  # Something above the stored bits, ...
+        words[0, 0, 0, 0] &= ~(2 << stored) & 0xFFFF if stored < 15 else 0xFFFF  # ... and no extension of the sign.
+    seen = values
+    if signed:
+        is_field = channels == 1 and 8 < stored < allocated
+        is_flipped = allocated == 8 or is_field
+        seen = values ^ values.dtype.type(1 << stored - 1) if is_flipped else words.view(np.int16)
+    data = words.transpose(0, 3, 1, 2) if is_planar else words
+    pixels = data.astype(f"{order}u{allocated // 8}").tobytes()
+    pixels += bytes(len(pixels) % 2)
+
+    def element(
+        group: int, number: int, kind: str, value: bytes, explicit: bool = is_explicit, by: str = order
+    ) -> bytes:
+        if kind not in ("US", "OW", "OB", "SQ", "UN"):
+            value += b" " * (len(value) % 2)
+        tag = struct.pack(by + "HH", group, number)
+        if not explicit:
+            return tag + struct.pack(by + "I", len(value)) + value
+        if kind in ("OW", "OB", "SQ", "UN"):
+            return tag + kind.encode() + struct.pack(by + "HI", 0, len(value)) + value
+        return tag + kind.encode() + struct.pack(by + "H", len(value)) + value
+
+    def number(tag: int, value: int) -> bytes:
+        return element(0x28, tag, "US", struct.pack(order + "H", value))
+
+    def sequence() -> bytes:
+        """A sequence of unknown length, with a small image in it."""
+        inner = number(0x10, 1) + number(0x11, 2) + element(0x7FE0, 0x10, "OW", b"icon")
+        item = struct.pack(order + "HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + inner
+        item += struct.pack(order + "HHI", 0xFFFE, 0xE00D, 0)
+        head = struct.pack(order + "HH", 0x88, 0x200) + (b"SQ\0\0" if is_explicit else b"") + b"\xff" * 4
+        return head + item + struct.pack(order + "HHI", 0xFFFE, 0xE0DD, 0)
+
+    body = element(0x8, 0x16, "UI", b"1.2.3") + element(0x9, 0x1001, "UN", 2 * junk(random))
+    body += number(2, channels) + element(0x28, 4, "CS", b"RGB" if channels == 3 else b"MONOCHROME2")
+    body += number(6, is_planar) if channels == 3 else b""
+    body += element(0x28, 8, "IS", str(frames).encode()) if frames > 1 else b""
+    body += number(0x10, height) + number(0x11, width) + number(0x100, allocated) + number(0x101, stored)
+    body += number(0x102, stored - 1) + number(0x103, signed)
+    body += sequence() if random.random() < 0.5 else b""
+    body += element(0x7FE0, 0x10, "OW" if allocated == 16 else "OB", pixels) + junk(random)
+    if random.random() < 0.2 and order == "<":
+        return SourceFile(body, list(seen))
+    meta = element(2, 0x10, "UI", syntax.encode() + bytes(len(syntax) % 2), True, "<")
+    return SourceFile(random.randbytes(128) + b"DICM" + meta + body, list(seen))
+
+
+#: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
+MAKERS: dict[str, Callable[..., SourceFile]] = {
+    "bmp": bmp,
+    "pnm": pnm,
+    "tga": tga,
+    "npy": npy,
+    "fits": fits,
+    "tiff": tiff,
+    "dicom": dicom,
+}
+
+
+@st.composite
+def source_files(draw: st.DrawFn, name: str) -> SourceFile:
+    """Files of a format."""
+    return MAKERS[name](Random(draw(st.integers(0, 1 << 32))))
