@@ -83,6 +83,8 @@ class TestCompress:
     def test_notes_go_to_stderr(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("b.jpg")
         result = run("compress", "b.jpg")
+        assert result.stderr == ""
+        result = run("compress", "-f", "--pixels", "b.jpg")
         assert result.stderr.startswith("b.jpg: note: decoded from JPEG")
         assert result.stderr.count("\n") == 1
 
