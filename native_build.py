@@ -18,7 +18,7 @@ from pathlib import Path
 from setuptools import build_meta
 from setuptools.build_meta import *  # noqa: F403
 
-FLAGS = ("-std=c11", "-O3", "-fwrapv", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra")
+FLAGS = ("-std=c11", "-O3", "-g0", "-fwrapv", "-fno-strict-aliasing", "-fvisibility=hidden", "-Wall", "-Wextra")
 LIBRARY = "libmulanzip.dll" if sys.platform == "win32" else "libmulanzip.so"
 MISSING = (
     "mulanzip cannot be built without a C compiler: install gcc or clang, name one in CC, or run 'pip install ziglang'."

@@ -1,13 +1,12 @@
-"""Whether every file of a folder is restored exactly or refused, and why.
+"""How much of every file of a folder comes back, or why it is refused.
 
     python -m benchmarks.coverage FOLDER [--effort N]
 
 It compresses each file in a temporary folder, restores it under its default name and reads both.  It prints one line
 per file: kind of pixels; bytes of the source, of its pixels without metadata as PNG, lossless WebP (8 bits) and JPEG XL
-(effort 7), and of the ``.mzp`` file; the form of the pixels; whether the file, or pixels and metadata, came back; and
-the metadata.  Then it prints the refused files with reasons, the files whose pixels exceed the smallest of the three
-formats most (not counting the palette, which those formats do not store), and sums.  The exit code is 1 if a file came
-back differently or an unexpected exception was raised.
+(effort 7), and of the ``.mzp`` file; its form; its grade, or CHANGED if less came back than that; and the metadata.
+Then it prints the refused files with reasons, those that exceed the smallest of source and other formats most, and
+sums.  The exit code is 1 if less of a file came back than its grade says, or an unexpected exception was raised.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ import numpy as np
 
 from mulanzip.bench.codecs import JpegXl, WebP
 from mulanzip.errors import MulanzipError
-from mulanzip.format.container import CHUNK_OVERHEAD, Coding
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture
@@ -37,6 +35,7 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.inspect.info import info
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.restore import decompress_file
+from mulanzip.options import Grade
 
 _NAMES = {
     ICC: "icc",
@@ -59,15 +58,15 @@ class Kept:
     """A file that was compressed and restored.
 
     Attributes:
-        kind: of the pixels.
+        kind: of the pixels; empty if they cannot be read.
         size: "width x height".
-        names: of the metadata that were kept.
-        lost: names of the metadata that were not kept.
+        names: of the metadata.
+        lost: names of what was not kept.
         sizes: bytes of the source, PNG, WebP, JPEG XL, and the ``.mzp`` file; 0 if a format cannot hold the pixels.
-        beyond: bytes of the ``.mzp`` file without metadata, minus those of the smallest of the other formats.
-        form: ``model`` or ``stored``.
-        same: pixels and metadata came back.
-        identical: the file came back byte for byte.
+        beyond: bytes of the ``.mzp`` file, minus those of the smallest of the others.
+        form: of the ``.mzp`` file.
+        grade: as the ``.mzp`` file says.
+        same: as much came back as the grade says.
     """
 
     kind: str
@@ -77,8 +76,8 @@ class Kept:
     sizes: tuple[int, int, int, int, int]
     beyond: int
     form: str
+    grade: Grade
     same: bool
-    identical: bool
 
 
 def compress_and_restore(path: Path, effort: int, folder: Path) -> Kept:
@@ -89,26 +88,34 @@ def compress_and_restore(path: Path, effort: int, folder: Path) -> Kept:
     """
     source = folder / path.name
     source.write_bytes(path.read_bytes())
-    picture, _ = read_picture(source)
     packed = compress_file(source, effort=effort)
+    picture = _readable(source)
     back = decompress_file(packed.output, folder, overwrite=True, verify=True).output
     facts = info(packed.output)
-    again = read_picture(back)[0]
-    others = _classic_sizes(picture)
-    about_file = [size for name, size in facts.parts.items() if name.startswith(("metadata", "original"))]
-    pixels_size = packed.output_size - sum(size + CHUNK_OVERHEAD for size in about_file)
-    same_pixels = again.pixels.dtype == picture.pixels.dtype and np.array_equal(again.pixels, picture.pixels)
+    sizes = (path.stat().st_size, *(_classic_sizes(picture) if picture else (0, 0, 0)), packed.output_size)
+    same = back.read_bytes() == path.read_bytes()
+    if facts.grade is not Grade.FILE and picture is not None:
+        again = read_picture(back)[0]
+        same = again.pixel_hash() == picture.pixel_hash() and _same_metadata(picture, again)
     return Kept(
-        str(picture.kind),
-        f"{facts.width}x{facts.height}",
-        " ".join(name for kind, name in _NAMES.items() if kind in picture.metadata),
+        str(picture.kind) if picture else "",
+        f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}" if picture else "",
+        " ".join(name for kind, name in _NAMES.items() if picture and kind in picture.metadata),
         ", ".join(packed.lost),
-        (path.stat().st_size, *others, packed.output_size),
-        pixels_size - min(size for size in others if size) - len(picture.palette),
-        "stored" if facts.coding is Coding.STORED else "model",
-        same_pixels and _same_metadata(picture, again),
-        back.read_bytes() == path.read_bytes(),
+        sizes,
+        packed.output_size - min(size for size in sizes[:-1] if size),
+        facts.coding.name.lower(),
+        facts.grade,
+        same,
     )
+
+
+def _readable(path: Path) -> Picture | None:
+    """The picture of a file; None if its pixels cannot be read."""
+    try:
+        return read_picture(path)[0]
+    except MulanzipError:
+        return None
 
 
 def _classic_sizes(picture: Picture) -> tuple[int, int, int]:
@@ -161,7 +168,7 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
     names = sorted(path.relative_to(top) for path in top.rglob("*") if path.is_file())
     width = max((len(str(name)) for name in names), default=0)
     columns = " ".join(f"{name:>8}" for name in ("source", *_FORMS, "mzp"))
-    say(f"{'file':{width}} {'pixels':16} {'size':>11} {columns} {'form':6} {'back':9} metadata")
+    say(f"{'file':{width}} {'pixels':16} {'size':>11} {columns} {'form':8} {'grade':8} metadata")
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -176,13 +183,13 @@ def report(top: Path, effort: int, say: Callable[[str], None]) -> int:
         say(f"{path}: {reason}")
     say("")
     _sum_up(kept, refused, escaped, say)
-    return int(bool(escaped) or not all(row.same or row.identical for row in kept.values()))
+    return int(bool(escaped) or not all(row.same for row in kept.values()))
 
 
 def _row(row: Kept) -> str:
     numbers = " ".join(f"{size or '-':>8}" for size in row.sizes)
-    back = "file" if row.identical else "exactly" if row.same else "CHANGED"
-    line = f"{row.kind:16} {row.size:>11} {numbers} {row.form:6} {back:9} {row.names}"
+    back = row.grade.name.lower() if row.same else "CHANGED"
+    line = f"{row.kind:16} {row.size:>11} {numbers} {row.form:8} {back:8} {row.names}"
     return f"{line} (lost: {row.lost})" if row.lost else line.rstrip()
 
 
@@ -191,15 +198,17 @@ def _sum_up(
 ) -> None:
     rows = kept.values()
     say(f"{len(kept) + len(refused) + len(escaped)} files: {len(kept)} compressed, {len(refused)} refused")
-    say(f"{sum(row.same or row.identical for row in rows)} of {len(kept)} came back exactly, pixels and metadata")
-    png = [row for path, row in kept.items() if path.suffix == ".png"]
-    say(f"{sum(row.identical for row in png)} of {len(png)} PNG files came back byte for byte")
-    say(f"{sum(row.form == 'stored' for row in rows)} of {len(kept)} are stored, the others coded by the model")
-    say(f"{sum(bool(row.lost) for row in rows)} lost metadata, and said so")
+    say(f"{sum(row.same for row in rows)} of {len(kept)} came back as their grades say")
+    for suffix, count in Counter(path.suffix.lower() for path in kept).most_common():
+        grades = Counter(row.grade.name.lower() for path, row in kept.items() if path.suffix.lower() == suffix)
+        say(f"{count:4} {suffix or 'without suffix'}: {', '.join(f'{n} {grade}' for grade, n in grades.most_common())}")
+    for form, count in Counter(row.form for row in rows).most_common():
+        say(f"{count:4} {form}")
+    say(f"{sum(bool(row.lost) for row in rows)} lost something, and said so")
     say(f"{len(escaped)} tracebacks")
     beyond = sorted(kept.items(), key=lambda item: -item[1].beyond)
     many = sum(row.beyond > _ALLOWED for row in rows)
-    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of {', '.join(_FORMS)} (no metadata); the worst:")
+    say(f"{many} take more than {_ALLOWED} bytes beyond the smallest of source, {', '.join(_FORMS)}; the worst:")
     for path, row in beyond[:_NAMED]:
         say(f"{row.beyond:6} {path} ({row.kind}, {row.form})")
     folders = sorted({path.parent for path in kept})

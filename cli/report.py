@@ -80,7 +80,7 @@ class Reporter:
 
     def lost(self, source: Path, names: list[str], allowed: bool) -> None:
         """Print what could not be kept."""
-        text = f"{source}: warning: lost: {', '.join(names)}"
+        text = f"{source}: warning: lost metadata: {', '.join(names)}"
         if allowed:
             if not self.quiet:
                 self._echo(text)

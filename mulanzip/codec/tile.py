@@ -51,7 +51,7 @@ def code_tile(
         slice(tile.top - halo.top, tile.bottom - halo.top),
         slice(tile.left - halo.left, tile.right - halo.left),
     )
-    cells = np.repeat(to_cells(region), 3 // canvas.pixels.shape[-1], axis=-1)
+    cells = to_cells(region)
     own = cells[..., window[0], window[1], :, :]
     known = np.zeros(cells.shape[-4:-1], dtype=bool)
     known[..., A] = True

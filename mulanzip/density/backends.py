@@ -56,10 +56,10 @@ class Backend(ABC):
 
     @abstractmethod
     def input_planes(self, cells: np.ndarray, known: np.ndarray, sample_scale: SampleScale) -> Array:
-        """Inputs of a pass: uint8 ``(B, h, w, INPUT_PLANES)``; :mod:`mulanzip.density.inputs` says what they are.
+        """Inputs of a pass: uint8 ``(B, h, w, input planes)``; :mod:`mulanzip.density.inputs` says what they are.
 
         Args:
-            cells: samples of ``sample_scale``, ``(B, h, w, 4, 3)``.
+            cells: samples of ``sample_scale``, ``(B, h, w, 4, C)``, C 3 or 1.
             known: mask, bool ``(h, w, 4)``.
         """
 
@@ -72,7 +72,7 @@ class Backend(ABC):
         window: tuple[slice, slice],
         sample_scale: SampleScale,
     ) -> np.ndarray:
-        """Linear prediction of a phase in ``2**-MEAN_BITS`` gray levels: int32 ``(3, n)``.
+        """Linear prediction of a phase in ``2**-MEAN_BITS`` gray levels: int32 ``(C, n)``.
 
         Args:
             cells, known, sample_scale: as for :meth:`input_planes`.
@@ -88,7 +88,7 @@ class Backend(ABC):
         """uint8 ``(B, h, w, channels)`` of a pass.
 
         Args:
-            planes: uint8 ``(B, h, w, INPUT_PLANES)``.
+            planes: uint8 ``(B, h, w, input planes)``.
             start: what the stem adds to its result.
         """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
+from mulanzip.density.config import COLOURS, HEADS, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
 from mulanzip.density.context import LIMIT, Prior
 from mulanzip.errors import ModelError
 
@@ -50,10 +51,10 @@ def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
     c = config.channels
     found = {}
     for i in range(len(PASSES)):
-        found[f"pass.{i}.stem"] = (c, INPUT_PLANES, 3, 3)
+        found[f"pass.{i}.stem"] = (c, config.input_planes, 3, 3)
         found |= {f"pass.{i}.body.{j}": (c, c, 3, 3) for j in range(2 * config.blocks)}
     for name in HEADS:
-        for colour in range(COLOURS):
+        for colour in range(config.colours):
             inputs = c
             if colour:
                 found[f"head.{name}.{colour}.hidden"] = (config.hidden, c + OFFSET_PLANES * colour, 1, 1)
@@ -120,13 +121,14 @@ def _context_shift(name: str, layer: Layer) -> np.ndarray:
 
 def _check_sizes(config: Config) -> None:
     """Refuse sizes whose list of layers alone would fill the memory."""
-    limits = {
+    limits: dict[str, Collection[int]] = {
         "channels": range(1, 1025),
         "blocks": range(100),
         "mixtures": range(1, 8),
         "level_classes": range(1, 33),
-        "hidden": range(1, 1025),
+        "hidden": range(1, 1025) if config.colours != 1 else range(1025),
         "presets": range(65),
+        "colours": (1, COLOURS),
     }
     for name, size in asdict(config).items():
         if type(size) is not int or size not in limits[name]:

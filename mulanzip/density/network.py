@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from mulanzip.density.backends import Array, Backend
-from mulanzip.density.config import COLOURS, HEADS, PASSES
+from mulanzip.density.config import HEADS, PASSES
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.passes import PassPredictor
 from mulanzip.density.sample_scale import SampleScale
@@ -27,7 +27,7 @@ class IntegerNetwork(PassPredictor):
             for i in range(len(PASSES))
         ]
         self._heads = {}
-        for name, colour in product(HEADS, range(COLOURS)):
+        for name, colour in product(HEADS, range(self.config.colours)):
             head = f"head.{name}.{colour}"
             hidden = layers.get(f"{head}.hidden")
             self._heads[name, colour] = backend.prepare_head(hidden, layers[f"{head}.shapes"], layers[f"{head}.means"])

@@ -29,21 +29,21 @@ class PassPredictor(ABC):
 
     @abstractmethod
     def input_planes(self, cells: np.ndarray, known: np.ndarray) -> Array:
-        """Inputs of the passes: uint8 ``(B, h, w, INPUT_PLANES)``.
+        """Inputs of the passes: uint8 ``(B, h, w, input planes)``.
 
         Args:
-            cells: ``(B, h, w, 4, 3)``; known: bool ``(h, w, 4)``; see :meth:`predict`.
+            cells: ``(B, h, w, 4, colours)``; known: bool ``(h, w, 4)``; see :meth:`predict`.
         """
 
     @abstractmethod
     def base_prediction(
         self, cells: np.ndarray, known: np.ndarray, phase: int, window: tuple[slice, slice]
     ) -> np.ndarray:
-        """Base predictions of a phase: int32 ``(3, n)``, see :class:`mulanzip.density.prediction.Prediction`."""
+        """Base predictions of a phase: int32 ``(colours, n)``, see :class:`mulanzip.density.prediction.Prediction`."""
 
     @abstractmethod
     def features(self, planes: Array, index: int, level_class: int, pass0_features: Array | None) -> Array:
-        """uint8 ``(B, h, w, INPUT_PLANES)`` -> ``(B, h, w, channels)`` of pass ``index``.
+        """uint8 ``(B, h, w, input planes)`` -> ``(B, h, w, channels)`` of pass ``index``.
 
         Args:
             pass0_features: features of pass 0, an input of the later passes.
@@ -67,7 +67,8 @@ class PassPredictor(ABC):
         """Predict the phases of one step.
 
         Args:
-            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` for images side by side.
+            cells: samples of ``sample_scale``, ``(h, w, 4, C)``, or ``(B, h, w, 4, C)`` for images side by side.  C is
+                the number of colours of the model, or 1: a model of three colours sees a gray image three times.
             known: mask, bool ``(h, w, 4)``, the same for all images.
             window: rows and columns of the cells to predict.
             phases: phases to predict.
@@ -79,7 +80,10 @@ class PassPredictor(ABC):
             next step.
         """
         level_class = self.config.level_class(level)
+        colours = self.config.colours
         cells = cells.reshape(-1, *cells.shape[-4:])
+        if cells.shape[-1] != colours:
+            cells = np.repeat(cells, colours, axis=-1)
         planes = self.input_planes(cells, known)
         if pass0_features is None or phases & set(PASSES[0]):
             pass0_features = self.features(planes, 0, level_class, None)

@@ -35,7 +35,7 @@ class Prediction:
 
     Attributes:
         features: ``(n, channels)``, an array of the backend, for ``head`` alone.
-        base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` gray levels.
+        base: int32 ``(colours, n)``, of the model's colours: base predictions in ``2**-MEAN_BITS`` gray levels.
         head: computes the parameters, colour by colour.
     """
 

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES
+from mulanzip.density.config import HEADS, OFFSET_PLANES, PASSES
 from mulanzip.density.network import IntegerNetwork
 
 _HEIGHT, _WIDTH = 13, 19
@@ -41,7 +41,7 @@ def all_outputs(network: IntegerNetwork, planes: np.ndarray, level_class: int) -
     """Features of all passes, and parameters of all phases and colours: ``(B, h, w, C)`` each.
 
     Args:
-        planes: uint8 ``(B, h, w, INPUT_PLANES)``.
+        planes: uint8 ``(B, h, w, input planes)``.
     """
     b, h, w, _ = planes.shape
     backend = network.backend
@@ -53,7 +53,7 @@ def all_outputs(network: IntegerNetwork, planes: np.ndarray, level_class: int) -
         found.append(backend.numpy(features))
         rows = features.reshape(b * h * w, -1)
         for name in (name for name, (at, _) in HEADS.items() if at == index):
-            for colour in range(COLOURS):
+            for colour in range(network.config.colours):
                 offsets = None
                 if colour:
                     one = channels_last(noise(f"offsets {colour}", 1, OFFSET_PLANES * colour, h, w))
@@ -69,7 +69,7 @@ def golden_digest(network: IntegerNetwork) -> str:
     level_classes = network.config.level_classes
     for level_class in range(level_classes):
         # Small inputs lead to small features; full noise saturates some of them.
-        planes = channels_last(noise(f"input {level_class}", 1, INPUT_PLANES, _HEIGHT, _WIDTH))
+        planes = channels_last(noise(f"input {level_class}", 1, network.config.input_planes, _HEIGHT, _WIDTH))
         for shown in (planes, planes // 16):
             for output in all_outputs(network, shown, level_class):
                 state.update(planar_bytes(output))

@@ -39,7 +39,7 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedu
     if len(every) == 1:
         return ValueMap(every)
     crops = _crops(pixels)
-    suggested = _suggested_log2_steps(crops)
+    suggested = suggested_log2_steps(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
     def best(values: np.ndarray, candidates: range) -> tuple[float, ValueMap]:
@@ -78,8 +78,12 @@ def _crops(pixels: np.ndarray) -> list[np.ndarray]:
     return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
 
 
-def _suggested_log2_steps(crops: list[np.ndarray]) -> int:
-    """The scale that gives samples differences of the usual size from their neighbours."""
+def suggested_log2_steps(crops: list[np.ndarray]) -> int:
+    """The scale that gives samples differences of the usual size from their neighbours.
+
+    Args:
+        crops: integers ``(h, w, C)`` each.
+    """
     differences = []
     for crop in crops:
         a = crop[..., 0].astype(np.int64)

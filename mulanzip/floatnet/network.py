@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.density.config import HEADS, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.inputs import offset_planes
 
 
@@ -129,7 +129,7 @@ class Pass(Quantisable):
     def __init__(self, config: Config):
         super().__init__()
         c, levels = config.channels, config.level_classes
-        self.stem = Conv(INPUT_PLANES, c, 3, levels)
+        self.stem = Conv(config.input_planes, c, 3, levels)
         self.body = nn.ModuleList(Conv(c, c, 3, levels, std=std) for _ in range(config.blocks) for std in (None, 0.0))
 
     def forward(self, planes: Tensor, level_class: int, pass0_features: Tensor | None) -> Tensor:
@@ -156,14 +156,15 @@ class Head(Quantisable):
         super().__init__()
         c, hidden, levels, k = config.channels, config.hidden, config.level_classes, config.mixtures
         self.hidden = nn.ModuleList(
-            Conv(c + OFFSET_PLANES * colour, hidden, 1, levels, std=0.1) for colour in range(1, COLOURS)
+            Conv(c + OFFSET_PLANES * colour, hidden, 1, levels, std=0.1) for colour in range(1, config.colours)
         )
         self.out = nn.ModuleList(
-            Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0) for colour in range(COLOURS)
+            Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0)
+            for colour in range(config.colours)
         )
         # Initial log scales differ between components; initial couplings are those of photographs.
         couplings = ((), (1.8,), (0.4, 1.4))
-        for colour, coupling in enumerate(couplings):
+        for colour, coupling in enumerate(couplings[: config.colours]):
             start = torch.cat((torch.zeros(k), torch.linspace(-1, 1, k), torch.zeros(k), torch.tensor(coupling)))
             with torch.no_grad():
                 _conv(self.out, colour).bias.copy_(start)
@@ -220,7 +221,7 @@ class Denoiser(Quantisable):
         return found
 
     def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None = None) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
+        """uint8 ``(B, input planes, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
             pass0_features: features of pass 0, an input of the later passes.

@@ -33,6 +33,8 @@ enum {
     MZ_MAX_SIDE = 1 << 15,    /* of maps, in cells */
     MZ_ALIGNMENT = 64,        /* of packed layers and workspaces */
     MZ_INPUT_PLANES = 31,
+    MZ_GRAY_INPUT_PLANES = 22,
+    MZ_COARSE_BITS = 4,       /* log2 of the levels in a step of coarse differences */
     MZ_OFFSET_PLANES = 4,     /* per colour */
     MZ_KNOWN = 32             /* stands for "known" in the mask planes */
 };
@@ -92,19 +94,20 @@ MZ_API int mz_run_head(const mz_layer *hidden, const int32_t *hidden_biases, con
  * levels. */
 MZ_API int mz_offset_planes(const int32_t *offsets, int32_t colours, int64_t n, uint8_t *planes);
 
-/* Cells of one lattice level, four phases A, H, V, D of three colours. */
+/* Cells of one lattice level, four phases A, H, V, D of three colours or one. */
 typedef struct {
     int32_t images, height, width;
+    int32_t colours;           /* 3 or 1 */
     int32_t count, log2_steps; /* of the samples, as in mz_scale */
-    const int32_t *samples;    /* (images, height, width, 4, 3), 0..count - 1; not read where unknown */
+    const int32_t *samples;    /* (images, height, width, 4, colours), 0..count - 1; not read where unknown */
     const uint8_t *known;      /* (height, width, 4), 0 or 1, the same for all images */
 } mz_cells;
 
-/* Inputs of a stem: (images, height, width, MZ_INPUT_PLANES). */
+/* Inputs of a stem: (images, height, width, MZ_INPUT_PLANES), or MZ_GRAY_INPUT_PLANES for one colour. */
 MZ_API int mz_input_planes(const mz_cells *cells, uint8_t *planes);
 
 /* Mean of the nearest known pixels of a phase 1..3 in 2^-5 level, for rows top..bottom - 1 and columns left..right - 1:
- * (3, images * rows * columns). */
+ * (colours, images * rows * columns). */
 MZ_API int mz_base_prediction(const mz_cells *cells, int32_t phase, int32_t top, int32_t bottom, int32_t left,
                               int32_t right, int32_t *base);
 

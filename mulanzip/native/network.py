@@ -19,8 +19,8 @@ from mulanzip.native.library import check, load, pointer
 
 #: Kernels and their numbers in the library, the fastest first.  All give the same numbers.
 KERNELS = {"amx": 4, "avx512": 3, "avx2": 2, "neon": 5, "sse2": 1, "portable": 0}
-#: Planes that the stem of a pass takes.
-_INPUT_PLANES = 31
+#: Planes that the stem of a pass takes, by colours.
+_INPUT_PLANES = {3: 31, 1: 22}
 _OFFSET_PLANES = 4
 _ALIGNMENT = 64
 
@@ -34,6 +34,7 @@ class _Cells(ctypes.Structure):
         ("images", c_int32),
         ("height", c_int32),
         ("width", c_int32),
+        ("colours", c_int32),
         ("count", c_int32),
         ("log2_steps", c_int32),
         ("samples", c_void_p),
@@ -263,7 +264,7 @@ class Cells:
     """Cells of a lattice level.
 
     Args:
-        samples: ``(B, h, w, 4, 3)``, 0..``count`` - 1; phases A, H, V, D.  Unknown ones are not read.
+        samples: ``(B, h, w, 4, C)``, C 3 or 1, 0..``count`` - 1; phases A, H, V, D.  Unknown ones are not read.
         known: bool ``(h, w, 4)``, the same for all images.
         count: 1..65536, number of values of samples.
         log2_steps: -4..8, ``2**log2_steps`` of their steps are a level.
@@ -271,26 +272,27 @@ class Cells:
 
     def __init__(self, samples: np.ndarray, known: np.ndarray, count: int, log2_steps: int):
         self.shape = images, height, width = samples.shape[:3]
+        self._colours = colours = samples.shape[4]
         self._arrays = np.ascontiguousarray(samples, np.int32), np.ascontiguousarray(known)
         self._struct = _Cells(
-            images, height, width, count, log2_steps,
-            pointer(self._arrays[0], np.int32, (images, height, width, 4, 3)),
+            images, height, width, colours, count, log2_steps,
+            pointer(self._arrays[0], np.int32, (images, height, width, 4, colours)),
             pointer(self._arrays[1], np.bool_, (height, width, 4)),
         )  # fmt: skip
 
     def input_planes(self) -> np.ndarray:
-        """Inputs of a stem: uint8 ``(B, h, w, 31)``."""
-        planes = np.empty((*self.shape, _INPUT_PLANES), dtype=np.uint8)
+        """Inputs of a stem: uint8 ``(B, h, w, 31)``, or ``(B, h, w, 22)`` for one colour."""
+        planes = np.empty((*self.shape, _INPUT_PLANES[self._colours]), dtype=np.uint8)
         check(_library().mz_input_planes(byref(self._struct), planes.ctypes.data))
         return planes
 
     def base_prediction(self, phase: int, rows: tuple[int, int], columns: tuple[int, int]) -> np.ndarray:
-        """Mean of the nearest known pixels of a phase 1..3 in 1/32 level: int32 ``(3, n)``.
+        """Mean of the nearest known pixels of a phase 1..3 in 1/32 level: int32 ``(C, n)``.
 
         Args:
             rows, columns: of the cells to predict: the first, and the one after the last.
         """
         n = self.shape[0] * max(0, rows[1] - rows[0]) * max(0, columns[1] - columns[0])
-        base = np.empty((3, n), dtype=np.int32)
+        base = np.empty((self._colours, n), dtype=np.int32)
         check(_library().mz_base_prediction(byref(self._struct), phase, *rows, *columns, base.ctypes.data))
         return base

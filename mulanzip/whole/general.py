@@ -69,7 +69,9 @@ def unpack(payload: bytes, limits: Limits) -> bytes:
     decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_filters(size))
     try:
         data = decoder.decompress(packed, size)
-        is_whole = len(data) == size and (decoder.eof or not decoder.decompress(b"", 1))
+        if not decoder.eof:  # The end mark is read where no content is left.
+            data += decoder.decompress(b"", 1)
+        is_whole = len(data) == size and decoder.eof
     except (lzma.LZMAError, EOFError):
         is_whole = False
     if not is_whole or decoder.unused_data:

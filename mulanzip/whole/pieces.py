@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import DATA, JPEG, MAX_PIECES, Chunk, Coding, Container, Header
+from mulanzip.format.container import CHUNK_OVERHEAD, DATA, JPEG, MAX_PIECES, Chunk, Coding, Container, Header
 from mulanzip.image.kinds import Mode
 from mulanzip.limits import Limits
 from mulanzip.options import Grade
@@ -46,9 +46,15 @@ def pack(data: bytes, limits: Limits) -> Container:
         chunks.append(Chunk(JPEG, payload))
         position = end
     chunks += _plain(data, position, len(data))
+    if not facts[1] and chunks:  # What JPEG files save in the middle can be less than a general compressor loses.
+        chunks = min(chunks, _plain(data, 0, len(data)), key=_size)
     mode, width, height = facts
     header = Header(mode, Coding.PIECES, width, height, 0, bytes(ID_BYTES), file_hash(data), grade=Grade.FILE)
     return Container(header, tuple(chunks or [Chunk(DATA, general.pack(b""))]))
+
+
+def _size(chunks: list[Chunk]) -> int:
+    return sum(len(chunk.payload) + CHUNK_OVERHEAD for chunk in chunks)
 
 
 def _jpegs(data: bytes, limits: Limits) -> Iterator[tuple[int, int, jpeg.Frame, bytes]]:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +23,9 @@ from mulanzip import registry
 from mulanzip.density.backends import Backend
 from mulanzip.density.config import INPUT_PLANES
 from mulanzip.density.model import EXACT_LIMIT, IntegerModel, Layer, load, save
-from mulanzip.density.native_backend import NativeBackend, kernels_to_use
+from mulanzip.density.native_backend import KERNEL_VARIABLE, NativeBackend, kernels_to_use
 from mulanzip.density.network import IntegerNetwork
-from mulanzip.density.runtime import GOLDEN_KEY, InexactBackendWarning, choose_network, open_runtime
+from mulanzip.density.runtime import GOLDEN_KEY, InexactBackendWarning, candidates, choose_network, open_runtime
 from mulanzip.density.selftest import all_outputs, golden_digest
 from mulanzip.density.torch_backends import CudaBackend, ReferenceBackend
 from mulanzip.errors import ModelError
@@ -93,7 +94,7 @@ def draw_case(
     shift = rng.integers(-1, 13, outputs).astype(np.int8)
     rows = weight.reshape(outputs, -1).astype(np.int64)
     room = EXACT_LIMIT - 255 * (1 << 12) - 255 * np.maximum(rows.clip(0).sum(1), -rows.clip(max=0).sum(1)) - 1
-    room = np.where(shift < 0, room // 2, room)
+    room = np.where(shift < 0, (room - (EXACT_LIMIT >> 1)), room)
     assert room.min() > 0
     bias = np.stack([rng.integers(-room, room + 1) for _ in range(2)]).astype(np.int32)
     bias[1] //= 64  # Few outputs saturate at this level.
@@ -171,9 +172,9 @@ def test_ties_round_to_even() -> None:
         assert case.activations(backend, 0, residual=True).flatten().tolist() == [1, 2, 2, 2, 3, 4, 4, 4, 5, 6, 6, 6]
 
 
-@pytest.mark.parametrize("kind", [ReferenceBackend, *FAST])
-def test_scales_are_exact_powers_of_two(kind: type[Backend]) -> None:
-    shifts = np.arange(-16, 17, dtype=np.int8)
+@pytest.mark.parametrize("make", [ReferenceBackend, *FAST])
+def test_scales_are_exact_powers_of_two(make: Callable[[], Backend]) -> None:
+    shifts = np.arange(-15, 16, dtype=np.int8)  # With these the sums are proved.
     outputs = len(shifts)
     layer = Layer(
         np.zeros((outputs, 1, 1, 1), dtype=np.int8),
@@ -182,7 +183,7 @@ def test_scales_are_exact_powers_of_two(kind: type[Backend]) -> None:
     )
     case = Case(layer, np.zeros((1, 1, 1, 1), dtype=np.uint8), np.zeros(1))
     expected = [1 if s > 0 else 1 << -int(s) for s in shifts]
-    assert case.integers(kind(), 1).flatten().tolist() == expected
+    assert case.integers(make(), 1).flatten().tolist() == expected
 
 
 # Networks.
@@ -225,7 +226,7 @@ class Truncating(ReferenceBackend):
     """Rounds means down."""
 
     def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        return self._scaled(prepared, x, level_class).floor().to(torch.float32)
+        return self._scaled(prepared, x, level_class).floor().to(torch.int32)
 
 
 class OffByOne(ReferenceBackend):
@@ -233,7 +234,7 @@ class OffByOne(ReferenceBackend):
 
     def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
         result = super().activation(prepared, x, level_class, residual)
-        result[0, 0, 0, 0] = (result[0, 0, 0, 0].int() + 1).clamp(max=255)
+        result[0, 0, 0, 0] += result[0, 0, 0, 0] < 255
         return result
 
 
@@ -270,8 +271,10 @@ class Saturating(CudaArithmetic):
     def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
         layer: Layer = prepared  # type: ignore[assignment]
         outputs, inputs, size, _ = layer.weight.shape
-        b, _, h, w = x.shape
-        columns = functional.unfold(x.float(), size, padding=size // 2).view(b, inputs, size * size, h * w)
+        b, h, w, _ = x.shape
+        columns = functional.unfold(x.permute(0, 3, 1, 2).float(), size, padding=size // 2).view(
+            b, inputs, size * size, h * w
+        )
         weight = torch.from_numpy(layer.weight).float().view(outputs, inputs, size * size)
         total = torch.zeros(b, outputs, h * w, dtype=torch.float64)
         for start in range(0, inputs, self.group):
@@ -334,8 +337,8 @@ def test_right_backends_are_chosen_in_order_and_in_silence() -> None:
     model = tiny_model()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for kind in (*FAST, ReferenceBackend):
-            assert type(choose_network(model, [kind, ReferenceBackend]).backend) is kind
+        for make in (*FAST, ReferenceBackend):
+            assert choose_network(model, [make, ReferenceBackend]).backend.name == make().name
 
 
 def test_without_an_exact_backend_nothing_is_coded() -> None:
@@ -356,12 +359,25 @@ def test_an_inexact_fast_backend_falls_back_to_the_same_bytes(monkeypatch: pytes
     save(tiny_model(), path)
     image = noise(20, 22)
     expected = mulanzip.encode(image, model=str(path), stored=False, device="reference", threads=1)
-    monkeypatch.setattr(OneDnnBackend, "integers", Truncating.integers)
-    monkeypatch.setattr(OneDnnBackend, "_scaled", ReferenceBackend._scaled, raising=False)
-    monkeypatch.setattr(OneDnnBackend, "prepare", ReferenceBackend.prepare)
-    monkeypatch.setattr(OneDnnBackend, "activation", ReferenceBackend.activation)
-    with pytest.warns(InexactBackendWarning, match="backend onednn does not compute exactly"):
+    run = NativeBackend.parameters
+
+    def off_by_one(*args: Any) -> tuple[np.ndarray, np.ndarray]:
+        shapes, means = run(*args)
+        return shapes, means + 1
+
+    monkeypatch.setattr(NativeBackend, "parameters", off_by_one)
+    with pytest.warns(InexactBackendWarning, match="backend native .* does not compute exactly") as found:
         assert mulanzip.encode(image, model=str(path), stored=False, device="cpu", threads=1) == expected
+    assert len(found) == len(kernels_to_use())  # Each kernel has its turn.
+
+
+def test_the_environment_can_force_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KERNEL_VARIABLE, "portable")
+    assert kernels_to_use() == ["portable"]
+    assert [make().name for make in candidates("cpu")] == ["native portable", "reference"]
+    monkeypatch.setenv(KERNEL_VARIABLE, "abacus")
+    with pytest.raises(ModelError, match=r"MULANZIP_KERNEL=abacus: this machine runs .*portable"):
+        kernels_to_use()
 
 
 # Opening.

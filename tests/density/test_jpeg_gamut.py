@@ -11,11 +11,12 @@ from support.pictures import photo
 
 import mulanzip
 from mulanzip.density import jpeg_gamut
-from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY, JpegGamut
+from mulanzip.density.jpeg_gamut import MAX_LOG2_PENALTY
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
 from mulanzip.format.container import GAMUT, Chunk, Container
 from mulanzip.image.channels import to_coding_order
+from mulanzip.native import library
 
 
 def once_jpeg(quality: int = 95, subsampling: int = 0, height: int = 96, width: int = 112) -> np.ndarray:
@@ -31,7 +32,7 @@ def is_other(colours: np.ndarray) -> np.ndarray:
     """Whether no JPEG decoder produces a colour ``(..., 3)``, in coding order."""
     green, red, blue = np.moveaxis(colours.astype(np.int32), -1, 0)
     index = green << 16 | red << 8 | blue
-    return JpegGamut.other_colours()[index >> 3] >> (index & 7) & 1
+    return library.other_colours()[index >> 3] >> (index & 7) & 1
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])

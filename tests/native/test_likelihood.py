@@ -153,7 +153,7 @@ def test_a_wider_value_is_likelier_by_as_much() -> None:
 def test_rare_colours_near_the_mean_cost_as_many_bits_more_as_the_file_says() -> None:
     gamut = JpegGamut(5)
     earlier = np.array([[120], [90]], dtype=np.int32)
-    others = np.unpackbits(gamut.other_colours(), bitorder="little").reshape(256, 256, 256)[120, 90]
+    others = np.unpackbits(library.other_colours(), bitorder="little").reshape(256, 256, 256)[120, 90]
     lengths = []
     for samples in (SampleStatistics(), SampleStatistics(gamut=gamut)):
         row = Row(single(0, 2, base=100), np.vstack((earlier, [[0]])), samples)

@@ -71,7 +71,7 @@ class Model:
         for i in range(2):
             names += [f"pass.{i}.stem", *(f"pass.{i}.body.{j}" for j in range(2 * self.config["blocks"]))]
         for head in ("H", "V", "D", "D0"):
-            for colour in range(3):
+            for colour in range(self.config.get("colours", 3)):
                 parts = ("hidden", "shapes", "means") if colour else ("shapes", "means")
                 names += [f"head.{head}.{colour}.{part}" for part in parts]
         return names
@@ -202,9 +202,14 @@ def input_planes(cells: np.ndarray, known: np.ndarray, samples: Samples) -> np.n
     total = sum(moved(cells[A], i, j) for i, j in around)
     count = sum(moved(np.ones(known.shape[1:], dtype=np.int64), i, j) for i, j in around)
     mean = total * (-(-65536 // count)) >> 16
-    difference = ((cells - mean) * known[:, None]).reshape(12, *known.shape[1:])
-    above, below = (np.minimum(255, side.clip(0) >> samples.down) for side in (difference, -difference))
-    return np.concatenate((above, below, mean * 64 // (samples.count << samples.up), 32 * known))
+    difference = ((cells - mean) * known[:, None]).reshape(-1, *known.shape[1:])
+    sides = [side.clip(0) >> samples.down for side in (difference, -difference)]
+    planes = [np.minimum(255, side) for side in sides]
+    brightness = mean * 64 // (samples.count << samples.up)
+    if len(difference) == 4:
+        planes += [np.minimum(255, side >> 4) for side in sides]
+        brightness = np.concatenate((brightness, np.minimum(255, mean >> samples.down + 2)))
+    return np.concatenate((*planes, brightness, 32 * known))
 
 
 NEAR = {
@@ -256,7 +261,8 @@ def decode_tile(
     top, bottom, left, right = tile
     y, x = max(0, top - 8), max(0, left - 8)
     h, w = min(rows, bottom + 8) - y, min(columns, right + 8) - x
-    cells, known = np.zeros((4, 3, h, w), dtype=np.int64), np.zeros((4, h, w), dtype=bool)
+    cells = np.zeros((4, model.config.get("colours", 3), h, w), dtype=np.int64)
+    known = np.zeros((4, h, w), dtype=bool)
     cells[A] = level[2 * y : 2 * (y + h) : 2, 2 * x : 2 * (x + w) : 2].transpose(2, 0, 1)
     known[A] = True
     values = np.full((1, colours, 4, bottom - top + 2 * BORDER, right - left + 2 * BORDER), -1, dtype=np.int64)
@@ -284,7 +290,7 @@ def decode_tile(
                 stack,
                 (model, "AHVD"[phase] + ("0" if in_pass_0 and phase == D else ""), index),
                 features[there].reshape(len(features), -1),
-                base[phase][there].reshape(3, -1),
+                base[phase][there].reshape(len(base[phase]), -1),
                 (values, kept),
                 (phase, size),
                 samples,
@@ -306,13 +312,13 @@ def decode_phase(
     samples: Samples,
 ) -> None:
     """All units of a phase: one for each colour."""
-    (phase, size), (values, kept) = place, planes
+    (phase, size), (values, _) = place, planes
     offsets: list[np.ndarray] = []
     for colour in range(values.shape[1]):
         shapes, means = run_head(network, colour, features, offsets)
         unit = native_reference.Unit(phase, colour, *size, shapes, means, base[: colour + 1])
         scale = samples.scale(colour)
-        code_unit(scale, values, kept, unit, stack)
+        code_unit(scale, planes, unit, stack)
         own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)
         offsets.append(np.array([scale.centre(int(v)) >> samples.down for v in own]) - base[colour])
 

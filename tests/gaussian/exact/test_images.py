@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from support.gaussian_toy import SIDE, images, saved, toy
 from support.processes import TESTS, run_python
 
 from mulanzip import registry
-from mulanzip.density.backends import Backend, OneDnnBackend, ReferenceBackend
+from mulanzip.density.backends import Backend
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError, ModelError
 from mulanzip.gaussian.api import as_tensor
@@ -45,7 +48,11 @@ def exact(process: str = "mulan", steps: int = 4, strength: float = 0.05) -> Tra
     return export_trained(toy(process, steps, strength=strength))
 
 
-def denoiser(model: TrainedModel, backend: type[Backend] = OneDnnBackend) -> IntegerDenoiser:
+def native() -> NativeBackend:
+    return NativeBackend(kernels_to_use()[0])
+
+
+def denoiser(model: TrainedModel, backend: Callable[[], Backend] = native) -> IntegerDenoiser:
     return IntegerDenoiser(model.layers, model.direct_shift, model.direct_bias, model.config["blocks"], backend())
 
 
@@ -207,7 +214,7 @@ def test_backends_decode_what_others_coded() -> None:
     model = exact()
     contexts = subsets(len(X), model)
     lengths = []
-    for one, other in ((ReferenceBackend, OneDnnBackend), (OneDnnBackend, ReferenceBackend)):
+    for one, other in ((ReferenceBackend, native), (native, ReferenceBackend)):
         message = Message.pseudo_random(b"seed", 3000)
         images_codec(model, denoiser(model, one), len(X)).push(message, (contexts, X))
         lengths.append(message.to_bytes())
