@@ -253,7 +253,7 @@ def test_files_come_back_in_their_own_format_or_one_that_holds_them(tmp_path: Pa
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "was-a.png").read_bytes()
     signed = tmp_path / "scan.dat.mzp"
     signed.write_bytes((tmp_path / "a.npy.mzp").read_bytes())
-    assert mulanzip.decompress_file(signed, model=model, threads=1).output == tmp_path / "scan.dat.tif"
+    assert mulanzip.decompress_file(signed, model=model, threads=1).output == tmp_path / "scan.dat"
 
 
 def test_headers_tell_how_many_bytes_the_samples_have(tmp_path: Path) -> None:
