@@ -128,7 +128,7 @@ def test_a_file_has_schedules_exactly_when_its_header_says_so(image: np.ndarray)
 @given(st.data())
 def test_damaged_schedules_never_give_a_wrong_picture(data: st.DataObject) -> None:
     image = np.concatenate((photo(40, 24), noise(40, 24)), 1)
-    packed = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.1, stored=False, threads=1)
+    packed = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.25, stored=False, threads=1)
     file = container.unpack(packed)
     chunks = list(file.chunks)
     (at,) = (i for i, c in enumerate(chunks) if c.kind == SCHEDULES_CHUNK)
