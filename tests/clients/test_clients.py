@@ -29,7 +29,7 @@ from mulanzip.format.container import HEADER_SIZE, SIGNATURE, Chunk, Container, 
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
-from mulanzip.options import EncodeOptions, Execution
+from mulanzip.options import EncodeOptions, Execution, Grade
 
 EXIF = Image.Exif()
 EXIF[274] = 6
