@@ -1,5 +1,6 @@
 # make               this help
 # make demo          compress three photographs and compare with PNG, WebP and JPEG XL
+# make native        build the library in mulanzip/native
 # make quick         check style and types, run the tests that take no longer than a second or two each
 # make test          check style and types, run all tests
 # make test-lowest   run the quick tests with the lowest versions of the dependencies that pyproject.toml allows
@@ -10,6 +11,7 @@
 PYTHON ?= python3
 EXTRAS := bench,gaussian,test
 BIN := .venv/bin
+LIBRARY := mulanzip/native/libmulanzip.so
 READY := .venv/ready
 LOWEST := .venv-lowest/bin
 NEWEST := .venv-newest/bin
@@ -18,11 +20,18 @@ PYTEST := python -m pytest -n 2 --dist loadgroup
 help:
 	@sed -n 's/^# \(make.*\)/\1/p' Makefile
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt setup.py native_build.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $(READY)
+
+# Installing builds it, too; this builds it again when a source changes.
+$(LIBRARY): $(wildcard mulanzip/native/*.[ch]) | $(READY)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	touch $@
+
+native: $(LIBRARY)
 
 # uv finds the lowest versions of the direct dependencies; pip, what these need.  torch is left out and stays as in
 # constraints.txt: older ones come with gigabytes of CUDA, or not at all, on many indices.
@@ -41,10 +50,10 @@ newest:
 	$(NEWEST)/python -m pip install --quiet --upgrade pip
 	$(NEWEST)/python -m pip install --quiet $(PIN) -e '.[$(EXTRAS)]'
 
-demo: $(READY)
+demo: $(READY) $(LIBRARY)
 	$(BIN)/python -m benchmarks.demo
 
-check: $(READY)
+check: $(READY) $(LIBRARY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -68,6 +77,6 @@ fuzz: $(READY)
 	else PYTHONPATH=tests $(BIN)/python -m fuzz --folder fuzz-output --seed $$$$; fi
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info demo-output fuzz-output
+	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info demo-output fuzz-output $(LIBRARY)
 
-.PHONY: help demo check quick test newest test-lowest test-newest fuzz clean
+.PHONY: help demo native check quick test newest test-lowest test-newest fuzz clean

@@ -3,8 +3,9 @@
     python -m benchmarks.losses FILES...
 
 For every image it prints the code length under the float network in bits per subpixel.  Then, in percent of that, it
-prints what the integer network adds, what the integer CDF adds, what entropy coding adds, their sum, and what a file at
-effort 1 adds to that (headers and checksums, minus the savings of presets, gamuts and value edges).
+prints what the integer network adds, what the correction that learns and the integer CDF add, what entropy coding adds,
+their sum, and what a file at effort 1 adds to that (headers and checksums, minus the savings of presets, gamuts and
+value edges).
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from torch import Tensor
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.codec.segment import HASH_BYTES, encode_segments
-from mulanzip.codec.subpixels import MixtureCoder
-from mulanzip.codec.tile import PhaseCoder, Predictor, code_tile, level_view
+from mulanzip.codec.coders import TileMeter
+from mulanzip.codec.planes import Canvas, TilePlanes
+from mulanzip.codec.segment import HASH_BYTES, encode_segments, measure_segments
+from mulanzip.codec.tile import Predictor, code_tile
 from mulanzip.density.config import COLOURS, MEAN_BITS, Config
-from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
+from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.passes import PassPredictor
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.runtime import Runtime, open_runtime
-from mulanzip.entropy.ans import BitCounter
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.floatnet.loss import code_length
 from mulanzip.floatnet.network import Denoiser
 from mulanzip.image.channels import to_coding_order
 from mulanzip.imageio.reader import read_picture
-from mulanzip.lattice.geometry import level_grids, segments
+from mulanzip.lattice.geometry import level_grids, level_view, segments
 from mulanzip.lattice.schedules import SCHEDULES
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -45,9 +48,21 @@ class FloatPredictor(PassPredictor):
         self.config = config
         self.denoiser = Denoiser(config)
         self.denoiser.load_state_dict(load_file(path))
+        self._inputs = NativeBackend(kernels_to_use()[0])
 
-    def features(self, planes: Tensor, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
-        return self.denoiser.features(planes, index, level_class, earlier)
+    def input_planes(self, cells: np.ndarray, known: np.ndarray) -> np.ndarray:
+        return self._inputs.input_planes(cells, known, self.sample_scale)
+
+    def base_prediction(
+        self, cells: np.ndarray, known: np.ndarray, phase: int, window: tuple[slice, slice]
+    ) -> np.ndarray:
+        return self._inputs.base_prediction(cells, known, phase, window, self.sample_scale)
+
+    @torch.inference_mode()
+    def features(self, planes: np.ndarray, index: int, level_class: int, earlier: Tensor | None) -> Tensor:
+        start = None if earlier is None else earlier.permute(0, 3, 1, 2)
+        planar = torch.from_numpy(planes).permute(0, 3, 1, 2)
+        return self.denoiser.features(planar, index, level_class, start).permute(0, 2, 3, 1)
 
     @torch.inference_mode()
     def head(
@@ -58,8 +73,8 @@ class FloatPredictor(PassPredictor):
         return shapes, means
 
 
-class FloatLikelihood:
-    """Sums up the float code length of the phases that it is given."""
+class FloatMeter(TileMeter):
+    """Sums up the float code length of the network's own mixtures."""
 
     def __init__(self, mixtures: int, integers: bool):
         """Begin at zero bits.
@@ -67,21 +82,23 @@ class FloatLikelihood:
         Args:
             integers: whether predictions come from the integer network.
         """
-        self.bits = 0.0
+        super().__init__(PLAIN_STATISTICS)
+        self.float_bits = 0.0
         self._mixtures = mixtures
         self._integers = integers
 
-    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
-        assert truth is not None
-        offsets = (truth.T.astype(np.int32) << MEAN_BITS) - prediction.base
+    def code_phase(self, planes: TilePlanes, phase: int, prediction: Prediction) -> np.ndarray:
+        values = planes.values(phase)[0].reshape(COLOURS, -1)
+        offsets = (values << MEAN_BITS) - prediction.base
         colours = []
         for colour in range(COLOURS):
             shapes, means = prediction.head(prediction.features, offsets[:colour], colour)
             parts = _float_units(shapes, means, self._mixtures) if self._integers else [shapes, means]
             colours.append(torch.from_numpy(np.concatenate(parts).astype(np.float32)))
         base = torch.from_numpy(prediction.base) / 2**MEAN_BITS
-        self.bits += float(code_length(colours, base, torch.from_numpy(truth.T), torch.ones(len(truth))))
-        return truth
+        truth = torch.from_numpy(values)
+        self.float_bits += float(code_length(colours, base, truth, torch.ones(truth.shape[1])))
+        return values.T
 
 
 def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[np.ndarray]:
@@ -91,28 +108,26 @@ def _float_units(shapes: np.ndarray, means: np.ndarray, mixtures: int) -> list[n
     return [(shapes.astype(np.float32) - SHAPE_ZERO) / shape_units, means / mean_units]
 
 
-def _code(planes: np.ndarray, predictor: Predictor, coder: PhaseCoder) -> None:
-    """Run all tiles through a coder, under the default schedule."""
+def _measure(planes: np.ndarray, predictor: Predictor, meter: FloatMeter) -> float:
+    """Bits of all tiles, under the default schedule."""
+    canvas = Canvas.of(planes)
     for segment in segments(*planes.shape[:2]):
         for tile in segment.tiles:
-            code_tile(tile, planes, predictor, SCHEDULES["default"], coder, decoding=False)
+            code_tile(tile, canvas, predictor, SCHEDULES["default"], meter)
+    return meter.float_bits
 
 
 def stages(array: np.ndarray, runtime: Runtime, floats: FloatPredictor, model: str) -> list[float]:
     """Bits of an RGB image after each stage: float, integer network, integer CDF, coded, file."""
     planes = to_coding_order(array)
     coarsest = 8.0 * level_view(planes, level_grids(*planes.shape[:2])[-1]).size
-    config = runtime.network.config
-    plain = FloatLikelihood(config.mixtures, integers=False)
-    _code(planes, floats, plain)
-    rounded = FloatLikelihood(config.mixtures, integers=True)
-    _code(planes, runtime.network, rounded)
-    counter = BitCounter()
-    _code(planes, runtime.network, MixtureCoder(runtime.likelihood, counter))
-    parts = encode_segments(planes, runtime, TileSchedules.uniform("default"))
-    coded = sum(8.0 * (len(part) - HASH_BYTES) for part in parts)
+    config, schedules = runtime.network.config, TileSchedules.uniform("default")
+    plain = _measure(planes, floats, FloatMeter(config.mixtures, integers=False)) + coarsest
+    rounded = _measure(planes, runtime.network, FloatMeter(config.mixtures, integers=True)) + coarsest
+    corrected = sum(measure_segments(Canvas.of(planes), runtime, schedules, segments(*planes.shape[:2])))
+    coded = sum(8.0 * (len(part) - HASH_BYTES) for part in encode_segments(planes, runtime, schedules))
     file = 8.0 * len(mulanzip.encode(array, model=model, effort=1, stored=False))
-    return [plain.bits + coarsest, rounded.bits + coarsest, counter.bits + coarsest, coded, file]
+    return [plain, rounded, corrected, coded, file]
 
 
 @click.command()

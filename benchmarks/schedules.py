@@ -8,7 +8,6 @@ choices at a price of mu bits per evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,39 +15,37 @@ import numpy as np
 from tqdm import tqdm
 
 from mulanzip import registry
-from mulanzip.codec.subpixels import MixtureCoder
+from mulanzip.codec.coders import TileMeter
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime, open_runtime
-from mulanzip.density.torch_threads import torch_threads
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES, SCHEDULES
 from mulanzip.training.data import load_images
 
 #: Values of mu, in bits per cell and evaluation.
 PRICES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0)
-#: Schedules that the encoder tries below its highest efforts.
-_CHEAP = [SCHEDULE_NAMES.index(name) for name in ("default", "one")]
 EVALUATIONS = np.array([len(SCHEDULES[name]) for name in SCHEDULE_NAMES])
 
 
 def tile_bits(planes: np.ndarray, runtime: Runtime) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cells ``(n,)``, levels ``(n,)``, and bits with every schedule ``(n, schedules)`` of all tiles."""
     tiles = [tile for segment in segments(*planes.shape[:2]) for tile in segment.tiles]
+    canvas = Canvas.of(planes)
     bits = np.empty((len(tiles), len(SCHEDULES)))
     for i, tile in enumerate(tiles):
-        for j, schedule in enumerate(SCHEDULES.values()):
-            counter = BitCounter()
-            coder = MixtureCoder(runtime.likelihood, counter, planes.shape[2])
-            code_tile(tile, planes, runtime.network, schedule, coder, decoding=False)
-            bits[i, j] = counter.bits
+        # The default schedule is the last one: finer tiles see its residuals.
+        for j in reversed(range(len(SCHEDULES))):
+            meter = TileMeter(runtime.statistics)
+            code_tile(tile, canvas, runtime.network, SCHEDULES[SCHEDULE_NAMES[j]], meter)
+            bits[i, j] = meter.bits
     return np.array([t.height * t.width for t in tiles]), np.array([t.grid.level for t in tiles]), bits
 
 
-def chosen(bits: np.ndarray, cells: np.ndarray, mu: float, among: Sequence[int]) -> np.ndarray:
+def chosen(bits: np.ndarray, cells: np.ndarray, mu: float) -> np.ndarray:
     """The cheapest schedule of each tile, at a price of ``mu`` per evaluation."""
-    cost = bits[:, among] + mu * cells[:, None] * EVALUATIONS[among]
-    return np.asarray(among)[cost.argmin(1)]
+    return (bits + mu * cells[:, None] * EVALUATIONS).argmin(1)
 
 
 @click.command()
@@ -59,7 +56,7 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
     """Measure IMAGES (files or folders)."""
     runtime = open_runtime(registry.find(model).path)
     found, subpixels = [], 0
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         for planes in tqdm(load_images(images), unit="image", disable=None):
             found.append(tile_bits(planes, runtime))
             subpixels += planes.size
@@ -82,9 +79,8 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
     order = np.argsort(EVALUATIONS, kind="stable")
     for j in order:
         print(line(f"{SCHEDULE_NAMES[j]} everywhere", np.full(len(cells), j)))
-    for among, label in ((_CHEAP, "default or one"), (list(range(len(SCHEDULES))), "any")):
-        for mu in PRICES:
-            print(line(f"{label}, mu {mu:g}", chosen(bits, cells, mu, among)))
+    for mu in PRICES:
+        print(line(f"per tile, mu {mu:g}", chosen(bits, cells, mu)))
     print("\nbits by level, relative to the default schedule")
     for level in np.unique(levels):
         at = levels == level
@@ -93,7 +89,7 @@ def main(images: tuple[Path, ...], model: str, plot_path: Path | None) -> None:
         print(f"level {level:<3}{100 * bits[at, 0].sum() / default:6.2f} % of all bits   {values}")
     if plot_path:
         uniform = [(SCHEDULE_NAMES[j], *point(np.full(len(cells), j))) for j in order]
-        _plot(plot_path, uniform, [point(chosen(bits, cells, mu, _CHEAP)) for mu in PRICES])
+        _plot(plot_path, uniform, [point(chosen(bits, cells, mu)) for mu in PRICES])
 
 
 def _plot(path: Path, uniform: list[tuple[str, float, float]], adaptive: list[tuple[float, float]]) -> None:

@@ -109,7 +109,8 @@ def gaussian_model(help_text: str, default: str | None = None) -> _Decorator:
 
 #: The model that codes.
 coding_model = model(
-    "Model to compress with: a name ('mulanzip models' lists them) or a model file.", EncodeOptions.model
+    "Model to compress with: auto (by the number of channels), a name ('mulanzip models' lists them) or a model file.",
+    EncodeOptions.model,
 )
 #: A model that decodes, beside those that are shipped.
 decoding_model = model("Model file to try if a file was made with a model that is not shipped.")
@@ -147,7 +148,7 @@ def effort(help_text: str) -> _Decorator:
 def schedule(help_text: str, *names: str) -> _Decorator:
     return click.option(
         "--schedule",
-        type=click.Choice(["default", "one", "three", "four", "six", *names]),
+        type=click.Choice(["default", "one", *names]),
         default=EncodeOptions.schedule,
         show_default=True,
         help=help_text,

@@ -11,12 +11,16 @@ import click
 from mulanzip.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    from mulanzip.training.erasure import ErasureRun
+    import numpy as np
+
+    from mulanzip.density.config import Config
+    from mulanzip.training.erasure import ErasureRecipe, ErasureRun
     from mulanzip.training.gaussian import GaussianRun
+    from mulanzip.training.gray import GrayRun
     from mulanzip.training.loop import Run
 
 #: Options of one process alone.
-_OPTIONS_OF = {"erasure": ("mixtures", "hidden", "gray"), "gaussian": ("noise_steps",)}
+_OPTIONS_OF = {"erasure": ("colours", "mixtures", "hidden", "gray"), "gaussian": ("noise_steps",)}
 #: Side of the centre crops of validation images.
 _VALIDATION_SIDE = 128
 
@@ -32,6 +36,7 @@ class _Options:
     steps: int
     start: Path | None
     rate: float
+    colours: str | None
     channels: int
     blocks: int | None
     mixtures: int | None
@@ -84,6 +89,13 @@ class _Options:
     show_default=True,
     metavar="FACTOR",
     help="Factor of all learning rates.  Values below 1 preserve more of the weights given by --start.",
+)
+@click.option(
+    "--colours",
+    type=click.Choice(["3", "1"]),
+    help="1 for a model of gray images of 8 to 16 bits.  DATA are photographs then, and PNG files of scientific images "
+    "whose names begin with their kind: ct_ mr_ xray_ mammo_ us_ pet_ fluo_ astro_ em_ sat_ sar_ dem_ raw_.  "
+    "--start may name a model of colours.  [default: 3; erasure only]",
 )
 @click.option(
     "--channels",
@@ -147,6 +159,8 @@ def train(**given: Any) -> None:
         for name in names:
             if process != options.process and given[name] is not None:
                 raise click.UsageError(f"--{name.replace('_', '-')} goes with --process {process} only")
+    if options.colours == "1" and (options.hidden or options.gray is not None):
+        raise click.UsageError("--hidden and --gray go with --colours 3 only")
     if options.process == "erasure":
         _train_erasure(options)
     else:
@@ -171,16 +185,30 @@ def _erasure_run(options: _Options) -> ErasureRun:
     from mulanzip.training.data import load_images
     from mulanzip.training.erasure import ErasureRecipe, ErasureRun
 
-    crops = []
-    for image in load_images([options.validation]):
-        top, left = (max(0, (side - _VALIDATION_SIDE) // 2) for side in image.shape[:2])
-        crops.append(image[top : top + _VALIDATION_SIDE, left : left + _VALIDATION_SIDE])
     config = Config(channels=options.channels, blocks=options.blocks or Config.blocks)
     config = replace(config, mixtures=options.mixtures or config.mixtures, hidden=options.hidden or config.hidden)
     recipe = ErasureRecipe(steps=options.steps, rate=options.rate, seed=options.seed)
     if options.gray is not None:
         recipe = replace(recipe, gray_share=options.gray)
+    if options.colours == "1":
+        return _gray_run(options, replace(config, colours=1, hidden=0), recipe)
+    crops = [_middle(image) for image in load_images([options.validation])]
     return ErasureRun(options.output, load_images(options.data), crops, config, recipe, options.start)
+
+
+def _gray_run(options: _Options, config: Config, recipe: ErasureRecipe) -> GrayRun:
+    from mulanzip.training.gray import GrayRun
+    from mulanzip.training.gray_data import load_gray_images
+
+    groups = (image.group() for image in load_gray_images([options.validation]))
+    crops = [(_middle(indices), statistics) for indices, statistics in groups]
+    return GrayRun(options.output, load_gray_images(options.data), crops, config, recipe, options.start)
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    """The centre crop that validation uses."""
+    top, left = (max(0, (side - _VALIDATION_SIDE) // 2) for side in image.shape[:2])
+    return image[top : top + _VALIDATION_SIDE, left : left + _VALIDATION_SIDE]
 
 
 def _train_gaussian(options: _Options) -> None:

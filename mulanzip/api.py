@@ -28,6 +28,7 @@ from mulanzip.format.container import (
     Container,
     Header,
 )
+from mulanzip.image.channels import colours_of
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
@@ -79,8 +80,9 @@ def encode(  # noqa: PLR0913
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: name of a shipped model, or path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a
-            chain of tiles, slowly, and ignores effort, context and schedule.
+        model: ``auto``, which is ``gray`` for images without colours, else ``photo``; the name of a shipped model; or
+            the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and
+            ignores effort, context and schedule.
         effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
         context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
             such as :func:`mulanzip.context_of` finds in the file of a similar image.
@@ -184,7 +186,7 @@ def _store(picture: Picture) -> Container:
 def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:
     from mulanzip.encoder.image import encode_image
 
-    info = registry.find(model, None)
+    info = registry.suited(model, colours_of(picture.mode))
     if info.kind == "gaussian":
         return _encode_in_chain(picture, info, execution)
     runtime = open_for_coding(info, picture.pixels.nbytes, execution)
@@ -506,12 +508,11 @@ def code_length(
         ModelError: if the model cannot be used.
         ValueError: for an unknown schedule or device.
     """
-    from mulanzip.codec.segment import code_segment
+    from mulanzip.codec.planes import Canvas
+    from mulanzip.codec.segment import measure_segments
     from mulanzip.density import jpeg_gamut
     from mulanzip.density.runtime import open_runtime
     from mulanzip.density.sample_statistics import SampleStatistics
-    from mulanzip.density.torch_threads import torch_threads
-    from mulanzip.entropy.ans import BitCounter
     from mulanzip.image.channels import to_coding_order
     from mulanzip.lattice.geometry import segments
     from mulanzip.lattice.schedules import SCHEDULES
@@ -521,11 +522,8 @@ def code_length(
         raise UnsupportedImageError("the model gives probabilities to uint8 arrays of shape (H, W, 3) or (H, W)")
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
-    runtime = open_runtime(registry.find(model).path, device, threads).adapted(context)
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
+    runtime = open_runtime(registry.suited(model, pixels.shape[2], "erasure").path, device, threads).adapted(context)
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
-    counter = BitCounter()
-    with torch_threads(runtime.threads):
-        for segment in segments(*pixels.shape[:2]):
-            code_segment(segment, pixels, runtime, TileSchedules.uniform(schedule), counter, decoding=False)
-    return counter.bits
+    parts = segments(*pixels.shape[:2])
+    return sum(measure_segments(Canvas.of(pixels), runtime, TileSchedules.uniform(schedule), parts))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mulanzip.limits import NO_LIMITS, Limits, available_cores
 from mulanzip.progress import Progress, part_of
-from mulanzip.registry import DEFAULT_MODEL
+from mulanzip.registry import AUTO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,8 @@ class EncodeOptions:
     """What is done to an image.
 
     Attributes:
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; or ``auto``: ``gray`` for images without colours,
+            ``photo`` for the others.
         effort: 1 (fast) to 9 (small).
         context: ``none``, ``fit``, or None: ``effort`` decides; or a context to use as it is, int8 ``(entries,)``.
         schedule: one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or ``adaptive``.
@@ -44,7 +45,7 @@ class EncodeOptions:
         stored: whether the image may be stored as JPEG XL, WebP or PNG where that is smaller.
     """
 
-    model: str = DEFAULT_MODEL
+    model: str = AUTO
     effort: int = 5
     context: str | np.ndarray | None = None
     schedule: str = "default"

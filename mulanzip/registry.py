@@ -11,11 +11,16 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from mulanzip.errors import ModelError
+from mulanzip.errors import ModelError, UnsupportedImageError
 
 #: Length of a model's identity in files: the first bytes of its SHA-256.
 ID_BYTES = 8
+#: Model of colour images, and of groups of small images in archives.
 DEFAULT_MODEL = "photo"
+#: Model of images of one channel, or of several that are coded one by one.
+GRAY_MODEL = "gray"
+#: Stands for one of these two, whichever suits the image.
+AUTO = "auto"
 DEFAULT_GAUSSIAN_MODEL = "tiles32"
 MODEL_FILE = "model.safetensors"
 #: Value of "format" in the metadata of models of Gaussian noise; all other models are of erasure noise.
@@ -63,6 +68,8 @@ def describe(path: Path, name: str | None = None) -> ModelInfo:
         with open(path, "rb"), safe_open(path, framework="numpy") as file:
             metadata = file.metadata()
         digest, config = bytes.fromhex(metadata["sha256"]), json.loads(metadata["config"])
+        if not isinstance(config, dict):
+            raise TypeError
     except OSError as error:
         raise ModelError(f"cannot read model {path}: {error.strerror}") from None
     except (SafetensorError, KeyError, ValueError, TypeError):
@@ -75,6 +82,28 @@ def shipped() -> tuple[ModelInfo, ...]:
     """The models that come with mulanzip, in the order of their names."""
     folder = Path(str(resources.files("mulanzip.models")))
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
+
+
+def suited(name: str, colours: int, kind: str | None = None) -> ModelInfo:
+    """Find the model for an image.
+
+    Args:
+        name: as for :func:`find`, or :data:`AUTO`.
+        colours: that are coded together: 3 or 1.
+        kind: that the model must have; None for any.
+
+    Raises:
+        ModelError: as :func:`find`.
+        UnsupportedImageError: if the model codes single channels alone, and the image has colours.
+    """
+    if name == AUTO:
+        return find(GRAY_MODEL if colours == 1 else DEFAULT_MODEL)
+    found = find(name, kind)
+    if found.kind == "erasure" and found.config.get("colours", colours) < colours:
+        raise UnsupportedImageError(
+            f"{found.name} is a model of gray images; use {DEFAULT_MODEL} or {AUTO} for colours"
+        )
+    return found
 
 
 def find(name: str, kind: str | None = "erasure") -> ModelInfo:
@@ -104,14 +133,14 @@ def by_id(model_id: bytes, extra: str | None = None, kind: str = "erasure") -> M
 
     Args:
         model_id: from the file.
-        extra: name or path of another model to try, before the shipped ones.
+        extra: name or path of another model to try, before the shipped ones; :data:`AUTO` stands for none.
         kind: of the model.  ``extra`` may be of the other kind: some files need one model of each.
 
     Raises:
         ModelError: if the model is not here.
     """
     candidates = list(shipped())
-    if extra is not None:
+    if extra not in (None, AUTO):
         candidates.insert(0, find(extra, None))
     for model in candidates:
         if model.model_id == model_id and model.kind == kind:

@@ -1,4 +1,4 @@
-"""Seconds spent in the network, the tables and the coder."""
+"""Seconds spent in the network, and in likelihood and coder."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ class Timings:
     """Seconds of each part, summed over threads.
 
     Attributes:
-        network, tables, coder: seconds in the network, in building tables of the likelihood, in entropy coding.
+        network, coder: seconds in the network; in the likelihood and in entropy coding.
     """
 
     def __init__(self) -> None:
         self.network = 0.0
-        self.tables = 0.0
         self.coder = 0.0
         self._lock = threading.Lock()
 

@@ -22,6 +22,7 @@ def encode(image: np.ndarray, schedule: str = "default") -> bytes:
     return mulanzip.encode(image, schedule=schedule, stored=False, threads=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image", "schedule"),
     [(photo(100, 90), name) for name in SCHEDULE_NAMES]
@@ -36,7 +37,7 @@ def test_the_terms_add_up_to_the_file_and_coding_costs_next_to_nothing(image: np
     coded = [e for e in ledger.entries if e.theory]
     assert len(coded) == len(segments(*image.shape[:2]))
     for entry in coded:
-        assert -32 <= entry.coded - entry.theory <= 0.001 * entry.theory + 64
+        assert -32 <= entry.coded - entry.theory <= 64
 
 
 def test_metadata_is_a_term_of_its_own() -> None:

@@ -16,6 +16,7 @@ from mulanzip.encoder.edge_choice import _is_comb
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.stored import looks_drawn
+from mulanzip.native import library
 from mulanzip.row_blocks import row_blocks
 
 SIDE = 3000
@@ -44,6 +45,7 @@ def to_indices_and_back(pixels: np.ndarray) -> None:
     assert np.array_equal(code.to_values(code.to_indices(pixels), pixels.dtype), pixels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("work", "make", "most"),
     [
@@ -58,7 +60,7 @@ def test_work_on_all_samples_takes_little_memory(
     work: Callable[[np.ndarray], object], make: Callable[[], np.ndarray], most: float
 ) -> None:
     pixels = make()
-    jpeg_gamut._others()
+    library.other_colours()
     tracemalloc.start()
     work(pixels)
     peak = tracemalloc.get_traced_memory()[1]

@@ -277,6 +277,8 @@ class Archive(Mapping[str, np.ndarray]):
             model = self._gaussian_model or self._model
             planes = decode_tiles(payload, sides, self._runtime, schedules, model=model, device=self._execution.device)
         else:
+            if shape.channels > self._runtime.model.config.colours:
+                raise CorruptFileError("images have colours, and the archive names a model of gray images")
             planes = decode_stack(payload, sides, self._runtime, schedules)
         if stack_hash(planes) != part.digest:
             raise CorruptFileError("the samples do not have the hash that the directory promises")

@@ -32,7 +32,7 @@ from mulanzip.format.archive import (
     pack_metadata,
 )
 from mulanzip.format.container import Chunk, Coding, Container
-from mulanzip.image.channels import group_in_coding_order
+from mulanzip.image.channels import colours_of, group_in_coding_order
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.png_original import original
 from mulanzip.imageio.stored import looks_drawn
@@ -53,7 +53,8 @@ class ArchiveWriter:
 
     Args:
         file: open for writing.
-        model: name of a shipped model, or path of a model file.
+        model: name of a shipped model, or path of a model file; or ``auto``, with which groups are coded by
+            :data:`mulanzip.registry.DEFAULT_MODEL`, whether they have colours or not.
         schedule: of all groups, one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`.
         effort: as for :func:`mulanzip.encode`, for images that are coded one by one.
         process, gaussian_model: as for :class:`mulanzip.archive.groups.GroupOptions`.
@@ -89,7 +90,8 @@ class ArchiveWriter:
         self._file = file
         self.encoding = EncodeOptions(model, effort, schedule=schedule)
         self.execution = Execution(device, threads, limits)
-        info = registry.find(model)
+        self._group_model = registry.DEFAULT_MODEL if model == registry.AUTO else model
+        info = registry.find(self._group_model)
         runtime = api.open_for_coding(info, _WAITING, self.execution)
         groups = GroupOptions(process, gaussian_model)
         self._coder = GroupCoder(groups, runtime, TileSchedules.uniform(schedule), device)
@@ -132,6 +134,7 @@ class ArchiveWriter:
             UnsupportedImageError, LimitError: as :func:`mulanzip.encode`.
         """
         self._check_name(name)
+        registry.suited(self._group_model, colours_of(picture.mode))
         file = self._as_file(picture)
         if file is not None:
             file = original.keep(file, source, picture) if source else file
@@ -203,7 +206,7 @@ class ArchiveWriter:
         encoding, execution = self.encoding, self.execution
         return api.code_length(
             picture.to_array(),
-            model=encoding.model,
+            model=self._group_model,
             schedule=encoding.schedule,
             device=execution.device,
             threads=execution.threads,

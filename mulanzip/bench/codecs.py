@@ -120,7 +120,7 @@ class Mulanzip(Codec):
         return f"mulanzip-{self.model}-e{self.effort}"
 
     def require(self) -> None:
-        registry.find(self.model)
+        registry.suited(self.model, 3)
 
     def encode(self, image: np.ndarray) -> bytes:
         return mulanzip.encode(image, model=self.model, effort=self.effort, threads=self.threads, device=self.device)

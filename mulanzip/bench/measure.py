@@ -46,4 +46,4 @@ def measure(codec: Codec, path: Path) -> Measurement:
 def _seconds(parts: Timings | None) -> dict[str, float] | None:
     if parts is None:
         return None
-    return {"network_s": parts.network, "tables_s": parts.tables, "coder_s": parts.coder}
+    return {"network_s": parts.network, "coder_s": parts.coder}

@@ -52,10 +52,10 @@ def parts_table(rows: Sequence[Measurement]) -> str:
             if not measured:
                 continue
             wall = mean([getattr(row, f"{action}_s") for row in group])
-            parts = [mean([p[part] for p in measured]) for part in ("network_s", "tables_s", "coder_s")]
+            parts = [mean([p[part] for p in measured]) for part in ("network_s", "coder_s")]
             columns = [*parts, max(0.0, wall - sum(parts)), wall]
             lines.append([f"{codec} {action}", *(f"{seconds:.3f}" for seconds in columns)])
-    header = ["seconds per image", "network", "tables", "coder", "other", "wall"]
+    header = ["seconds per image", "network", "coder", "other", "wall"]
     return _table(header, lines) if lines else ""
 
 

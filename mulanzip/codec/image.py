@@ -10,6 +10,7 @@ import numpy as np
 from mulanzip.codec.segment import decode_segments, encode_segments
 from mulanzip.codec.side_info import ChannelGroup, SideInfo
 from mulanzip.density.runtime import Runtime
+from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import SEGMENT, Container
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import level_grids
@@ -56,12 +57,14 @@ def coded_groups(
         progress: called with the share that is done.
 
     Raises:
-        CorruptFileError: if the context is damaged.
+        CorruptFileError: if the context is damaged, or the model has too few colours.
     """
     runtime = runtime.adapted(side.context(runtime.model.prior))
     payloads = file.of_kind(SEGMENT)
     groups = side.varying
     for done, group in enumerate(groups):
+        if group.colours > runtime.model.config.colours:
+            raise CorruptFileError("the image has colours, and the file names a model of gray images")
         yield CodedGroup(
             group,
             runtime.at(group.statistics),

@@ -10,49 +10,38 @@ from itertools import groupby
 
 import numpy as np
 
-from mulanzip.codec.subpixels import MixtureCoder, code_uniform
-from mulanzip.codec.tile import code_tile, level_view
+from mulanzip.codec.coders import TileCoder, TileDecoder, TileEncoder, TileMeter
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
-from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
-from mulanzip.lattice.geometry import Segment, level_grids, segments
+from mulanzip.lattice.geometry import Segment, level_grids, level_view, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.progress import Meter, Progress
 from mulanzip.timings import timed
 
 #: Bytes of the hash of the samples of a segment, at its beginning.
 HASH_BYTES = 8
-#: In images with fewer cells, the threads inside torch would mostly wait for each other.
-_CELLS_FOR_THREADS = 1 << 13
 
 
 def code_segment(
-    segment: Segment,
-    pixels: np.ndarray,
-    runtime: Runtime,
-    schedules: TileSchedules,
-    coder: SymbolCoder,
-    *,
-    decoding: bool,
-    skipped: int = 0,
+    segment: Segment, canvas: Canvas, runtime: Runtime, schedules: TileSchedules, coder: TileCoder, *, skipped: int = 0
 ) -> None:
-    """Code everything in a segment: encoder, decoder and counter share this function.
+    """Code everything in a segment: encoder, decoder and meters share this function.
 
     Args:
-        pixels: samples of ``runtime.sample_scale``, ``(H, W, C)`` in coding order of colours, C 1 or 3; or images side
-            by side, ``(B, H, W, C)``.  They are read when encoding, and filled when decoding.
+        canvas: its pixels are samples of ``runtime.sample_scale``.
         schedules: of all tiles of the image.
-        skipped: number of finer levels that ``pixels`` and ``segment`` leave out.
+        skipped: number of finer levels that ``canvas`` and ``segment`` leave out.
     """
     if segment.base:
-        coarsest = level_view(pixels, segment.base)
-        values = code_uniform(coder, None if decoding else coarsest.reshape(-1), coarsest.size, runtime.sample_scale)
-        if decoding:
+        coarsest = level_view(canvas.pixels, segment.base)
+        values = coder.uniform(None if coder.decoding else coarsest.reshape(-1), coarsest.size)
+        if coder.decoding:
             coarsest[...] = values.reshape(coarsest.shape)
-    phase_coder = MixtureCoder(runtime.likelihood, coder, pixels.shape[-1])
     for number, tile in enumerate(segment.tiles, segment.first):
-        code_tile(tile, pixels, runtime.network, schedules[number], phase_coder, decoding=decoding, skipped=skipped)
+        code_tile(tile, canvas, runtime.network, schedules[number], coder, skipped=skipped)
 
 
 def samples_hash(segment: Segment, pixels: np.ndarray) -> bytes:
@@ -72,19 +61,24 @@ def _finest_level(segment: Segment) -> int:
     return -1 if segment.is_base else segment.tiles[0].grid.level
 
 
-def for_each_segment(work: Callable[[int], None], indices: Sequence[int], cells: int, runtime: Runtime) -> None:
-    """Do the work for independent segments: several at a time on one thread each, or a single one on all threads.
+def for_each_level(work: Callable[[int], None], parts: Sequence[Segment], runtime: Runtime) -> None:
+    """Do the work for segments, given their positions: one level after the other, each on all threads.
 
-    Args:
-        cells: number of cells of the whole image.
+    Segments of a level depend on coarser levels alone.
     """
-    if len(indices) == 1 or runtime.threads == 1:
-        with torch_threads(runtime.threads if cells > _CELLS_FOR_THREADS else 1):
-            for index in indices:
-                work(index)
-        return
+    for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
+        indices = list(group)
+        if len(indices) == 1 or runtime.threads == 1:
+            with inner_threads(runtime.threads):
+                for index in indices:
+                    work(index)
+        else:
+            _work_side_by_side(work, indices, runtime.threads)
 
-    with ThreadPoolExecutor(runtime.threads, initializer=limit_torch_threads, initargs=(1,)) as pool:
+
+def _work_side_by_side(work: Callable[[int], None], indices: Sequence[int], threads: int) -> None:
+    """Do independent work on several threads."""
+    with ThreadPoolExecutor(threads) as pool, inner_threads(1):
         # Each job gets a copy of the context, so that measurements reach the threads.
         futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
         try:
@@ -116,23 +110,45 @@ def encode_segments(
     parts = segments(*pixels.shape[:2])
     payloads = [b""] * len(parts)
     meter = Meter([_weight(part) for part in parts], progress)
+    canvas = Canvas.of(pixels)
 
     def work(index: int) -> None:
-        encoder = SymbolEncoder()
-        code_segment(parts[index], pixels, runtime, schedules, encoder, decoding=False)
+        encoder = TileEncoder(runtime.statistics)
+        code_segment(parts[index], canvas, runtime, schedules, encoder)
         with timed("coder"):
             coded = encoder.finish()
         payloads[index] = samples_hash(parts[index], pixels) + coded
         meter.finished(index)
 
-    for_each_segment(work, range(len(parts)), pixels.shape[0] * pixels.shape[1] // 4, runtime)
+    for_each_level(work, parts, runtime)
     return payloads
+
+
+def measure_segments(
+    canvas: Canvas, runtime: Runtime, schedules: TileSchedules, parts: Sequence[Segment]
+) -> list[float]:
+    """Code lengths of segments in bits.
+
+    Args:
+        canvas: its pixels are samples of ``runtime.sample_scale``.
+        schedules: of all tiles of the image.
+        parts: from coarse to fine.  Segments learn from those of coarser levels if these are among them.
+    """
+    bits = [0.0] * len(parts)
+
+    def work(index: int) -> None:
+        meter = TileMeter(runtime.statistics)
+        code_segment(parts[index], canvas, runtime, schedules, meter)
+        bits[index] = meter.bits
+
+    for_each_level(work, parts, runtime)
+    return bits
 
 
 def decode_segment(
     segment: Segment,
     payload: bytes,
-    pixels: np.ndarray,
+    canvas: Canvas,
     runtime: Runtime,
     schedules: TileSchedules,
     *,
@@ -141,17 +157,17 @@ def decode_segment(
     """Fill in the pixels of one segment, given those of the coarser levels.
 
     Args:
-        segment, pixels, skipped: as for :func:`code_segment`.
+        segment, canvas, skipped: as for :func:`code_segment`.
         schedules: of all tiles of the image.
         payload: hash of the samples, then coded symbols.
 
     Raises:
-        CorruptFileError: if the payload does not decode to the samples with its hash; ``pixels`` are wrong then.
+        CorruptFileError: if the payload does not decode to the samples with its hash; the canvas is wrong then.
     """
-    decoder = SymbolDecoder(payload[HASH_BYTES:])
-    code_segment(segment, pixels, runtime, schedules, decoder, decoding=True, skipped=skipped)
+    decoder = TileDecoder(runtime.statistics, payload[HASH_BYTES:])
+    code_segment(segment, canvas, runtime, schedules, decoder, skipped=skipped)
     decoder.finish()
-    if samples_hash(segment, pixels) != payload[:HASH_BYTES]:
+    if samples_hash(segment, canvas.pixels) != payload[:HASH_BYTES]:
         raise CorruptFileError("the samples do not have the hash that the segment promises")
 
 
@@ -180,22 +196,20 @@ def decode_segments(
     whole = segments(*shape[:2])
     grid = level_grids(*shape[:2])[level]
     parts = segments(grid.height, grid.width)
-    pixels = np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
+    canvas = Canvas.of(np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype))
     meter = Meter([_weight(part) for part in parts], progress)
 
     def work(index: int) -> None:
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):
-                decode_segment(part, payload, pixels, runtime, schedules, skipped=level)
+                decode_segment(part, payload, canvas, runtime, schedules, skipped=level)
             else:  # The base segment continues at finer levels: neither its hash nor its end can be checked.
-                decoder = SymbolDecoder(payload[HASH_BYTES:])
-                code_segment(part, pixels, runtime, schedules, decoder, decoding=True, skipped=level)
+                decoder = TileDecoder(runtime.statistics, payload[HASH_BYTES:])
+                code_segment(part, canvas, runtime, schedules, decoder, skipped=level)
         except CorruptFileError as error:
             raise CorruptFileError(f"segment {index} of {len(whole)} is damaged: {error}") from None
         meter.finished(index)
 
-    # Tiles of a level depend on coarser levels alone.
-    for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        for_each_segment(work, list(group), grid.height * grid.width // 4, runtime)
-    return pixels
+    for_each_level(work, parts, runtime)
+    return canvas.pixels

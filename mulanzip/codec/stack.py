@@ -6,10 +6,10 @@ import hashlib
 
 import numpy as np
 
+from mulanzip.codec.coders import TileDecoder, TileEncoder
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import code_segment
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
-from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.lattice.geometry import segments
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -26,11 +26,10 @@ def encode_stack(images: np.ndarray, runtime: Runtime, schedules: TileSchedules)
         images: uint8 ``(B, H, W, C)`` in coding order of colours, C 1 or 3, small enough for a single segment.
         schedules: of the tiles of each image.
     """
-    encoder = SymbolEncoder()
+    encoder = TileEncoder(runtime.statistics)
     _, height, width, _ = images.shape
     (segment,) = segments(height, width, COARSEST)
-    with torch_threads(1):
-        code_segment(segment, images, runtime, schedules, encoder, decoding=False)
+    code_segment(segment, Canvas.of(images), runtime, schedules, encoder)
     return encoder.finish()
 
 
@@ -46,10 +45,9 @@ def decode_stack(
         CorruptFileError: if the bytes do not end with the stack.  :func:`stack_hash` finds other damage.
     """
     images = np.zeros(shape, dtype=np.uint8)
-    decoder = SymbolDecoder(data)
+    decoder = TileDecoder(runtime.statistics, data)
     (segment,) = segments(shape[1], shape[2], COARSEST)
-    with torch_threads(1):
-        code_segment(segment, images, runtime, schedules, decoder, decoding=True)
+    code_segment(segment, Canvas.of(images), runtime, schedules, decoder)
     decoder.finish()
     return images
 

@@ -1,8 +1,4 @@
-"""Coding of a tile, step by step: one function encodes, decodes and measures.
-
-The pixels are one array of lattice level 0, which is read when encoding and filled when decoding.  A
-:class:`PhaseCoder` codes the phases that a step reveals.
-"""
+"""Coding of a tile, step by step: one function encodes, decodes and measures."""
 
 from __future__ import annotations
 
@@ -10,9 +6,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mulanzip.codec.coders import TileCoder
+from mulanzip.codec.planes import Canvas, TilePlanes
 from mulanzip.density.prediction import Prediction
-from mulanzip.lattice.geometry import A, Grid, Tile, to_cells, write_cells
-from mulanzip.lattice.schedules import Schedule, subset_mask
+from mulanzip.lattice.geometry import A, Tile, to_cells
+from mulanzip.lattice.schedules import Schedule
 from mulanzip.timings import timed
 
 
@@ -30,36 +28,8 @@ class Predictor(Protocol):
     ) -> tuple[dict[int, Prediction], Any]: ...
 
 
-class PhaseCoder(Protocol):
-    """Codes all colours of some cells of one phase."""
-
-    def code_phase(self, prediction: Prediction, truth: np.ndarray | None) -> np.ndarray:
-        """Code ``n`` cells.
-
-        Args:
-            truth: ``(n, C)`` when encoding, None when decoding.
-
-        Returns:
-            the values, ``(n, C)``.
-        """
-        ...
-
-
-def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
-    """View of the pixels of a lattice level in those of level 0, ``(..., H, W, C)``."""
-    stride = 1 << grid.level
-    return pixels[..., ::stride, ::stride, :]
-
-
 def code_tile(
-    tile: Tile,
-    pixels: np.ndarray,
-    predictor: Predictor,
-    schedule: Schedule,
-    coder: PhaseCoder,
-    *,
-    decoding: bool,
-    skipped: int = 0,
+    tile: Tile, canvas: Canvas, predictor: Predictor, schedule: Schedule, coder: TileCoder, *, skipped: int = 0
 ) -> int:
     """Code phases H, V and D of a tile, given the coarser level.
 
@@ -68,43 +38,37 @@ def code_tile(
 
     Args:
         tile: the cells to code.
-        pixels: ``(H, W, C)`` of level 0, C 3 or 1.  Or images side by side, ``(B, H, W, C)``, which are independent of
-            each other; each phase is coded for one image after the other.
-        decoding: fill ``pixels`` instead of reading them.
-        skipped: number of finer levels that ``pixels`` and ``tile`` leave out.
+        canvas: images side by side are independent of each other; each phase is coded for one image after the other.
+        skipped: number of finer levels that ``canvas`` and ``tile`` leave out.
 
     Returns:
         the number of network evaluations.
     """
-    level = level_view(pixels, tile.grid)
+    level = canvas.level(tile.grid)
     halo = tile.with_halo()
     region = level[..., 2 * halo.top : 2 * halo.bottom, 2 * halo.left : 2 * halo.right, :]
-    inside = level[..., 2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right, :]
     window = (
         slice(tile.top - halo.top, tile.bottom - halo.top),
         slice(tile.left - halo.left, tile.right - halo.left),
     )
-    colours = pixels.shape[-1]
-    cells = np.repeat(to_cells(region), 3 // colours, axis=-1)
+    cells = to_cells(region)
     own = cells[..., window[0], window[1], :, :]
-    truth = None if decoding else to_cells(inside)
     known = np.zeros(cells.shape[-4:-1], dtype=bool)
     known[..., A] = True
+    planes = TilePlanes(tile, canvas, decoding=coder.decoding)
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
     pass0_features = None
-    for step in schedule:
+    for phases in schedule:
         with timed("network"):
-            phases = {r.phase for r in step}
             predictions, pass0_features = predictor.predict(
-                cells, known, window, phases, tile.grid.level + skipped, pass0_features
+                cells, known, window, set(phases), tile.grid.level + skipped, pass0_features
             )
-        for reveal in step:
-            mask = present[..., reveal.phase] & subset_mask(reveal.subset, tile.height, tile.width)
-            every = np.broadcast_to(mask, own.shape[:-2])
-            prediction = predictions[reveal.phase].select(every)
-            values = coder.code_phase(prediction, None if truth is None else truth[every, reveal.phase])
-            own[every, reveal.phase] = values
-            known[window][..., reveal.phase] |= mask
-    if decoding:
-        write_cells(own[..., :colours], inside)
+        for phase in phases:
+            mask = present[..., phase]
+            if mask.any():
+                every = np.broadcast_to(mask, own.shape[:-2])
+                values = coder.code_phase(planes, phase, predictions[phase].select(every))
+                own[every, phase] = values
+            known[window][..., phase] |= mask
+    planes.write(decoding=coder.decoding)
     return len(schedule)

@@ -1,169 +1,115 @@
-"""Ways to run an integer convolution.  All give the same numbers; a self-test checks this.
+"""Ways to run the integer network.  All give the same numbers; a self-test checks this.
 
-Feature maps are torch tensors of shape ``(B, C, h, w)`` in channels-last memory.
+Maps are arrays of the backend, ``(B, h, w, C)``: numpy arrays, or tensors of torch.  Free of torch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from mulanzip.density.model import Layer
+from mulanzip.density.sample_scale import SampleScale
+
+#: An array of a backend.
+Array = Any
 
 
 class Backend(ABC):
-    """Runs the layers of one integer model on one device."""
+    """Runs the layers of integer models on one device."""
 
     name: str
-    device = torch.device("cpu")
+    #: Whether a forked child can use it.
+    survives_fork = True
+
+    @abstractmethod
+    def array(self, x: np.ndarray) -> Array:
+        """An array of the backend."""
+
+    @abstractmethod
+    def numpy(self, x: Array) -> np.ndarray:
+        """The inverse of :meth:`array`."""
+
+    # Single layers.
 
     @abstractmethod
     def prepare(self, layer: Layer) -> object:
         """The layer in the form that :meth:`activation` and :meth:`integers` take."""
 
     @abstractmethod
-    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
-        """``clamp(round_half_even(sum * 2**-shift + residual), 0, 255)`` as uint8.
+    def activation(self, prepared: object, x: Array, level_class: int, residual: Array | None = None) -> Array:
+        """``clamp(round_half_even(sum * 2**-shift + residual), 0, 255)``: uint8 ``(B, h, w, out)``.
 
-        ``residual`` may be overwritten.
+        Args:
+            x: uint8 ``(B, h, w, in)``.
+            residual: uint8 ``(B, h, w, out)``.
         """
 
     @abstractmethod
-    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        """``round_half_even(sum * 2**-shift)`` as float32 that holds integers."""
+    def integers(self, prepared: object, x: Array, level_class: int) -> Array:
+        """``round_half_even(sum * 2**-shift)``: int32 ``(B, h, w, out)``."""
 
+    # The network.
 
-def _multiplier(layer: Layer) -> Tensor:
-    """``2**-shift`` per output channel: float64."""
-    return torch.from_numpy(np.ldexp(1.0, -layer.shift.astype(np.int32)))
+    @abstractmethod
+    def input_planes(self, cells: np.ndarray, known: np.ndarray, sample_scale: SampleScale) -> Array:
+        """Inputs of a pass: uint8 ``(B, h, w, input planes)``; :mod:`mulanzip.density.inputs` says what they are.
 
+        Args:
+            cells: samples of ``sample_scale``, ``(B, h, w, 4, C)``, C 3 or 1.
+            known: mask, bool ``(h, w, 4)``.
+        """
 
-class _Float64Layer:
-    """A layer whose integers are stored as float64."""
+    @abstractmethod
+    def base_prediction(
+        self,
+        cells: np.ndarray,
+        known: np.ndarray,
+        phase: int,
+        window: tuple[slice, slice],
+        sample_scale: SampleScale,
+    ) -> np.ndarray:
+        """Linear prediction of a phase in ``2**-MEAN_BITS`` gray levels: int32 ``(C, n)``.
 
-    def __init__(self, layer: Layer, device: torch.device):
-        self.weight = torch.from_numpy(layer.weight).to(device, torch.float64)
-        self.bias = torch.from_numpy(layer.bias).to(device, torch.float64)
-        self.multiplier = _multiplier(layer).to(device).view(1, -1, 1, 1)
-        self.padding = layer.weight.shape[2] // 2
+        Args:
+            cells, known, sample_scale: as for :meth:`input_planes`.
+            window: rows and columns of the ``n`` cells to predict, one image after the other.
+        """
 
+    @abstractmethod
+    def prepare_pass(self, layers: Sequence[Layer]) -> object:
+        """A pass: a stem, then pairs of layers.  The second of a pair adds its result to the input of the pair."""
 
-class ReferenceBackend(Backend):
-    """Plain float64 convolutions: slow, and exact in every order of summation."""
+    @abstractmethod
+    def features(self, prepared: object, planes: Array, level_class: int, start: Array | None) -> Array:
+        """uint8 ``(B, h, w, channels)`` of a pass.
 
-    name = "reference"
+        Args:
+            planes: uint8 ``(B, h, w, input planes)``.
+            start: what the stem adds to its result.
+        """
 
-    def prepare(self, layer: Layer) -> _Float64Layer:
-        return _Float64Layer(layer, self.device)
+    @abstractmethod
+    def prepare_head(self, hidden: Layer | None, shapes: Layer, means: Layer) -> object:
+        """A head for one colour; ``hidden`` is None for the first one."""
 
-    def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        assert isinstance(prepared, _Float64Layer)
-        total = F.conv2d(x.to(torch.float64), prepared.weight, prepared.bias[level_class], padding=prepared.padding)
-        return total * prepared.multiplier
+    @abstractmethod
+    def parameters(
+        self, prepared: object, features: Array, planes: np.ndarray | None, level_class: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters of a colour: uint8 ``(shape_outputs, n)``, and int32 ``(mean_outputs, n)``.
 
-    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
-        scaled = self._scaled(prepared, x, level_class)
-        if residual is not None:
-            scaled += residual
-        return scaled.round_().clamp_(0, 255).to(torch.uint8)
+        Args:
+            features: uint8 ``(n, channels)``.
+            planes: uint8 ``(n, OFFSET_PLANES * colour)``, see :meth:`offset_planes`; None for the first colour.
+        """
 
-    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        return self._scaled(prepared, x, level_class).round_().to(torch.float32)
+    @abstractmethod
+    def offset_planes(self, offsets: np.ndarray) -> np.ndarray:
+        """uint8 ``(n, OFFSET_PLANES * colours)`` from offsets, int32 ``(colours, n)``.
 
-
-class _Packed:
-    """A layer prepacked for oneDNN."""
-
-    def __init__(self, layer: Layer):
-        weight = torch.from_numpy(layer.weight)
-        self.padding = [weight.shape[2] // 2] * 2
-        # Two units: inputs count as integers, outputs are in units of 2**shift sums.
-        self.scale = _multiplier(layer).to(torch.float32)
-        self.zero_points = torch.zeros(len(self.scale), dtype=torch.int32)
-        self.bias = torch.from_numpy(layer.bias).to(torch.float32) * self.scale
-        self.weight = torch.ops.onednn.qconv_prepack(weight, self.scale, 1.0, 0, [1, 1], self.padding, [1, 1], 1, None)
-
-
-class OneDnnBackend(Backend):
-    """int8 convolutions of oneDNN with fused requantisation: fast on a CPU."""
-
-    name = "onednn"
-
-    def prepare(self, layer: Layer) -> _Packed:
-        return _Packed(layer)
-
-    def _run(self, p: object, x: Tensor, level_class: int, dtype: torch.dtype) -> Tensor:
-        assert isinstance(p, _Packed)
-        result: Tensor = torch.ops.onednn.qconv_pointwise(
-            x, 1.0, 0, p.weight, p.scale, p.zero_points, p.bias[level_class],
-            [1, 1], p.padding, [1, 1], 1, 1.0, 0, dtype, "none", [], "",
-        )  # fmt: skip
-        return result
-
-    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
-        if residual is None:
-            return self._run(prepared, x, level_class, torch.uint8)
-        p = prepared
-        assert isinstance(p, _Packed)
-        result: Tensor = torch.ops.onednn.qconv2d_pointwise.binary(
-            x, 1.0, 0, p.weight, p.scale, p.zero_points, residual, p.bias[level_class],
-            [1, 1], p.padding, [1, 1], 1, 1.0, 0, torch.uint8, 1.0, 0, "sum", 1.0, "none", [], "",
-        )  # fmt: skip
-        return result
-
-    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        return self._run(prepared, x, level_class, torch.float32).round_()
-
-
-class _Unfolded:
-    """A layer as a matrix.  ``_int_mm`` multiplies int8, so activations are shifted by -128; the bias corrects this."""
-
-    def __init__(self, layer: Layer, device: torch.device):
-        self.outputs, _, self.size, _ = layer.weight.shape
-        weight = torch.from_numpy(layer.weight).permute(2, 3, 1, 0).reshape(-1, self.outputs)
-        bias = torch.from_numpy(layer.bias) + 128 * weight.to(torch.int32).sum(0, dtype=torch.int32)
-        self.bias = bias.to(device)
-        self.weight = F.pad(weight, (0, -self.outputs % 8, 0, -len(weight) % 8)).contiguous().to(device)
-        self.multiplier = _multiplier(layer).to(device)
-
-
-class CudaBackend(Backend):
-    """Exact int32 matrix products on a GPU: unfolded inputs and ``torch._int_mm`` instead of ``conv2d``."""
-
-    name = "cuda"
-    _ROWS = 32  # _int_mm needs more than 16 rows, and multiples of 8 in the other dimensions.
-
-    def __init__(self) -> None:
-        self.device = torch.device("cuda")
-
-    def prepare(self, layer: Layer) -> _Unfolded:
-        return _Unfolded(layer, self.device)
-
-    def _scaled(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        """``sum * 2**-shift``: float64 ``(B, h, w, out)``."""
-        p = prepared
-        assert isinstance(p, _Unfolded)
-        b, c, h, w = x.shape
-        pad = p.size // 2
-        padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, pad, pad, pad, pad))
-        columns = torch.cat(
-            [padded[:, i : i + h, j : j + w] for i in range(p.size) for j in range(p.size)], -1
-        ).reshape(b * h * w, p.size * p.size * c)
-        columns = (columns.to(torch.int16) - 128).to(torch.int8)
-        rows = max(self._ROWS, -(-len(columns) // 8) * 8)
-        columns = F.pad(columns, (0, p.weight.shape[0] - columns.shape[1], 0, rows - len(columns)))
-        total = torch._int_mm(columns, p.weight)[: b * h * w, : p.outputs] + p.bias[level_class]
-        return (total.to(torch.float64) * p.multiplier).view(b, h, w, p.outputs)
-
-    def activation(self, prepared: object, x: Tensor, level_class: int, residual: Tensor | None = None) -> Tensor:
-        scaled = self._scaled(prepared, x, level_class)
-        if residual is not None:
-            scaled = scaled + residual.permute(0, 2, 3, 1)
-        return scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 2)
-
-    def integers(self, prepared: object, x: Tensor, level_class: int) -> Tensor:
-        return self._scaled(prepared, x, level_class).round().to(torch.float32).permute(0, 3, 1, 2)
+        See :func:`mulanzip.density.inputs.offset_planes`.
+        """

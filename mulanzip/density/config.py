@@ -7,6 +7,7 @@ from typing import Any
 
 from mulanzip.lattice.geometry import PHASE_NAMES, D, H, V
 
+#: Colours that a model codes together: those of colour images.  A model of gray images has one.
 COLOURS = 3
 #: Phases that each pass of the network predicts.  Pass 1 starts from the features of pass 0.
 PASSES = ((H, V), (D,))
@@ -18,6 +19,12 @@ HEADS = {PHASE_NAMES[phase]: (index, phase) for index, phases in enumerate(PASSE
 
 #: Planes of the network input: differences above and below the local mean (12 + 12), the local mean (3), masks (4).
 INPUT_PLANES = 31
+#: The same for one colour (4 + 4, 1, 4); before the local mean, coarse differences above and below it (4 + 4), and
+#: after it the local mean once more, in levels (1).  Deep images have edges far beyond the range of fine differences.
+GRAY_INPUT_PLANES = 22
+#: log2 of the gray levels in a step of coarse differences, and of the local mean in levels.
+COARSE_BITS = 4
+LEVEL_BITS = 2
 #: Planes that tell the value of a colour to the next colours: above and below its base prediction, fine and coarse.
 OFFSET_PLANES = 4
 #: The uint8 that represents 1.0 in inputs and activations, and "known" in the mask planes.
@@ -29,10 +36,6 @@ WEIGHT_MAX = 64
 MEAN_BITS = 5
 
 
-#: Fields whose names in model files differ.
-_FILE_KEYS = {"presets": "looks"}
-
-
 @dataclass(frozen=True)
 class Config:
     """Size of a denoiser.  Stored in the model file.
@@ -40,6 +43,7 @@ class Config:
     Attributes:
         hidden: width of the layer that gives the parameters of a colour access to the colours before it.
         presets: number of contexts that are trained with the network.
+        colours: 3, or 1 for a model of gray images.
     """
 
     channels: int = 64
@@ -48,6 +52,12 @@ class Config:
     level_classes: int = 5
     hidden: int = 32
     presets: int = 10
+    colours: int = COLOURS
+
+    @property
+    def input_planes(self) -> int:
+        """Planes of the network input, see :func:`mulanzip.density.inputs.input_planes`."""
+        return GRAY_INPUT_PLANES if self.colours == 1 else INPUT_PLANES
 
     @property
     def shape_outputs(self) -> int:
@@ -68,7 +78,10 @@ class Config:
 
     def as_dict(self) -> dict[str, int]:
         """The form in model files."""
-        return {_FILE_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        found = asdict(self)
+        if self.colours == COLOURS:  # Models of colour images were made before there were others.
+            del found["colours"]
+        return found
 
     @classmethod
     def from_dict(cls, config: dict[str, Any]) -> Config:
@@ -79,5 +92,4 @@ class Config:
         """
         if not isinstance(config, dict):
             raise TypeError("a configuration is a dictionary")
-        names = {key: name for name, key in _FILE_KEYS.items()}
-        return cls(**{names.get(key, key): value for key, value in config.items()})
+        return cls(**config)

@@ -1,17 +1,15 @@
-"""Inputs of the denoiser, and linear base predictions, in integers.
+"""Inputs of the denoiser, and linear base predictions, in integers of torch: for training, and for backends of torch.
 
-Training and exact inference share this code.  All operations are on integers: the results are the same everywhere.
+The native library computes the same; this is the reference.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mulanzip.density.config import INPUT_PLANES, MEAN_BITS, UNIT
+from mulanzip.density.config import COARSE_BITS, GRAY_INPUT_PLANES, INPUT_PLANES, LEVEL_BITS, MEAN_BITS, UNIT
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import A, D, H, V
 
@@ -38,13 +36,6 @@ def _box3(x: Tensor) -> Tensor:
     return x[..., :-2] + x[..., 1:-1] + x[..., 2:]
 
 
-def _extreme3(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor], outside: int) -> Tensor:
-    """Minimum or maximum over the 3x3 neighbourhood."""
-    x = F.pad(x, (1, 1, 1, 1), value=outside)
-    x = pick(pick(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
-    return pick(pick(x[..., :-2], x[..., 1:-1]), x[..., 2:])
-
-
 def _padded(x: Tensor) -> Tensor:
     """``x`` with a border of zeros, one pixel wide."""
     return F.pad(x, (1, 1, 1, 1))
@@ -65,33 +56,42 @@ def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT
     """Input planes of the denoiser.
 
     Args:
-        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``sample_scale``; phases A, H, V, D; C = 3.
+        cells: ``(B, 4, C, h, w)`` of :func:`sample_type`, samples of ``sample_scale``; phases A, H, V, D; C 3 or 1.
         known: mask, bool ``(B, 4, h, w)``, or ``(1, 4, h, w)`` for all images.  Unknown values have no influence.
 
     Returns:
-        uint8 ``(B, INPUT_PLANES, h, w)``: for every phase and colour ``max(0, value - m)`` and ``max(0, m - value)`` in
-        gray levels, where ``m`` is the mean of the known A in the 3x3 neighbourhood; then ``m`` on a scale of 0..63;
-        then :data:`UNIT` where a phase is known.
+        uint8, ``(B, INPUT_PLANES, h, w)`` or ``(B, GRAY_INPUT_PLANES, h, w)``: for every phase and colour
+        ``max(0, value - m)`` and ``max(0, m - value)`` in gray levels, where ``m`` is the mean of the known A in the
+        3x3 neighbourhood; then, for one colour, the same in steps of ``2**COARSE_BITS`` levels; then ``m`` on a scale
+        of 0..63; then, for one colour, ``m`` in steps of ``2**LEVEL_BITS`` levels; then :data:`UNIT` where a phase is
+        known.
     """
-    b, _, _, h, w = cells.shape
+    b, _, colours, h, w = cells.shape
     if sample_scale.log2_levels_per_step:
         cells = cells << sample_scale.log2_levels_per_step
     mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
     mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
-    planes = torch.zeros((b, INPUT_PLANES, h, w), dtype=torch.uint8, device=cells.device)
-    above, below, brightness, knowledge = planes.split((12, 12, 3, 4), 1)
+    is_gray = colours == 1
+    count, sizes = (GRAY_INPUT_PLANES, (4, 4, 4, 4, 1, 1, 4)) if is_gray else (INPUT_PLANES, (12, 12, 0, 0, 3, 0, 4))
+    planes = torch.zeros((b, count, h, w), dtype=torch.uint8, device=cells.device)
+    above, below, far_above, far_below, brightness, mean_levels, knowledge = planes.split(sizes, 1)
     for phase in (A, H, V, D):
         if not known[:, phase].any():
             continue  # The planes of this phase stay zero, as most planes do in a first step.
-        of_phase = slice(3 * phase, 3 * phase + 3)
+        of_phase = slice(colours * phase, colours * (phase + 1))
         difference = (cells[:, phase] - mean).mul_(mask[:, phase, None])
-        above[:, of_phase] = (difference >> sample_scale.log2_steps_per_level).clamp_(0, 255)
-        below[:, of_phase] = (difference.neg_() >> sample_scale.log2_steps_per_level).clamp_(0, 255)
+        for near, far, sign in ((above, far_above, 1), (below, far_below, -1)):
+            levels = difference * sign >> sample_scale.log2_steps_per_level
+            near[:, of_phase] = levels.clamp(0, 255)
+            if is_gray:
+                far[:, of_phase] = (levels >> COARSE_BITS).clamp_(0, 255)
     if sample_scale.is_plain:
         brightness[:] = mean >> 2
     else:
         brightness[:] = (mean << 6) // (sample_scale.count << sample_scale.log2_levels_per_step)
+    if is_gray:
+        mean_levels[:] = (mean >> sample_scale.log2_steps_per_level + LEVEL_BITS).clamp_(max=255)
     knowledge[:] = mask * UNIT
     return planes
 
@@ -112,29 +112,6 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: Samp
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
     return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + sample_scale.log2_steps).to(torch.int32)
-
-
-def constant_surround(cells: Tensor, known: Tensor, phase: int) -> Tensor:
-    """The value of all pixels around a phase: int32 ``(B, C, h, w)``, -1 where they differ.
-
-    Around means: the known A in the 3x3 neighbourhood, and the nearest known pixels.
-
-    Args:
-        cells, known, phase: as for :func:`base_prediction`.
-    """
-    above_all = 1 << 20
-    mask = known[:, A, None]
-    low = _extreme3(torch.where(mask, cells[:, A], above_all), torch.minimum, above_all)
-    high = _extreme3(torch.where(mask, cells[:, A], -1), torch.maximum, -1)
-    for near, offsets in _NEAR[phase].items():
-        if near == A:
-            continue
-        mask, values = _padded(known[:, near, None]), _padded(cells[:, near])
-        for offset in offsets:
-            is_known, value = _moved(mask, *offset), _moved(values, *offset)
-            low = torch.where(is_known, torch.minimum(low, value), low)
-            high = torch.where(is_known, torch.maximum(high, value), high)
-    return torch.where(low == high, low, -1).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:

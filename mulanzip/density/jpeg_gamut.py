@@ -7,12 +7,11 @@ file says how rare other colours are in its image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
+from mulanzip.native.library import other_colours
 from mulanzip.row_blocks import row_blocks
 
 #: Maximum penalty; no mass is left after it.
@@ -38,34 +37,11 @@ class JpegGamut:
 
     log2_penalty: int
 
-    def log2_penalties(self, before: Sequence[np.ndarray], values: np.ndarray) -> np.ndarray:
-        """Penalty of each value of blue: uint8 ``(N,)``, 0 or :attr:`log2_penalty`.
 
-        Args:
-            before: green and red, int32 ``(N,)`` each.
-            values: of blue, int32 ``(N,)``, 0..255.
-        """
-        green, red = before
-        found: np.ndarray = _others().take((green << 16) + (red << 8) + values) * np.uint8(self.log2_penalty)
-        return found
-
-
-@lru_cache(1)
-def _others() -> np.ndarray:
-    """1 for colours that no JPEG decoder produces, else 0: uint8, at index ``green << 16 | red << 8 | blue``.
-
-    The coefficients have 16 fractional bits, as in decoders: coarser ones lead to other colours.
-    """
-    y = np.arange(256)[:, None]
-    shifted = np.arange(256) - 128
-    red_of = 91881 * shifted + 32768 >> 16
-    blue_of = 116130 * shifted + 32768 >> 16
-    others = np.ones((256, 256, 256), dtype=np.uint8)
-    for cr in range(256):
-        green_of = -22554 * shifted - 46802 * shifted[cr] + 32768 >> 16
-        red, green, blue = (np.clip(y + part, 0, 255) for part in (red_of[cr], green_of, blue_of))
-        others[green, red, blue] = 0
-    return others.reshape(-1)
+def _is_other(colours: np.ndarray) -> np.ndarray:
+    """Whether no JPEG decoder produces colours ``green << 16 | red << 8 | blue``: uint8, 1 or 0, in the same shape."""
+    found: np.ndarray = other_colours().take(colours >> 3) >> (colours & 7).astype(np.uint8) & 1
+    return found
 
 
 def find(pixels: np.ndarray) -> JpegGamut | None:
@@ -81,13 +57,13 @@ def find(pixels: np.ndarray) -> JpegGamut | None:
     for rows in row_blocks(pixels):
         green, red, blue = pixels[rows].reshape(-1, 3).astype(np.int32).T
         colours = (green << 16) + (red << 8)
-        others += int(_others().take(colours + blue).sum())
+        others += int(_is_other(colours + blue).sum())
         if others * _PIXELS_PER_OTHER > total:
             return None
         for step in _STEPS:
             values = blue + step
             inside = (values >= 0) & (values < 256)
-            nearby += int(inside.sum()) - int(_others().take((colours + values)[inside]).sum())
+            nearby += int(inside.sum()) - int(_is_other((colours + values)[inside]).sum())
             count += int(inside.sum())
     if nearby * _NEARBY_OF > count * _NEARBY:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -12,17 +13,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
+from mulanzip.density.config import COLOURS, HEADS, OFFSET_PLANES, PASSES, WEIGHT_MAX, Config
 from mulanzip.density.context import LIMIT, Prior
-from mulanzip.density.mixture import Tables
 from mulanzip.errors import ModelError
 
-FORMAT = "mulanzip-integer-7"
+FORMAT = "mulanzip-integer-8"
 #: Partial sums must stay below this for float32 to hold them exactly.
 EXACT_LIMIT = 1 << 24
 ACTIVATION_MAX = 255
-#: Fields of the prior, and their names in model files.
-_PRIOR_KEYS = {"row": "row", "mass": "mass", "presets": "looks"}
+#: Fields of the prior.
+_PRIOR_KEYS = ("row", "mass", "presets")
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ def layer_shapes(config: Config) -> dict[str, tuple[int, int, int, int]]:
     c = config.channels
     found = {}
     for i in range(len(PASSES)):
-        found[f"pass.{i}.stem"] = (c, INPUT_PLANES, 3, 3)
+        found[f"pass.{i}.stem"] = (c, config.input_planes, 3, 3)
         found |= {f"pass.{i}.body.{j}": (c, c, 3, 3) for j in range(2 * config.blocks)}
     for name in HEADS:
-        for colour in range(COLOURS):
+        for colour in range(config.colours):
             inputs = c
             if colour:
                 found[f"head.{name}.{colour}.hidden"] = (config.hidden, c + OFFSET_PLANES * colour, 1, 1)
@@ -84,15 +84,12 @@ class IntegerModel:
 
     config: Config
     layers: dict[str, Layer]
-    tables: Tables
     prior: Prior
     metadata: dict[str, str] = field(default_factory=dict)
 
     def tensors(self) -> dict[str, np.ndarray]:
         found = {f"{name}.{key}": t for name, layer in self.layers.items() for key, t in layer.tensors().items()}
-        for name in ("logistic", "weight", "inverse_scale"):
-            found[f"tables.{name}"] = getattr(self.tables, name)
-        return found | {f"prior.{key}": getattr(self.prior, name) for name, key in _PRIOR_KEYS.items()}
+        return found | {f"prior.{key}": getattr(self.prior, key) for key in _PRIOR_KEYS}
 
     def adapted(self, context: np.ndarray) -> IntegerModel:
         """The model for an image with this context, int8 ``(entries,)``; see :mod:`mulanzip.density.context`."""
@@ -124,13 +121,14 @@ def _context_shift(name: str, layer: Layer) -> np.ndarray:
 
 def _check_sizes(config: Config) -> None:
     """Refuse sizes whose list of layers alone would fill the memory."""
-    limits = {
+    limits: dict[str, Collection[int]] = {
         "channels": range(1, 1025),
         "blocks": range(100),
         "mixtures": range(1, 8),
         "level_classes": range(1, 33),
-        "hidden": range(1, 1025),
+        "hidden": range(1, 1025) if config.colours != 1 else range(1025),
         "presets": range(65),
+        "colours": (1, COLOURS),
     }
     for name, size in asdict(config).items():
         if type(size) is not int or size not in limits[name]:
@@ -186,7 +184,6 @@ def prove(model: IntegerModel) -> None:
         slack = LIMIT << _context_shift(name, layer).astype(np.int64)
         prove_layer(name, layer, expected[name], config.level_classes, slack)
     try:
-        model.tables.validate()
         model.prior.validate(context_entries(config), config.presets)
     except ValueError as error:
         raise ModelError(str(error)) from None
@@ -225,8 +222,7 @@ def load(path: str | os.PathLike[str]) -> IntegerModel:
         model = IntegerModel(
             config,
             {name: layer(name) for name in layer_shapes(config)},
-            Tables(*(tensors.pop(f"tables.{key}") for key in ("logistic", "weight", "inverse_scale"))),
-            Prior(*(tensors.pop(f"prior.{key}") for key in _PRIOR_KEYS.values())),
+            Prior(*(tensors.pop(f"prior.{key}") for key in _PRIOR_KEYS)),
             metadata,
         )
     except (KeyError, TypeError, ValueError) as error:

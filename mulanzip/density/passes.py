@@ -6,11 +6,9 @@ from abc import ABC, abstractmethod
 from functools import partial
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from mulanzip.density.config import COLOURS, HEADS, PASSES, Config
-from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
+from mulanzip.density.backends import Array
+from mulanzip.density.config import HEADS, PASSES, Config
 from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_scale import EIGHT_BIT, SampleScale
 from mulanzip.lattice.geometry import PHASE_NAMES
@@ -23,15 +21,29 @@ def heads_of(phases: set[int]) -> dict[int, str]:
 
 
 class PassPredictor(ABC):
-    """Predicts the phases of a step; subclasses compute the features of passes and the parameters of colours."""
+    """Predicts the phases of a step; subclasses compute inputs, the features of passes and parameters of colours."""
 
     config: Config
     #: Scale of the samples in cells.
     sample_scale: SampleScale = EIGHT_BIT
 
     @abstractmethod
-    def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> ``(B, channels, h, w)`` of pass ``index``.
+    def input_planes(self, cells: np.ndarray, known: np.ndarray) -> Array:
+        """Inputs of the passes: uint8 ``(B, h, w, input planes)``.
+
+        Args:
+            cells: ``(B, h, w, 4, colours)``; known: bool ``(h, w, 4)``; see :meth:`predict`.
+        """
+
+    @abstractmethod
+    def base_prediction(
+        self, cells: np.ndarray, known: np.ndarray, phase: int, window: tuple[slice, slice]
+    ) -> np.ndarray:
+        """Base predictions of a phase: int32 ``(colours, n)``, see :class:`mulanzip.density.prediction.Prediction`."""
+
+    @abstractmethod
+    def features(self, planes: Array, index: int, level_class: int, pass0_features: Array | None) -> Array:
+        """uint8 ``(B, h, w, input planes)`` -> ``(B, h, w, channels)`` of pass ``index``.
 
         Args:
             pass0_features: features of pass 0, an input of the later passes.
@@ -39,11 +51,10 @@ class PassPredictor(ABC):
 
     @abstractmethod
     def head(
-        self, features: Tensor, offsets: np.ndarray, colour: int, *, name: str, level_class: int
+        self, features: Array, offsets: np.ndarray, colour: int, *, name: str, level_class: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Head ``name`` of :data:`HEADS`; see :class:`mulanzip.density.prediction.ColourHead`."""
 
-    @torch.inference_mode()
     def predict(
         self,
         cells: np.ndarray,
@@ -51,12 +62,13 @@ class PassPredictor(ABC):
         window: tuple[slice, slice],
         phases: set[int],
         level: int,
-        pass0_features: Tensor | None,
-    ) -> tuple[dict[int, Prediction], Tensor]:
+        pass0_features: Array | None,
+    ) -> tuple[dict[int, Prediction], Array]:
         """Predict the phases of one step.
 
         Args:
-            cells: samples of ``sample_scale``, ``(h, w, 4, 3)``, or ``(B, h, w, 4, 3)`` for images side by side.
+            cells: samples of ``sample_scale``, ``(h, w, 4, C)``, or ``(B, h, w, 4, C)`` for images side by side.  C is
+                the number of colours of the model, or 1: a model of three colours sees a gray image three times.
             known: mask, bool ``(h, w, 4)``, the same for all images.
             window: rows and columns of the cells to predict.
             phases: phases to predict.
@@ -68,24 +80,20 @@ class PassPredictor(ABC):
             next step.
         """
         level_class = self.config.level_class(level)
-        batch = torch.from_numpy(cells.reshape(-1, *cells.shape[-4:]))
-        cell_tensor = batch.permute(0, 3, 4, 1, 2).to(sample_type(self.sample_scale))
-        known_tensor = torch.from_numpy(known).permute(2, 0, 1)[None]
-        planes = input_planes(cell_tensor, known_tensor, self.sample_scale)
+        colours = self.config.colours
+        cells = cells.reshape(-1, *cells.shape[-4:])
+        if cells.shape[-1] != colours:
+            cells = np.repeat(cells, colours, axis=-1)
+        planes = self.input_planes(cells, known)
         if pass0_features is None or phases & set(PASSES[0]):
             pass0_features = self.features(planes, 0, level_class, None)
         heads = heads_of(phases)
         index = HEADS[next(iter(heads.values()))][0]
         features = self.features(planes, index, level_class, pass0_features) if index else pass0_features
-        inside = (..., *window)
-        rows = features[inside].permute(0, 2, 3, 1).reshape(-1, features.shape[1])
+        rows = features[:, window[0], window[1]].reshape(-1, features.shape[-1])
         predictions = {}
         for phase, name in heads.items():
-            base = base_prediction(cell_tensor, known_tensor, phase, self.sample_scale)[inside].transpose(0, 1)
+            base = self.base_prediction(cells, known, phase, window)
             head = partial(self.head, name=name, level_class=level_class)
-            surround = None
-            if not self.sample_scale.is_plain:
-                values = constant_surround(cell_tensor, known_tensor, phase)[inside].transpose(0, 1)
-                surround = values.reshape(COLOURS, -1).numpy()
-            predictions[phase] = Prediction(rows, base.reshape(COLOURS, -1).numpy(), head, surround)
+            predictions[phase] = Prediction(rows, base, head)
         return predictions, pass0_features

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
+
+from mulanzip.density.backends import Array
 
 
 class ColourHead(Protocol):
     """Features -> parameters of one colour, given the colours before."""
 
-    def __call__(self, features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, features: Array, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
         """Parameters of ``n`` cells.
 
         Args:
@@ -33,17 +34,14 @@ class Prediction:
     """Output of the denoiser for ``n`` cells of one phase, in raster order, one image after the other.
 
     Attributes:
-        features: ``(n, channels)``, for ``head`` alone.
-        base: int32 ``(3, n)``: base predictions in ``2**-MEAN_BITS`` gray levels.
+        features: ``(n, channels)``, an array of the backend, for ``head`` alone.
+        base: int32 ``(colours, n)``, of the model's colours: base predictions in ``2**-MEAN_BITS`` gray levels.
         head: computes the parameters, colour by colour.
-        constant_surround: int32 ``(3, n)``: the value of all pixels around, -1 where they differ; None for samples of
-            8 bits.
     """
 
-    features: Tensor
+    features: Array
     base: np.ndarray
     head: ColourHead
-    constant_surround: np.ndarray | None = None
 
     def select(self, mask: np.ndarray) -> Prediction:
         """The cells where ``mask`` is true: bool, ``n`` entries in any shape."""
@@ -51,5 +49,4 @@ class Prediction:
 
     def at(self, cells: slice | np.ndarray) -> Prediction:
         """The cells in a slice, or with the given indices."""
-        constant_surround = None if self.constant_surround is None else self.constant_surround[:, cells]
-        return Prediction(self.features[cells], self.base[:, cells], self.head, constant_surround)
+        return Prediction(self.features[cells], self.base[:, cells], self.head)

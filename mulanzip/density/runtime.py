@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
-from mulanzip.density.backends import Backend, CudaBackend, OneDnnBackend, ReferenceBackend
-from mulanzip.density.likelihood import Likelihood
+from mulanzip.density.backends import Backend
 from mulanzip.density.model import IntegerModel, load
 from mulanzip.density.model_cache import ModelCache, file_version
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.density.selftest import golden_digest
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import ModelError
 from mulanzip.limits import available_cores
 from mulanzip.notes import note
@@ -29,7 +27,7 @@ DEVICES = ("auto", "cpu", "cuda", "reference")
 #: Metadata key of model files for the digest of :func:`golden_digest`.
 GOLDEN_KEY = "golden"
 
-_networks = ModelCache[IntegerNetwork](lambda network: network.backend.device.type == "cpu")
+_networks = ModelCache[IntegerNetwork](lambda network: network.backend.survives_fork)
 
 
 class InexactBackendWarning(UserWarning):
@@ -54,11 +52,6 @@ class Runtime:
     def model(self) -> IntegerModel:
         return self.network.model
 
-    @property
-    def likelihood(self) -> Likelihood:
-        """Distributions of the samples that are coded."""
-        return Likelihood(self.model.tables, self.statistics)
-
     def adapted(self, context: np.ndarray | None) -> Runtime:
         """The same for an image with this context; None leaves the network as it was trained."""
         if context is None:
@@ -76,31 +69,56 @@ class Runtime:
         return replace(self, network=self.network.at(statistics.scale), statistics=statistics)
 
 
-def candidates(device: str) -> list[type[Backend]]:
-    """Backends to try on a device, the fastest first.
+def candidates(device: str) -> Iterator[Callable[[], Backend]]:
+    """Makers of backends to try on a device, the fastest first.  Those of torch import it when their turn comes.
 
     Raises:
         ModelError, ValueError: as :func:`open_runtime`.
     """
     if device not in DEVICES:
         raise ValueError(f"unknown device {device!r}; use one of {', '.join(DEVICES)}")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("this machine has no CUDA device that torch can use; use --device cpu")
-    backends: list[type[Backend]] = [ReferenceBackend]
+    return _candidates(device)
+
+
+def _candidates(device: str) -> Iterator[Callable[[], Backend]]:
+    if device == "cuda":
+        torch = import_torch("--device cuda")
+        if not torch.cuda.is_available():
+            raise ModelError("this machine has no CUDA device that torch can use; use --device cpu")
+        from mulanzip.density.torch_backends import CudaBackend
+
+        yield CudaBackend
     if device != "reference":
-        backends.insert(0, OneDnnBackend)
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        backends.insert(0, CudaBackend)
-    return backends
+        yield from (partial(NativeBackend, kernel) for kernel in kernels_to_use())
+    import_torch("the reference backend")
+    from mulanzip.density.torch_backends import ReferenceBackend
+
+    yield ReferenceBackend
 
 
-def choose_network(model: IntegerModel, backends: list[type[Backend]]) -> IntegerNetwork:
+def import_torch(purpose: str) -> Any:
+    """The module torch.
+
+    Raises:
+        ModelError: where it is not installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise ModelError(f"{purpose} needs torch, which is not installed: pip install 'mulanzip[torch]'") from None
+    return torch
+
+
+def choose_network(model: IntegerModel, backends: Iterable[Callable[[], Backend]]) -> IntegerNetwork:
     """The model on the first of ``backends`` that passes the self-test, see :func:`choose`."""
     return choose(backends, partial(IntegerNetwork, model), golden_digest, model.metadata.get(GOLDEN_KEY))
 
 
 def choose(
-    backends: list[type[Backend]], build: Callable[[Backend], N], digest: Callable[[N], str], expected: str | None
+    backends: Iterable[Callable[[], Backend]],
+    build: Callable[[Backend], N],
+    digest: Callable[[N], str],
+    expected: str | None,
 ) -> N:
     """A network on the first of ``backends`` that passes the self-test.  Warns of each that fails.
 
@@ -112,9 +130,10 @@ def choose(
     Raises:
         ModelError: if no backend passes.
     """
-    for kind in backends:
+    for make in backends:
+        backend = make()
         try:
-            network = build(kind())
+            network = build(backend)
             found = digest(network)
         except (RuntimeError, AttributeError, NotImplementedError) as error:
             problem = f"does not run here ({str(error).splitlines()[0]})"
@@ -122,7 +141,7 @@ def choose(
             if found == expected:
                 return network
             problem = "does not compute exactly on this machine"
-        note(f"backend {kind.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
+        note(f"backend {backend.name} {problem}; trying the next one", InexactBackendWarning, stacklevel=3)
     raise ModelError("no backend computes this model exactly on this machine; nothing can be coded safely")
 
 
@@ -144,8 +163,6 @@ def open_runtime(path: str | os.PathLike[str], device: str = "auto", threads: in
     threads = threads or available_cores()
 
     def load_network() -> IntegerNetwork:
-        backends = candidates(device)
-        with torch_threads(threads):
-            return choose_network(load(path), backends)
+        return choose_network(load(path), candidates(device))
 
     return Runtime(_networks.get((file_version(path), device), load_network), threads)

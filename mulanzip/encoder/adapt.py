@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from importlib.util import find_spec
 
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.density import context
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
 from mulanzip.encoder.effort import is_fitted
 from mulanzip.encoder.preset_choice import choose_preset
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.notes import note
 from mulanzip.options import Execution
 from mulanzip.progress import Progress
 
@@ -28,6 +29,10 @@ from mulanzip.progress import Progress
 _JUDGED_PIXELS = 1 << 20
 #: Indices ``(H, W, C)`` in coding order of colours, and their statistics.
 Group = tuple[np.ndarray, SampleStatistics]
+
+
+class NotFittedWarning(UserWarning):
+    """An effort asks for a fitted context, and torch, which fits it, is not installed."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,16 @@ def find_adaptation(
     prior = runtime.model.prior
     preset = prior.preset(choose_preset(indices, runtime.at(statistics), schedules))
     edges = choose_edges(indices, runtime.at(statistics).adapted(preset), steps > 0) if has_edges else None
+    if steps and find_spec("torch") is None:
+        note("torch is not installed, so no context is fitted: pip install 'mulanzip[torch]'", NotFittedWarning)
+        steps = 0
     if not steps:
         return Adaptation(preset if preset.any() else None, edges)
+    from mulanzip.density.torch_threads import torch_threads
     from mulanzip.encoder.context_fit import Fitter
 
     even, groups = groups, [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
-    with torch_threads(runtime.threads):
+    with torch_threads(runtime.threads), inner_threads(runtime.threads):
         fitter = Fitter(runtime.model)
         fitted = fitter.fit(
             indices,
@@ -98,11 +107,11 @@ def _sample(parts: list[Segment]) -> list[Segment]:
     """Every n-th segment, enough to judge by."""
     pixels = [sum(4 * t.height * t.width for t in part.tiles) for part in parts]
     every = max(1, sum(pixels) // _JUDGED_PIXELS)
-    return parts[::-every]
+    return parts[::-every][::-1]
 
 
 def _bits(parts: list[Segment], groups: Sequence[Group], runtime: Runtime, schedules: TileSchedules) -> float:
-    counter = BitCounter()
-    for (indices, statistics), part in product(groups, parts):
-        code_segment(part, indices, runtime.at(statistics), schedules, counter, decoding=False)
-    return counter.bits
+    return sum(
+        sum(measure_segments(Canvas.of(indices), runtime.at(statistics), schedules, parts))
+        for indices, statistics in groups
+    )

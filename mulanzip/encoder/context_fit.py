@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mulanzip.density.config import COLOURS
 from mulanzip.density.context import LIMIT
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
@@ -94,14 +93,14 @@ class Fitter:
         base = torch.zeros(self.entries) if start is None else torch.from_numpy(start).float()
         values = torch.zeros(self.entries, requires_grad=True)
         optimiser = Adam(values.detach(), betas=(0.9, 0.99))
-        colours = indices.shape[2]
+        colours, repeats = indices.shape[2], self.network.config.colours // indices.shape[2]
         # Each job runs on one thread: threads that share an operator wait for each other after every one.
         with ThreadPoolExecutor(
             min(execution.thread_count, _JOBS), initializer=limit_torch_threads, initargs=(1,)
         ) as pool:
             for step in range(steps):
                 offsets = self.apply(base + values.detach().round())
-                jobs = [_crops(indices, rng) for _ in range(_JOBS)]
+                jobs = [_crops(indices, rng).repeat(1, repeats, 1, 1) for _ in range(_JOBS)]
                 gradients = list(
                     pool.map(partial(self._gradient, offsets, colours=colours, statistics=statistics), jobs)
                 )
@@ -151,11 +150,10 @@ class Fitter:
 
 
 def _crops(indices: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Random crops: ``(_CROPS, 3, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
+    """Random crops: ``(_CROPS, C, CROP_SIDE, CROP_SIDE)``, corners on all levels' lattices."""
     grid = 1 << _LEVELS
     crops = []
     for _ in range(_CROPS):
         top, left = (rng.integers((side - CROP_SIDE) // grid + 1) * grid for side in indices.shape[:2])
         crops.append(indices[top : top + CROP_SIDE, left : left + CROP_SIDE])
-    batch = np.stack(crops).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.repeat(batch, COLOURS // batch.shape[1], axis=1))
+    return torch.from_numpy(np.stack(crops).transpose(0, 3, 1, 2))

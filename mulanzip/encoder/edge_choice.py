@@ -6,15 +6,13 @@ import math
 
 import numpy as np
 
-from mulanzip.codec.subpixels import WINDOW, MixtureCoder, SubpixelBatch, window
+from mulanzip.codec.coders import Census
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.reweighted_window import masses
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
 from mulanzip.encoder.crops import sample_crops
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Grid, tiles
 from mulanzip.lattice.schedules import SCHEDULES
@@ -37,31 +35,6 @@ _SIDE = 128
 _NAT = 1 / math.log(2)
 #: Halving the unit of edges costs one bit per edge.  A unit of one level pays where values have this number of pixels.
 _FINE_PAYS = 22
-
-
-class Census(MixtureCoder):
-    """Codes nothing; counts the values near the means of their distributions.
-
-    Attributes:
-        seen: int64 ``(colours, 256)``, observed counts.
-        expected: int64 ``(colours, 256)``, counts that the distributions predict, in units of ``2**-_BITS``.
-    """
-
-    def __init__(self, runtime: Runtime, colours: int):
-        super().__init__(runtime.likelihood, BitCounter(), colours)
-        self.seen = np.zeros((colours, VALUES), dtype=np.int64)
-        self.expected = np.zeros((colours, VALUES), dtype=np.int64)
-
-    def _code(self, batch: SubpixelBatch, values: np.ndarray | None) -> np.ndarray:
-        assert values is not None
-        low = window(batch.mean_level, WINDOW, self._sample_scale)
-        for value, mass in masses(batch.mixture, low, WINDOW):
-            share = (mass.astype(np.int64) << _BITS) // batch.mixture.total
-            # Sums of integers: exact in floating point.
-            self.expected[batch.colour] += np.bincount(value, share, VALUES).astype(np.int64)
-        inside = values[(values >= low) & (values < low + WINDOW)]
-        self.seen[batch.colour] += np.bincount(inside, minlength=VALUES)
-        return values
 
 
 def choose_edges(planes: np.ndarray, runtime: Runtime, judged: bool) -> ValueEdges | None:
@@ -107,10 +80,9 @@ def _log2_unit(pixels: int) -> int:
 
 
 def _count(sample: np.ndarray, runtime: Runtime) -> Census:
-    census = Census(runtime, sample.shape[2])
-    with torch_threads(1):
-        for tile in tiles(Grid(0, *sample.shape[:2])):
-            code_tile(tile, sample, runtime.network, SCHEDULES["default"], census, decoding=False)
+    census, canvas = Census(runtime.statistics, sample.shape[2]), Canvas.of(sample)
+    for tile in tiles(Grid(0, *sample.shape[:2])):
+        code_tile(tile, canvas, runtime.network, SCHEDULES["default"], census)
     return census
 
 

@@ -18,9 +18,6 @@ ADAPTIVE = "adaptive"
 #: Values of ``schedule``.
 SCHEDULE_CHOICES = (*SCHEDULE_NAMES, ADAPTIVE)
 
-#: From this effort on, ``adaptive`` tries all schedules; below it, the default and the one with a single evaluation.
-_ALL_SCHEDULES = 8
-
 #: Steps of gradient descent by effort, from 1 on.
 _STEPS = (0, 30, 60, 100, 150, 230, 350, 530, 800)
 #: A step costs about as much as coding this number of pixels.
@@ -55,7 +52,7 @@ class SearchPlan:
         """
         given = options.context if isinstance(options.context, np.ndarray) else None
         steps = fit_steps(options.effort, options.context if given is None else "none")
-        return cls(given, steps, _schedule_choices(options.effort, options.schedule, options.mu))
+        return cls(given, steps, _schedule_choices(options.schedule, options.mu))
 
     def quick(self) -> SearchPlan:
         """A plan without trials, for a first estimate of the size."""
@@ -88,7 +85,7 @@ def fit_steps(effort: int, context: str | np.ndarray | None) -> int | None:
     return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
 
 
-def _schedule_choices(effort: int, schedule: str, mu: float) -> ScheduleChoices:
+def _schedule_choices(schedule: str, mu: float) -> ScheduleChoices:
     """The schedules that the encoder chooses from.
 
     Args:
@@ -102,9 +99,7 @@ def _schedule_choices(effort: int, schedule: str, mu: float) -> ScheduleChoices:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULE_CHOICES)}")
     if not mu >= 0:
         raise ValueError(f"mu must be 0 or more, not {mu}")
-    if schedule != ADAPTIVE:
-        return ScheduleChoices((schedule,))
-    return ScheduleChoices(SCHEDULE_NAMES if effort >= _ALL_SCHEDULES else ("default", "one"), mu)
+    return ScheduleChoices(SCHEDULE_NAMES, mu) if schedule == ADAPTIVE else ScheduleChoices((schedule,))
 
 
 def is_fitted(height: int, width: int) -> bool:

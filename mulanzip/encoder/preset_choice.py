@@ -5,18 +5,23 @@ The choice is the same on every machine, since the code lengths come from intege
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.crops import sample_crops
-from mulanzip.entropy.ans import BitCounter
+from mulanzip.encoder.crops import GRID, sample_crops
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Grid, Segment, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Side of the crops, in pixels.  Their finest level tells as much as all levels of crops of 64.
 _SIDE = 48
+#: Number of crops, down and across, on which all presets are tried; the best few of them are tried on more.
+_FIRST_GRID = (1, 2)
+_FINALISTS = 1
 
 
 def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> int:
@@ -27,14 +32,17 @@ def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedule
             :data:`_SIDE` pixels.
         schedules: uniform.
     """
-    crops = sample_crops(indices, _SIDE)
-    segment = Segment(tuple(tiles(Grid(0, *crops.shape[:2]))))
-    share = crops.size / indices.size
 
-    def cost(number: int) -> float:
-        adapted = runtime.adapted(runtime.model.prior.preset(number)) if number else runtime
-        counter = BitCounter()
-        code_segment(segment, crops, adapted, schedules, counter, decoding=False)
-        return counter.bits + (share * 8 * (CHUNK_OVERHEAD + 1) if number else 0)
+    def best(numbers: Iterable[int], grid: tuple[int, int]) -> int:
+        crops = sample_crops(indices, _SIDE, grid)
+        segment = Segment(tuple(tiles(Grid(0, *crops.shape[:2]))))
+        own_bits = crops.size / indices.size * 8 * (CHUNK_OVERHEAD + 1)
+        costs = {}
+        for number in numbers:
+            adapted = runtime.adapted(runtime.model.prior.preset(number)) if number else runtime
+            (bits,) = measure_segments(Canvas.of(crops), adapted, schedules, [segment])
+            costs[number] = bits + (own_bits if number else 0)
+        return min(costs, key=lambda number: costs[number])
 
-    return int(np.argmin([cost(number) for number in range(len(runtime.model.prior.presets) + 1)]))
+    candidate = best(range(len(runtime.model.prior.presets) + 1), _FIRST_GRID)
+    return best((0, candidate), GRID) if candidate else 0

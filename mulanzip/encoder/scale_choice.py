@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
-from mulanzip.codec.segment import code_segment
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import measure_segments
 from mulanzip.codec.value_map import ValueMap, pack, spanned, used_values
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import LOG2_STEPS
 from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.density.torch_threads import torch_threads
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.lattice.geometry import Segment, level_grids, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -40,7 +39,7 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedu
     if len(every) == 1:
         return ValueMap(every)
     crops = _crops(pixels)
-    suggested = _suggested_log2_steps(crops)
+    suggested = suggested_log2_steps(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
     def best(values: np.ndarray, candidates: range) -> tuple[float, ValueMap]:
@@ -79,8 +78,12 @@ def _crops(pixels: np.ndarray) -> list[np.ndarray]:
     return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
 
 
-def _suggested_log2_steps(crops: list[np.ndarray]) -> int:
-    """The scale that gives samples differences of the usual size from their neighbours."""
+def suggested_log2_steps(crops: list[np.ndarray]) -> int:
+    """The scale that gives samples differences of the usual size from their neighbours.
+
+    Args:
+        crops: integers ``(h, w, C)`` each.
+    """
     differences = []
     for crop in crops:
         a = crop[..., 0].astype(np.int64)
@@ -95,11 +98,10 @@ def _suggested_log2_steps(crops: list[np.ndarray]) -> int:
 def _bits(value_map: ValueMap, crops: list[np.ndarray], runtime: Runtime, schedules: TileSchedules) -> float:
     """Code length of the finest levels of crops."""
     runtime = runtime.at(SampleStatistics(value_map.sample_scale))
-    counter = BitCounter()
-    with torch_threads(1):
-        for crop in crops:
-            indices = value_map.to_indices(crop)
-            for grid in level_grids(*crop.shape[:2])[:-1][:_LEVELS]:
-                segment = Segment(tuple(tiles(grid)))
-                code_segment(segment, indices, runtime, schedules, counter, decoding=False)
-    return counter.bits
+    bits = 0.0
+    for crop in crops:
+        canvas = Canvas.of(value_map.to_indices(crop))
+        grids = level_grids(*crop.shape[:2])[:-1][:_LEVELS]
+        parts = [Segment(tuple(tiles(grid))) for grid in reversed(grids)]
+        bits += sum(measure_segments(canvas, runtime, schedules, parts))
+    return bits

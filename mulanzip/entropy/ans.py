@@ -1,6 +1,7 @@
 """Entropy coding of symbols with the ANS coder of constriction.
 
-Encoder, decoder and counter have the same methods (:class:`SymbolCoder`), so one code encodes, decodes and measures.
+Encoder and decoder have the same methods (:class:`SymbolCoder`), so one code encodes and decodes.  Subpixels of images
+go to :mod:`mulanzip.native` instead; this coder has what files say beside them, and the symbols of bits-back chains.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ _CDF_ONE = 1 << CDF_BITS
 _BERNOULLI = constriction.stream.model.Bernoulli(perfect=False)
 _CATEGORICAL = constriction.stream.model.Categorical(perfect=False)
 _UNIFORM = constriction.stream.model.Uniform(256)
-#: Number of ANS slots; each category gets at least one.
-_ANS_SLOTS = 1 << 24
 
 
 class SymbolCoder(Protocol):
-    """Takes symbols (encoder, counter) or returns them (decoder)."""
+    """Takes symbols (encoder) or returns them (decoder)."""
 
     def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         """Code ``n`` bits.
@@ -192,40 +191,3 @@ class SymbolDecoder(SymbolReader):
         """
         if not self._coder.is_empty():
             raise CorruptFileError("coded data goes on after the last pixel")
-
-
-class BitCounter:
-    """Counts the code length of symbols in bits.
-
-    With ``inner``, a coder, it passes all symbols on to that one, and counts those of a decoder.
-    """
-
-    def __init__(self, inner: SymbolCoder | None = None) -> None:
-        self.bits = 0.0
-        self._inner = inner
-
-    def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
-        if self._inner is not None:
-            bits = self._inner.bernoulli(p_one, bits)
-        assert bits is not None
-        p = _clamped_p(p_one) / _P_ONE
-        self.bits -= float(np.log2(np.where(bits.astype(bool), p, 1 - p)).sum())
-        return bits
-
-    def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
-        if self._inner is not None:
-            symbols = self._inner.categorical(cdf, symbols)
-        assert symbols is not None
-        lows = _clamped_cdf(cdf).astype(np.int64) * (_ANS_SLOTS - len(cdf) - 1) >> CDF_BITS
-        lows += np.arange(1, len(cdf) + 1)[:, None]
-        ends = np.pad(lows, ((1, 1), (0, 0)), constant_values=((0, _ANS_SLOTS), (0, 0)))
-        index = symbols.astype(np.int64) * len(symbols) + np.arange(len(symbols))
-        self.bits -= float(np.log2((ends[1:].take(index) - ends.take(index)) / _ANS_SLOTS).sum())
-        return symbols
-
-    def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
-        if self._inner is not None:
-            values = self._inner.uniform(values, count)
-        assert values is not None
-        self.bits += 8.0 * count
-        return values

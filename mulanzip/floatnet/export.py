@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mulanzip.density.config import UNIT, Config
 from mulanzip.density.context import LIMIT, Prior
-from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO, Tables
 from mulanzip.density.model import IntegerModel, Layer, context_entries, context_step, layer_shapes, prove
+from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.floatnet.network import Denoiser, power_of_two_scale
 
 #: Mean magnitude of context entries that a prior assumes before it is learned.
@@ -117,7 +117,7 @@ def export(network: Denoiser, metadata: dict[str, str] | None = None, prior: Pri
     if prior is None:
         prior = Prior.build(np.full(context_entries(config), _DEFAULT_MAGNITUDE))
     prior = replace(prior, presets=_presets(network))
-    model = IntegerModel(config, layers, Tables.build(), prior, metadata or {})
+    model = IntegerModel(config, layers, prior, metadata or {})
     prove(model)
     return model
 

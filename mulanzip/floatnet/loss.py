@@ -1,6 +1,6 @@
 """Code length of a discretised mixture of logistics in floating point, with its gradient.
 
-The coder uses the exact integer counterpart, :mod:`mulanzip.density.mixture`.
+The coder uses the exact integer counterpart, ``mulanzip/native/mixture.h``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.mixture import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
+from mulanzip.density.parameters import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 
 #: Cells that are evaluated at a time, so that temporary arrays stay in the processor's cache.

@@ -13,11 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
+from mulanzip.density.config import HEADS, OFFSET_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.inputs import offset_planes
-
-#: Name of :attr:`Denoiser.presets` in state dictionaries, and so in files of float weights and in checkpoints.
-_PRESETS_KEY = "looks"
 
 
 def power_of_two_scale(weight: Tensor) -> Tensor:
@@ -132,7 +129,7 @@ class Pass(Quantisable):
     def __init__(self, config: Config):
         super().__init__()
         c, levels = config.channels, config.level_classes
-        self.stem = Conv(INPUT_PLANES, c, 3, levels)
+        self.stem = Conv(config.input_planes, c, 3, levels)
         self.body = nn.ModuleList(Conv(c, c, 3, levels, std=std) for _ in range(config.blocks) for std in (None, 0.0))
 
     def forward(self, planes: Tensor, level_class: int, pass0_features: Tensor | None) -> Tensor:
@@ -159,14 +156,15 @@ class Head(Quantisable):
         super().__init__()
         c, hidden, levels, k = config.channels, config.hidden, config.level_classes, config.mixtures
         self.hidden = nn.ModuleList(
-            Conv(c + OFFSET_PLANES * colour, hidden, 1, levels, std=0.1) for colour in range(1, COLOURS)
+            Conv(c + OFFSET_PLANES * colour, hidden, 1, levels, std=0.1) for colour in range(1, config.colours)
         )
         self.out = nn.ModuleList(
-            Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0) for colour in range(COLOURS)
+            Conv(c + (hidden if colour else 0), config.outputs(colour), 1, levels, std=0.0)
+            for colour in range(config.colours)
         )
         # Initial log scales differ between components; initial couplings are those of photographs.
         couplings = ((), (1.8,), (0.4, 1.4))
-        for colour, coupling in enumerate(couplings):
+        for colour, coupling in enumerate(couplings[: config.colours]):
             start = torch.cat((torch.zeros(k), torch.linspace(-1, 1, k), torch.zeros(k), torch.tensor(coupling)))
             with torch.no_grad():
                 _conv(self.out, colour).bias.copy_(start)
@@ -191,7 +189,7 @@ class Denoiser(Quantisable):
 
     Attributes:
         presets: float32 ``(config.presets, sum of all outputs)``, bias offsets of each context preset, concatenated
-            over all convolutions.  State dictionaries call them ``looks``.
+            over all convolutions.
     """
 
     def __init__(self, config: Config):
@@ -201,8 +199,6 @@ class Denoiser(Quantisable):
         self.heads = nn.ModuleDict({name: Head(config) for name in HEADS})
         self._convs = [m for m in self.modules() if isinstance(m, Conv)]
         self.presets = nn.Parameter(torch.zeros(config.presets, sum(len(conv.weight) for conv in self._convs)))
-        self.register_state_dict_post_hook(_to_file_names)
-        self.register_load_state_dict_pre_hook(_from_file_names)
 
     def preset_of(self, name: str, preset: int) -> Tensor:
         """Bias offsets ``(outputs,)`` of a preset, for the convolution at a path of the module tree."""
@@ -225,7 +221,7 @@ class Denoiser(Quantisable):
         return found
 
     def features(self, planes: Tensor, index: int, level_class: int, pass0_features: Tensor | None = None) -> Tensor:
-        """uint8 ``(B, INPUT_PLANES, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
+        """uint8 ``(B, input planes, h, w)`` -> features ``(B, channels, h, w)`` of pass ``index``.
 
         Args:
             pass0_features: features of pass 0, an input of the later passes.
@@ -239,14 +235,3 @@ class Denoiser(Quantisable):
         with torch.autocast(features.device.type, enabled=False):
             out: Tensor = self.heads[name](features, offsets, colour, level_class)
         return out
-
-
-def _to_file_names(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
-    """Rename the presets in a state dictionary that was just made."""
-    state[prefix + _PRESETS_KEY] = state.pop(prefix + "presets")
-
-
-def _from_file_names(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Rename the presets in a state dictionary that is about to be loaded."""
-    if prefix + _PRESETS_KEY in state:
-        state[prefix + "presets"] = state.pop(prefix + _PRESETS_KEY)

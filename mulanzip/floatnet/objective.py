@@ -19,7 +19,7 @@ from mulanzip.lattice.geometry import A, level_grids
 
 
 def cells_of(patches: Tensor, sample_scale: SampleScale = EIGHT_BIT) -> Tensor:
-    """Samples ``(B, 3, 2h, 2w)`` -> cells ``(B, 4, 3, h, w)`` of :func:`mulanzip.density.inputs.sample_type`."""
+    """Samples ``(B, C, 2h, 2w)`` -> cells ``(B, 4, C, h, w)`` of :func:`mulanzip.density.inputs.sample_type`."""
     b, c, height, width = patches.shape
     blocks = patches.to(sample_type(sample_scale)).view(b, c, height // 2, 2, width // 2, 2)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(b, 4, c, height // 2, width // 2)
@@ -30,9 +30,9 @@ class CellBatch:
     """Cells of one lattice level.
 
     Attributes:
-        samples: ``(B, 4, 3, h, w)``, see :func:`cells_of`.
+        samples: ``(B, 4, C, h, w)``, see :func:`cells_of`; C is the number of colours of the network.
         level_class: of their level.
-        colours: number of colours that are coded; 1 for gray images, whose cells hold the same value three times.
+        colours: number of colours that are coded; 1 for gray images, whose cells hold the same value C times.
         statistics: of the samples.
     """
 
@@ -43,21 +43,29 @@ class CellBatch:
 
 
 def step_bits(
-    model: Denoiser, batch: CellBatch, known: Tensor, index: int, pass0_features: Tensor | None
+    model: Denoiser, batches: Sequence[CellBatch], known: Tensor, index: int, pass0_features: Tensor | None
 ) -> tuple[Tensor, int, Tensor]:
     """Code length of the unknown samples that pass ``index`` predicts.
 
     Args:
-        known: bool ``(B, 4, h, w)``.
+        batches: cells of one size and level class; the network sees them as a single batch.
+        known: bool ``(B, 4, h, w)``, B the number of patches in all ``batches``.
         pass0_features: features of pass 0, an input of the later passes.
 
     Returns:
         bits, number of subpixels, features of the pass.
     """
-    planes = input_planes(batch.samples, known, batch.statistics.scale)
-    features = model.features(planes, index, batch.level_class, pass0_features)
+    sizes = [len(batch.samples) for batch in batches]
+    planes = [
+        input_planes(batch.samples, own, batch.statistics.scale)
+        for batch, own in zip(batches, known.split(sizes), strict=True)
+    ]
+    features = model.features(torch.cat(planes), index, batches[0].level_class, pass0_features)
     heads = [name for name, (at, phase) in HEADS.items() if at == index and phase in PASSES[index]]
-    return *_head_bits(model, heads, features, batch, known), features
+    found = [
+        _head_bits(model, heads, *own) for own in zip(features.split(sizes), batches, known.split(sizes), strict=True)
+    ]
+    return torch.stack([bits for bits, _ in found]).sum(), sum(count for _, count in found), features
 
 
 def early_bits(model: Denoiser, batch: CellBatch, known: Tensor, features: Tensor) -> Tensor:
@@ -104,7 +112,7 @@ def level_bits(
     """Code length of one level under the default schedule, given the coarser one, and the number of subpixels.
 
     Args:
-        pixels: samples ``(B, 3, h, w)`` of that level, h and w even.
+        pixels: samples ``(B, C, h, w)`` of that level, h and w even; C is the number of colours of the network.
         colours, statistics: see :class:`CellBatch`.
     """
     batch = CellBatch(cells_of(pixels, statistics.scale), model.config.level_class(level), colours, statistics)
@@ -112,7 +120,7 @@ def level_bits(
     known[:, A] = True
     total, subpixels, pass0_features = torch.zeros((), dtype=torch.float64), 0, None
     for index, phases in enumerate(PASSES):
-        bits, count, features = step_bits(model, batch, known, index, pass0_features)
+        bits, count, features = step_bits(model, [batch], known, index, pass0_features)
         pass0_features = features if pass0_features is None else pass0_features
         total, subpixels = total + bits, subpixels + count
         known[:, list(phases)] = True

@@ -19,11 +19,15 @@ def from_coding_order(planes: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes[..., _TO_CODING])
 
 
+def colours_of(mode: Mode) -> int:
+    """Number of channels that are coded together at most: 3 or 1."""
+    return 3 if mode in (Mode.RGB, Mode.RGBA) else 1
+
+
 def channel_groups(mode: Mode, channels: int) -> list[slice]:
     """The groups of channels that are coded together: the three colours form one, every other channel its own."""
-    colours = 3 if mode in (Mode.RGB, Mode.RGBA) else 0
-    first = [slice(0, colours)] if colours else []
-    return first + [slice(i, i + 1) for i in range(colours, channels)]
+    colours = colours_of(mode)
+    return [slice(0, colours)] + [slice(i, i + 1) for i in range(colours, channels)]
 
 
 def group_in_coding_order(pixels: np.ndarray, channels: slice) -> np.ndarray:

@@ -45,6 +45,10 @@ _INDICES = Kind(Mode.GRAY, 8)
 #: Signatures of JPEG XL files and codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
+#: Efforts of quick estimates: one without and one with a prediction from neighbours that adapts to them, and the ratio
+#: of sizes from which on the image is one that more effort makes little smaller.
+_QUICK_EFFORTS = (2, 3)
+_PREDICTION_PAYS = 0.97
 #: Maximum width and height of the part that :func:`quick_size` encodes.
 _QUICK_SIDE = 256
 
@@ -62,9 +66,9 @@ def _webp_source(picture: Picture) -> Image.Image | None:
     return to_pillow(replace(picture, mode=mode)).convert(_WEBP_MODES[mode])
 
 
-def _jpeg_xl(pixels: np.ndarray) -> bytes:
+def _jpeg_xl(pixels: np.ndarray, effort: int = _EFFORT) -> bytes:
     """``(H, W)``, or ``(H, W, 2 to 4)``."""
-    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=_EFFORT, numthreads=1))
+    return bytes(imagecodecs.jpegxl_encode(pixels, lossless=True, effort=effort, numthreads=1))
 
 
 def _stored_shape(kind: Kind, width: int, height: int) -> tuple[int, ...]:
@@ -117,7 +121,11 @@ def quick_size(picture: Picture) -> float:
     middle = replace(picture, pixels=picture.pixels[top : top + _QUICK_SIDE, left : left + _QUICK_SIDE])
     source = _webp_source(middle)
     forms = [] if source is None else [_webp(source, quality=0, method=0)]
-    size = min(map(len, [*forms, _jpeg_xl(_to_stored(middle))]))
+    flat = _to_stored(middle)
+    simple, predicted = (_jpeg_xl(flat, effort) for effort in _QUICK_EFFORTS)
+    # Where prediction pays, as in photographs, the usual effort saves 3 % more and takes ten times as long.
+    forms.append(predicted if len(predicted) < _PREDICTION_PAYS * len(simple) else _jpeg_xl(flat))
+    size = min(map(len, forms))
     return size * picture.pixels.size / middle.pixels.size
 
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from mulanzip import api, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
-from mulanzip.codec.segment import HASH_BYTES, code_segment, samples_hash
+from mulanzip.codec.planes import Canvas
+from mulanzip.codec.segment import HASH_BYTES, measure_segments
 from mulanzip.codec.side_info import SideInfo
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
-from mulanzip.entropy.ans import BitCounter, SymbolDecoder
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import (
@@ -97,12 +96,11 @@ def ledger(
     side = SideInfo.read(file)
     pixels = new_pixels(file, side)
     entries = _context_entries(side, runtime)
-    with torch_threads(runtime.threads):
-        for coded in coded_groups(file, side, runtime):
-            mark = f"{side.groups.index(coded.group)}: " if len(side.groups) > 1 else ""
-            indices, found = _decode_counting(coded, mark)
-            entries += found
-            coded.group.restore(indices, pixels)
+    for coded in coded_groups(file, side, runtime):
+        mark = f"{side.groups.index(coded.group)}: " if len(side.groups) > 1 else ""
+        indices = coded.decode()
+        entries += _segment_entries(coded, indices, mark)
+        coded.group.restore(indices, pixels)
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return Ledger((*entries, *_other_entries(file)), pixels.size)
@@ -117,25 +115,21 @@ def _context_entries(side: SideInfo, runtime: Runtime) -> list[Entry]:
     return [Entry("context", prior.code_length(context), coded, coded)]
 
 
-def _decode_counting(coded: CodedGroup, mark: str) -> tuple[np.ndarray, list[Entry]]:
-    """Indices ``(H, W, colours)`` of a group, and an entry for each of its segments.
+def _segment_entries(coded: CodedGroup, indices: np.ndarray, mark: str) -> list[Entry]:
+    """An entry for each segment of a group.
 
     Args:
+        indices: ``(H, W, colours)`` of the group.
         mark: goes before the names of entries.
     """
-    indices = np.zeros(coded.shape, dtype=coded.runtime.sample_scale.dtype)
+    parts = segments(*coded.shape[:2])
+    lengths = measure_segments(Canvas.of(indices), coded.runtime, coded.group.schedules, parts)
     entries = []
-    for number, (segment, payload) in enumerate(zip(segments(*coded.shape[:2]), coded.payloads, strict=True)):
-        decoder = SymbolDecoder(payload[HASH_BYTES:])
-        counter = BitCounter(decoder)
-        code_segment(segment, indices, coded.runtime, coded.group.schedules, counter, decoding=True)
-        decoder.finish()
-        if samples_hash(segment, indices) != payload[:HASH_BYTES]:
-            raise CorruptFileError(f"segment {mark}{number} does not decode to the right samples")
+    for number, (segment, length, payload) in enumerate(zip(parts, lengths, coded.payloads, strict=True)):
         bits = 8.0 * (len(payload) - HASH_BYTES)
         name = "coarse levels" if segment.is_base else f"tile {number}"
-        entries.append(Entry(mark + name, counter.bits, bits, bits))
-    return indices, entries
+        entries.append(Entry(mark + name, length, bits, bits))
+    return entries
 
 
 def _other_entries(file: Container) -> Iterator[Entry]:

@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from mulanzip import api, registry
-from mulanzip.codec.cell_bits import CellBits
+from mulanzip.codec.coders import CellMeter
 from mulanzip.codec.image import CodedGroup, coded_groups
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.side_info import SideInfo
-from mulanzip.codec.tile import code_tile, level_view
+from mulanzip.codec.tile import code_tile
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import Coding, Container
-from mulanzip.lattice.geometry import Tile, level_grids, segments, write_cells
-from mulanzip.lattice.schedules import SCHEDULE_NAMES, Schedule, subset_mask
+from mulanzip.lattice.geometry import Tile, level_grids, level_view, segments, write_cells
+from mulanzip.lattice.schedules import SCHEDULE_NAMES, Schedule
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.progress import Progress, part_of
@@ -26,9 +27,6 @@ from mulanzip.progress import Progress, part_of
 _SCHEDULE_COLOURS = {
     "one": ("green", (44, 160, 44)),
     "default": ("blue", (60, 140, 220)),
-    "three": ("yellow", (255, 215, 60)),
-    "four": ("orange", (255, 127, 14)),
-    "six": ("red", (214, 39, 40)),
 }
 SCHEDULE_LEGEND = ", ".join(f"{name} {colour}" for name, (colour, _) in _SCHEDULE_COLOURS.items())
 #: From few bits to many: black, blue, red, yellow, white.
@@ -74,12 +72,12 @@ def _group_bits(coded: CodedGroup) -> np.ndarray:
     runtime, progress = coded.runtime, coded.progress
     indices = replace(coded, progress=part_of(progress, 0, 0.5)).decode()
     bits = np.zeros((height, width, 1), dtype=np.float32)
-    level_view(bits, level_grids(height, width)[-1])[...] = 8 * colours * runtime.sample_scale.dtype.itemsize
-    parts = segments(height, width)
-    with torch_threads(runtime.threads):
+    level_view(bits, level_grids(height, width)[-1])[...] = colours * np.log2(runtime.sample_scale.count)
+    parts, canvas = segments(height, width), Canvas.of(indices)
+    with inner_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):
-                _measure(tile, indices, runtime, coded.group.schedules[number], bits)
+                _measure(tile, canvas, runtime, coded.group.schedules[number], bits)
             if progress is not None:
                 progress(0.5 + 0.5 * (done + 1) / len(parts))
     return bits[..., 0]
@@ -140,16 +138,14 @@ def _coded(data: bytes) -> Container:
     return file
 
 
-def _measure(tile: Tile, planes: np.ndarray, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
+def _measure(tile: Tile, canvas: Canvas, runtime: Runtime, schedule: Schedule, bits: np.ndarray) -> None:
     """Fill in the bits of a tile's phases."""
-    lengths = CellBits(runtime.likelihood, planes.shape[2])
-    code_tile(tile, planes, runtime.network, schedule, lengths, decoding=False)
+    meter = CellMeter(runtime.statistics)
+    code_tile(tile, canvas, runtime.network, schedule, meter)
     inside = level_view(bits, tile.grid)[2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
     present = tile.grid.presence()[tile.top : tile.bottom, tile.left : tile.right]
-    reveals = [reveal for step in schedule for reveal in step]
     cells = np.zeros((tile.height, tile.width, 4, 1), dtype=np.float32)
     cells[:, :, 0] = inside[::2, ::2]
-    for reveal, found in zip(reveals, lengths.phases, strict=True):
-        mask = present[..., reveal.phase] & subset_mask(reveal.subset, tile.height, tile.width)
-        cells[mask, reveal.phase, 0] = found
+    for phase, found in meter.phases.items():
+        cells[present[..., phase], phase, 0] = found
     write_cells(cells, inside)

@@ -15,11 +15,11 @@ import numpy as np
 
 from mulanzip import api, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import decode_segment
 from mulanzip.codec.side_info import SideInfo
-from mulanzip.codec.tile import level_view
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format import container
 from mulanzip.format.container import STORED, Coding, Container, Header
@@ -30,7 +30,7 @@ from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata
 from mulanzip.imageio import stored as stored_form
 from mulanzip.inspect.damaged_regions import DamagedRegion
-from mulanzip.lattice.geometry import Segment, Tile, segments, to_cells, write_cells
+from mulanzip.lattice.geometry import Segment, Tile, level_view, segments, to_cells, write_cells
 from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES
 from mulanzip.limits import Limits
 from mulanzip.options import Execution
@@ -155,7 +155,7 @@ def _decode(
     pixels = new_pixels(file, sides[0])
     trusted = np.ones(pixels.shape[:2], dtype=bool)
     regions: list[DamagedRegion] = []
-    with torch_threads(runtime.threads):
+    with inner_threads(runtime.threads):
         # Guesses differ in schedules alone.
         for ways in zip(*(coded_groups(file, side, runtime, progress) for side in sides), strict=True):
             group = ways[0].group
@@ -177,29 +177,29 @@ def _decode_group(
         candidates: for each segment, the payloads that it may have.
     """
     shape, progress = ways[0].shape, ways[0].progress
-    indices = np.zeros(shape, dtype=ways[0].runtime.sample_scale.dtype)
+    canvas = Canvas.of(np.zeros(shape, dtype=ways[0].runtime.sample_scale.dtype))
     trusted = np.zeros((*shape[:2], 1), dtype=bool)
     regions = []
     geometry = segments(*shape[:2])
     for number, (segment, payloads) in enumerate(zip(geometry, candidates, strict=True)):
         is_known = segment.is_base or _context(segment.tiles[0], trusted).all()
-        if is_known and any(_fits(segment, payload, indices, way) for payload, way in product(payloads, ways)):
+        if is_known and any(_fits(segment, payload, canvas, way) for payload, way in product(payloads, ways)):
             _trust(segment, trusted)
         elif segment.is_base:
             raise CorruptFileError("nothing can be salvaged: the first segment, which all others need, is damaged")
         else:
             tile = segment.tiles[0]
-            _fill(tile, indices)
+            _fill(tile, canvas.pixels)
             regions.append(_region(number, len(geometry), tile, shape))
         if progress is not None:
             progress((number + 1) / len(geometry))
-    return indices, trusted[..., 0], regions
+    return canvas.pixels, trusted[..., 0], regions
 
 
-def _fits(segment: Segment, payload: bytes, indices: np.ndarray, way: CodedGroup) -> bool:
-    """Whether a payload decodes to the segment's samples, which are in ``indices`` then."""
+def _fits(segment: Segment, payload: bytes, canvas: Canvas, way: CodedGroup) -> bool:
+    """Whether a payload decodes to the segment's samples, which are in the canvas then."""
     try:
-        decode_segment(segment, payload, indices, way.runtime, way.group.schedules)
+        decode_segment(segment, payload, canvas, way.runtime, way.group.schedules)
     except CorruptFileError:
         return False
     return True

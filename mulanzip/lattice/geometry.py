@@ -149,6 +149,12 @@ def segments(height: int, width: int, coarsest: int = COARSEST_PIXELS) -> list[S
     return [Segment(tuple(base), last), *others]
 
 
+def level_view(pixels: np.ndarray, grid: Grid) -> np.ndarray:
+    """View of the pixels of a lattice level in those of level 0, ``(..., H, W, C)``."""
+    stride = 1 << grid.level
+    return pixels[..., ::stride, ::stride, :]
+
+
 def to_cells(pixels: np.ndarray) -> np.ndarray:
     """Pixels ``(..., h, w, C)`` of any rectangle with even origin -> cells ``(..., ceil(h/2), ceil(w/2), 4, C)``.
 

@@ -19,7 +19,7 @@ typedef struct {
     int32_t sigma;  /* index of its standard deviation */
     int scale_class, shift_class, energy;
     int64_t shift;  /* 2^-13 level */
-    int32_t features[MZ_FEATURES];
+    int16_t features[MZ_FEATURES];
 } mz_outlook;
 
 /* What the network says of one subpixel. */
@@ -56,14 +56,12 @@ MZ_INLINE void mz_look_out(const mz_tables *t, int components, const mz_predicti
     o->shift_class = (int)mz_clip(mz_floor_divide(o->sigma - 314, 177), 0, MZ_SHIFT_CLASSES - 1);
 }
 
-MZ_INLINE void mz_predict_shift(const mz_tables *t, const mz_learner *l, int residuals, int features, mz_outlook *o) {
-    const int32_t *own = l->own[o->shift_class], *x = o->features;
-    int32_t sum = 0, energy = 0;
-    for (int j = 0; j < features; j++) sum += (l->shared[j] + own[j]) * x[j];
-    for (int j = 0; j < residuals; j++) energy += x[j] * x[j];
+MZ_INLINE void mz_predict_shift(const mz_tables *t, const mz_learner *l, mz_outlook *o) {
+    const int32_t *own = l->own[o->shift_class];
+    const int16_t *x = o->features;
+    int32_t sum = 0;
+    for (int j = 0; j < MZ_FEATURES; j++) sum += (l->shared[j] + own[j]) * x[j];
     o->shift = (mz_clip(sum >> 10, -3072, 3072) * t->sigma[o->sigma]) >> 10;
-    int64_t mean_square = ((int64_t)energy * (65536 / residuals)) >> 16;
-    o->energy = (int)mz_clip(mz_bit_length((uint64_t)mean_square) - 4, 0, MZ_ENERGIES - 1);
 }
 
 MZ_INLINE void mz_correct(const mz_tables *t, const mz_positions *p, const mz_learner *l, const mz_prediction *net,
@@ -88,25 +86,28 @@ MZ_INLINE void mz_correct(const mz_tables *t, const mz_positions *p, const mz_le
     m->total = (m->weights << 16) + 65536;
 }
 
-/* Learn from a value: step 5 and 6. */
-MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_outlook *o, int features,
-                        int64_t value, mz_learner *l) {
+/* w += (f x + half) >> bits, clipped to +-2^18, for all features x; |f| < 2^12. */
+MZ_INLINE void mz_move(int32_t *w, int16_t f, const int16_t *x, int bits) {
+    const int32_t half = 1 << (bits - 1), limit = 1 << 18;
+    uint32_t outside = 0;
+    for (int j = 0; j < MZ_FEATURES; j++) {
+        w[j] += (f * x[j] + half) >> bits;
+        outside |= (uint32_t)(w[j] + limit);
+    }
+    /* Rarely: one is at the limit, or beyond. */
+    if (outside >> 19)
+        for (int j = 0; j < MZ_FEATURES; j++) w[j] = (int32_t)mz_clip(w[j], -limit, limit);
+}
+
+/* Learn from a value, given its two edges: step 5 and 6. */
+MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_outlook *o,
+                        const mz_edge_masses *low, const mz_edge_masses *high, mz_learner *l) {
     static const uint8_t rates[] = {3, 3, 3, 4, 5, 6, 7, 8, 9};
     const int64_t one = (int64_t)1 << MZ_CDF_BITS, middle = (int64_t)MZ_LOGISTIC_HALF << (8 + p->down);
-    int64_t low_edge = value > 0 ? mz_edge(p, value) : 0, high_edge = value + 1 < p->count ? mz_edge(p, value + 1) : 0;
     int64_t spread[MZ_MAX_COMPONENTS], share[MZ_MAX_COMPONENTS], slope = 0, mass = p->value_floor >> 6;
     for (int k = 0; k < m->components; k++) {
-        int64_t w = m->weight[k], a0 = 0, a1 = 0, c0 = 0, c1 = one;
-        if (value > 0) {
-            int64_t place = mz_logistic_place(p, m, k, low_edge);
-            c0 = mz_component(t, p, place);
-            a0 = (place - middle) >> (2 + p->down);
-        }
-        if (value + 1 < p->count) {
-            int64_t place = mz_logistic_place(p, m, k, high_edge);
-            c1 = mz_component(t, p, place);
-            a1 = (place - middle) >> (2 + p->down);
-        }
+        int64_t w = m->weight[k], c0 = low->below[k], c1 = high->below[k];
+        int64_t a0 = (low->place[k] - middle) >> (2 + p->down), a1 = (high->place[k] - middle) >> (2 + p->down);
         int64_t f0 = (c0 * (one - c0)) >> MZ_CDF_BITS, f1 = (c1 * (one - c1)) >> MZ_CDF_BITS;
         int64_t steepness = (m->inverse[k] * t->sigma[o->sigma]) >> 18;
         spread[k] = w * ((f1 * a1 - f0 * a0) >> 16);
@@ -133,12 +134,9 @@ MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixt
     int length = mz_bit_length((uint64_t)seen), rate = rates[length < 8 ? length : 8];
     int64_t step = (mz_clip(all, -196608, 65536) + ((int64_t)1 << (rate - 1))) >> rate;
     l->log_scale[o->energy] = (int32_t)mz_clip(l->log_scale[o->energy] + step, -98304, 98304);
-    int32_t gradient = (int32_t)mz_clip((slope * reciprocal) >> (n + 7), -1024, 1024), *mine = l->own[o->shift_class];
-    for (int j = 0; j < features; j++) {
-        int32_t d = gradient * o->features[j];
-        l->shared[j] = (int32_t)mz_clip(l->shared[j] + ((3 * d + 128) >> 8), -(1 << 18), 1 << 18);
-        mine[j] = (int32_t)mz_clip(mine[j] + ((d + 64) >> 7), -(1 << 18), 1 << 18);
-    }
+    int32_t gradient = (int32_t)mz_clip((slope * reciprocal) >> (n + 7), -1024, 1024);
+    mz_move(l->shared, (int16_t)(3 * gradient), o->features, 8);
+    mz_move(l->own[o->shift_class], (int16_t)gradient, o->features, 7);
 }
 
 #endif

@@ -55,14 +55,40 @@ MZ_INLINE int64_t mz_component(const mz_tables *t, const mz_positions *p, int64_
     return ((low << MZ_FINE_BITS) + (high - low) * part) >> (16 + MZ_FINE_BITS - MZ_CDF_BITS);
 }
 
-/* Mass below a value: 0 for 0, the total for count, rising. */
-MZ_INLINE int64_t mz_mass_below(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value) {
-    if (value <= 0) return 0;
-    if (value >= p->count) return m->total;
+/* A mixture at the lower edge of a value. */
+typedef struct {
+    int64_t mass;                        /* below the value: 0 for 0, the total for count, rising */
+    int64_t place[MZ_MAX_COMPONENTS];    /* of the components; the middle at both ends of the scale */
+    int64_t below[MZ_MAX_COMPONENTS];    /* of each component */
+} mz_edge_masses;
+
+/* At 0 or count. */
+MZ_INLINE void mz_evaluate_end(const mz_positions *p, const mz_mixture *m, int64_t value, mz_edge_masses *e) {
+    for (int k = 0; k < m->components; k++) {
+        e->place[k] = (int64_t)MZ_LOGISTIC_HALF << (8 + p->down);
+        e->below[k] = value <= 0 ? 0 : (int64_t)1 << MZ_CDF_BITS;
+    }
+    e->mass = value <= 0 ? 0 : m->total;
+}
+
+/* Between them. */
+MZ_INLINE void mz_evaluate_inside(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value,
+                                  mz_edge_masses *e) {
     int64_t edge = mz_edge(p, value), sum = 0;
-    for (int k = 0; k < m->components; k++)
-        sum += m->weight[k] * mz_component(t, p, mz_logistic_place(p, m, k, edge));
-    return (sum >> (MZ_CDF_BITS - 16)) + ((value * p->value_floor) >> 12);
+    for (int k = 0; k < m->components; k++) {
+        e->place[k] = mz_logistic_place(p, m, k, edge);
+        e->below[k] = mz_component(t, p, e->place[k]);
+        sum += m->weight[k] * e->below[k];
+    }
+    e->mass = (sum >> (MZ_CDF_BITS - 16)) + ((value * p->value_floor) >> 12);
+}
+
+MZ_INLINE void mz_evaluate(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t value,
+                           mz_edge_masses *e) {
+    if (value <= 0 || value >= p->count)
+        mz_evaluate_end(p, m, value, e);
+    else
+        mz_evaluate_inside(t, p, m, value, e);
 }
 
 #endif

@@ -35,7 +35,8 @@ enum {
     MZ_LOG_SCALES = 3072,
     MZ_SIGMAS = 2048,
     MZ_WEIGHTS = 4096,
-    MZ_FEATURES = 28,
+    MZ_FEATURES = 32,                /* at most, with zeros that make it fit vectors */
+    MZ_QUANTILES = 1024,
     MZ_EDGE_LIMIT = 1 << 20         /* of uneven edges, in 2^-5 level */
 };
 
@@ -51,6 +52,7 @@ typedef struct {
     int32_t logarithm_of_two[64];               /* 256 ln(2^i) */
     int32_t reciprocal[1024];                   /* 2^31 / (2^15 + 32 i + 16) */
     int32_t bits[1025];                         /* 2^16 log2((1024 + i) / 1024) */
+    int32_t quantile[MZ_QUANTILES];             /* steps of the logistic table from its middle; where searches begin */
 } mz_tables;
 
 MZ_API void mz_fill_tables(mz_tables *tables);
@@ -108,6 +110,14 @@ MZ_API int mz_encode_unit(const mz_tables *, const mz_scale *, const mz_tile *, 
 /* bits: (n) in 2^-16 bit, or NULL; total is added to. */
 MZ_API int mz_measure_unit(const mz_tables *, const mz_scale *, const mz_tile *, const mz_unit *, uint32_t *bits,
                            uint64_t *total);
+/* Add to the histograms of values near the means of their distributions, as they are seen, and as the distributions
+ * expect them in 2^-16: (count) each.  For scales of 16 values or more. */
+MZ_API int mz_count_unit(const mz_tables *, const mz_scale *, const mz_tile *, const mz_unit *, int64_t *seen,
+                         int64_t *expected);
+/* Add the bits of symbols to total, in 2^-16 bit. */
+MZ_API int mz_measure(const mz_tables *, const mz_symbol *symbols, int64_t count, uint64_t *total);
+/* Set the bits of colours that no JPEG decoder produces, and clear the others: (2^21) bytes, as mz_scale wants them. */
+MZ_API void mz_fill_other_colours(uint8_t *bits);
 /* Values that are equally likely, without any context. */
 MZ_API int mz_decode_uniform(mz_decoder *, int32_t count, int64_t n, int32_t *values);
 

@@ -46,6 +46,11 @@ static void fill_logistic(mz_tables *t) {
         t->logistic[MZ_LOGISTIC_HALF - i] = below;
         t->logistic[MZ_LOGISTIC_HALF + i] = 65536 - below;
     }
+    int32_t place = 0;
+    for (int i = 0; i < MZ_QUANTILES; i++) {
+        while (t->logistic[place] < 64 * i + 32) place++;
+        t->quantile[i] = place - MZ_LOGISTIC_HALF;
+    }
 }
 
 static void fill_logarithms(mz_tables *t) {

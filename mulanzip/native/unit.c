@@ -2,19 +2,24 @@
 #include "ans.h"
 #include "learner.h"
 
-typedef enum { DECODE, ENCODE, MEASURE } mz_mode;
+/* 0 to measure what learning brings: benchmarks/correction.py. */
+#ifndef MZ_LEARNS
+#define MZ_LEARNS 1
+#endif
 
 /* Where symbols come from, or go to. */
 typedef struct {
     mz_decoder *decoder;
     mz_symbol *symbols;
+    uint64_t *total;
     uint32_t *bits;
-    uint64_t total;
+    int64_t *seen, *expected;
 } mz_sink;
 
 /* Cells that features look at, as distances in a plane; pixel features and residuals have places of their own. */
 typedef struct {
     int residuals, pixels;
+    int64_t reciprocal; /* 2^16 / residuals */
     ptrdiff_t residual[MZ_FEATURES], pixel[MZ_FEATURES];
 } mz_neighbours;
 
@@ -35,7 +40,7 @@ static mz_neighbours neighbours_of(const mz_tile *tile, const mz_unit *unit) {
     };
     static const int8_t counts[MZ_PHASES] = {0, 2, 6, 4};
     ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile);
-    mz_neighbours n = {0, 0, {0}, {0}};
+    mz_neighbours n = {0, 0, 0, {0}, {0}};
     for (int i = 0; i < 6; i++) n.residual[n.residuals++] = same[i][0] * row + same[i][1];
     for (int i = 0; i < counts[unit->phase]; i++) {
         const int8_t *at = around[unit->phase][i];
@@ -46,6 +51,7 @@ static mz_neighbours neighbours_of(const mz_tile *tile, const mz_unit *unit) {
     for (int i = 0; i < 4; i++) n.pixel[n.pixels++] = same[i][0] * row + same[i][1];
     for (int c = 1; c <= unit->colour; c++) n.residual[n.residuals++] = -c * MZ_PHASES * plane;
     for (int i = 0; i < 3; i++) n.residual[n.residuals++] = (PHASE_A - unit->phase) * plane + (i == 2) * row + (i == 1);
+    n.reciprocal = 65536 / n.residuals;
     return n;
 }
 
@@ -78,27 +84,27 @@ MZ_INLINE uint32_t bits_of(const mz_tables *t, uint32_t width) {
     return ((uint32_t)(MZ_SLOT_BITS + 1 - n) << 16) - low - (((high - low) * part) >> 14);
 }
 
-MZ_INLINE void put(const mz_tables *t, mz_mode mode, mz_sink *sink, uint32_t low, uint32_t width, int64_t i) {
-    if (mode == ENCODE) {
+MZ_INLINE void put(const mz_tables *t, mz_sink *sink, uint32_t low, uint32_t width, int64_t i) {
+    if (sink->symbols) {
         sink->symbols->low = low;
         sink->symbols->width = width;
         sink->symbols++;
-    } else {
+    } else if (sink->total) {
         uint32_t bits = bits_of(t, width);
-        sink->total += bits;
+        *sink->total += bits;
         if (sink->bits) sink->bits[i] += bits;
     }
 }
 
 /* Whether the value is another one than its surroundings. */
-MZ_INLINE int code_difference(const mz_tables *t, mz_mode mode, mz_sink *sink, mz_constancy *c, int differs, int64_t i) {
+MZ_INLINE int code_difference(const mz_tables *t, int decodes, mz_sink *sink, mz_constancy *c, int differs, int64_t i) {
     uint32_t width = difference_width(c), same = (1u << MZ_SLOT_BITS) - width;
-    if (mode == DECODE) {
+    if (decodes) {
         uint32_t slot = mz_slot(sink->decoder);
         differs = slot >= same;
         mz_take(sink->decoder, slot, differs ? same : 0, differs ? width : same);
     } else {
-        put(t, mode, sink, differs ? same : 0, differs ? width : same, i);
+        put(t, sink, differs ? same : 0, differs ? width : same, i);
     }
     *(differs ? &c->other : &c->same) += 1;
     return differs;
@@ -110,100 +116,122 @@ typedef struct {
     int64_t before, removed, inside[WINDOW + 1];
 } mz_window;
 
-MZ_INLINE void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
-                           uint32_t colour, mz_window *w) {
+static void open_window(const mz_tables *t, const mz_scale *s, const mz_positions *p, mz_mixture *m, int64_t centre,
+                        uint32_t colour, mz_window *w) {
+    mz_edge_masses edge;
     w->low = (int32_t)mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
-    w->before = mz_mass_below(t, p, m, w->low);
-    int64_t below = w->before;
+    mz_evaluate(t, p, m, w->low, &edge);
+    int64_t below = w->before = edge.mass;
     w->inside[0] = 0;
     for (int j = 0; j < WINDOW; j++) {
         uint32_t index = colour + (uint32_t)(w->low + j);
-        int64_t above = mz_mass_below(t, p, m, w->low + j + 1);
+        mz_evaluate(t, p, m, w->low + j + 1, &edge);
         int rare = s->forbidden[index >> 3] >> (index & 7) & 1;
-        w->inside[j + 1] = w->inside[j] + ((above - below) >> (rare ? s->log2_penalty : 0));
-        below = above;
+        w->inside[j + 1] = w->inside[j] + ((edge.mass - below) >> (rare ? s->log2_penalty : 0));
+        below = edge.mass;
     }
     w->removed = below - w->before - w->inside[WINDOW];
 }
 
-MZ_INLINE int64_t mass_below(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                             int64_t value) {
-    if (w && value > w->low) {
-        if (value <= w->low + WINDOW) return w->before + w->inside[value - w->low];
-        return mz_mass_below(t, p, m, value) - w->removed;
-    }
-    return mz_mass_below(t, p, m, value);
+/* The mixture at an edge; of its mass, that of rare colours is removed. */
+MZ_INLINE void evaluate(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w, int64_t value,
+                        mz_edge_masses *e) {
+    mz_evaluate(t, p, m, value, e);
+    if (w && value > w->low)
+        e->mass = value <= w->low + WINDOW ? w->before + w->inside[value - w->low] : e->mass - w->removed;
 }
 
-/* The value whose slots hold this one, and they: value v begins at v + below(v) (2^24 - count) / total. */
-MZ_INLINE int32_t search(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                         int64_t total, int64_t start, uint32_t slot, int64_t *below, int64_t *above) {
-    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
-    int64_t low, high, step = 1, from, to;
-#define BEGINS_AFTER(v, mass) ((int64_t)slot < (v) || (mass) * free >= ((int64_t)slot - (v) + 1) * total)
-    from = mass_below(t, p, m, w, start);
-    if (!BEGINS_AFTER(start, from)) {
-        for (low = start, high = start + 1;; high = low + step) {
-            if (high >= p->count) {
-                high = p->count;
-                to = total;
-                break;
-            }
-            to = mass_below(t, p, m, w, high);
-            if (BEGINS_AFTER(high, to)) break;
-            low = high;
-            from = to;
-            step *= 2;
-        }
-    } else {
-        for (high = start, to = from;; ) {
-            low = high - step;
-            if (low <= 0) {
-                low = 0;
-                from = 0;
-                break;
-            }
-            from = mass_below(t, p, m, w, low);
-            if (!BEGINS_AFTER(low, from)) break;
-            high = low;
-            to = from;
-            step *= 2;
-        }
-    }
+/* Slots of values: value v begins at v + below(v) (2^24 - count) / total.  So each has one slot at least. */
+typedef struct {
+    const mz_tables *t;
+    const mz_positions *p;
+    const mz_mixture *m;
+    const mz_window *w;
+    int64_t total, free;
+} mz_slots;
+
+/* Whether a value begins after a slot. */
+MZ_INLINE int begins_after(const mz_slots *s, int64_t value, int64_t mass, int64_t slot) {
+    return slot < value || mass * s->free >= (slot - value + 1) * s->total;
+}
+
+/* The value whose slots hold this one, and its edges.  Any start and step lead to it.  From the start on steps double
+ * until there is an edge on each side; then what is between is divided in proportion to masses, at last in halves. */
+MZ_INLINE int64_t search(const mz_slots *s, int64_t start, int64_t step, uint32_t slot, mz_edge_masses *below,
+                         mz_edge_masses *above) {
+    int64_t low = 0, high = s->p->count, value = mz_clip(start, 1, high - 1);
+    int sides = 0, tries = 8;
+    mz_edge_masses edge;
     while (high - low > 1) {
-        int64_t middle = (low + high) >> 1, mass = mass_below(t, p, m, w, middle);
-        if (BEGINS_AFTER(middle, mass)) {
-            high = middle;
-            to = mass;
+        evaluate(s->t, s->p, s->m, s->w, value, &edge);
+        if (begins_after(s, value, edge.mass, slot)) {
+            high = value;
+            *above = edge;
+            sides |= 1;
+            value -= step;
         } else {
-            low = middle;
-            from = mass;
+            low = value;
+            *below = edge;
+            sides |= 2;
+            value += step;
         }
+        step *= 2;
+        if (sides == 3) {
+            value = (low + high) >> 1;
+            if (high - low > 4 && tries-- > 0) {
+                int64_t mass = ((slot - low) * s->total) >> MZ_SLOT_BITS;
+                mass += (mass * s->p->count) >> MZ_SLOT_BITS; /* Nearly a division by what is free. */
+                value = low + (mass - below->mass) * (high - low) / (above->mass - below->mass + 1);
+            }
+        }
+        value = mz_clip(value, low + 1, high - 1);
     }
-#undef BEGINS_AFTER
-    *below = from;
-    *above = to;
-    return (int32_t)low;
+    if (low == 0) mz_evaluate_end(s->p, s->m, low, below);
+    if (high == s->p->count) mz_evaluate_end(s->p, s->m, high, above);
+    return low;
 }
 
-MZ_INLINE int64_t code_value(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_window *w,
-                             mz_mode mode, mz_sink *sink, int64_t start, int64_t value, int64_t i) {
-    const int64_t free = ((int64_t)1 << MZ_SLOT_BITS) - p->count;
-    int64_t total = m->total - (w ? w->removed : 0), below, above;
+/* Where a slot would be if the mixture were a logistic distribution, in 2^-13 level: 565 / 1024 is sqrt(3) / pi. */
+MZ_INLINE int64_t guess(const mz_tables *t, const mz_outlook *o, uint32_t slot) {
+    int64_t far = t->quantile[slot >> 14] * (int64_t)565 * t->sigma[o->sigma];
+    return o->mean * 256 + o->shift + (far >> 20);
+}
+
+/* Code a value.  The edges are its own afterwards. */
+MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, int decodes, mz_sink *sink, int64_t value,
+                             int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
     uint32_t slot = 0;
-    if (mode == DECODE) {
+    if (decodes) {
         slot = mz_slot(sink->decoder);
-        value = search(t, p, m, w, total, start, slot, &below, &above);
+        /* The edge above is the nearest as often as not. */
+        const int bits = 13 + s->p->up - s->p->down;
+        int64_t start = (guess(s->t, o, slot) >> bits) + 1, step = s->t->sigma[o->sigma] >> (bits + 2);
+        value = search(s, start, step > 0 ? step : 1, slot, below, above);
     } else {
-        below = mass_below(t, p, m, w, value);
-        above = value + 1 < p->count ? mass_below(t, p, m, w, value + 1) : total;
+        evaluate(s->t, s->p, s->m, s->w, value, below);
+        evaluate(s->t, s->p, s->m, s->w, value + 1, above);
     }
-    uint32_t low = (uint32_t)(value + below * free / total), high = (uint32_t)(value + 1 + above * free / total);
-    if (mode == DECODE)
+    int64_t top = value + 1 < s->p->count ? above->mass : s->total;
+    uint32_t low = (uint32_t)(value + below->mass * s->free / s->total);
+    uint32_t high = (uint32_t)(value + 1 + top * s->free / s->total);
+    if (decodes)
         mz_take(sink->decoder, slot, low, high - low);
     else
-        put(t, mode, sink, low, high - low, i);
+        put(s->t, sink, low, high - low, i);
     return value;
+}
+
+/* Count the value, and what the mixture expects, in a window around the mean. */
+static void count_values(const mz_tables *t, const mz_positions *p, const mz_mixture *m, int64_t centre, int64_t value,
+                         mz_sink *sink) {
+    mz_edge_masses edge;
+    int64_t low = mz_clip(centre - WINDOW / 2, 0, p->count - WINDOW);
+    mz_evaluate(t, p, m, low, &edge);
+    for (int64_t v = low, below = edge.mass; v < low + WINDOW; v++, below = edge.mass) {
+        mz_evaluate(t, p, m, v + 1, &edge);
+        sink->expected[v] += ((edge.mass - below) << 16) / m->total;
+    }
+    if (value >= low && value < low + WINDOW) sink->seen[value]++;
 }
 
 MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const int32_t *values, ptrdiff_t colour_size,
@@ -223,28 +251,34 @@ MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const
 MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz_neighbours *n, const int32_t *values,
                              const int8_t *residuals, mz_outlook *o) {
     int64_t inverse = t->inverse_sigma[o->sigma], mean = o->mean * ((int64_t)1 << p->down);
-    int j = 0;
-    for (; j < n->residuals; j++) o->features[j] = residuals[n->residual[j]];
+    int32_t energy = 0, j = 0;
+    for (; j < n->residuals; j++) {
+        int32_t residual = residuals[n->residual[j]];
+        o->features[j] = (int16_t)residual;
+        energy += residual * residual;
+    }
     for (int a = 0; a < n->pixels; a++, j++) {
         int32_t value = values[n->pixel[a]], known = value < 0 ? 0 : value;
         int64_t x = mz_clip(((mz_centre(p, known) - mean) * inverse) >> (17 + p->down), -16, 16);
-        o->features[j] = value < 0 ? 0 : (int32_t)x;
+        o->features[j] = value < 0 ? 0 : (int16_t)x;
     }
     o->features[j] = BIAS;
+    int64_t mean_square = ((int64_t)energy * n->reciprocal) >> 16;
+    o->energy = (int)mz_clip(mz_bit_length((uint64_t)mean_square) - 4, 0, MZ_ENERGIES - 1);
 }
 
 MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
-                         const mz_unit *unit, mz_mode mode, int components, mz_sink *sink) {
+                         const mz_unit *unit, int decodes, int components, mz_sink *sink) {
     const mz_neighbours neighbours = neighbours_of(tile, unit);
-    const int residuals = neighbours.residuals, features = residuals + neighbours.pixels + 1;
     const ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile), colour_size = MZ_PHASES * plane;
     const int64_t n = (int64_t)tile->images * unit->height * unit->width;
     mz_learner learner = {{0}, {{0}}, {0}, {0}, {{0}}, {{0}}};
     mz_constancy constancy = {0, 0};
     mz_mixture mixture;
-    mz_prediction net;
-    mz_outlook outlook;
+    mz_prediction net = {{0}, {0}, {0}};
+    mz_outlook outlook = {0};
     mz_window window;
+    mz_edge_masses below = {0}, above = {0};
     mixture.components = components;
     int64_t i = 0;
     for (int32_t b = 0; b < tile->images; b++)
@@ -255,7 +289,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int32_t *values = tile->values + at;
                 int8_t *kept = tile->residuals + at;
                 int32_t around = surround(values, &neighbours, -(ptrdiff_t)unit->phase * plane, row, p.count);
-                if (around >= 0 && !code_difference(t, mode, sink, &constancy, *values != around, i)) {
+                if (around >= 0 && !code_difference(t, decodes, sink, &constancy, *values != around, i)) {
                     *values = around;
                     *kept = 0;
                     continue;
@@ -263,49 +297,44 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 read_prediction(&p, unit, values, colour_size, n, i, components, &net);
                 mz_look_out(t, components, &net, &outlook);
                 read_features(t, &p, &neighbours, values, kept, &outlook);
-                mz_predict_shift(t, &learner, residuals, features, &outlook);
+                mz_predict_shift(t, &learner, &outlook);
                 mz_correct(t, &p, &learner, &net, &outlook, &mixture);
                 int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
                                  (MZ_MEAN_BITS + p.up);
                 int64_t start = mz_clip(centre, 0, p.count - 1);
+                if (!decodes && sink->seen) count_values(t, &p, &mixture, start, *values, sink);
                 mz_window *used = NULL;
                 if (unit->colour == 2 && s->forbidden) {
                     uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
                     open_window(t, s, &p, &mixture, start, green << 16 | red << 8, &window);
                     used = &window;
                 }
-                int64_t value = code_value(t, &p, &mixture, used, mode, sink, start, *values, i);
+                const mz_slots slots = {t, &p, &mixture, used, mixture.total - (used ? window.removed : 0),
+                                        ((int64_t)1 << MZ_SLOT_BITS) - p.count};
+                int64_t value = code_value(&slots, &outlook, decodes, sink, *values, i, &below, &above);
                 *values = (int32_t)value;
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                mz_learn(t, &p, &mixture, &outlook, features, value, &learner);
+                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
             }
         }
 }
 
 /* Loops for the common cases are compiled with their constants. */
-static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_mode mode,
-                     mz_sink *sink) {
+static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_sink *sink) {
     const mz_positions plain = {256, 0, 0, 1, 1 << 20, NULL};
     const mz_positions other = {s->count, s->log2_steps < 0 ? -s->log2_steps : 0, s->log2_steps > 0 ? s->log2_steps : 0,
                                 s->count == 256 && s->log2_steps == 0, ((int64_t)1 << 28) / s->count, s->edges};
-#define MODES(positions, components)                                                     \
-    switch (mode) {                                                                      \
-    case DECODE: code_unit(t, s, positions, tile, unit, DECODE, components, sink); break;   \
-    case ENCODE: code_unit(t, s, positions, tile, unit, ENCODE, components, sink); break;   \
-    case MEASURE: code_unit(t, s, positions, tile, unit, MEASURE, components, sink); break; \
-    }
-    if (!other.is_plain || s->edges) {
-        MODES(other, unit->components)
-    } else if (unit->components == 3) {
-        MODES(plain, 3)
-    } else if (unit->components == 4) {
-        MODES(plain, 4)
-    } else {
-        MODES(plain, unit->components)
-    }
-#undef MODES
+    const int components = other.is_plain && !s->edges ? unit->components : 0;
+    if (components == 3)
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 3, sink) : code_unit(t, s, plain, tile, unit, 0, 3, sink);
+    else if (components == 4)
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 4, sink) : code_unit(t, s, plain, tile, unit, 0, 4, sink);
+    else if (sink->decoder)
+        code_unit(t, s, other, tile, unit, 1, unit->components, sink);
+    else
+        code_unit(t, s, other, tile, unit, 0, unit->components, sink);
 }
 
 static int edges_rise(const int32_t *edges) {
@@ -344,27 +373,42 @@ static int has_values_in_range(const mz_scale *s, const mz_tile *tile, const mz_
 }
 
 int mz_decode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_decoder *decoder) {
-    mz_sink sink = {decoder, NULL, NULL, 0};
+    mz_sink sink = {decoder, NULL, NULL, NULL, NULL, NULL};
     int error = check(s, tile, unit);
-    if (!error) code_any(t, s, tile, unit, DECODE, &sink);
+    if (!error) code_any(t, s, tile, unit, &sink);
     return error;
 }
 
 int mz_encode_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_symbol *symbols,
                    int64_t capacity, int64_t *used) {
-    mz_sink sink = {NULL, symbols, NULL, 0};
+    mz_sink sink = {NULL, symbols, NULL, NULL, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
     if (capacity < 2 * (int64_t)tile->images * unit->height * unit->width) return MZ_ERROR_SPACE;
-    code_any(t, s, tile, unit, ENCODE, &sink);
+    code_any(t, s, tile, unit, &sink);
     *used = sink.symbols - symbols;
     return MZ_OK;
 }
 
 int mz_measure_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, uint32_t *bits,
                     uint64_t *total) {
-    mz_sink sink = {NULL, NULL, bits, 0};
+    mz_sink sink = {NULL, NULL, total, bits, NULL, NULL};
     if (check(s, tile, unit) || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
-    code_any(t, s, tile, unit, MEASURE, &sink);
-    *total += sink.total;
+    code_any(t, s, tile, unit, &sink);
+    return MZ_OK;
+}
+
+int mz_count_unit(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, int64_t *seen,
+                  int64_t *expected) {
+    mz_sink sink = {NULL, NULL, NULL, NULL, seen, expected};
+    if (check(s, tile, unit) || s->count < WINDOW || !has_values_in_range(s, tile, unit)) return MZ_ERROR_ARGUMENT;
+    code_any(t, s, tile, unit, &sink);
+    return MZ_OK;
+}
+
+int mz_measure(const mz_tables *t, const mz_symbol *symbols, int64_t count, uint64_t *total) {
+    for (int64_t i = 0; i < count; i++) {
+        if (symbols[i].width == 0 || symbols[i].width > (uint32_t)1 << MZ_SLOT_BITS) return MZ_ERROR_ARGUMENT;
+        *total += bits_of(t, symbols[i].width);
+    }
     return MZ_OK;
 }

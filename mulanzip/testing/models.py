@@ -26,9 +26,10 @@ def check_model(path: str | os.PathLike[str]) -> None:
     """
     file = os.fspath(path)
     model = load(registry.find(file).path)
-    for kind in candidates("auto"):
-        if golden_digest(IntegerNetwork(model, kind())) != model.metadata.get(GOLDEN_KEY):
-            raise AssertionError(f"{path}: the outputs on backend {kind.name} differ from the model's golden digest")
+    for make in candidates("auto"):
+        backend = make()
+        if golden_digest(IntegerNetwork(model, backend)) != model.metadata.get(GOLDEN_KEY):
+            raise AssertionError(f"{path}: the outputs on backend {backend.name} differ from the model's golden digest")
     arrays = sample_arrays()
     files: dict[str, dict[str, bytes]] = {"reference": {}, "auto": {}}
     for device, made in files.items():

@@ -6,19 +6,35 @@ import locale
 import os
 import random
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 from PIL import Image, ImageFile, PngImagePlugin
 
 
 def _in_new_thread(function: Callable[[], object]) -> object:
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
+
+
+def _states_of_torch() -> dict[str, object]:
+    """The same of torch, where it was imported."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {}
+    return {
+        "random state of torch": torch.get_rng_state().numpy().tobytes(),
+        "threads of torch": torch.get_num_threads(),
+        "threads of torch in a new thread": _in_new_thread(torch.get_num_threads),
+        "threads between operators of torch": torch.get_num_interop_threads(),
+        "gradients of torch": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "default type of torch": torch.get_default_dtype(),
+        "deterministic algorithms of torch": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 def _states() -> dict[str, object]:
@@ -33,19 +49,12 @@ def _states() -> dict[str, object]:
         "warnings.showwarning": warnings.showwarning,
         "random state of Python": random.getstate(),
         "random state of numpy": (kind, np.asarray(keys).tobytes(), *position),
-        "random state of torch": torch.get_rng_state().numpy().tobytes(),
         "floating-point errors of numpy": np.geterr(),
         "print options of numpy": str(np.get_printoptions()),
-        "threads of torch": torch.get_num_threads(),
-        "threads of torch in a new thread": _in_new_thread(torch.get_num_threads),
-        "threads between operators of torch": torch.get_num_interop_threads(),
-        "gradients of torch": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
-        "default type of torch": torch.get_default_dtype(),
-        "deterministic algorithms of torch": torch.are_deterministic_algorithms_enabled(),
         "largest image of Pillow": Image.MAX_IMAGE_PIXELS,
         "longest text of Pillow": (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY),
         "truncated images of Pillow": ImageFile.LOAD_TRUNCATED_IMAGES,
-    }
+    } | _states_of_torch()
 
 
 @contextmanager

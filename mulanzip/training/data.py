@@ -23,11 +23,11 @@ GRAY_SHARE = 0.03
 _SUFFIXES = {".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".ppm"}
 
 
-def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
-    """All images under ``paths`` (files or folders) as uint8 ``(H, W, 3)`` in coding order of colours.
+def image_files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """All image files under ``paths`` (files or folders).
 
     Raises:
-        UnreadableImageError: if there is none, or one cannot be read.
+        UnreadableImageError: if there is none.
     """
     files: list[Path] = []
     for path in map(Path, paths):
@@ -35,8 +35,17 @@ def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
         files += [f for f in found if f.suffix.lower() in _SUFFIXES]
     if not files:
         raise UnreadableImageError(f"no images in {', '.join(map(str, paths))}")
+    return files
+
+
+def load_images(paths: Iterable[str | os.PathLike[str]]) -> list[np.ndarray]:
+    """All images under ``paths`` (files or folders) as uint8 ``(H, W, 3)`` in coding order of colours.
+
+    Raises:
+        UnreadableImageError: if there is none, or one cannot be read.
+    """
     images = []
-    for file in files:
+    for file in image_files(paths):
         try:
             with Image.open(file) as picture:
                 images.append(to_coding_order(np.asarray(picture.convert("RGB"))))

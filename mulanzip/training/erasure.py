@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +15,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import PASSES, Config
 from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, save
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.density.selftest import golden_digest
+from mulanzip.density.torch_backends import ReferenceBackend
+from mulanzip.encoder.adapt import Group
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
 from mulanzip.floatnet.network import Denoiser
@@ -39,7 +42,7 @@ _PRIOR_STEPS = 80
 #: One patch in ``_EARLY_INTERVAL`` trains the heads that predict all phases from the first pass.
 _EARLY_INTERVAL = 4
 #: Share of batches that are run with the context preset of their kind of degradation.
-_PRESET_SHARE = 0.5
+PRESET_SHARE = 0.5
 #: Batches whose activations are typical inputs when weights are rounded.
 _ROUNDING_BATCHES = 24
 
@@ -60,10 +63,10 @@ class ErasureRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Cells, a mask of known pixels for each pass, bool ``(B, 4, h, w)``, and the preset to run with."""
+class Batch:
+    """Cells of one level, a mask of known pixels for each pass, bool ``(B, 4, h, w)``, and the preset to run with."""
 
-    cells: CellBatch
+    cells: list[CellBatch]
     known: list[Tensor]
     preset: int | None
 
@@ -88,8 +91,8 @@ class ErasureRun(Run):
     def __init__(
         self,
         folder: str | os.PathLike[str],
-        images: list[np.ndarray],
-        validation: list[np.ndarray],
+        images: list[Any],
+        validation: list[Any],
         config: Config,
         recipe: ErasureRecipe,
         start: str | os.PathLike[str] | None = None,
@@ -108,8 +111,8 @@ class ErasureRun(Run):
         torch.manual_seed(recipe.seed)
         model = Denoiser(config)
         if start is not None:
-            _begin_with(model, start)
-        self.patches = Patches(images, recipe.batch_cells // PARTS, recipe.gray_share)
+            self._begin(model, start)
+        self.patches = self._supply(images, recipe)
         matrices = [
             p
             for name, p in model.passes.named_parameters()
@@ -118,19 +121,29 @@ class ErasureRun(Run):
         self._local = threading.local()
         super().__init__(folder, model, matrices, recipe)
 
+    def _begin(self, model: Denoiser, start: str | os.PathLike[str]) -> None:
+        """Give ``model`` the weights in a file."""
+        _begin_with(model, start)
+
+    def _supply(self, images: list[Any], recipe: ErasureRecipe) -> Patches:
+        """The supply of training patches."""
+        return Patches(images, recipe.batch_cells // PARTS, recipe.gray_share)
+
     def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
         model = self._own_model()
         model.quantise(self.progress >= self.recipe.quantise_from)
         batch = self._draw(rng)
         bits, early, count = self._bits(model, batch)
-        return (bits + early) / (batch.cells.samples.numel() * 0.75), float(bits.detach()) / max(1, count)
+        return (bits + early) / (sum(c.samples.numel() for c in batch.cells) * 0.75), float(bits.detach()) / max(
+            1, count
+        )
 
-    def _draw(self, rng: np.random.Generator) -> _Batch:
+    def _draw(self, rng: np.random.Generator) -> Batch:
         level, degradation, patches = self.patches.draw(rng)
         samples = cells_of(torch.from_numpy(patches))
         known = [torch.from_numpy(draw_known(i, len(samples), samples.shape[-1], rng)) for i in range(len(PASSES))]
-        preset = degradation if rng.random() < _PRESET_SHARE else None
-        return _Batch(CellBatch(samples, self.model.config.level_class(level)), known, preset)
+        preset = degradation if rng.random() < PRESET_SHARE else None
+        return Batch([CellBatch(samples, self.model.config.level_class(level))], known, preset)
 
     def _own_model(self) -> Denoiser:
         """This thread's copy of the model: it shares the parameters and has a preset of its own."""
@@ -139,11 +152,12 @@ class ErasureRun(Run):
         found: Denoiser = self._local.model
         return found
 
-    def _bits(self, model: Denoiser, batch: _Batch) -> tuple[Tensor, Tensor, int]:
+    def _bits(self, model: Denoiser, batch: Batch) -> tuple[Tensor, Tensor, int]:
         """Bits of all passes, bits of some patches by the heads of a single pass, and the number of subpixels."""
         model.use_preset(batch.preset)
         cells, known = batch.cells, batch.known
-        some = slice(-(-len(cells.samples) // _EARLY_INTERVAL))
+        first = cells[0]
+        some = slice(-(-sum(len(c.samples) for c in cells) // _EARLY_INTERVAL))
         bits: list[Tensor] = []
         subpixels, pass0_features = 0, None
         for index in range(len(PASSES)):
@@ -151,8 +165,9 @@ class ErasureRun(Run):
                 step, count, features = step_bits(model, cells, known[index], index, pass0_features)
                 if pass0_features is None:
                     pass0_features = features
-                    fewer = replace(cells, samples=cells.samples[some])
-                    early = early_bits(model, fewer, known[0][some], features[some])
+                    fewer = replace(first, samples=first.samples[some])
+                    own = slice(len(fewer.samples))
+                    early = early_bits(model, fewer, known[0][own], features[own])
             bits.append(step)
             subpixels += count
         return torch.stack(bits).sum(), early, subpixels
@@ -189,9 +204,13 @@ class ErasureRun(Run):
         # Learning the prior takes long; if it is interrupted, this model is complete.
         model = self._write(rounded)
         if report is not None:
-            images, seed = self.patches.images, self.recipe.seed
-            model = self._write(rounded, learn_prior(model, images, _PRIOR_STEPS, PRIOR_IMAGES, seed, report))
+            seed = self.recipe.seed
+            model = self._write(rounded, learn_prior(model, self._groups(), _PRIOR_STEPS, PRIOR_IMAGES, seed, report))
         return model
+
+    def _groups(self) -> list[Group]:
+        """The training images and their statistics."""
+        return [(image, PLAIN_STATISTICS) for image in self.patches.images]
 
     def _write(self, rounded: Denoiser, prior: Prior | None = None) -> IntegerModel:
         model = export(rounded, {"steps": str(self.step), "seconds": str(round(self.seconds))}, prior)

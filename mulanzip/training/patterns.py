@@ -10,37 +10,21 @@ from __future__ import annotations
 import numpy as np
 
 from mulanzip.lattice.geometry import A, D, H, V
-from mulanzip.lattice.schedules import CellSubset, subset_mask
 
 #: Share of samples that combine two patterns.
 MIXED_SHARE = 0.25
 
-_Known = tuple[tuple[int, CellSubset], ...]
-_ALL = CellSubset.ALL
-#: For each pass of the network, the pattern of the default schedule, then the others.
-_PATTERNS: tuple[tuple[_Known, ...], ...] = (
-    (
-        ((A, _ALL),),
-        ((A, _ALL), (H, CellSubset.EVEN)),
-        ((A, _ALL), (H, _ALL)),
-        ((A, _ALL), (H, _ALL), (V, CellSubset.EVEN)),
-        ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
-    ),
-    (
-        ((A, _ALL), (H, _ALL), (V, _ALL)),
-        ((A, _ALL),),
-        ((A, _ALL), (H, _ALL)),
-        ((A, _ALL), (H, _ALL), (V, _ALL), (D, CellSubset.EVEN)),
-        ((A, _ALL), (H, _ALL), (V, _ALL), (D, _ALL)),
-    ),
+#: For each pass of the network, the phases that are known in the default schedule, then other combinations.
+_PATTERNS: tuple[tuple[tuple[int, ...], ...], ...] = (
+    ((A,), (A, H), (A, H, V, D)),
+    ((A, H, V), (A,), (A, H), (A, H, V, D)),
 )
 
 
-def _fill(known: np.ndarray, pattern: _Known, where: np.ndarray) -> None:
-    height, width = known.shape[1:]
+def _fill(known: np.ndarray, pattern: tuple[int, ...], where: np.ndarray) -> None:
     known[:, where] = False
-    for phase, part in pattern:
-        known[phase] |= subset_mask(part, height, width) & where
+    for phase in pattern:
+        known[phase] |= where
 
 
 def draw_known(index: int, count: int, cells: int, rng: np.random.Generator) -> np.ndarray:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, layer_shapes
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.torch_backends import ReferenceBackend
+from mulanzip.encoder.adapt import Group
 from mulanzip.encoder.context_fit import Fitter
 from mulanzip.encoder.effort import CROP_SIDE
 from mulanzip.encoder.preset_choice import choose_preset
@@ -26,7 +27,7 @@ _LAYER_WEIGHT = 4
 
 def learn_prior(
     model: IntegerModel,
-    images: list[np.ndarray],
+    images: Sequence[Group],
     steps: int,
     count: int,
     seed: int,
@@ -35,7 +36,7 @@ def learn_prior(
     """Fit contexts to training images and estimate the mean magnitude of every entry.
 
     Args:
-        images: uint8 ``(H, W, 3)``, colours in coding order.
+        images: indices ``(H, W, C)``, the colours of the model in coding order, and their statistics.
         steps: of gradient descent per image.
         count: largest number of images to fit.
         seed: of the choice of images.
@@ -44,7 +45,7 @@ def learn_prior(
     Returns:
         a prior for ``model``; the present one if no image is large enough.
     """
-    large = [i for i, image in enumerate(images) if min(image.shape[:2]) >= CROP_SIDE]
+    large = [i for i, (image, _) in enumerate(images) if min(image.shape[:2]) >= CROP_SIDE]
     chosen = np.random.default_rng(seed).permutation(large)[:count].astype(int)
     if not len(chosen):
         return model.prior
@@ -52,8 +53,11 @@ def learn_prior(
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), available_cores())
     total = np.zeros(model.prior.entries)
     for done, index in enumerate(chosen, 1):
-        preset = model.prior.preset(choose_preset(images[index], runtime, TileSchedules.uniform("default")))
-        found = fitter.fit(images[index], steps, subpixels=3 * _PIXELS, start=preset)
+        indices, statistics = images[index]
+        own = runtime.at(statistics)
+        preset = model.prior.preset(choose_preset(indices, own, TileSchedules.uniform("default")))
+        subpixels = model.config.colours * _PIXELS
+        found = fitter.fit(indices, steps, subpixels=subpixels, statistics=statistics, start=preset)
         total += np.abs(found.astype(float) - preset)
         report(done)
     layers = [shape[0] for shape in layer_shapes(model.config).values()]

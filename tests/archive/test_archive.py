@@ -31,17 +31,18 @@ from mulanzip.archive import reader as archive_reader
 from mulanzip.archive import writer as archive_writer
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.cli.main import main
+from mulanzip.codec.coders import CellMeter
+from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import code_segment
 from mulanzip.codec.stack import COARSEST, decode_stack, encode_stack
 from mulanzip.density.runtime import Runtime
-from mulanzip.entropy.ans import BitCounter
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError, UnsupportedVersionError
 from mulanzip.format import archive as archive_format
 from mulanzip.format.archive import FILE, GROUP, METADATA, ArchiveChunk, Directory, Header, Member, Shape, check_name
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.lattice.geometry import segments
+from mulanzip.lattice.geometry import D, segments
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -65,6 +66,7 @@ def mixed() -> tuple[dict[str, np.ndarray], bytes]:
 
 
 class TestStacks:
+    @pytest.mark.slow
     @settings(max_examples=10)
     @given(st.integers(1, 20), st.integers(1, 20), st.sampled_from((1, 3)), st.sampled_from(SCHEDULE_NAMES))
     def test_there_and_back(self, runtime: Runtime, height: int, width: int, channels: int, schedule: str) -> None:
@@ -73,19 +75,25 @@ class TestStacks:
         data = encode_stack(stack, runtime, schedules)
         np.testing.assert_array_equal(decode_stack(data, stack.shape, runtime, schedules), stack)
 
-    def test_images_see_nothing_of_each_other(self, runtime: Runtime) -> None:
+    @pytest.mark.slow
+    def test_images_see_nothing_of_those_behind_them_and_learn_from_those_before(self, runtime: Runtime) -> None:
         stack = np.stack(crops(6, 13))
+        (segment,) = segments(13, 13, COARSEST)
 
-        def bits(planes: np.ndarray) -> float:
-            counter = BitCounter()
-            (segment,) = segments(13, 13, COARSEST)
-            code_segment(segment, planes, runtime, TileSchedules.uniform("default"), counter, decoding=False)
-            return counter.bits
+        def finest(images: np.ndarray) -> np.ndarray:
+            """Bits of each image in the last phase of the finest level."""
+            meter = CellMeter(runtime.statistics)
+            code_segment(segment, Canvas.of(images), runtime, TileSchedules.uniform("default"), meter)
+            return meter.phases[D].reshape(len(images), -1).sum(1)
 
-        assert bits(stack) == pytest.approx(sum(bits(image) for image in stack), rel=1e-9)
+        together, alone = finest(stack), np.concatenate([finest(image[None]) for image in stack])
+        np.testing.assert_array_equal(together[:4], finest(stack[:4]))
+        assert together[0] == alone[0]
+        assert together.sum() < alone.sum()
 
 
 class TestReading:
+    @pytest.mark.slow
     @settings(max_examples=5)
     @given(st.lists(images(12, 12), max_size=4))
     def test_what_goes_in_comes_out(self, arrays: list[np.ndarray]) -> None:
@@ -95,6 +103,7 @@ class TestReading:
             assert found.dtype == array.dtype
             np.testing.assert_array_equal(found, array)
 
+    @pytest.mark.slow
     def test_names_order_kinds(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
         named, data = mixed
         archive = mulanzip.Archive(data, threads=1)
@@ -108,10 +117,12 @@ class TestReading:
         with pytest.raises(KeyError):
             archive["nothing"]
 
+    @pytest.mark.slow
     def test_bytes_do_not_depend_on_threads(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
         named, data = mixed
         assert mulanzip.pack_arrays(list(named.values()), list(named), threads=3, effort=1) == data
 
+    @pytest.mark.slow
     def test_parts_of_some_are_those_of_all(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
         archive = mulanzip.Archive(mixed[1], threads=2)
         wanted = archive.matching(["1*/image.png", "3/image.png"])
@@ -176,6 +187,7 @@ class _Yielding(io.BytesIO):
 class TestThreads:
     """Several threads may use one archive."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["bytes", "path", "file"])
     def test_each_gets_the_images_it_asks_for(
         self, kind: str, mixed: tuple[dict[str, np.ndarray], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -242,6 +254,7 @@ class TestThreads:
 
 
 class TestWriting:
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_number_of_images(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(archive_writer, "_WAITING", 20_000)
         buffer = io.BytesIO()
@@ -368,6 +381,7 @@ class TestDirectory:
 
 
 class TestDamage:
+    @pytest.mark.slow
     def test_no_byte_can_be_wrong_and_give_a_wrong_picture(self, mixed: tuple[dict[str, np.ndarray], bytes]) -> None:
         data = mixed[1]
         rng = np.random.default_rng(1)
@@ -461,6 +475,7 @@ def files_below(path: str) -> list[str]:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_there_and_back(self, folder: Path) -> None:
         result = run("pack", "in", "-o", "set.mzp", "-T", "1")
         assert result.stdout.startswith("7 images -> set.mzp  ")
@@ -480,6 +495,7 @@ class TestFiles:
         # An image that is stored by itself comes back as the same file.
         assert Path("out/deeper/icon.png").read_bytes() == Path("in/deeper/icon.png").read_bytes()
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.name != "posix", reason="needs POSIX permissions")
     def test_programs_that_run_as_their_owner_do_not_come_back(self, folder: Path) -> None:
         for number, mode in enumerate((0o4755, 0o2711, 0o1777, 0o600)):
@@ -489,6 +505,7 @@ class TestFiles:
         modes = [stat.S_IMODE(Path(f"out/{number}.png").stat().st_mode) for number in range(4)]
         assert modes == [0o755, 0o711, 0o777, 0o600]
 
+    @pytest.mark.slow
     def test_only_some(self, folder: Path) -> None:
         run("pack", "in", "-o", "set.mzp", "--effort", "1")
         run("unpack", "set.mzp", "-d", "out", "--only", "2.png", "--only", "deeper/*m")
@@ -497,6 +514,7 @@ class TestFiles:
         assert Path("all/2.png").read_bytes() == Path("out/2.png").read_bytes()
         assert "no image 9.png" in run("unpack", "set.mzp", "-d", "out", "--only", "9.png", exit_code=1).stderr
 
+    @pytest.mark.slow
     def test_nothing_is_overwritten_without_f(self, folder: Path) -> None:
         run("pack", "in", "-o", "set.mzp")
         run("unpack", "set.mzp", "-d", "out")
@@ -509,6 +527,7 @@ class TestFiles:
         run("unpack", "set.mzp", "-d", "out", "-f")
         np.testing.assert_array_equal(pixels_of("out/1.png"), pixels_of("in/1.png"))
 
+    @pytest.mark.slow
     def test_what_cannot_be_packed_is_named_and_the_rest_is_packed(self, folder: Path) -> None:
         Path("in/broken.png").write_bytes(b"no image")
         result = run("pack", "in", "-o", "set.mzp", exit_code=1)
@@ -526,6 +545,7 @@ class TestFiles:
         assert "none of the images can be packed" in run("pack", "empty", "-o", "set.mzp", exit_code=1).stderr
         assert not list(Path().glob("*.mzp"))
 
+    @pytest.mark.slow
     def test_damage_is_named_and_the_rest_restored(self, folder: Path) -> None:
         run("pack", "in", "-o", "set.mzp")
         run("test", "set.mzp")
@@ -568,6 +588,7 @@ class TestFiles:
         run("pack", "in", "-o", "set.mzp", "--strip", "all")
         assert not mulanzip.Archive("set.mzp").picture("1.png").metadata
 
+    @pytest.mark.slow
     def test_info(self, folder: Path) -> None:
         run("pack", "in", "-o", "set.mzp")
         text = run("info", "-v", "set.mzp").stdout

@@ -29,18 +29,21 @@ def run(*arguments: str, installed: Path, checkout: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_package_is_that_of_the_checkout(installed: Path, checkout: Path) -> None:
     for name, file in (("mulanzip", "mulanzip"), ("mulanzip.cli", "cli"), ("mulanzip.models", "models")):
         found = run("-c", f"import {name} as p; print(p.__file__)", installed=installed, checkout=checkout)
         assert Path(found.strip()) == checkout / file / "__init__.py"
 
 
+@pytest.mark.slow
 def test_every_public_name_is_found(installed: Path, checkout: Path) -> None:
     run("-c", "from mulanzip import *", installed=installed, checkout=checkout)
     names = run("-c", "import mulanzip; print(*mulanzip.__all__)", installed=installed, checkout=checkout)
     assert names.split() == mulanzip.__all__
 
 
+@pytest.mark.slow
 def test_the_command_runs(installed: Path, checkout: Path) -> None:
     run("-m", "mulanzip", "compress", "photo.png", installed=installed, checkout=checkout)
     run("-m", "mulanzip", "decompress", "photo.png.mzp", "-o", "copy.png", installed=installed, checkout=checkout)
@@ -49,6 +52,7 @@ def test_the_command_runs(installed: Path, checkout: Path) -> None:
     assert "photo (default)" in run("-m", "mulanzip", "models", installed=installed, checkout=checkout)
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(installed: Path, checkout: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (checkout / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert blocks

@@ -72,6 +72,7 @@ class TestCompress:
         assert "photo (" in described
         assert "40x40 rgb, 8 bits per sample" in described
 
+    @pytest.mark.slow
     def test_quiet(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("b.jpg")
         result = run("compress", "-q", "a.png", "b.jpg")
@@ -86,7 +87,7 @@ class TestCompress:
         assert result.stderr == ""
         result = run("compress", "-f", "--pixels", "b.jpg")
         assert result.stderr.startswith("b.jpg: note: decoded from JPEG")
-        assert result.stderr.count("\n") == 1
+        assert "note: only pixels and known metadata are kept, as asked" in result.stderr
 
     def test_remove(self, folder: Path) -> None:
         run("compress", "a.png")
@@ -116,8 +117,9 @@ class TestOutputs:
 
     def test_the_input_as_output(self, folder: Path) -> None:
         result = run("compress", "-f", "a.png", "-o", "a.png", exit_code=1)
-        assert result.stderr == "a.png: error: output a.png is the input itself\n"
+        assert result.stderr.endswith("a.png: error: output a.png is the input itself\n")
 
+    @pytest.mark.slow
     def test_folders(self, folder: Path) -> None:
         Path("out").mkdir()
         save("b.png", seed=1)
@@ -144,12 +146,6 @@ class TestOutputs:
         )
 
 
-def untimed(text: str) -> list[str]:
-    """Lines, the last of which is a summary, of which sizes and time are left out."""
-    *lines, summary = text.splitlines()
-    return [*lines, summary.split(";")[0]]
-
-
 class TestErrors:
     def test_one_line_each(self, folder: Path) -> None:
         Path("empty.png").touch()
@@ -158,20 +154,22 @@ class TestErrors:
         run("compress", "-q", "a.png")
         result = run("compress", "-j1", "empty.png", "text.png", "folder", "missing.png", "a.png.mzp", exit_code=1)
         assert result.stdout == ""
-        assert untimed(result.stderr) == [
+        lines = result.stderr.splitlines()
+        assert lines.pop().startswith("5 files: 5 failed; ")
+        assert lines == [
             "empty.png: error: the file is empty",
             "text.png: error: not an image that mulanzip reads "
             "(PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG, PAM, NPY, DICOM)",
             "folder: error: is a folder; name the files in it, or use -r",
             "missing.png: error: No such file or directory",
             "a.png.mzp: error: this is a .mzp file already; mulanzip decompress restores it",
-            "5 files: 5 failed",
         ]
 
+    @pytest.mark.slow
     def test_one_failure_does_not_stop_the_others(self, folder: Path) -> None:
         save("b.png", seed=1)
         result = run("compress", "a.png", "missing.png", "b.png", exit_code=1)
-        assert untimed(result.stderr) == [
+        assert result.stderr.splitlines() == [
             "missing.png: error: No such file or directory",
             "3 files: 2 done, 1 failed",
         ]
@@ -200,6 +198,7 @@ class TestErrors:
         Reporter(quiet=False).fail(Path("a"), OSError(28, "No space left on device", "a.mzp"))
         assert capsys.readouterr().err == "a: error: a.mzp: No space left on device\n"
 
+    @pytest.mark.slow
     def test_damaged_files(self, folder: Path) -> None:
         run("compress", "-q", "a.png")
         data = Path("a.png.mzp").read_bytes()
@@ -260,7 +259,8 @@ class TestInfo:
 
     def test_models(self) -> None:
         result = run("models")
-        assert "photo (default)" in result.stdout
+        assert "photo (default for colours)" in result.stdout
+        assert "gray (default for gray)" in result.stdout
         for model in registry.shipped():
             assert model.model_id.hex() in result.stdout
             assert f"for   {USES[model.name]}" in result.stdout
@@ -269,6 +269,7 @@ class TestInfo:
 class TestProcess:
     """What only a process of its own shows."""
 
+    @pytest.mark.slow
     def test_light_commands_do_not_import_torch(self, folder: Path) -> None:
         run("compress", "-q", "a.png")
         script = """
@@ -289,6 +290,7 @@ assert "torch" not in sys.modules
         assert result.returncode == 0, result.stderr
         assert "Usage:" in result.stdout
 
+    @pytest.mark.slow
     def test_errors_without_traceback(self, folder: Path) -> None:
         result = run_python("-m", "mulanzip", "compress", "missing.png")
         assert (result.returncode, result.stdout) == (1, "")
@@ -321,6 +323,7 @@ run()
         assert errors.strip() == "interrupted"
         assert names() == {"a.png"}
 
+    @pytest.mark.slow
     @posix
     def test_the_progress_bar_on_a_terminal(self, folder: Path) -> None:
         shown = in_terminal(

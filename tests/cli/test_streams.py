@@ -93,6 +93,7 @@ def open_streams(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     return Runs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "redirection"),
     [(command, redirection) for command in COMMANDS for redirection in SLOW.get(command, REDIRECTIONS)],

@@ -9,25 +9,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.models import ONE_THREAD, tiny_model
-from support.pictures import deep, noise, photo, smooth, worst_values
-from torch import Tensor
+from support.pictures import deep, noise, photo, smooth
 
 import mulanzip
 from mulanzip.codec import value_map
 from mulanzip.codec.side_info import SideInfo
-from mulanzip.codec.subpixels import CHUNK, MixtureCoder, code_uniform
 from mulanzip.codec.value_map import ValueMap
 from mulanzip.density import model as exact_model
-from mulanzip.density.config import MEAN_BITS
-from mulanzip.density.inputs import base_prediction, constant_surround, input_planes, sample_type
-from mulanzip.density.likelihood import Likelihood
-from mulanzip.density.mixture import FineMixture, Mixture, Tables
-from mulanzip.density.prediction import Prediction
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
-from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.encoder.scale_choice import choose_value_map
-from mulanzip.entropy.ans import BitCounter, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SEGMENT, VALUES, Chunk, Coding, Container
@@ -35,10 +27,6 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.lattice.geometry import D, H, V
 from mulanzip.lattice.tile_schedules import TileSchedules
-
-TABLES = Tables.build()
-counts = st.sampled_from((1, 2, 3, 7, 255, 256, 257, 1000, 4096, 65535, 65536))
-scales = st.builds(SampleScale, counts, st.sampled_from(LOG2_STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -49,135 +37,27 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-# Likelihood.
-
-
-def mixtures(
-    rng: np.random.Generator, count: int, sample_scale: SampleScale
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    logits, scales = (worst_values(rng, 0, 255, (3, count)).astype(np.uint8) for _ in range(2))
-    top = (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS
-    return logits, scales, worst_values(rng, -(1 << 14), top + (1 << 14), (3, count)).astype(np.int32)
-
-
-@given(scales, st.integers(0, 99))
-def test_cdfs_rise_from_zero_to_their_total_at_every_value(sample_scale: SampleScale, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    mixture, _ = FineMixture.build(TABLES, *mixtures(rng, 5, sample_scale), sample_scale)
-    edges = np.unique(
-        np.concatenate(
-            (rng.integers(0, sample_scale.count + 1, 300), [0, 1, sample_scale.count - 1, sample_scale.count])
-        )
-    )
-    masses = np.stack([mixture.cdf(np.full(5, edge, dtype=np.int32)) for edge in edges])
-    assert (masses[0] == 0).all()
-    assert (masses[-1] == mixture.total).all()
-    # Each value has mass: the floors of all values together are 1/4096 of the total.
-    assert (np.diff(masses, axis=0) >= np.diff(edges)[:, None] * ((1 << 28) // sample_scale.count)).all()
-
-
-@given(st.integers(0, 99))
-def test_on_plain_samples_fine_mixtures_are_the_plain_ones(seed: int) -> None:
-    parameters = mixtures(np.random.default_rng(seed), 50, EIGHT_BIT)
-    plain, plain_centre = Mixture.build(TABLES, *parameters)
-    fine, mean_level = FineMixture.build(TABLES, *parameters, EIGHT_BIT)
-    np.testing.assert_array_equal(plain_centre, mean_level)
-    np.testing.assert_array_equal(fine.total, plain.total.astype(np.int64) << 12)
-    for edge in (1, 2, 100, 254, 255):
-        edges = np.full(50, edge, dtype=np.int32)
-        # Interpolation moves a CDF by up to 16 of 2**16 per component; rounding adds to this.
-        difference = fine.cdf(edges) / 2.0**12 - plain.cdf(edges)
-        assert ((difference >= -3 * 20 * 4096) & (difference <= 3 * 36 * 4096)).all()
-
-
-def hostile(rng: np.random.Generator, count: int, colours: int, sample_scale: SampleScale) -> Prediction:
-    parameters = [mixtures(rng, count, sample_scale) for _ in range(colours)]
-
-    def head(features: Tensor, offsets: np.ndarray, colour: int) -> tuple[np.ndarray, np.ndarray]:
-        # Features are the positions of cells, some of which may be left out.
-        at = np.asarray(features)[:, 0].astype(int)
-        logits, scales, means = (p[:, at] for p in parameters[colour])
-        couplings = worst_values(np.random.default_rng(5), -2000, 2000, (colour, 1)).astype(np.int32)
-        return np.concatenate((logits, scales)), np.concatenate((means >> 4, np.repeat(couplings, len(at), 1)))
-
-    base = worst_values(
-        rng,
-        0,
-        (sample_scale.count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level) << MEAN_BITS,
-        (3, count),
-    ).astype(np.int32)
-    surround = rng.integers(0, sample_scale.count, (3, count))
-    surround = np.where(rng.random((3, count)) < 0.5, surround, -1).astype(np.int32)
-    return Prediction(Tensor(np.arange(count)[:, None]), base, head, None if sample_scale.is_plain else surround)
-
-
-@given(scales, st.sampled_from((1, 3)), st.integers(0, 99))
-@example(SampleScale(65536, 8), 3, 0)
-def test_hostile_predictions_code_losslessly(sample_scale: SampleScale, colours: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    prediction = hostile(rng, 60, colours, sample_scale)
-    truth = worst_values(rng, 0, sample_scale.count - 1, (60, colours)).astype(sample_scale.dtype)
-    if prediction.constant_surround is not None and seed % 2:
-        surround = prediction.constant_surround[:colours].T
-        truth = np.where(surround >= 0, surround, truth).astype(sample_scale.dtype)
-    encoder = SymbolEncoder()
-    likelihood = Likelihood(TABLES, SampleStatistics(sample_scale))
-    MixtureCoder(likelihood, encoder, colours).code_phase(prediction, truth)
-    code_uniform(encoder, truth[:16, 0], 16, sample_scale)
-    decoder = SymbolDecoder(encoder.finish())
-    found = MixtureCoder(likelihood, decoder, colours).code_phase(prediction, None)
-    np.testing.assert_array_equal(found, truth)
-    np.testing.assert_array_equal(code_uniform(decoder, None, 16, sample_scale), truth[:16, 0])
-    decoder.finish()
-
-
-def test_values_of_constant_surroundings_cost_next_to_nothing() -> None:
-    sample_scale, count = SampleScale(4096, 2), CHUNK + 1000
-    prediction = hostile(np.random.default_rng(0), count, 1, sample_scale)
-    everywhere = np.full((3, count), 77, dtype=np.int32)
-    constant = Prediction(prediction.features, prediction.base, prediction.head, everywhere)
-    counter = BitCounter()
-    MixtureCoder(Likelihood(TABLES, SampleStatistics(sample_scale)), counter, 1).code_phase(
-        constant, np.full((count, 1), 77, dtype=np.uint16)
-    )
-    assert counter.bits < 20
-
-
 # Inputs of the denoiser.
 
 
 @pytest.mark.parametrize("shift", range(9))
 def test_deeper_samples_of_the_same_picture_look_the_same_to_the_denoiser(shift: int) -> None:
-    import torch
-
-    plain = torch.from_numpy(noise(6, 7, 12).reshape(1, 6, 7, 4, 3)).permute(0, 3, 4, 1, 2)
-    known = torch.from_numpy(noise(6, 7, 4) > 90).permute(2, 0, 1)[None]
-    known[:, 0] = True
+    plain = noise(6, 7, 12).reshape(1, 6, 7, 4, 3)
+    known = noise(6, 7, 4) > 90
+    known[..., 0] = True
     sample_scale = SampleScale(256 << shift, shift)
-    fine = plain.to(sample_type(sample_scale)) << shift
-    plain = plain.to(torch.int32)
+    fine = plain.astype(np.int32) << shift
+    backend = NativeBackend(kernels_to_use()[0])
     # Means are rounded down to samples, so differences of one gray level may appear or vanish.
-    difference = input_planes(fine, known, sample_scale).int() - input_planes(plain, known).int()
-    assert difference.abs().max() <= 1
+    planes = (
+        backend.input_planes(*cells).astype(int) for cells in ((fine, known, sample_scale), (plain, known, EIGHT_BIT))
+    )
+    assert abs(next(planes) - next(planes)).max() <= 1
+    whole = (slice(0, 6), slice(0, 7))
     for phase in (H, V, D):
-        ours, theirs = base_prediction(fine, known, phase, sample_scale), base_prediction(plain, known, phase)
+        ours = backend.base_prediction(fine, known, phase, whole, sample_scale)
+        theirs = backend.base_prediction(plain, known, phase, whole, EIGHT_BIT)
         assert (ours == theirs).all()
-
-
-def test_surroundings_are_flat_where_all_known_values_are_the_same() -> None:
-    import torch
-
-    cells = torch.full((1, 4, 1, 5, 6), 9, dtype=torch.int64)
-    cells[0, 3] = 1234  # D is unknown.
-    known = torch.zeros((1, 4, 5, 6), dtype=torch.bool)
-    known[:, 0] = True
-    assert (constant_surround(cells, known, D) == 9).all()
-    cells[0, 0, 0, 2, 2] = 8
-    found = constant_surround(cells, known, D)[0, 0]
-    assert (found[1:4, 1:4] == -1).all()
-    assert (found == -1).sum() == 9
-    known[:, 3] = True
-    assert (constant_surround(cells, known, H) == -1).all()
 
 
 # Value maps.
@@ -219,6 +99,7 @@ def test_a_sample_that_stands_for_nothing_is_damage() -> None:
         ValueMap(np.arange(5, dtype=np.int32)).to_values(np.array([5]), np.dtype(np.uint16))
 
 
+@pytest.mark.slow
 def test_gaps_between_values_and_the_level_are_chosen(runtime: Runtime) -> None:
     pixels = photo(96, 96, 1)[..., None].astype(np.uint16)
     sparse = choose_value_map(pixels * 37 + 1000, runtime, TileSchedules.uniform("default"))
@@ -258,6 +139,7 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
     return pixels[..., 0] if channels == 1 and dtype != np.uint8 else pixels
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(arrays(), st.booleans())
 def test_any_array_comes_back_exactly(model: str, array: np.ndarray, stored: bool) -> None:
@@ -272,6 +154,7 @@ def test_any_array_comes_back_exactly(model: str, array: np.ndarray, stored: boo
         np.testing.assert_array_equal(preview, array[::scale, ::scale])
 
 
+@pytest.mark.slow
 def test_the_shipped_model_beats_png_and_threads_change_no_byte(runtime: Runtime) -> None:
     import imagecodecs
 
@@ -290,6 +173,7 @@ def test_the_shipped_model_beats_png_and_threads_change_no_byte(runtime: Runtime
     assert ledger.total.coded == pytest.approx(ledger.total.theory, rel=0.01)
 
 
+@pytest.mark.slow
 def test_planes_that_are_all_the_same_cost_no_segment(model: str) -> None:
     array = deep(50, 40, 4)
     array[..., 3] = 65535
@@ -298,6 +182,7 @@ def test_planes_that_are_all_the_same_cost_no_segment(model: str) -> None:
     assert len(file.of_kind(SEGMENT)) == 1
 
 
+@pytest.mark.slow
 def test_a_stored_form_is_taken_where_the_model_is_worse(model: str) -> None:
     import imagecodecs
 
@@ -337,6 +222,7 @@ def damaged_files(model: str) -> list[bytes]:
     ]
 
 
+@pytest.mark.slow
 def test_damage_never_gives_a_wrong_image(model: str) -> None:
     rng = np.random.default_rng(0)
     for data in damaged_files(model):
@@ -351,6 +237,7 @@ def test_damage_never_gives_a_wrong_image(model: str) -> None:
                 mulanzip.decode(data[:length], model=model, threads=1)
 
 
+@pytest.mark.slow
 def test_damage_behind_right_checksums_never_gives_a_wrong_image(model: str) -> None:
     rng = np.random.default_rng(1)
     for data in damaged_files(model):
@@ -368,6 +255,7 @@ def test_damage_behind_right_checksums_never_gives_a_wrong_image(model: str) -> 
             np.testing.assert_array_equal(found, original)
 
 
+@pytest.mark.slow
 def test_other_codes_of_samples_than_the_segments_need_are_damage(model: str) -> None:
     file = container.unpack(mulanzip.encode(deep(24, 20, 4), effort=1, stored=False, model=model, threads=1))
     (segments,) = [[c for c in file.chunks if c.kind == SEGMENT]]
@@ -382,6 +270,7 @@ def test_other_codes_of_samples_than_the_segments_need_are_damage(model: str) ->
             mulanzip.decode(Container(file.header, tuple(chunks)).pack(), model=model, threads=1)
 
 
+@pytest.mark.slow
 def test_salvage_of_deep_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     monkeypatch.setattr("mulanzip.lattice.geometry.TILE_CELLS", 32)
     monkeypatch.setattr("mulanzip.format.container.TILE_CELLS", 32)

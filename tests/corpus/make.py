@@ -240,8 +240,8 @@ def compressed() -> dict[str, Faulty]:
             "1 parts SCHD",
         ),
         "schedules_short": Faulty(
-            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b"\0"), coded),
-            "one share instead of four",
+            with_chunks(mixed, Chunk(SCHEDULES_CHUNK, b""), coded),
+            "no share of the first schedule",
             4,
             "schedules are damaged",
         ),

@@ -33,6 +33,7 @@ def report(*arguments: str) -> dict[str, Any]:
 numbers = pytest.mark.parametrize("number", [[], ["3"]], ids=["default", "set"])
 
 
+@pytest.mark.slow
 @numbers
 def test_no_use_changes_the_number_of_torch_threads(number: list[str]) -> None:
     found = report("after_each_use", *number)
@@ -41,6 +42,7 @@ def test_no_use_changes_the_number_of_torch_threads(number: list[str]) -> None:
     assert {name: seen for name, seen in found.items() if seen != before} == {}
 
 
+@pytest.mark.slow
 @numbers
 def test_limits_hold_for_their_own_thread_alone(number: list[str]) -> None:
     found = report("inside_and_after_overlapping_limits", *number)
@@ -53,6 +55,7 @@ def test_limits_hold_for_their_own_thread_alone(number: list[str]) -> None:
 # Forks.
 
 
+@pytest.mark.slow
 @needs_fork
 @numbers
 def test_forked_children_can_code(number: list[str]) -> None:
@@ -62,6 +65,7 @@ def test_forked_children_can_code(number: list[str]) -> None:
     assert set(found.values()) == {"decoded"}
 
 
+@pytest.mark.slow
 @needs_fork
 def test_children_do_not_wait_for_threads_of_their_parent() -> None:
     found = report("forks_while_loading")

@@ -18,14 +18,13 @@ from safetensors.numpy import load_file, save_file
 from support.models import put_on_grid, tiny_model
 from support.pictures import smooth
 from support.processes import run_python
+from torch import Tensor
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import COLOURS, HEADS, INPUT_PLANES, PASSES, UNIT, WEIGHT_MAX, Config
 from mulanzip.density.context import LIMIT, Prior
 from mulanzip.density.inputs import offset_planes
-from mulanzip.density.mixture import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.model import (
     EXACT_LIMIT,
     FORMAT,
@@ -38,7 +37,9 @@ from mulanzip.density.model import (
     save,
 )
 from mulanzip.density.network import IntegerNetwork
+from mulanzip.density.parameters import COUPLING_UNIT, LOG_SCALE_UNIT, LOGIT_UNIT, MEAN_UNIT, SHAPE_ZERO
 from mulanzip.density.runtime import GOLDEN_KEY, open_runtime
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import export
 from mulanzip.floatnet.network import Denoiser
@@ -148,9 +149,6 @@ WRONG: dict[str, Callable[[IntegerModel], IntegerModel]] = {
     "no levels": lambda m: replace(m, config=replace(m.config, level_classes=0)),
     "missing layers": lambda m: replace(m, layers=dict(list(m.layers.items())[:-1])),
     "layers too many": lambda m: replace(m, config=replace(m.config, blocks=0)),
-    "float tables": lambda m: replace(m, tables=replace(m.tables, logistic=m.tables.logistic.astype(np.float64))),
-    "wide tables": lambda m: replace(m, tables=replace(m.tables, weight=m.tables.weight.astype(np.int64))),
-    "broken tables": lambda m: replace(m, tables=replace(m.tables, weight=m.tables.weight[::-1].copy())),
 }
 
 
@@ -160,6 +158,7 @@ def test_wrong_types_shapes_and_configurations_are_refused(tiny: IntegerModel, w
         prove(WRONG[why](tiny))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
@@ -184,6 +183,16 @@ def test_no_input_makes_a_sum_larger_than_the_proof_says(seed: int) -> None:
 # Export.
 
 
+def planar(x: Tensor) -> Tensor:
+    """``(B, h, w, C)`` -> ``(B, C, h, w)``."""
+    return x.movedim(-1, 1)
+
+
+def interleaved(x: Tensor) -> Tensor:
+    """The inverse of :func:`planar`."""
+    return x.movedim(1, -1)
+
+
 def test_exported_integers_are_the_rounded_float_network() -> None:
     torch.manual_seed(3)
     network = Denoiser(Config(channels=8, blocks=2, mixtures=2, level_classes=2))
@@ -194,7 +203,8 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
     put_on_grid(network)
     network.quantise()
     integers = IntegerNetwork(export(network), ReferenceBackend())
-    planes = torch.from_numpy(smooth(24, 22, INPUT_PLANES) // 2).permute(2, 0, 1)[None]
+    shown = torch.from_numpy(smooth(24, 22, INPUT_PLANES) // 2)[None]
+    planes, layers = planar(shown), integers.model.layers
     k = network.config.mixtures
     with torch.no_grad():
         for level in range(2):
@@ -202,8 +212,8 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
             for index in range(len(PASSES)):
                 start = None if pass0_features is None else pass0_features / UNIT
                 features = network.features(planes, index, level, start)
-                start = None if pass0_features is None else pass0_features.to(torch.uint8)
-                exact = integers.features(planes, index, level, start)
+                start = None if pass0_features is None else interleaved(pass0_features).to(torch.uint8)
+                exact = planar(integers.features(shown, index, level, start))
                 # Float biases are not rounded, so a few values differ by one step.
                 steps = (features * UNIT - exact).abs()
                 assert steps.max() <= 2
@@ -212,8 +222,10 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
                 for head in (head for head, (at, _) in HEADS.items() if at == index):
                     for colour in range(COLOURS):
                         offsets = torch.randint(-3000, 3000, (1, colour, 24, 22), dtype=torch.int32)
-                        shown = offset_planes(offsets) if colour else None
-                        shapes, means = integers.parameters(exact, shown, head, colour, level)
+                        rows = interleaved(exact).reshape(24 * 22, -1)
+                        told = interleaved(offset_planes(offsets)).reshape(24 * 22, -1).numpy() if colour else None
+                        outputs = integers.parameters(rows, told, head, colour, level)
+                        shapes, means = (torch.from_numpy(part).view(1, -1, 24, 22) for part in outputs)
                         unit = torch.tensor(
                             [LOGIT_UNIT] * k + [LOG_SCALE_UNIT] * k + [MEAN_UNIT] * k + [COUPLING_UNIT] * colour
                         ).view(-1, 1, 1)
@@ -222,7 +234,9 @@ def test_exported_integers_are_the_rounded_float_network() -> None:
                         if colour:
                             name = f"head.{head}.{colour}.hidden"
                             joined = torch.cat((exact, offset_planes(offsets)), 1)
-                            hidden = [integers.backend.activation(integers.prepared[name], joined, level).float()]
+                            backend = integers.backend
+                            activated = backend.activation(backend.prepare(layers[name]), interleaved(joined), level)
+                            hidden = [planar(activated).float()]
                             float_hidden = network.conv(f"heads.{head}.hidden.{colour - 1}")
                             wanted_hidden = (float_hidden(joined.float() / UNIT, level) * UNIT).clamp(0, 255)
                             assert (wanted_hidden - hidden[0]).abs().max() < 0.6
@@ -313,6 +327,7 @@ def test_truncated_models_are_refused(file: Path) -> None:
     refused(file, data + b"\0")
 
 
+@pytest.mark.slow
 def test_models_with_a_flipped_bit_are_refused(file: Path) -> None:
     data = file.read_bytes()
     header = 8 + struct.unpack("<Q", data[:8])[0]
@@ -367,7 +382,7 @@ def _tensor(name: str, convert: Callable[[np.ndarray], np.ndarray]) -> Callable[
 WELL_FORMED_BUT_WRONG: dict[str, Callable[[dict, dict], None]] = {
     "one weight": _tensor("pass.0.body.0.weight", lambda t: changed(t, int(t.flat[0]) ^ 1)),
     "one bias": _tensor("pass.0.stem.bias", lambda t: t + np.int32(1)),
-    "one table entry": _tensor("tables.weight", lambda t: np.append(t[:-1], t[-1] + np.int32(1))),
+    "one preset": _tensor("prior.presets", lambda t: t + np.int8(1)),
     "a missing tensor": lambda t, m: t.pop("pass.0.stem.shift"),
     "an unknown tensor": lambda t, m: t.update(extra=np.zeros(3)),
     "no format": lambda t, m: m.pop("format"),
@@ -420,6 +435,7 @@ def test_a_missing_model_and_a_folder_are_model_errors(tmp_path: Path) -> None:
         registry.find("absent")
 
 
+@pytest.mark.slow
 def test_a_damaged_model_ends_the_command_with_code_5(file: Path, tmp_path: Path) -> None:
     from PIL import Image
 

@@ -32,8 +32,8 @@ def test_shipped_float_weights_load_and_are_saved_under_the_same_names(name: str
     tensors = load_file(info.path.with_name("float.safetensors"))
     network = Denoiser(Config.from_dict(info.config))
     network.load_state_dict(tensors)
-    assert torch.equal(network.presets, tensors["looks"])
-    assert tensors["looks"].any()
+    assert torch.equal(network.presets, tensors["presets"])
+    assert tensors["presets"].any()
     for saved in (network.state_dict(), copy.deepcopy(network).state_dict()):
         assert saved.keys() == tensors.keys()
         assert all(torch.equal(saved[key], tensor) for key, tensor in tensors.items())
@@ -42,6 +42,6 @@ def test_shipped_float_weights_load_and_are_saved_under_the_same_names(name: str
 def test_weights_without_presets_are_refused() -> None:
     network = Denoiser(Config(channels=4, blocks=1))
     tensors = network.state_dict()
-    del tensors["looks"]
+    del tensors["presets"]
     with pytest.raises(RuntimeError, match="presets"):
         network.load_state_dict(tensors)

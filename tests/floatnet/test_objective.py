@@ -22,9 +22,9 @@ def test_known_pixels_cost_nothing() -> None:
     batch = CellBatch(cells_of(torch.from_numpy(smooth(8, 8).transpose(2, 0, 1).copy())[None]), 0)
     model = Denoiser(Config(channels=8, blocks=1, mixtures=2, level_classes=2))
     known = torch.ones((1, 4, 4, 4), dtype=torch.bool)
-    bits, count, _ = step_bits(model, batch, known, 0, None)
+    bits, count, _ = step_bits(model, [batch], known, 0, None)
     assert (float(bits.detach()), count) == (0, 0)
     known[0, PASSES[0][0], 1, 2] = False
-    bits, count, _ = step_bits(model, batch, known, 0, None)
+    bits, count, _ = step_bits(model, [batch], known, 0, None)
     assert float(bits.detach()) > 0
     assert count == 3

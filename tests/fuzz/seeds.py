@@ -108,7 +108,6 @@ def compressed() -> dict[str, bytes]:
     """``.mzp`` files by name."""
     return {
         "rgb": _encoded(smooth(8, 9)),
-        "rgb six": _encoded(smooth(7, 6), schedule="six"),
         "rgb one": _encoded(smooth(5, 4), schedule="one"),
         "rgb mixed": _encoded(smooth(7, 12), schedule="adaptive", mu=1.0),
         "deep": _encoded(smooth(7, 9, 1).astype(np.uint16) * 200),
@@ -127,7 +126,7 @@ def compressed() -> dict[str, bytes]:
         "rgb flat": _encoded(smooth(3, 5)),
         "gray": _encoded(smooth(9, 7, 1)),
         "gray column": _encoded(smooth(33, 1, 1)),
-        "gray four": _encoded(smooth(6, 9, 1), schedule="four"),
+        "gray one": _encoded(smooth(6, 9, 1), schedule="one"),
         "gray tiles": _encoded(smooth(3, 514, 1)),
         "stored rgb": _encoded(smooth(1, 40).repeat(40, 0), stored=True),
         "stored gray": _encoded(smooth(1, 40, 1).repeat(40, 0), stored=True),

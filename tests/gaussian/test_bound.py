@@ -75,6 +75,7 @@ def analytic_bits(path: NoisePath, steps: int) -> float:
     return prior + float(field().bits(precision_gain(gamma[1:], gamma[:-1]), torch.exp(-gamma[0])))
 
 
+@pytest.mark.slow
 def test_with_infinitely_many_steps_scalar_schedules_all_reach_the_analytic_likelihood() -> None:
     # E KL(q(z_0 | u) || p(z_0)) = E ln q(z_0 | u) - E ln p(z_0).
     start = torch.tensor(GAMMA_MIN, dtype=torch.float64)
@@ -107,6 +108,7 @@ def test_with_few_steps_schedules_differ_and_more_steps_are_better() -> None:
     assert abs(costs[0][1] - costs[1][1]) / N > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["linear", "scalar", "multivariate"])
 def test_the_ode_has_the_analytic_likelihood(kind: str) -> None:
     path = random_schedule(kind, 1).path((4, 4))

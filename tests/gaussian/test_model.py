@@ -88,6 +88,7 @@ def test_the_gradient_is_that_of_the_bound_where_activations_are_clamped_too() -
     assert (found[0] - found[1]) / 2e-4 == pytest.approx(norm, rel=0.01)
 
 
+@pytest.mark.slow
 def test_many_steps_are_as_good_as_infinitely_many() -> None:
     model, images = tiny(), as_tensor(tiles(128))
     continuous, many, few = (model.evaluate(images, steps, draws=8).bits_per_dim for steps in (None, 1000, 4))
@@ -114,6 +115,7 @@ def test_an_untrained_network_is_right_where_there_is_little_noise() -> None:
     assert (found.variance >= 0).all()
 
 
+@pytest.mark.slow
 def test_random_pixels_cost_about_eight_bits() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
     assert 8 <= gaussian.bound(tiny("linear"), pixels, draws=8).bits_per_dim < 8.6
@@ -173,7 +175,7 @@ def test_configurations_out_of_range_are_refused(changes: dict[str, object]) -> 
 def test_a_model_that_cannot_code_is_refused_where_one_must(model_file: Path) -> None:
     assert registry.describe(model_file).kind == "gaussian"
     assert registry.find("photo").kind == "erasure"
-    with pytest.raises(ModelError, match="gaussian noise; use one that compresses images \\(here: photo"):
+    with pytest.raises(ModelError, match="gaussian noise; use one that compresses images \\(here: gray, photo"):
         mulanzip.code_length(smooth(8, 8), model=str(model_file))
     with pytest.raises(ModelError, match="cannot compress: it was trained for infinitely many steps"):
         mulanzip.encode(smooth(8, 8), model=str(model_file))
@@ -251,6 +253,7 @@ def nothing(run: Run, bpsp: float) -> None:
     """Report nothing."""
 
 
+@pytest.mark.slow
 def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     run = start(tmp_path, 150)
     before = run.validate()
@@ -265,6 +268,7 @@ def test_a_run_improves_and_leaves_a_model(tmp_path: Path) -> None:
     assert gaussian.bound(model, tiles(16)).bits_per_dim < 8
 
 
+@pytest.mark.slow
 def test_a_run_resumes_from_its_checkpoint_with_the_same_state(tmp_path: Path) -> None:
     run = start(tmp_path, 100)
     for _ in range(3):
@@ -277,6 +281,7 @@ def test_a_run_resumes_from_its_checkpoint_with_the_same_state(tmp_path: Path) -
     again.close()
 
 
+@pytest.mark.slow
 def test_contexts_cost_nothing_at_first_and_all_of_it_later(tmp_path: Path) -> None:
     run = start(tmp_path, 100)
     cost = run.average.evaluate(run.tiles.draw(16, np.random.default_rng(3)), 4).context.mean()
@@ -312,6 +317,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
 # The command line.
 
 
+@pytest.mark.slow
 def test_the_commands_train_draw_and_list(tmp_path: Path, model_file: Path) -> None:
     (tmp_path / "data").mkdir()
     Image.fromarray(photo(100, 80)).save(tmp_path / "data" / "photo.png")
@@ -330,6 +336,7 @@ def test_the_commands_train_draw_and_list(tmp_path: Path, model_file: Path) -> N
     assert "noise erasure" in listed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message", "code"),
     [
@@ -364,6 +371,7 @@ def test_the_costs_of_lattice_orders_are_those_in_the_docs() -> None:
     assert own < shared < gaps[1]
 
 
+@pytest.mark.slow
 def test_the_comparison_of_processes_resumes_run_by_run(tmp_path: Path) -> None:
     processes = load_script(ROOT / "benchmarks" / "noise_processes.py")
     (tmp_path / "data").mkdir()
@@ -387,6 +395,7 @@ def test_the_comparison_of_processes_resumes_run_by_run(tmp_path: Path) -> None:
         assert picture.width > 400
 
 
+@pytest.mark.slow
 def test_a_linear_probe_measures_the_information_in_features() -> None:
     probe = load_script(ROOT / "benchmarks" / "context_probe.py")
     images, labels = probe.digits(8)

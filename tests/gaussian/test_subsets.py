@@ -52,6 +52,7 @@ def test_the_cost_is_that_of_a_subset_not_of_one_draw() -> None:
     assert float(SubsetDistribution.from_logits(torch.full((1, 50), 3.0), 15).cost) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 999), st.floats(0, 1e4))
 def test_the_cost_has_its_bounds_whatever_the_logits(seed: int, scale: float) -> None:
     logits = scale * torch.randn(4, 50, generator=torch.Generator().manual_seed(seed))

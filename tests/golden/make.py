@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mulanzip.options import EncodeOptions, Keeping
-
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
@@ -35,6 +33,7 @@ from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
 from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402
+from mulanzip.options import EncodeOptions, Keeping  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"
@@ -97,29 +96,32 @@ def _jpeg(others: int) -> np.ndarray:
 #: Pictures that the model codes, each with a schedule.
 CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "photo": (lambda: Picture.from_array(photo(64, 64)), "default"),
-    "photo_context": (lambda: Picture.from_array(photo(64, 65)), "default"),
+    "photo_context": (lambda: Picture.from_array(photo(34, 35)), "default"),
     "photo_gray": (lambda: Picture.from_array(photo(37, 41, 1)), "default"),
     "photo_one": (lambda: Picture.from_array(photo(30, 31)), "one"),
-    "photo_three": (lambda: Picture.from_array(photo(31, 30)), "three"),
-    "photo_four": (lambda: Picture.from_array(photo(29, 32)), "four"),
-    "photo_six": (lambda: Picture.from_array(photo(28, 29)), "six"),
+    "photo_odd": (lambda: Picture.from_array(photo(31, 29)), "default"),
     "jpeg": (lambda: Picture.from_array(_jpeg(0)), "default"),
     "jpeg_others": (lambda: Picture.from_array(_jpeg(40)), "one"),
     "toned": (lambda: Picture.from_array(brightened(photo(130, 132))), "default"),
-    "toned_gray": (lambda: Picture.from_array(brightened(photo(130, 132, 1))), "three"),
+    "toned_gray": (lambda: Picture.from_array(brightened(photo(130, 132, 1))), "default"),
     "noise": (lambda: Picture.from_array(stable_noise("noise", 13, 19, 3)), "default"),
     "black": (lambda: Picture.from_array(np.zeros((50, 60, 3), dtype=np.uint8)), "default"),
     "one_pixel": (lambda: Picture.from_array(stable_noise("pixel", 1, 1, 3)), "default"),
-    "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "six"),
-    "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "four"),
+    "one_row": (lambda: Picture.from_array(waves(1, 90, 3)), "one"),
+    "one_column": (lambda: Picture.from_array(waves(77, 1, 1)), "one"),
     "deep_gray": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "default"),
-    "deep_sparse": (lambda: Picture.from_array(_flat_and_sparse()), "three"),
+    "deep_sparse": (lambda: Picture.from_array(_flat_and_sparse()), "default"),
     "deep_signed": (lambda: Picture.from_array(deep_waves(30, 31, 1)[..., 0].astype(np.int16) - 2000), "one"),
     "deep_rgba": (lambda: Picture.from_array(_opaque()), "default"),
-    "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "six"),
-    "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "four"),
+    "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "one"),
+    "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "one"),
+    "model_gray_preset": (lambda: Picture.from_array(photo(130, 128, 1)), "default"),
+    "model_gray_deep": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "one"),
+    "model_gray_bands": (lambda: Picture.from_array(deep_waves(21, 20, 5)), "default"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
+#: Those whose encoder chooses a preset, and value edges.
+_CHOSEN = ("toned", "toned_gray", "model_gray_preset")
 #: Pictures that are stored.  Their bytes depend on the libraries that write them: only decoding is pinned.
 STORED: dict[str, Callable[[], Picture]] = {
     "palette": _palette,
@@ -188,8 +190,9 @@ def encode(name: str) -> bytes:
     if name in STORED:
         return api.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
-    context = some_context() if name == "photo_context" else None if name.startswith("toned") else "none"
-    options = EncodeOptions(effort=1, context=context, schedule=schedule, stored=False)
+    context = some_context() if name == "photo_context" else None if name in _CHOSEN else "none"
+    model = registry.AUTO if name.startswith("model_gray") else registry.DEFAULT_MODEL
+    options = EncodeOptions(model, effort=1, context=context, schedule=schedule, stored=False)
     return api.encode_picture(picture(), options, ONE_THREAD).pack()
 
 
@@ -236,9 +239,9 @@ def main() -> None:
         _, data = keep_source(name)
         (FOLDER / f"{name}.mzp").write_bytes(data)
         kept[name] = describe_kept(data)
-    model = registry.find(registry.DEFAULT_MODEL).model_id.hex()
+    models = {name: registry.find(name).model_id.hex() for name in (registry.DEFAULT_MODEL, registry.GRAY_MODEL)}
     ARCHIVE.write_bytes(encode_archive())
-    pinned = {"model": model, "files": found, "kept": kept, "archive": describe_archive(ARCHIVE.read_bytes())}
+    pinned = {"models": models, "files": found, "kept": kept, "archive": describe_archive(ARCHIVE.read_bytes())}
     HASHES.write_text(json.dumps(pinned, indent=1) + "\n")
 
 

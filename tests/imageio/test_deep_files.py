@@ -233,6 +233,7 @@ class TestTiff:
             tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_files_come_back_in_their_own_format_or_one_that_holds_them(tmp_path: Path, model: str) -> None:
     sources = {
         "a.pgm": picture_of(Kind(Mode.GRAY, 10)),
@@ -264,6 +265,7 @@ def test_headers_tell_how_many_bytes_the_samples_have(tmp_path: Path) -> None:
     assert count_bytes(path) == 0
 
 
+@pytest.mark.slow
 def test_pillow_opens_and_saves_deep_gray_images(tmp_path: Path, model: str) -> None:
     mulanzip.register_pillow(model=model)
     pixels = deep(20, 21, bits=16)

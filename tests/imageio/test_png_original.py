@@ -134,6 +134,7 @@ def made(library: Any, level: int, window: int, memory: int, strategy: int, data
 
 
 class TestDeflate:
+    @pytest.mark.slow
     @settings(max_examples=40)
     @given(
         st.sampled_from([zlib, zlib_ng]),
@@ -241,6 +242,7 @@ class TestFiles:
         assert len(payload) < 150
         assert through_files(source, tmp_path) != b""
 
+    @pytest.mark.slow
     def test_all_of_it_through_files(self, tmp_path: Path) -> None:
         text = PngImagePlugin.PngInfo()
         text.add(b"pRVt", b"not safe to copy")
@@ -259,6 +261,7 @@ class TestFiles:
         Image.fromarray(photo(20, 20)).save(tmp_path / "a.tif")
         assert "original file" not in mulanzip.info(compress_file(tmp_path / "a.tif").output).parts
 
+    @pytest.mark.slow
     def test_foreign_deflaters_and_padding_keep_the_content(self, tmp_path: Path) -> None:
         def flushing(data: bytes) -> bytes:
             deflater = zlib.compressobj(9)
@@ -308,6 +311,7 @@ class TestFiles:
         assert after.pixel_hash() == before.pixel_hash()
         assert after.metadata == before.metadata
 
+    @pytest.mark.slow
     def test_the_command_line_says_so(self, tmp_path: Path) -> None:
         source = pillow_file(Image.fromarray(smooth(30, 31, 4)))
         (tmp_path / "a.png").write_bytes(source)
@@ -375,6 +379,7 @@ class TestDamage:
             tracemalloc.stop()
             assert peak < 10 << 20, name
 
+    @pytest.mark.slow
     def test_damage_is_corruption_in_files(self, tmp_path: Path) -> None:
         source = tmp_path / "a.png"
         source.write_bytes(pillow_file(Image.fromarray(smooth(30, 31, 4))))

@@ -34,6 +34,7 @@ from mulanzip.options import Execution
 SCALES = st.sampled_from((2, 4, 8))
 
 
+@pytest.mark.slow
 @given(images(), SCALES, st.sampled_from(SCHEDULE_NAMES), st.sampled_from((4, 16, 256)))
 @settings(max_examples=15)
 def test_a_preview_is_every_nth_pixel(image: np.ndarray, scale: int, schedule: str, tile_cells: int) -> None:
@@ -43,6 +44,7 @@ def test_a_preview_is_every_nth_pixel(image: np.ndarray, scale: int, schedule: s
         np.testing.assert_array_equal(mulanzip.decode(data, scale=scale, threads=1), image[::scale, ::scale])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((TESTS / "golden").glob("*.mzp")), ids=lambda path: path.stem)
 def test_previews_of_the_golden_files(path: Path) -> None:
     data = path.read_bytes()
@@ -172,6 +174,7 @@ def test_the_command_writes_previews(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "'1/3' is not one of" in run("decompress", "--scale", "1/3", "photo.tif.mzp", exit_code=2)
 
 
+@pytest.mark.slow
 def test_previews_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("in/deep").mkdir(parents=True)

@@ -144,6 +144,7 @@ class TestFind:
         Path("in/empty.mzp").touch()
         assert self.found("in", wanted=is_compressed) == ["in/empty.mzp", "in/deep/renamed"]
 
+    @pytest.mark.slow
     def test_folders_that_cannot_be_read_are_reported(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         scandir = os.scandir
 
@@ -168,11 +169,13 @@ class TestPlan:
         for file, job in zip(files, jobs, strict=True):
             assert job.output == Path("out", *file.below.parts[:-1], file.below.name + SUFFIX)
 
+    @pytest.mark.slow
     def test_rivals_are_refused(self, folder: Path) -> None:
         result = run("compress", "-f", "in/b.png", "in/deep/b.png", "--output-dir", "out", exit_code=1)
         assert "in/deep/b.png: error: out/b.png.mzp is where the result of in/b.png goes" in result.stderr
         assert tree("out").keys() == {"b.png.mzp"}
 
+    @pytest.mark.slow
     def test_trees_there_and_back(self, folder: Path) -> None:
         before = tree()
         run("compress", "-r", "in", "--output-dir", "some/where")
@@ -183,6 +186,7 @@ class TestPlan:
             np.testing.assert_array_equal(pixels(Path("back", name)), pixels(Path("in", name)))
         assert before.items() <= tree().items()
 
+    @pytest.mark.slow
     def test_the_number_of_processes_has_no_effect(self, folder: Path) -> None:
         for count in ("1", "3"):
             run("compress", "-r", "in", "--output-dir", f"out{count}", "-j", count)
@@ -209,6 +213,7 @@ class TestPlan:
 
 
 class TestLists:
+    @pytest.mark.slow
     @pytest.mark.parametrize("separator", ["\n", "\0"])
     def test_names_from_a_file_or_standard_input(self, separator: str, folder: Path) -> None:
         names = ["in/b.png", "in/deep/b.png"] if separator == "\n" else ["in/b.png", str(save("two\nlines.png"))]
@@ -220,6 +225,7 @@ class TestLists:
         assert [name for name in tree() if name.endswith(SUFFIX)] != []
         assert all(Path(name + SUFFIX).exists() for name in names)
 
+    @pytest.mark.slow
     def test_folders_in_lists(self, folder: Path) -> None:
         run("compress", "-r", "--files-from", "-", "-q", stdin=b"in/deep\n\n")
         assert {"b.png.mzp", "er/a.PNG.mzp"} <= tree("in/deep").keys()
@@ -232,6 +238,7 @@ class TestLists:
 
 
 class TestDryRun:
+    @pytest.mark.slow
     def test_touches_nothing_and_foresees_errors(self, folder: Path) -> None:
         compress_file("in/b.png")
         before = tree()
@@ -245,6 +252,7 @@ class TestDryRun:
 
 
 class TestJson:
+    @pytest.mark.slow
     def test_an_object_per_file(self, folder: Path) -> None:
         result = run("compress", "--json", "-r", "in", "in/text.txt", exit_code=1)
         rows = {row["source"]: row for row in map(json.loads, result.stdout.splitlines())}
@@ -310,6 +318,7 @@ class TestStreams:
 
 
 class TestSkipDone:
+    @pytest.mark.slow
     def test_what_is_done_is_left_alone(self, folder: Path) -> None:
         run("compress", "in/b.png", "in/a.tif")
         before = tree()
@@ -502,6 +511,7 @@ class TestLimits:
         monkeypatch.setattr(memory, "available_memory", lambda: 0)
         assert batch.workers_for(5, 3) == 1
 
+    @pytest.mark.slow
     def test_workers_share_the_threads(self) -> None:
         jobs = [batch.Job(Path(str(number))) for number in range(3)]
         for threads, count, share in ((5, 2, 2), (1, 2, 1), (4, 1, 4)):
@@ -534,6 +544,7 @@ class TestProcess:
         for number in range(count):
             Image.fromarray(noise(30, 40, 4, number)).save(f"{number:02}.png")
 
+    @pytest.mark.slow
     def test_killed_in_the_middle_and_run_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         self.many(20)
@@ -556,6 +567,7 @@ class TestProcess:
         assert done.items() <= {p.name: p.stat().st_ino for p in tmp_path.glob("*.mzp")}.items()
         run("test", "-q", "-r", ".")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("how", "whom"), [("SIGINT", "all"), ("SIGTERM", "one"), ("SIGTERM", "all")])
     def test_interruptions(self, how: str, whom: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
@@ -574,6 +586,7 @@ class TestProcess:
         assert done | set(after) & set(before) == set(before)
         run("test", "-q", "-r", "out")
 
+    @pytest.mark.slow
     def test_a_full_disk(self, folder: Path) -> None:
         script = """
 import resource, sys

@@ -40,6 +40,7 @@ def run(*arguments: Any) -> Result:
     return CliRunner().invoke(main, list(map(str, ["compress", "--effort", "1", "--no-verify", *arguments])))
 
 
+@pytest.mark.slow
 def test_a_batch_over_urls_is_done_once(address: str, tmp_path: Path) -> None:
     names = [f"{i}.png" for i in range(5)]
     for i, name in enumerate(names):
@@ -106,6 +107,7 @@ def test_urls_survive_as_paths(text: str, expected: str) -> None:
     assert cluster.url(Path(text)) == expected
 
 
+@pytest.mark.slow
 def test_zarr_arrays_of_dask(tmp_path: Path) -> None:
     """The codec of zarr is all that dask needs."""
     array = pytest.importorskip("dask.array")

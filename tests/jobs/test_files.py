@@ -94,6 +94,7 @@ class TestRoundTrip:
         original = mulanzip.info(result.output).parts["original file"] + CHUNK_OVERHEAD
         assert result.output_size <= size + HEADER_SIZE + 2 * CHUNK_OVERHEAD + original <= size + 200
 
+    @pytest.mark.slow
     def test_pixels_hardly_depend_on_the_container_of_the_source(self, tmp_path: Path) -> None:
         image = Image.fromarray(smooth(9, 12, 4))
         outputs = set()

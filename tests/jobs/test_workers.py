@@ -60,6 +60,7 @@ def leave_a_mark(path: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 def test_jobs_are_shared_among_processes(tmp_path: Path) -> None:
     found = run(process_id, [tmp_path] * 8, count=3)
     assert len(found) == 8
@@ -68,6 +69,7 @@ def test_jobs_are_shared_among_processes(tmp_path: Path) -> None:
     assert run(process_id, []) == []
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_one_job_with_it() -> None:
     jobs = [-1, 7, signal.SIGKILL, -1, 0, -1]
     found = run(die, jobs)
@@ -77,6 +79,7 @@ def test_a_process_that_dies_takes_one_job_with_it() -> None:
     assert (signal.SIGKILL, "killed by signal SIGKILL") in found
 
 
+@pytest.mark.slow
 def test_jobs_at_the_same_time_stay_within_the_budget() -> None:
     """Those that do not fit at all run alone."""
     found = run(timed, [3, 3, 3, 9, 1, 2, 1], count=4, cost=lambda job: job, budget=6)
@@ -86,6 +89,7 @@ def test_jobs_at_the_same_time_stay_within_the_budget() -> None:
         assert sum(running) <= 6 or running == [9]
 
 
+@pytest.mark.slow
 def test_threads_are_set_before_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     from support.torch_threads import threads  # Not above: every worker would import torch.
 
@@ -95,6 +99,7 @@ def test_threads_are_set_before_torch_is_imported(monkeypatch: pytest.MonkeyPatc
     assert run(threads, [0], threads=3)[0][0] == "5"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_those_that_are_stopped_clean_up(tmp_path: Path) -> None:
     marks = [tmp_path / str(number) for number in range(4)]

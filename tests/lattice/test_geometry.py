@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mulanzip.codec.tile import level_view
 from mulanzip.lattice import geometry
 from mulanzip.lattice.geometry import (
     COARSEST_PIXELS,
@@ -23,6 +22,7 @@ from mulanzip.lattice.geometry import (
     A,
     Grid,
     level_grids,
+    level_view,
     segments,
     tiles,
     to_cells,

@@ -82,6 +82,7 @@ def _costs(planes: np.ndarray, runtime: Runtime, names: tuple[str, ...], mu: flo
     return 8 * sum(map(len, payloads)) + mu * evaluations, schedules
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu", [0.0, 0.5, 50.0])
 def test_the_choice_is_no_worse_than_any_schedule_for_all(
     image: np.ndarray, mu: float, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
@@ -96,6 +97,7 @@ def test_the_choice_is_no_worse_than_any_schedule_for_all(
         assert set(schedules.numbers) == {SCHEDULE_NAMES.index("one")}
 
 
+@pytest.mark.slow
 def test_files_with_mixed_schedules_come_back_and_say_so(image: np.ndarray) -> None:
     data = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.3, stored=False, threads=1)
     np.testing.assert_array_equal(mulanzip.decode(data, threads=1), image)
@@ -109,6 +111,7 @@ def test_files_with_mixed_schedules_come_back_and_say_so(image: np.ndarray) -> N
         np.testing.assert_array_equal(mulanzip.decode(data, scale=scale, threads=1), image[::scale, ::scale])
 
 
+@pytest.mark.slow
 def test_a_file_has_schedules_exactly_when_its_header_says_so(image: np.ndarray) -> None:
     data = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.3, stored=False, threads=1)
     file = container.unpack(data)
@@ -120,6 +123,7 @@ def test_a_file_has_schedules_exactly_when_its_header_says_so(image: np.ndarray)
         mulanzip.decode(replace(uniform, chunks=(Chunk(SCHEDULES_CHUNK, b"x" * 8), *uniform.chunks)).pack())
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.data())
 def test_damaged_schedules_never_give_a_wrong_picture(data: st.DataObject) -> None:

@@ -20,10 +20,10 @@ from support.pictures import brightened, deep, jpeg_colours, noise, photo, smoot
 import mulanzip
 from mulanzip import registry
 from mulanzip.density.config import INPUT_PLANES
+from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime, open_runtime
 from mulanzip.density.selftest import all_outputs
-from mulanzip.density.torch_threads import torch_threads
 from mulanzip.encoder.effort import SCHEDULE_CHOICES
 
 BATCHES = (1, 15, 16, 17, 32)
@@ -52,21 +52,19 @@ def digest(data: bytes | np.ndarray) -> str:
     return hashlib.blake2b(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data).hexdigest()[:32]
 
 
-@torch.inference_mode()
 def batches(network: IntegerNetwork) -> str:
     """Digest of the features and outputs of 64 inputs; smaller batches must give the same."""
-    planes = torch.from_numpy(noise(64 * 6, 5, INPUT_PLANES).reshape(64, 6, 5, INPUT_PLANES)).permute(0, 3, 1, 2)
-    planes = planes // 4
+    planes = noise(64 * 6, 5, INPUT_PLANES).reshape(64, 6, 5, INPUT_PLANES) // 4
 
-    def run(size: int) -> list[torch.Tensor]:
-        return [t.cpu().to(torch.int32) for t in all_outputs(network, planes[:size], 1)]
+    def run(size: int) -> list[np.ndarray]:
+        return all_outputs(network, planes[:size], 1)
 
     whole = run(64)
     for size in BATCHES:
         for part, expected in zip(run(size), whole, strict=True):
-            if not torch.equal(part, expected[:size]):
+            if not np.array_equal(part, expected[:size]):
                 raise SystemExit(f"a batch of {size} differs")
-    return digest(b"".join(t.contiguous().numpy().astype("<i4").tobytes() for t in whole))
+    return digest(b"".join(t.astype("<i4").tobytes() for t in whole))
 
 
 def worst_context(runtime: Runtime) -> np.ndarray:
@@ -97,7 +95,7 @@ def code(device: str, threads: int, folder: Path, write: bool) -> dict[str, str]
     """Encode and decode everything; decode the files in ``folder``, or write them.  Returns digests."""
     runtime = open_runtime(registry.find("photo").path, device, threads)
     coding = {"device": device, "threads": threads}
-    with torch_threads(threads):
+    with inner_threads(threads):
         found = {"backend": runtime.network.backend.name, "batches": batches(runtime.network)}
 
     def exchange(name: str, data: bytes) -> bytes:

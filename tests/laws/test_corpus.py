@@ -25,6 +25,7 @@ def test_every_file_is_explained() -> None:
     assert all(fault for fault, _, _ in FAULTY.values())
 
 
+@pytest.mark.slow
 def test_the_script_still_makes_them() -> None:
     script = load_script(TESTS / "corpus" / "make.py")
     found = script.make()

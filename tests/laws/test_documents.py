@@ -119,6 +119,7 @@ def run_python(path: Path, workspace: Path, before: str = "") -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(workspace: Path) -> None:
     assert len(snippets(ROOT / "README.md", "python")) == 1
     run_python(ROOT / "README.md", workspace)
@@ -241,7 +242,7 @@ def test_files_that_a_document_names_exist(path: Path) -> None:
 
 def test_ten_questions_have_a_file_each() -> None:
     text = sections(ROOT / "docs" / "architecture.md")["Ten questions"]
-    answers = re.findall(r"^\| (\d+) \| .+\? \| `(\S+\.py)` \|$", text, re.MULTILINE)
+    answers = re.findall(r"^\| (\d+) \| .+\? \| `(\S+\.(?:py|h))` \|$", text, re.MULTILINE)
     assert [int(number) for number, _ in answers] == list(range(1, 11))
     assert all((ROOT / name).is_file() for _, name in answers)
 

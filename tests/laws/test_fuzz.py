@@ -17,6 +17,7 @@ from mulanzip.format.container import unpack
 from mulanzip.jobs import pack
 
 
+@pytest.mark.slow
 def test_mutated_files_break_no_law(tmp_path: Path) -> None:
     done = run_python("-m", "fuzz", "-n", "200", "--seed", "suite", "--folder", tmp_path, cwd=TESTS)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -25,6 +26,7 @@ def test_mutated_files_break_no_law(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_mutations_are_damage_and_can_be_repeated() -> None:
     pool = list(seeds.compressed().values())
     once, again = ([mutated(Random(i), pool[i % len(pool)], pool) for i in range(300)] for _ in range(2))
@@ -45,6 +47,7 @@ def test_half_of_the_mutated_files_reach_the_code_behind_the_checks() -> None:
         assert repaired(data) == data
 
 
+@pytest.mark.slow
 def test_broken_archives_have_right_checksums_and_reach_their_parts() -> None:
     pool, files = list(seeds.archives().values()), list(seeds.compressed().values())
     outcomes = []
@@ -76,6 +79,7 @@ def test_a_wrong_picture_of_an_archive_would_be_noticed(monkeypatch: pytest.Monk
         law.check(data)
 
 
+@pytest.mark.slow
 def test_a_wrong_picture_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     data = seeds.compressed()["rgb"]
     assert law.check(data) == "the original picture"

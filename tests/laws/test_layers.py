@@ -36,7 +36,7 @@ def installed(tmp_path: Path) -> Path:
 def lint(folder: Path) -> tuple[int, str]:
     """The exit code and the report of ``lint-imports``."""
     code = "from importlinter.cli import lint_imports_command as lint; lint()"
-    done = run_python("-c", code, "--no-cache", "--no-logo", cwd=folder)
+    done = run_python("-c", code, "--no-cache", cwd=folder)
     assert not done.stderr
     return done.returncode, done.stdout
 

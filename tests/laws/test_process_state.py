@@ -121,6 +121,7 @@ ACTIONS: dict[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ACTIONS)
 def test_the_state_of_the_process_is_kept(action: str, host: None) -> None:
     with process_state_is_kept():

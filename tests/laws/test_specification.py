@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support import reference_decoder
-from support.pictures import smooth, worst_values
+from support import native_reference, reference_decoder
+from support.native_reference import SLOTS, TABLES, push
+from support.pictures import deep, smooth
+from support.predictions import random_edges
 from support.processes import ROOT, TESTS
-from support.reference_decoder import Mixture, Stack, ratio, zero_mass
+from support.reference_decoder import Stack, zero_mass
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.codec.subpixels import WINDOW
-from mulanzip.density.mixture import FineMixture, Tables
-from mulanzip.density.mixture import Mixture as OurMixture
-from mulanzip.density.model import load
-from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
+from mulanzip.codec.segment import encode_segments
+from mulanzip.density.jpeg_gamut import JpegGamut
+from mulanzip.density.runtime import Runtime
+from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.entropy.ans import SymbolEncoder
 from mulanzip.format import container
 from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header
@@ -29,14 +29,20 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import MIXED, SCHEDULES
+from mulanzip.lattice.tile_schedules import TileSchedules
+from mulanzip.native import library
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
-MODEL = registry.find(registry.DEFAULT_MODEL).path
-TENSORS = reference_decoder.Model.load(MODEL).tensors
 GOLDEN = TESTS / "golden"
-#: Small ones of all schedules, one with a context, one of several tiles, deep ones, and groups of planes.
-CODED = ["noise", "one_column", "one_row", "photo_one", "photo_three", "photo_context", "tiles"]
+#: Small ones of both schedules, one with a context, one of several tiles, deep ones, and groups of planes.
+CODED = ["noise", "one_column", "one_row", "photo_one", "photo_odd", "photo_context", "tiles"]
 CODED += ["deep_gray", "deep_signed", "deep_rgba", "deep_noise", "bands"]
+CODED += ["model_gray_preset", "model_gray_deep", "model_gray_bands"]
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode with the second decoder, and the model that the file names."""
+    return reference_decoder.decode(data, registry.by_id(Header.unpack(data).model_id).path)
 
 
 def block(name: str) -> list[str]:
@@ -49,7 +55,7 @@ def test_the_file_of_the_walk_through() -> None:
     data = b"".join(bytes.fromhex(line[1]) for line in lines if line)
     assert data == (GOLDEN / "one_pixel.mzp").read_bytes()
     np.testing.assert_array_equal(mulanzip.decode(data), [[[209, 161, 54]]])
-    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), [[[209, 161, 54]]])
+    np.testing.assert_array_equal(decode(data), [[[209, 161, 54]]])
 
 
 def test_the_vectors_of_the_coder() -> None:
@@ -60,22 +66,20 @@ def test_the_vectors_of_the_coder() -> None:
     ours.bernoulli(probabilities, decisions)
     assert ours.finish() == first
     stack = Stack(first)
-    assert [stack.flat() for _ in range(3)] == [1, 2, 3]
+    assert [stack.uniform(256) for _ in range(3)] == [1, 2, 3]
     assert [stack.bit(p) for p in probabilities.tolist()] == decisions.tolist()
     stack.finish()
     ours = SymbolEncoder()
     ours.uniform(np.arange(1, 13), 12)
     assert ours.finish() == second
     stack = Stack(second)
-    assert [stack.flat() for _ in range(12)] == list(range(1, 13))
+    assert [stack.uniform(256) for _ in range(12)] == list(range(1, 13))
     stack.finish()
-    shares = [[1000, 20000, 20000, 1 << 20], [0, 0, 0, 40000], [1 << 20] * 4, [30000, 30000, 30001, 65535]]
-    assert all(" ".join(map(str, row)) in TEXT for row in shares)
-    ours = SymbolEncoder()
-    ours.categorical(np.array(shares).T, np.array([1, 4, 0, 2]))
-    assert ours.finish() == third
+    values = [(0, 1000), (999, 1000), (500, 1000), (2, 3)]
+    symbols = np.concatenate([library.uniform_symbols(np.array([value]), count) for value, count in values])
+    assert library.push(symbols).astype("<u4").tobytes().rstrip(b"\0") == third
     stack = Stack(third)
-    assert [stack.choice(row) for row in shares] == [1, 4, 0, 2]
+    assert [stack.uniform(count) for _, count in values] == [value for value, _ in values]
     stack.finish()
 
 
@@ -90,100 +94,132 @@ def test_the_shares_of_decisions_are_those_of_the_library() -> None:
             assert coder.decode(model, exact)[0] == bit
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(2, 17))
-def test_the_shares_of_choices_are_those_of_the_library(seed: int, count: int) -> None:
-    rng = np.random.default_rng(seed)
-    shape = (30, count - 1)
-    rows = np.sort(worst_values(rng, 0, 1 << 20, shape) if seed % 2 else rng.integers(0, (1 << 20) + 1, shape))
-    choices = rng.integers(0, count, 30)
-    ours = SymbolEncoder()
-    ours.categorical(rows.T, choices)
-    stack = Stack(ours.finish())
-    assert [stack.choice(row) for row in rows.tolist()] == choices.tolist()
-    stack.finish()
+def unit_of_the_text() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Section "Test vector": planes of values and residuals; shapes, means and base predictions."""
+    values, residuals = np.full((1, 1, 4, 5, 8), -1, dtype=np.int32), np.zeros((1, 1, 4, 5, 8), dtype=np.int8)
+    numbers = {
+        "A": [100, 101, 102, 103],
+        "residuals": [16, -8, 0, 4],
+        "logits": [128, 120],
+        "scales": [100, 128],
+        "means": [40, -60],
+        "base": [3216, 3248, 3280, 3296],
+        "values": [104, 99, 110, 101],
+    }
+    flowing = " ".join(TEXT.split())
+    assert all(" ".join(map(str, row)) in flowing for row in numbers.values())
+    values[0, 0, 0, 2, 2:6], residuals[0, 0, 0, 2, 2:6] = numbers["A"], numbers["residuals"]
+    values[0, 0, 1, 2, 2:6] = numbers["values"]
+    shapes = np.array([numbers["logits"] + numbers["scales"]] * 4, dtype=np.uint8).T
+    means = np.array([numbers["means"]] * 4, dtype=np.int32).T
+    base = np.array([numbers["base"]], dtype=np.int32)
+    return values, residuals, [np.ascontiguousarray(shapes), np.ascontiguousarray(means), base]
 
 
-def test_the_vector_of_the_likelihood() -> None:
-    found = dict(re.fullmatch(r"(\S+) (.+)", line).groups() for line in block("likelihood"))  # type: ignore[union-attr]
-    logits, scales, means = [128, 120, 90, 100], [100, 128, 90, 160], [3200, 3400, 3000, 2000]
-    for numbers in (logits, scales, means):
-        assert " ".join(map(str, numbers)) in TEXT
-    mixture = Mixture(TENSORS, logits, scales, means)
-    ours, centre = OurMixture.build(
-        load(MODEL).tables,
-        np.array(logits, dtype=np.uint8)[:, None],
-        np.array(scales, dtype=np.uint8)[:, None],
-        np.array(means, dtype=np.int32)[:, None],
+def test_the_vector_of_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [[int(number) for number in line.split()] for line in block("unit")]
+    values, residuals, arrays = unit_of_the_text()
+    tile = library.Tile(values.copy(), residuals.copy())
+    symbols = library.encode_unit(library.Scale(), tile, library.Unit((1, 0), (1, 4), 1, *arrays))
+    assert [row[5:7] for row in expected] == symbols.tolist()
+    assert [row[7] for row in expected] == tile.residuals[0, 0, 1, 2, 2:6].tolist()
+    # What the text names on the way there.
+    found = []
+    corrected = native_reference.Learner.corrected
+
+    def recorded(*arguments: Any) -> native_reference.Mixture:
+        mixture = corrected(*arguments)
+        _, _, _, outlook, shift, energy = arguments
+        found.append([outlook.mean, outlook.sigma, energy, shift, mixture.total])
+        return mixture
+
+    monkeypatch.setattr(native_reference.Learner, "corrected", recorded)
+    native_reference.code_unit(
+        native_reference.Scale(),
+        (values, residuals),
+        native_reference.Unit(1, 0, 1, 4, *arrays),
+        Stack(stream(symbols)),
     )
-    assert " ".join(map(str, mixture.weights)) == found["weights"]
-    assert [str(mixture.total), str(ours.total[0])] == [found["total"]] * 2
-    assert [str(mixture.centre), str(centre[0])] == [found["mean"]] * 2
-    for edge in (1, 92, 108, 255):
-        mass = ours.cdf(np.array([edge], dtype=np.int32))[0]
-        assert [str(mixture.cdf(edge)), str(mass)] == [found[f"F({edge})"]] * 2
-    low = mixture.centre - 8
-    share = ratio(mixture.cdf(low + WINDOW) - mixture.cdf(low), mixture.total)
-    assert (str(low), str(share)) == (found["window"], found["share"])
+    assert found == [row[:5] for row in expected]
+    assert values.tolist() == tile.values.tolist()
 
 
-def test_the_tables_are_those_of_the_text() -> None:
-    tables, steps = load(MODEL).tables, np.arange(256)
-    for made, shipped in zip(vars(Tables.build()).values(), vars(tables).values(), strict=True):
-        np.testing.assert_array_equal(made, shipped)
-    np.testing.assert_array_equal(tables.inverse_scale, np.rint(2048 * np.exp(-(steps - 128) / 32)))
-    np.testing.assert_array_equal(tables.weight, np.rint(4096 * np.exp(-steps / 16)))
-    np.testing.assert_array_equal(tables.logistic, np.rint(65536 / (1 + np.exp(-(np.arange(24577) - 12288) / 1024))))
+def stream(symbols: np.ndarray) -> bytes:
+    words = push([(low, width) for low, width in symbols.tolist()])
+    return np.array(words, dtype="<u4").tobytes().rstrip(b"\0")
 
 
+def test_the_tables_are_about_what_the_text_says() -> None:
+    def near(found: list[int], wanted: np.ndarray) -> bool:
+        return bool((np.abs(np.array(found) - wanted) <= 0.5 + 1e-6 * wanted).all())
+
+    i = np.arange(4096)
+    assert near(TABLES.logistic, SLOTS / 256 / (1 + np.exp(-(np.arange(24577) - 12288) / 1024)))
+    assert near(TABLES.weight, 4096 * np.exp(-i / 128))
+    assert near(TABLES.inverse_scale, np.maximum(1, 2048 * np.exp(6 - i[:3072] / 256)))
+    sigma = 8 * np.exp((i[:2048] / 8 - 128) / 32)
+    assert near(TABLES.sigma, sigma * 2**13)
+    assert near(TABLES.inverse_sigma, 2**20 / (32 * sigma))
+    scale = 4 * np.exp((i[:256] - 128) / 32)
+    assert near(TABLES.variance, 2**10 * np.pi**2 / 3 * scale**2)
+    assert np.abs(np.array(TABLES.logarithm) - 256 * np.log1p(i[:1024] / 1024)).max() <= 1
+    assert near(TABLES.logarithm_of_two, 256 * np.log(2) * i[:64])
+    assert near(TABLES.reciprocal, 2**31 / (32768 + 32 * i[:1024] + 16))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CODED)
 def test_a_decoder_written_from_the_text_alone(name: str) -> None:
     data = (GOLDEN / f"{name}.mzp").read_bytes()
-    decoded = reference_decoder.decode(data, MODEL)
+    decoded = decode(data)
     ours = mulanzip.decode(data, threads=1)
     np.testing.assert_array_equal(decoded, ours.reshape(decoded.shape))
 
 
+@pytest.mark.slow
 def test_that_decoder_reads_schedules_of_tiles() -> None:
     image = smooth(17, 22)
     data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
     assert Header.unpack(data).schedule == MIXED
-    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
-
-
-@settings(max_examples=60)
-@given(st.integers(2, 1 << 16), st.sampled_from(LOG2_STEPS), st.integers(0, 2**32 - 1))
-def test_that_decoder_has_our_likelihood_of_deep_samples(count: int, shift: int, seed: int) -> None:
-    rng, sample_scale = np.random.default_rng(seed), SampleScale(count, shift)
-    logits, scales = rng.integers(0, 256, (2, 3, 8), dtype=np.uint8)
-    means = rng.integers(
-        -9000, 9000 + (32 * count << sample_scale.log2_levels_per_step >> sample_scale.log2_steps_per_level), (3, 8)
-    ).astype(np.int32)
-    ours, centre = FineMixture.build(load(MODEL).tables, logits, scales, means, sample_scale)
-    edges = rng.integers(0, count + 2, 8).astype(np.int32)
-    samples = reference_decoder.Samples(np.arange(count), shift)
-    for i, edge in enumerate(edges.tolist()):
-        parts = (part[:, i].tolist() for part in (logits, scales, means))
-        theirs = Mixture(TENSORS, *parts, samples)  # type: ignore[arg-type]
-        assert samples.is_plain or theirs.total == ours.total[i]
-        assert theirs.centre == centre[i]
-        assert samples.is_plain or theirs.cdf(edge) == ours.cdf(edges)[i]
+    np.testing.assert_array_equal(decode(data), image)
 
 
 def test_that_decoder_reads_schedules_of_several_groups() -> None:
     image = smooth(9, 13, 4)
     data = mulanzip.encode(image, effort=9, context="none", schedule="adaptive", mu=0.5, stored=False, threads=1)
     assert Header.unpack(data).schedule == MIXED
-    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), image)
+    np.testing.assert_array_equal(decode(data), image)
+
+
+def test_that_decoder_knows_value_edges_and_gamuts(runtime: Runtime) -> None:
+    planes, edges = smooth(12, 13), random_edges(3, 1)
+    statistics = SampleStatistics(value_edges=edges, gamut=JpegGamut(5))
+    payloads = encode_segments(planes, runtime.at(statistics), TileSchedules.uniform("default"))
+    samples = reference_decoder.Samples(np.arange(256), 0, edges.edges.tolist(), 5)
+    sizes = reference_decoder.level_sizes(12, 13)
+    tiles = [(i, (0, sizes[i + 1][0], 0, sizes[i + 1][1])) for i in reversed(range(len(sizes) - 1))]
+    model = reference_decoder.Model.load(registry.find("photo").path)
+    found = reference_decoder.decode_group(payloads, model, planes.shape, samples, [0] * len(tiles), tiles)
+    np.testing.assert_array_equal(found, planes)
 
 
 def test_that_decoder_reads_lists_of_values() -> None:
     image = np.array([-900, -3, 70, 5000], dtype=np.int16)[smooth(7, 6, 1) // 60 % 4]
     data = mulanzip.encode(np.dstack((image, np.full_like(image, -7))), effort=1, stored=False, threads=1)
-    np.testing.assert_array_equal(reference_decoder.decode(data, MODEL), mulanzip.decode(data, threads=1))
+    np.testing.assert_array_equal(decode(data), mulanzip.decode(data, threads=1))
+
+
+@pytest.mark.parametrize("image", [smooth(9, 13, 1), deep(9, 8), smooth(9, 8, 1).astype(np.uint16) * 9])
+def test_that_decoder_reads_files_of_models_of_gray_images(image: np.ndarray) -> None:
+    data = mulanzip.encode(image, effort=1, model="gray", stored=False, threads=1)
+    decoded = reference_decoder.decode(data, registry.find("gray").path)
+    np.testing.assert_array_equal(decoded.reshape(image.shape), image)
 
 
 def test_that_decoder_uses_nothing_of_ours() -> None:
-    assert "mulanzip" not in re.sub(r'""".*?"""', "", Path(reference_decoder.__file__).read_text(), flags=re.DOTALL)
+    for module in (reference_decoder, native_reference):
+        assert module.__file__ is not None
+        assert "mulanzip" not in re.sub(r'""".*?"""', "", Path(module.__file__).read_text(), flags=re.DOTALL)
 
 
 def test_the_text_names_every_part() -> None:

@@ -6,10 +6,13 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from support.pictures import smooth
 from support.processes import ROOT, run_python
 from support.wheels import PACKAGES
+
+from mulanzip.native import library
 
 
 def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
@@ -22,13 +25,21 @@ def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
     assert any(name.endswith("model.safetensors") for name in names)
 
 
+def test_the_wheel_has_the_native_library_for_any_python(wheel: Path) -> None:
+    assert "-py3-none-" in wheel.name
+    assert not wheel.name.endswith("-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert [name for name in names if Path(name).suffix in (".so", ".dll")] == [f"mulanzip/native/{library._PATH.name}"]
+
+
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mulanzip"}
     suffixes = {Path(name).suffix for name in names if name.startswith("mulanzip/")}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml"}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml", ".so", ".dll"}
     assert wheel.stat().st_size < 20 << 20
 
 
@@ -43,6 +54,7 @@ def test_the_wheel_declares_its_command_and_licence(wheel: Path) -> None:
     assert any(name.endswith("LICENSE") for name in by_name)
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_compresses_and_restores(installed: Path, tmp_path: Path) -> None:
     image = smooth(40, 30)
     source = tmp_path / "image.png"

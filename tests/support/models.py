@@ -25,11 +25,11 @@ def tiny_model(seed: int = 0, weights: str = "random", **config: int) -> Integer
     """
     import torch
 
-    from mulanzip.density.backends import ReferenceBackend
     from mulanzip.density.config import Config
     from mulanzip.density.network import IntegerNetwork
     from mulanzip.density.runtime import GOLDEN_KEY
     from mulanzip.density.selftest import golden_digest
+    from mulanzip.density.torch_backends import ReferenceBackend
     from mulanzip.floatnet.export import export
     from mulanzip.floatnet.network import Conv, Denoiser
 

@@ -1,4 +1,7 @@
-"""A decoder written from ``docs/format.md`` alone: slow and plain, one decision at a time."""
+"""A decoder written from ``docs/format.md`` alone: slow and plain, one subpixel at a time.
+
+The chapters "Coder", "Tables" and "Subpixels" are :mod:`support.native_reference`, written from the same text.
+"""
 
 from __future__ import annotations
 
@@ -6,65 +9,38 @@ import hashlib
 import json
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 
+from support import native_reference
+from support.native_reference import BORDER, SLOTS, Decoder, code_uniform, code_unit
+
 A, H, V, D = range(4)
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
-ALL, EVEN, ODD = range(3)
-SCHEDULES = [
-    [[(H, ALL), (V, ALL)], [(D, ALL)]],
-    [[(H, ALL), (V, ALL), (D, ALL)]],
-    [[(H, ALL)], [(V, ALL)], [(D, ALL)]],
-    [[(H, EVEN)], [(H, ODD)], [(V, ALL)], [(D, ALL)]],
-    [[(H, EVEN)], [(H, ODD)], [(V, EVEN)], [(V, ODD)], [(D, EVEN)], [(D, ODD)]],
-]
+SCHEDULES = [[[H, V], [D]], [[H, V, D]]]
 
 
-class Stack:
+class Stack(Decoder):
     """Section "Coder"."""
 
     def __init__(self, data: bytes):
         if data.endswith(b"\0"):
             raise ValueError("zero bytes at the end")
         data += bytes(-len(data) % 4)
-        self.words = list(struct.unpack(f"<{len(data) // 4}I", data))
-        self.state = 0
-        self._refill()
-
-    def _refill(self) -> None:
-        while self.state < 1 << 32 and self.words:
-            self.state = self.state << 32 | self.words.pop()
-
-    def _take(self, low: int, size: int) -> None:
-        self.state = (self.state >> 24) * size + (self.state & 0xFFFFFF) - low
-        if self.state < 1 << 32 and self.words:
-            self.state = self.state << 32 | self.words.pop()
+        super().__init__(list(struct.unpack(f"<{len(data) // 4}I", data)))
 
     def bit(self, probability: int) -> int:
-        zero = zero_mass(probability)
-        bit = int(self.state & 0xFFFFFF >= zero)
-        self._take(zero if bit else 0, (1 << 24) - zero if bit else zero)
-        return bit
+        return self.code((0, zero_mass(probability), SLOTS).__getitem__, 2)
 
-    def choice(self, shares: list[int]) -> int:
-        """A choice among one more than there are shares."""
-        count = len(shares) + 1
-        lows = [(min(share, (1 << 20) - 1) * ((1 << 24) - count) >> 20) + i for i, share in enumerate([0, *shares])]
-        choice = sum(self.state & 0xFFFFFF >= low for low in lows) - 1
-        self._take(lows[choice], [*lows, 1 << 24][choice + 1] - lows[choice])
-        return choice
-
-    def flat(self) -> int:
-        value = self.state >> 16 & 255
-        self._take(value << 16, 1 << 16)
-        return value
+    def uniform(self, count: int) -> int:
+        return code_uniform(self, count, 0)
 
     def finish(self) -> None:
-        if self.state or self.words:
+        if not self.is_empty():
             raise ValueError("not empty")
 
 
@@ -81,8 +57,6 @@ class Model:
     config: dict[str, int]
     tensors: dict[str, np.ndarray]
     biases: dict[str, np.ndarray] = field(default_factory=dict)
-    rarity: int = 0
-    colours: set[tuple[int, int, int]] = field(default_factory=set)
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -97,7 +71,7 @@ class Model:
         for i in range(2):
             names += [f"pass.{i}.stem", *(f"pass.{i}.body.{j}" for j in range(2 * self.config["blocks"]))]
         for head in ("H", "V", "D", "D0"):
-            for colour in range(3):
+            for colour in range(self.config.get("colours", 3)):
                 parts = ("hidden", "shapes", "means") if colour else ("shapes", "means")
                 names += [f"head.{head}.{colour}.{part}" for part in parts]
         return names
@@ -107,7 +81,7 @@ class Model:
         rows, mass = self.tensors["prior.row"], self.tensors["prior.mass"].astype(int)
         context = np.zeros(len(rows), dtype=np.int64)
         if payload[0] >> 1:
-            context += self.tensors["prior.looks"][(payload[0] >> 1) - 1]
+            context += self.tensors["prior.presets"][(payload[0] >> 1) - 1]
         if payload[0] & 1:
             below = [[0, *np.cumsum(mass[row]).tolist(), 1 << 16] for row in rows]
             stack = Stack(payload[1:])
@@ -161,6 +135,7 @@ class Samples:
     values: np.ndarray
     shift: int = 0
     value_edges: list[list[int]] = field(default_factory=list)
+    rarity: int = 0
 
     @property
     def count(self) -> int:
@@ -174,14 +149,14 @@ class Samples:
     def down(self) -> int:
         return max(0, self.shift)
 
-    @property
-    def bits(self) -> int:
-        """The number of bits of the largest index."""
-        return (self.count - 1).bit_length()
-
-    @property
-    def is_plain(self) -> bool:
-        return (self.count, self.shift) == (256, 0)
+    def scale(self, colour: int) -> native_reference.Scale:
+        return native_reference.Scale(
+            self.count,
+            self.shift,
+            self.value_edges[colour] if self.value_edges else None,
+            other_colours() if self.rarity else None,
+            self.rarity,
+        )
 
     @property
     def dtype(self) -> str:
@@ -227,9 +202,14 @@ def input_planes(cells: np.ndarray, known: np.ndarray, samples: Samples) -> np.n
     total = sum(moved(cells[A], i, j) for i, j in around)
     count = sum(moved(np.ones(known.shape[1:], dtype=np.int64), i, j) for i, j in around)
     mean = total * (-(-65536 // count)) >> 16
-    difference = ((cells - mean) * known[:, None]).reshape(12, *known.shape[1:])
-    above, below = (np.minimum(255, side.clip(0) >> samples.down) for side in (difference, -difference))
-    return np.concatenate((above, below, mean * 64 // (samples.count << samples.up), 32 * known))
+    difference = ((cells - mean) * known[:, None]).reshape(-1, *known.shape[1:])
+    sides = [side.clip(0) >> samples.down for side in (difference, -difference)]
+    planes = [np.minimum(255, side) for side in sides]
+    brightness = mean * 64 // (samples.count << samples.up)
+    if len(difference) == 4:
+        planes += [np.minimum(255, side >> 4) for side in sides]
+        brightness = np.concatenate((brightness, np.minimum(255, mean >> samples.down + 2)))
+    return np.concatenate((*planes, brightness, 32 * known))
 
 
 NEAR = {
@@ -252,284 +232,103 @@ def base_prediction(cells: np.ndarray, known: np.ndarray, phase: int, shift: int
     return total * np.array([0, 32768, 16384, 10923, 8192])[count] >> 10 + shift
 
 
-def flat_places(cells: np.ndarray, known: np.ndarray, phase: int) -> np.ndarray:
-    """The value that all surroundings have, or -1 where they differ: (colour, h, w)."""
-    seen = [(A, i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)] + [near for near in NEAR[phase] if near[0] != A]
-    low = np.full(cells.shape[1:], 1 << 20)
-    high = np.full(cells.shape[1:], -1)
-    for near, rows, columns in seen:
-        there = moved(known[near].astype(np.int64), rows, columns) > 0
-        value = moved(cells[near], rows, columns)
-        low, high = np.where(there, np.minimum(low, value), low), np.where(there, np.maximum(high, value), high)
-    return np.where(low == high, low, -1)
-
-
-class Mixture:
-    """Section "Likelihood", of one subpixel."""
-
-    def __init__(
-        self,
-        tensors: dict[str, np.ndarray],
-        logits: list[int],
-        scales: list[int],
-        means: list[int],
-        samples: Samples = PLAIN,
-        edges: list[int] | None = None,
-    ):
-        self.logistic, self.samples = tensors["tables.logistic"], samples
-        self.edges = edges
-        self.weights = [int(tensors["tables.weight"][max(logits) - logit]) for logit in logits]
-        self.inverse = [int(tensors["tables.inverse_scale"][scale]) for scale in scales]
-        top = 32 * (samples.count - 1) << samples.up >> samples.down
-        self.means = [min(max(mean, -2048), top + 2048) << samples.down for mean in means]
-        weighted = sum(w * m for w, m in zip(self.weights, self.means, strict=True))
-        self.centre = weighted // sum(self.weights) >> 5 + samples.up
-        self.floor = 256 if samples.is_plain else (1 << 28) // samples.count
-        mass = 65536 * sum(self.weights)
-        self.total = (mass if samples.is_plain else mass << 12) + samples.count * self.floor
-
-    def cdf(self, edge: int) -> int:
-        samples = self.samples
-        if edge <= 0 or edge >= samples.count:
-            return self.total if edge > 0 else 0
-        found = self.floor * edge
-        for weight, inverse, mean in zip(self.weights, self.inverse, self.means, strict=True):
-            start = self.edges[edge] if self.edges else 32 * edge
-            place = (12288 << 8 + samples.down) + ((start - 16 << samples.up) - mean) * inverse
-            if samples.is_plain:
-                found += weight * int(self.logistic[min(max(place >> 8, 0), 24576)])
-                continue
-            bits = 14 + samples.down
-            place = min(max(place, 0), (384 << bits) - 1)
-            low, high = (int(self.logistic[64 * ((place >> bits) + step)]) for step in (0, 1))
-            found += weight * ((low << 12) + (high - low) * (place >> bits - 12 & 4095))
-        return found
-
-
-def ratio(part: int, whole: int) -> int:
-    return (part << 20) // max(whole, 1)
-
-
-def jpeg_colours() -> set[tuple[int, int, int]]:
-    """Section "JPEG gamut": which colours JPEG decoders make, by green, red and blue."""
-    found = set()
+@cache
+def other_colours() -> np.ndarray:
+    """Section "JPEG gamut": a bit for each colour, green, red, blue from the highest on: set where it is not JPEG's."""
+    others = np.ones((256, 256, 256), dtype=np.uint8)
+    y, cb = np.arange(256)[:, None], np.arange(-128, 128)
     for cr in range(-128, 128):
-        for cb in range(-128, 128):
-            red = 91881 * cr + 32768 >> 16
-            green = -22554 * cb - 46802 * cr + 32768 >> 16
-            blue = 116130 * cb + 32768 >> 16
-            found |= {(clamped(y + green), clamped(y + red), clamped(y + blue)) for y in range(256)}
-    return found
-
-
-def clamped(value: int) -> int:
-    return min(max(value, 0), 255)
-
-
-def common_masses(mixture: Mixture, low: int, size: int, before: tuple[int, int], model: Model) -> list[int]:
-    """Section "JPEG gamut": masses of the common colours below the edges of a window."""
-    found = [0]
-    for value in range(low, low + size):
-        mass = mixture.cdf(value + 1) - mixture.cdf(value)
-        found.append(found[-1] + (mass if (*before, value) in model.colours else mass >> model.rarity))
-    return found
-
-
-def decode_values(
-    stack: Stack, mixtures: list[Mixture], samples: Samples, model: Model, before: list[tuple[int, int]]
-) -> list[int]:
-    """Section "Subpixels": all cells of a chunk, one colour; before: the colours before where there is a gamut."""
-    planes = min(max(4 + samples.shift, 2), samples.bits)
-    size = 1 << planes
-    lows = [min(max(m.centre - size // 2, 0), (1 << samples.bits) - size) for m in mixtures]
-    windows = [(m.cdf(low), m.cdf(low + size)) for m, low in zip(mixtures, lows, strict=True)]
-    inside: list[int | None] = [
-        ratio(top - bottom, m.total) for m, (bottom, top) in zip(mixtures, windows, strict=True)
-    ]
-    values, bounds = list(lows), list(windows)
-    masses = [common_masses(m, low, size, b, model) for m, low, b in zip(mixtures, lows, before, strict=False)]
-    if masses:
-        bounds = [(0, mass[-1]) for mass in masses]
-    outside = set()
-    while planes:
-        width = min(2, planes)
-        planes -= width
-        for i, mixture in enumerate(mixtures):
-            edges = [values[i] + (part << planes) for part in range(1, 1 << width)]
-            cdf = [masses[i][edge - lows[i]] if masses else mixture.cdf(edge) for edge in edges]
-            if choose(stack, i, cdf, bounds, values, planes, inside[i], i in outside):
-                outside.add(i)
-        inside = [None] * len(mixtures)
-    for i in outside:
-        bottom, top = windows[i]
-        values[i], bounds[i] = 0, (0, mixtures[i].total - (top - bottom))
-    planes = samples.bits
-    while planes and outside:
-        width = min(2, planes)
-        planes -= width
-        for i in sorted(outside):
-            low, (window_bottom, window_top) = lows[i], windows[i]
-            cdf = []
-            for part in range(1, 1 << width):
-                edge = values[i] + (part << planes)
-                mass = window_bottom if low < edge < low + size else mixtures[i].cdf(edge)
-                cdf.append(mass - (window_top - window_bottom if edge >= low + size else 0))
-            choose(stack, i, cdf, bounds, values, planes, None, False)
-    return values
-
-
-def choose(
-    stack: Stack,
-    i: int,
-    cdf: list[int],
-    bounds: list[tuple[int, int]],
-    values: list[int],
-    planes: int,
-    inside: int | None,
-    idle: bool,
-) -> bool:
-    """Make one more decision in cell ``i``; True when its value proves to be outside of the window."""
-    bottom, top = bounds[i]
-    shares = [1 << 20 if idle else ratio(mass - bottom, top - bottom) for mass in cdf]
-    if inside is not None:
-        shares = [share * inside >> 20 for share in shares] + [inside]
-    part = stack.choice(shares)
-    outside = inside is not None and part == len(shares)
-    part = min(part, len(cdf))
-    ends = [bottom, *cdf, top]
-    values[i] += part << planes
-    bounds[i] = ends[part], ends[part + 1]
-    return outside
+        red = y + (91881 * cr + 32768 >> 16)
+        green = y + (-22554 * cb - 46802 * cr + 32768 >> 16)
+        blue = y + (116130 * cb + 32768 >> 16)
+        others[green.clip(0, 255), red.clip(0, 255), blue.clip(0, 255)] = 0
+    return np.packbits(others.reshape(-1), bitorder="little")
 
 
 def decode_tile(
     stack: Stack,
     model: Model,
     level: np.ndarray,
+    residuals: np.ndarray,
     index: int,
     tile: tuple[int, int, int, int],
     schedule: int,
     samples: Samples,
 ) -> None:
-    """Section "A tile": fill in ``level`` (h, w, colours), whose phase A is there."""
+    """Section "A tile": fill in ``level`` and ``residuals`` (h, w, colours), whose phase A is there."""
     height, width, colours = level.shape
     rows, columns = (height + 1) // 2, (width + 1) // 2
     top, bottom, left, right = tile
     y, x = max(0, top - 8), max(0, left - 8)
     h, w = min(rows, bottom + 8) - y, min(columns, right + 8) - x
-    cells, known = np.zeros((4, 3, h, w), dtype=np.int64), np.zeros((4, h, w), dtype=bool)
+    cells = np.zeros((4, model.config.get("colours", 3), h, w), dtype=np.int64)
+    known = np.zeros((4, h, w), dtype=bool)
     cells[A] = level[2 * y : 2 * (y + h) : 2, 2 * x : 2 * (x + w) : 2].transpose(2, 0, 1)
     known[A] = True
+    values = np.full((1, colours, 4, bottom - top + 2 * BORDER, right - left + 2 * BORDER), -1, dtype=np.int64)
+    kept = np.zeros_like(values)
+    for i in range(max(0, top - BORDER), min(rows, bottom + BORDER)):
+        for j in range(max(0, left - BORDER), min(columns, right + BORDER)):
+            values[0, :, A, i - top + BORDER, j - left + BORDER] = level[2 * i, 2 * j]
+            kept[0, :, A, i - top + BORDER, j - left + BORDER] = residuals[2 * i, 2 * j]
     first: np.ndarray | None = None
-    for step in SCHEDULES[schedule]:
+    for phases in SCHEDULES[schedule]:
         planes = input_planes(cells, known, samples)
-        phases = {phase for phase, _ in step}
         in_pass_0 = H in phases or V in phases
         if first is None or in_pass_0:
             first = model.features(0, planes, index, 0)
         features = first if in_pass_0 else model.features(1, planes, index, first)
-        before, known_before = cells.copy(), known.copy()
-        for phase, part in step:
-            head = "AHVD"[phase] + ("0" if in_pass_0 and phase == D else "")
-            base = base_prediction(before, known_before, phase, samples.shift)
-            flat = None if samples.is_plain else flat_places(before, known_before, phase)
-            places = [
-                (i, j)
-                for i in range(top, bottom)
-                for j in range(left, right)
-                if 2 * i + PHASES[phase][0] < height
-                and 2 * j + PHASES[phase][1] < width
-                and (part == ALL or (i - top + j - left) % 2 == part - 1)
-            ]
-            for start in range(0, len(places), 32768):
-                chunk = places[start : start + 32768]
-                at = np.array([(i - y, j - x) for i, j in chunk]).T
-                code_chunk(
-                    stack,
-                    model,
-                    head,
-                    features[:, at[0], at[1]],
-                    base[:, at[0], at[1]],
-                    None if flat is None else flat[:, at[0], at[1]],
-                    cells,
-                    (phase, at),
-                    index,
-                    colours,
-                    samples,
-                )
-            for i, j in places:
-                known[phase, i - y, j - x] = True
-                level[2 * i + PHASES[phase][0], 2 * j + PHASES[phase][1]] = cells[phase, :colours, i - y, j - x]
+        base = {phase: base_prediction(cells, known, phase, samples.shift) for phase in phases}
+        for phase in phases:
+            row, column = PHASES[phase]
+            size = min(bottom, (height - row + 1) // 2) - top, min(right, (width - column + 1) // 2) - left
+            if 0 in size:
+                continue
+            there = (slice(None), slice(top - y, top - y + size[0]), slice(left - x, left - x + size[1]))
+            inside = (0, slice(None), phase, slice(BORDER, BORDER + size[0]), slice(BORDER, BORDER + size[1]))
+            decode_phase(
+                stack,
+                (model, "AHVD"[phase] + ("0" if in_pass_0 and phase == D else ""), index),
+                features[there].reshape(len(features), -1),
+                base[phase][there].reshape(len(base[phase]), -1),
+                (values, kept),
+                (phase, size),
+                samples,
+            )
+            cells[(phase, *there)] = values[inside]
+            known[(phase, *there[1:])] = True
+            pixels = (slice(2 * top + row, 2 * (top + size[0]), 2), slice(2 * left + column, 2 * (left + size[1]), 2))
+            level[pixels] = values[inside].transpose(1, 2, 0)
+            residuals[pixels] = kept[inside].transpose(1, 2, 0)
 
 
-def code_chunk(
+def decode_phase(
     stack: Stack,
-    model: Model,
-    head: str,
+    network: tuple[Model, str, int],
     features: np.ndarray,
     base: np.ndarray,
-    flat: np.ndarray | None,
-    cells: np.ndarray,
-    place: tuple[int, np.ndarray],
-    level: int,
-    colours: int,
+    planes: tuple[np.ndarray, np.ndarray],
+    place: tuple[int, tuple[int, int]],
     samples: Samples,
 ) -> None:
-    phase, (rows, columns) = place
+    """All units of a phase: one for each colour."""
+    (phase, size), (values, _) = place, planes
     offsets: list[np.ndarray] = []
-    for colour in range(colours):
-        values = np.full(len(rows), -1) if flat is None else decode_flat(stack, flat[colour])
-        rest = np.flatnonzero(values < 0)
-        if len(rest):
-            before = [offset[rest] for offset in offsets]
-            known = cells[phase, :2, rows, columns].tolist() if model.rarity and colour == 2 else []
-            values[rest] = decode_colour(
-                stack,
-                model,
-                f"head.{head}.{colour}",
-                features[:, rest],
-                base[colour, rest],
-                before,
-                level,
-                samples,
-                [(green, red) for green, red in known],
-            )
-        if samples.value_edges:
-            edges = samples.value_edges[colour]
-            middles = [0, *((edges[v] + edges[v + 1] >> 1) - 16 for v in range(1, 255)), 255 << 5]
-            offsets.append(np.array([middles[value] for value in values]) - base[colour])
-        else:
-            offsets.append((values << 5 + samples.up >> samples.down) - base[colour])
-        cells[phase, colour, rows, columns] = values
-        if colours == 1:
-            cells[phase, :, rows, columns] = values[:, None]
+    for colour in range(values.shape[1]):
+        shapes, means = run_head(network, colour, features, offsets)
+        unit = native_reference.Unit(phase, colour, *size, shapes, means, base[: colour + 1])
+        scale = samples.scale(colour)
+        code_unit(scale, planes, unit, stack)
+        own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)
+        offsets.append(np.array([scale.centre(int(v)) >> samples.down for v in own]) - base[colour])
 
 
-def decode_flat(stack: Stack, flat: np.ndarray) -> np.ndarray:
-    """Values of places that are like their constant surroundings; -1 for those that are still to be decoded."""
-    found = np.full(len(flat), -1)
-    places = np.flatnonzero(flat >= 0)
-    rarity = stack.flat() if len(places) else 0
-    if rarity:
-        probability = ((16 - rarity % 8) << 12) >> rarity // 8
-        for place in places:
-            if not stack.bit(probability):
-                found[place] = flat[place]
-    return found
-
-
-def decode_colour(
-    stack: Stack,
-    model: Model,
-    name: str,
-    features: np.ndarray,
-    base: np.ndarray,
-    offsets: list[np.ndarray],
-    level: int,
-    samples: Samples,
-    known: list[tuple[int, int]],
-) -> list[int]:
-    inputs = features[:, None, :]
+def run_head(
+    network: tuple[Model, str, int], colour: int, features: np.ndarray, offsets: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Section "Denoiser", "Heads": shapes (2 K, n), means and couplings (K + colour, n)."""
+    model, head, level = network
+    name, inputs = f"head.{head}.{colour}", features[:, None, :]
     if offsets:
         told = []
         for offset in offsets:
@@ -537,21 +336,10 @@ def decode_colour(
             told += [np.minimum(255, s >> 2) for s in signs] + [np.minimum(255, s >> 5) for s in signs]
         hidden = model.activation(f"{name}.hidden", np.concatenate((inputs, np.stack(told)[:, None])), level)
         inputs = np.concatenate((inputs, hidden))
-    shapes = model.activation(f"{name}.shapes", inputs, level)[:, 0]
-    means = model.layer(f"{name}.means", inputs, level)[:, 0]
-    count = model.config["mixtures"]
-    shift = np.full(len(base), 128)
-    for coupling, offset in zip(means[count:], offsets, strict=True):
-        shift += coupling.clip(-1024, 1024) * offset
-    means = means[:count] + base + (shift >> 8)
-    edges = samples.value_edges[len(offsets)] if samples.value_edges else None
-    mixtures = [
-        Mixture(
-            model.tensors, shapes[:count, i].tolist(), shapes[count:, i].tolist(), means[:, i].tolist(), samples, edges
-        )
-        for i in range(len(base))
-    ]
-    return decode_values(stack, mixtures, samples, model, known)
+    return (
+        model.activation(f"{name}.shapes", inputs, level)[:, 0],
+        model.layer(f"{name}.means", inputs, level)[:, 0],
+    )
 
 
 def decode_value_edges(payload: bytes, colours: int) -> list[list[int]]:
@@ -580,12 +368,10 @@ def decode_value_edges(payload: bytes, colours: int) -> list[list[int]]:
 
 def decode_schedules(payload: bytes, tiles: int) -> list[int]:
     """Section "Schedules"."""
-    stack, found = Stack(payload[4:]), [4] * tiles
-    for number, share in enumerate(payload[:4]):
-        for i in range(tiles):
-            if found[i] == 4 and stack.bit((2 * share + 1) * 128):
-                found[i] = number
+    stack = Stack(payload[1:])
+    found = [1 - stack.bit((2 * payload[0] + 1) * 128) for _ in range(tiles)]
     stack.finish()
+    assert len(set(found)) == 2
     return found
 
 
@@ -610,10 +396,15 @@ def decode_group(
     tiles: list[tuple[int, tuple[int, int, int, int]]],
 ) -> np.ndarray:
     """Indices of a group (h, w, colours), colours in coding order."""
-    pixels = np.zeros(shape, dtype=samples.dtype)
+    pixels, residuals = np.zeros(shape, dtype=samples.dtype), np.zeros(shape, dtype=np.int64)
 
     def view(index: int) -> np.ndarray:
         return pixels[:: 1 << index, :: 1 << index]
+
+    def decode(stack: Stack, number: int) -> None:
+        index, tile = tiles[number]
+        own = residuals[:: 1 << index, :: 1 << index]
+        decode_tile(stack, model, view(index), own, index, tile, schedules[number], samples)
 
     def check(payload: bytes, stack: Stack, part: np.ndarray) -> None:
         stack.finish()
@@ -621,19 +412,16 @@ def decode_group(
 
     base = Stack(payloads[0][8:])
     coarsest = view(len(level_sizes(*shape[:2])) - 1)
-    flat = np.array([base.flat() for _ in range(coarsest.size)])
-    if samples.count > 256:
-        flat = flat << 8 | np.array([base.flat() for _ in range(coarsest.size)])
-    coarsest[...] = flat.reshape(coarsest.shape)
+    coarsest[...] = np.array([base.uniform(samples.count) for _ in range(coarsest.size)]).reshape(coarsest.shape)
     single = [number for number, (index, _) in enumerate(tiles) if sum(other == index for other, _ in tiles) == 1]
     for number in single:
-        decode_tile(base, model, view(tiles[number][0]), *tiles[number], schedules[number], samples)
+        decode(base, number)
     check(payloads[0], base, view(tiles[single[-1]][0]) if single else coarsest)
     others = [number for number in range(len(tiles)) if number not in single]
     for payload, number in zip(payloads[1:], others, strict=True):
         index, tile = tiles[number]
         stack = Stack(payload[8:])
-        decode_tile(stack, model, view(index), index, tile, schedules[number], samples)
+        decode(stack, number)
         top, bottom, left, right = (2 * side for side in tile)
         check(payload, stack, view(index)[top:bottom, left:right])
     assert pixels.max() < samples.count
@@ -671,12 +459,6 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"CTXT":
             model.adapt(payload)
-        if kind == b"GAMT":
-            (model.rarity,) = payload
-            assert 1 <= model.rarity <= 31
-            assert mode in (2, 3)
-            assert depth == 8
-            model.colours = jpeg_colours()
     sizes = level_sizes(height, width)
     assert len(sizes) == levels
     tiles = [
@@ -691,7 +473,13 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     for kind, payload in chunks:
         if kind == b"TONE":
             assert depth == 8
-            codes[0] = Samples(PLAIN.values, value_edges=decode_value_edges(payload, len(groups[0])))
+            codes[0] = replace(codes[0], value_edges=decode_value_edges(payload, len(groups[0])))
+        if kind == b"GAMT":
+            (rarity,) = payload
+            assert 1 <= rarity <= 31
+            assert mode in (2, 3)
+            assert depth == 8
+            codes[0] = replace(codes[0], rarity=rarity)
     coded = sum(samples.count > 1 for samples in codes)
     schedules = [schedule] * len(tiles) * coded
     for kind, payload in chunks:

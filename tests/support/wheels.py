@@ -11,7 +11,7 @@ from support.processes import ROOT, run_python
 
 #: Folders of the repository, and where they are in the wheel.
 PACKAGES = {"mulanzip": "mulanzip", "cli": "mulanzip/cli", "models": "mulanzip/models"}
-_FILES = ("pyproject.toml", "README.md", "LICENSE")
+_FILES = ("pyproject.toml", "setup.py", "native_build.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
 def copy_sources(folder: Path) -> None:

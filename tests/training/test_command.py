@@ -37,6 +37,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments), standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_the_command_trains_resumes_and_exports(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +52,7 @@ def test_the_command_trains_resumes_and_exports(
     assert [entry["step"] for entry in entries] == [1, 3]
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_leaves_a_checkpoint_and_a_model(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +70,7 @@ def test_an_interrupted_command_leaves_a_checkpoint_and_a_model(
     assert (tmp_path / "run" / CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_trains_in_a_folder(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / LOCK):

@@ -47,6 +47,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[ErasureRun, floa
     return run, before
 
 
+@pytest.mark.slow
 def test_training_improves_the_validation_loss(finished: tuple[ErasureRun, float]) -> None:
     run, before = finished
     assert run.step == STEPS
@@ -61,6 +62,7 @@ def test_the_exported_model_codes_images_losslessly(finished: tuple[ErasureRun, 
         np.testing.assert_array_equal(mulanzip.decode(data, model=str(path), threads=1), image)
 
 
+@pytest.mark.slow
 def test_the_training_loss_is_the_size_of_the_file(finished: tuple[ErasureRun, float]) -> None:
     run, _ = finished
     image = smooth(64, 64, seed=9)
@@ -72,6 +74,7 @@ def test_the_training_loss_is_the_size_of_the_file(finished: tuple[ErasureRun, f
     assert 8 * (len(data) - 81) - 16 * 24 == pytest.approx(in_theory, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint_with_the_same_state(tmp_path: Path) -> None:
     run = start(tmp_path)
     run.validate()
@@ -96,10 +99,10 @@ def test_checkpoints_name_presets_as_files_do(tmp_path: Path) -> None:
     run.save()
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     for weights in (state["model"], state["average"]):
-        assert weights["looks"].shape == run.model.presets.shape
-        assert "presets" not in weights
+        assert weights["presets"].shape == run.model.presets.shape
 
 
+@pytest.mark.slow
 def test_a_new_run_can_begin_with_the_weights_of_another(finished: tuple[ErasureRun, float], tmp_path: Path) -> None:
     weights = finished[0].folder / FLOAT_MODEL
     again = ErasureRun(tmp_path, IMAGES, VALIDATION, CONFIG, ErasureRecipe(), weights)
@@ -120,4 +123,4 @@ def test_a_new_run_can_begin_with_shipped_weights(tmp_path: Path) -> None:
     info = registry.find("photo-fast")
     weights = info.path.with_name(FLOAT_MODEL)
     run = ErasureRun(tmp_path, IMAGES, VALIDATION, Config.from_dict(info.config), ErasureRecipe(), weights)
-    assert torch.equal(run.model.presets, load_file(weights)["looks"])
+    assert torch.equal(run.model.presets, load_file(weights)["presets"])

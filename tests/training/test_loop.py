@@ -75,6 +75,7 @@ def entries(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_run_makes_its_steps_and_improves(tmp_path: Path) -> None:
     run = start(tmp_path, 300)
     before = run.validate()
@@ -86,6 +87,7 @@ def test_a_run_makes_its_steps_and_improves(tmp_path: Path) -> None:
     assert run.validate() < 0.7 * before
 
 
+@pytest.mark.slow
 def test_learning_rates_rise_and_then_fall_to_almost_nothing(tmp_path: Path) -> None:
     run = start(tmp_path, 400)
     rates: list[float] = []

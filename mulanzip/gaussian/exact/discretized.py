@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.codec.cdf_search import CdfSearch
 from mulanzip.entropy.ans import P_BITS, SymbolCoder
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
+from mulanzip.gaussian.exact.cdf_search import CdfSearch
 from mulanzip.gaussian.exact.codecs import MessageCodec, from_program
 
 #: Fractional bits of means.
@@ -119,7 +119,7 @@ class DistributionTables:
 
         zeros = np.zeros(len(mean), dtype=np.int64)
         search = CdfSearch(coder, zeros, zeros, zeros + (CDF_TOTAL + size * floor))
-        index, _ = search.run(window_bits, cdf, None if values is None else np.clip(values - low, 0, size - 1))
+        index = search.run(window_bits, cdf, None if values is None else np.clip(values - low, 0, size - 1))
         found = low + index
         for end, sign in ((low, -1), (low + size - 1, 1)):
             there = np.flatnonzero(found == end)

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mulanzip.density.backends import ReferenceBackend
 from mulanzip.density.config import UNIT
 from mulanzip.density.model import Layer
 from mulanzip.density.runtime import GOLDEN_KEY
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.errors import ModelError
 from mulanzip.floatnet.export import rounded
 from mulanzip.floatnet.network import Conv, power_of_two_scale

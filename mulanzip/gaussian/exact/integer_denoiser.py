@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from mulanzip.density.backends import Backend
+from mulanzip.density.backends import Array, Backend
 from mulanzip.density.model import Layer
 from mulanzip.gaussian.exact.log_tables import LOG_BITS
 from mulanzip.gaussian.exact.planes import (
@@ -69,11 +66,9 @@ class IntegerDenoiser:
         self.backend = backend
         self.blocks = block_names(blocks)
         self.prepared = {name: backend.prepare(layer) for name, layer in layers.items()}
-        #: Input channels of each layer.
-        self.inputs = {name: layer.weight.shape[1] for name, layer in layers.items()}
+        self.layers = layers
         self._shift, self._bias = (part.reshape(-1, 1, 1) for part in (shift, bias))
 
-    @torch.inference_mode()
     def __call__(
         self, z: np.ndarray, gamma_index: np.ndarray, gain: np.ndarray, context: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -103,35 +98,45 @@ class IntegerDenoiser:
 
     def head(self, planes: np.ndarray, noise: np.ndarray, context: np.ndarray) -> np.ndarray:
         """Outputs of the network: uint8 planes ``(B, 68, h, w)`` and noise planes -> int64 ``(B, 24, h, w)``."""
-        fine, small = (self._tensor(with_context(part, context)) for part in (noise, coarse(noise)))
-        x = self._activation("stem", self._tensor(planes))
-        x = self._run("before", x, fine)
-        y = self._activation("down", _channels_last(F.pixel_unshuffle(x, 2)))
-        y = self._run("middle", y, small)
-        x = F.pixel_shuffle(self._activation("up", y, _channels_last(F.pixel_unshuffle(x, 2))), 2)
-        return self._integers("head", self._run("after", _channels_last(x), fine))
+        fine, small = (self._array(with_context(part, context)) for part in (noise, coarse(noise)))
+        x = self._activation("stem", self._array(planes))
+        x = _unshuffled(self._run("before", x, fine))
+        y = self._run("middle", self._activation("down", x), small)
+        x = _shuffled(self._activation("up", y, x))
+        return self._integers("head", self._run("after", x, fine))
 
     def direct(self, planes: np.ndarray) -> np.ndarray:
         """Sums of the direct layer: uint8 ``(B, 24, h, w)`` -> int64 ``(B, 12, h, w)``."""
-        return self._integers("direct", self._tensor(planes))
+        return self._integers("direct", self._array(planes))
 
-    def _run(self, part: str, x: Tensor, condition: Tensor) -> Tensor:
+    def _run(self, part: str, x: Array, condition: Array) -> Array:
         for name in self.blocks[part]:
             start = self._activation(f"{name}.condition", condition)
             hidden = self._activation(f"{name}.first", x, start)
             x = self._activation(f"{name}.second", hidden, x)
         return x
 
-    def _activation(self, name: str, x: Tensor, residual: Tensor | None = None) -> Tensor:
+    def _activation(self, name: str, x: Array, residual: Array | None = None) -> Array:
         return self.backend.activation(self.prepared[name], x, 0, residual)
 
-    def _integers(self, name: str, x: Tensor) -> np.ndarray:
-        found = self.backend.integers(self.prepared[name], x, 0)
-        return found.cpu().to(torch.int64).contiguous().numpy()
+    def _integers(self, name: str, x: Array) -> np.ndarray:
+        found = self.backend.numpy(self.backend.integers(self.prepared[name], x, 0))
+        return np.ascontiguousarray(found.transpose(0, 3, 1, 2), np.int64)
 
-    def _tensor(self, planes: np.ndarray) -> Tensor:
-        return _channels_last(torch.from_numpy(np.ascontiguousarray(planes)).to(self.backend.device))
+    def _array(self, planes: np.ndarray) -> Array:
+        """Planes ``(B, C, h, w)`` as a map of the backend."""
+        return self.backend.array(planes.transpose(0, 2, 3, 1))
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+def _unshuffled(x: Array) -> Array:
+    """``(B, h, w, C)`` -> ``(B, h / 2, w / 2, 4 C)``: the pixels of each 2x2 cell beside each other, by channel."""
+    b, h, w, c = x.shape
+    cells = x.reshape(b, h // 2, 2, w // 2, 2, c).swapaxes(2, 3).swapaxes(3, 5).swapaxes(4, 5)
+    return cells.reshape(b, h // 2, w // 2, 4 * c)
+
+
+def _shuffled(x: Array) -> Array:
+    """The inverse of :func:`_unshuffled`."""
+    b, h, w, c = x.shape
+    cells = x.reshape(b, h, w, c // 4, 2, 2).swapaxes(4, 5).swapaxes(3, 5).swapaxes(2, 3)
+    return cells.reshape(b, 2 * h, 2 * w, c // 4)

@@ -54,7 +54,7 @@ class GaussianRuntime:
         return found
 
 
-_runtimes = ModelCache[GaussianRuntime](lambda runtime: runtime.denoiser.backend.device.type == "cpu")
+_runtimes = ModelCache[GaussianRuntime](lambda runtime: runtime.denoiser.backend.survives_fork)
 _encoders = ModelCache[GaussianModel](lambda _: True)
 
 

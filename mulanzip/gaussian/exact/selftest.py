@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
 
-from mulanzip.density.selftest import extremes, noise
+from mulanzip.density.selftest import extremes, noise, planar_bytes
 from mulanzip.gaussian.exact.integer_denoiser import SUBPIXELS, IntegerDenoiser
 from mulanzip.gaussian.exact.planes import HATS
 
@@ -16,7 +15,6 @@ _BATCH = 2
 _INPUTS = 4 * SUBPIXELS + SUBPIXELS + HATS
 
 
-@torch.inference_mode()
 def golden_digest(network: IntegerDenoiser, bits: int) -> str:
     """SHA-256 of a network's outputs on fixed inputs, which include the worst cases of every layer.
 
@@ -29,7 +27,7 @@ def golden_digest(network: IntegerDenoiser, bits: int) -> str:
         state.update(integers.astype("<i4").tobytes())
 
     planes, levels, contexts = (
-        noise(f"{name} of the Gaussian network", _BATCH, *shape).numpy()
+        noise(f"{name} of the Gaussian network", _BATCH, *shape)
         for name, shape in (
             ("input", (_INPUTS, _SIDE, _SIDE)),
             ("noise", (SUBPIXELS + HATS, _SIDE, _SIDE)),
@@ -43,7 +41,6 @@ def golden_digest(network: IntegerDenoiser, bits: int) -> str:
     backend = network.backend
     for name, prepared in network.prepared.items():
         run = backend.integers if name in ("head", "direct") else backend.activation
-        for x in extremes(name, network.inputs[name]):
-            x = x.to(backend.device).contiguous(memory_format=torch.channels_last)
-            note(run(prepared, x, 0).cpu().to(torch.int32).contiguous().numpy())
+        for x in extremes(name, network.layers[name].weight.shape[1]):
+            state.update(planar_bytes(backend.numpy(run(prepared, backend.array(x), 0))))
     return state.hexdigest()

@@ -49,6 +49,7 @@ def erasure() -> Runtime:
     return api.open_for_coding(registry.find("photo"), 0, Execution(threads=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 9, 40])
 def test_stacks_come_back(count: int, model: Path, gaussian: GaussianRuntime, erasure: Runtime) -> None:
     planes = to_coding_order(images(count))
@@ -69,6 +70,7 @@ def test_the_initial_images_have_the_initial_bits(gaussian: GaussianRuntime, era
     assert chain.net + chain.initial_size == len(chain.data)
 
 
+@pytest.mark.slow
 def test_no_initial_bits_are_lost(gaussian: GaussianRuntime, erasure: Runtime) -> None:
     """A chain is as long net as the same images on top of a message with plenty of bits."""
     planes = to_coding_order(images(60))
@@ -123,6 +125,7 @@ MIXED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", ["gaussian", "auto", "erasure"])
 def test_archives_of_every_process_come_back(process: str, model: Path) -> None:
     data = archive(process, model, MIXED)
@@ -134,11 +137,13 @@ def test_archives_of_every_process_come_back(process: str, model: Path) -> None:
     found.check()
 
 
+@pytest.mark.slow
 def test_auto_takes_the_smaller_one(model: Path) -> None:
     erasure, chains, both = (len(archive(process, model, MIXED)) for process in ("erasure", "gaussian", "auto"))
     assert both <= min(erasure + 4, chains)
 
 
+@pytest.mark.slow
 def test_no_damaged_byte_gives_a_wrong_picture(model: Path) -> None:
     data = archive("gaussian", model, MIXED)
     rng = np.random.default_rng(1)
@@ -162,6 +167,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_pack_and_unpack(folder: Path, model: Path) -> None:
     packed = run("pack", folder / "in", "-o", folder / "set.mzp", "--process", "gaussian", "--gaussian-model", model)
     assert packed.exception is None, packed.output
@@ -180,6 +186,7 @@ def test_the_commands_pack_and_unpack(folder: Path, model: Path) -> None:
     assert (folder / "out" / "3.png").stat().st_mtime_ns == 10**18
 
 
+@pytest.mark.slow
 def test_without_the_model_the_error_names_it(folder: Path, model: Path) -> None:
     run("pack", folder / "in", "-o", folder / "set.mzp", "--process", "gaussian", "--gaussian-model", model)
     failed = run("unpack", folder / "set.mzp", "-d", folder / "out")
@@ -192,6 +199,7 @@ def test_without_the_model_the_error_names_it(folder: Path, model: Path) -> None
 # Images of any size.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (21, 30)])
 def test_images_are_chains_of_tiles(size: tuple[int, int], model: Path) -> None:
     pixels = smooth(*size)
@@ -212,6 +220,7 @@ def test_other_images_are_refused_by_name(model: Path) -> None:
             mulanzip.encode(pixels, model=str(model))
 
 
+@pytest.mark.slow
 def test_the_commands_handle_chains(tmp_path: Path, model: Path) -> None:
     (tmp_path / "a.png.mzp").write_bytes(mulanzip.encode(smooth(20, 30), model=str(model), stored=False))
     said = run("info", tmp_path / "a.png.mzp").output

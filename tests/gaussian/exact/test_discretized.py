@@ -28,6 +28,7 @@ def scale_of(bins: float) -> int:
     return round(SCALES_PER_E * math.log(bins / MIN_SCALE))
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(messages, families, st.lists(st.tuples(means, scales, st.one_of(st.integers(-40, 40), beyond)), max_size=20))
 @example(Message(), NORMAL, [(0, 0, 2**32), (0, 0, -(2**32)), (0, SCALES - 1, 1), (7, 400, 0)])

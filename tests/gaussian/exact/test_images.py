@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from support.gaussian_toy import SIDE, images, saved, toy
 from support.processes import TESTS, run_python
 
 from mulanzip import registry
-from mulanzip.density.backends import Backend, OneDnnBackend, ReferenceBackend
+from mulanzip.density.backends import Backend
+from mulanzip.density.native_backend import NativeBackend, kernels_to_use
+from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError, ModelError
 from mulanzip.gaussian.api import as_tensor
@@ -45,7 +48,11 @@ def exact(process: str = "mulan", steps: int = 4, strength: float = 0.05) -> Tra
     return export_trained(toy(process, steps, strength=strength))
 
 
-def denoiser(model: TrainedModel, backend: type[Backend] = OneDnnBackend) -> IntegerDenoiser:
+def native() -> NativeBackend:
+    return NativeBackend(kernels_to_use()[0])
+
+
+def denoiser(model: TrainedModel, backend: Callable[[], Backend] = native) -> IntegerDenoiser:
     return IntegerDenoiser(model.layers, model.direct_shift, model.direct_bias, model.config["blocks"], backend())
 
 
@@ -96,6 +103,7 @@ def test_subsets_are_equally_likely() -> None:
     assert message.bits - start == pytest.approx(200 * math.log2(math.comb(50, 15)), abs=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(sorted(PROCESSES)), st.integers(1, 64), st.integers(0, 99), st.floats(0, 0.1))
 def test_schedules_agree_with_floats_and_rise(process: str, steps: int, seed: int, strength: float) -> None:
@@ -116,6 +124,7 @@ def test_schedules_agree_with_floats_and_rise(process: str, steps: int, seed: in
         assert abs(found - gamma).mean() < 0.01
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 64), st.integers(0, 99), st.floats(0, 3))
 def test_no_context_gives_a_process_out_of_range(steps: int, seed: int, strength: float) -> None:
@@ -171,6 +180,7 @@ def test_a_reverse_step_agrees_with_floats() -> None:
 # The codec.
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(messages, st.integers(1, 3), st.sampled_from(["mulan", "multivariate"]), st.integers(0, 99))
 def test_images_contexts_and_message_come_back(message: Message, count: int, process: str, seed: int) -> None:
@@ -186,6 +196,7 @@ def test_images_contexts_and_message_come_back(message: Message, count: int, pro
     assert message == before
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(messages)
 def test_any_message_decodes_or_is_refused(message: Message) -> None:
@@ -203,7 +214,7 @@ def test_backends_decode_what_others_coded() -> None:
     model = exact()
     contexts = subsets(len(X), model)
     lengths = []
-    for one, other in ((ReferenceBackend, OneDnnBackend), (OneDnnBackend, ReferenceBackend)):
+    for one, other in ((ReferenceBackend, native), (native, ReferenceBackend)):
         message = Message.pseudo_random(b"seed", 3000)
         images_codec(model, denoiser(model, one), len(X)).push(message, (contexts, X))
         lengths.append(message.to_bytes())
@@ -211,6 +222,7 @@ def test_backends_decode_what_others_coded() -> None:
     assert lengths[0] == lengths[1]
 
 
+@pytest.mark.slow
 def test_the_net_length_is_the_bound_of_the_float_model() -> None:
     model = toy("mulan", 8, strength=0.02)
     integers = export_trained(model, 2.0)
@@ -232,6 +244,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", SETTINGS)
 def test_another_process_decodes_the_same(device: str, tmp_path: Path) -> None:
     runtime = open_gaussian(registry.find(str(saved(tmp_path)), "gaussian"))

@@ -42,6 +42,7 @@ def toy(kind: str, steps: int, per_sigma: float) -> tuple[Process, LinearModel]:
     return export(path(kind), steps, per_sigma)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     messages, arrays(np.uint8, st.tuples(st.integers(0, 3), st.just(N))), st.sampled_from(["linear", "multivariate"])
@@ -70,6 +71,7 @@ def bound(kind: str, x: np.ndarray, steps: int) -> float:
     return float(total) / N
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "steps", "per_sigma"), [("linear", 4, 2.0), ("linear", 8, 1.4), ("multivariate", 8, 2.0)]
 )
@@ -138,6 +140,7 @@ def test_a_bad_model_costs_more_but_is_exact() -> None:
     assert lengths[1] > 1.2 * lengths[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(messages)
 def test_any_message_decodes_or_is_refused(message: Message) -> None:

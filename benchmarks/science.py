@@ -1,0 +1,172 @@
+"""Scientific images by kind: ours beside PNG, JPEG-LS, JPEG 2000 and JPEG XL.
+
+    python -m benchmarks.science FOLDER --state FILE [-m MODEL] [-e EFFORT]... [-o TABLE]
+
+FOLDER has PNG files of 8 or 16 bits whose names are KIND_SOURCE_NUMBER.png.  Every image is coded and decoded by every
+codec on one thread, and compared.  What is done stands in FILE: a run that was stopped goes on where it was.  The table
+has, for each kind and all images, bits per sample of all its samples together; the bits of ours as a ratio to those of
+the smallest JPEG XL file of each image (efforts 3, 6, 7 and 9), with an interval of 95 % by resampling sources; and the
+processor time of coding and decoding as a multiple of that of JPEG XL at effort 7.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import imagecodecs
+import numpy as np
+from PIL import Image
+
+import mulanzip
+from mulanzip.options import EncodeOptions
+
+_XL_EFFORTS = (3, 6, 7, 9)
+_REFERENCE = "jxl-e7"
+_RESAMPLES = 2000
+_Pair = tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image by one codec.  Times are seconds of processor time."""
+
+    image: str
+    codec: str
+    samples: int
+    size: int
+    encode: float
+    decode: float
+
+
+def other_codecs() -> dict[str, _Pair]:
+    """Lossless codecs by name: array -> bytes, and bytes -> array."""
+
+    def jpeg_xl(effort: int) -> _Pair:
+        return (
+            lambda a: bytes(imagecodecs.jpegxl_encode(a, lossless=True, effort=effort, numthreads=1)),
+            lambda data: imagecodecs.jpegxl_decode(data, numthreads=1),
+        )
+
+    return {
+        "png": (lambda a: bytes(imagecodecs.png_encode(a, level=9)), imagecodecs.png_decode),
+        "jpeg-ls": (lambda a: bytes(imagecodecs.jpegls_encode(a)), imagecodecs.jpegls_decode),
+        "jpeg-2000": (
+            lambda a: bytes(imagecodecs.jpeg2k_encode(a, level=0, reversible=True, numthreads=1)),
+            lambda data: imagecodecs.jpeg2k_decode(data, numthreads=1),
+        ),
+        **{f"jxl-e{effort}": jpeg_xl(effort) for effort in _XL_EFFORTS},
+    }
+
+
+def our_codec(model: str, effort: int) -> _Pair:
+    return (
+        lambda a: mulanzip.encode(a, model=model, effort=effort, threads=1),
+        lambda data: mulanzip.decode(data, model=None if model == "auto" else model, threads=1),
+    )
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture)
+    return pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
+
+
+def measure(name: str, codec: str, pair: _Pair, array: np.ndarray) -> Outcome:
+    """Code and decode an image.
+
+    Raises:
+        AssertionError: if it does not come back.
+    """
+    encode, decode = pair
+    start = time.process_time()
+    data = encode(array)
+    middle = time.process_time()
+    restored = decode(data)
+    end = time.process_time()
+    if not np.array_equal(restored, array):
+        raise AssertionError(f"{name}: {codec} does not restore it")
+    return Outcome(name, codec, array.size, len(data), middle - start, end - middle)
+
+
+def source_of(image: str) -> str:
+    """KIND_SOURCE of a file name: images of one source are not independent."""
+    return image.rsplit("_", 1)[0]
+
+
+def interval(images: list[str], ours: dict[str, int], best: dict[str, int]) -> tuple[float, float]:
+    """Interval of 95 % of the ratio of total sizes, by resampling sources."""
+    by_source = defaultdict(list)
+    for image in images:
+        by_source[source_of(image)].append((ours[image], best[image]))
+    totals = np.array([np.sum(pairs, 0) for pairs in by_source.values()])
+    drawn = np.random.default_rng(0).integers(len(totals), size=(_RESAMPLES, len(totals)))
+    sums = totals[drawn].sum(1)
+    low, high = np.percentile(sums[:, 0] / sums[:, 1], (2.5, 97.5))
+    return float(low), float(high)
+
+
+def table(outcomes: list[Outcome], codecs: list[str], own: list[str]) -> str:
+    """The table, as text."""
+    size: dict[str, dict[str, int]] = defaultdict(dict)
+    samples = {}
+    for o in outcomes:
+        size[o.codec][o.image] = o.size
+        samples[o.image] = o.samples
+    images = sorted(image for image in samples if all(image in size[codec] for codec in codecs))
+    best = {image: min(size[f"jxl-e{effort}"][image] for effort in _XL_EFFORTS) for image in images}
+    lines = [f"{'kind':8}{'images':>7}" + "".join(f"{codec:>11}" for codec in codecs) + f"{'best jxl':>11}"]
+    lines[0] += "".join(f"{name + ' / best jxl':>32}" for name in own)
+    kinds = sorted({image.split("_")[0] for image in images})
+    for kind in (*kinds, "all"):
+        part = [image for image in images if kind in ("all", image.split("_")[0])]
+        count = sum(samples[image] for image in part)
+        line = f"{kind:8}{len(part):7}"
+        for sizes in (*(size[codec] for codec in codecs), best):
+            line += f"{8 * sum(sizes[image] for image in part) / count:11.3f}"
+        for name in own:
+            ratio = sum(size[name][image] for image in part) / sum(best[image] for image in part)
+            low, high = interval(part, size[name], best)
+            line += f"{f'{ratio:.3f} ({low:.3f} to {high:.3f})':>32}"
+        lines.append(line)
+    lines.append("")
+    lines.append(f"processor time, one thread, as a multiple of that of {_REFERENCE}: coding, decoding")
+    times = {codec: [o for o in outcomes if o.codec == codec and o.image in images] for codec in codecs}
+    unit = [sum(o.encode for o in times[_REFERENCE]), sum(o.decode for o in times[_REFERENCE])]
+    for codec in codecs:
+        coding, decoding = sum(o.encode for o in times[codec]), sum(o.decode for o in times[codec])
+        lines.append(f"{codec:20}{coding / unit[0]:8.2f}{decoding / unit[1]:8.2f}")
+    return "\n".join(lines) + "\n"
+
+
+@click.command(help=__doc__)
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--state", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("-m", "--model", "models", default=(EncodeOptions.model,), multiple=True, show_default=True)
+@click.option("-e", "--effort", "efforts", default=(1, EncodeOptions.effort), multiple=True, show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path))
+def main(folder: Path, state: Path, models: tuple[str, ...], efforts: tuple[int, ...], output: Path | None) -> None:
+    own = {f"{model}-e{effort}": our_codec(model, effort) for model in models for effort in efforts}
+    codecs = other_codecs() | own
+    outcomes = [Outcome(**json.loads(line)) for line in state.read_text().splitlines()] if state.exists() else []
+    done = {(o.image, o.codec) for o in outcomes}
+    for path in sorted(folder.glob("*.png")):
+        array = read(path)
+        for codec, pair in codecs.items():
+            if (path.name, codec) not in done:
+                outcomes.append(measure(path.name, codec, pair, array))
+                with open(state, "a") as file:
+                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
+    text = table(outcomes, list(codecs), list(own))
+    click.echo(text, nl=False)
+    if output is not None:
+        output.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,374 @@
+"""The compiled library as functions over numpy arrays.
+
+Calls release Python's lock.  Arrays that a call writes to must not be used by others meanwhile.
+
+A unit is one phase and colour of a tile, ``n = images * height * width`` subpixels, row by row.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Mapping, Sequence
+from ctypes import POINTER, byref, c_int, c_int32, c_int64, c_size_t, c_uint64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: Cells around a tile in its planes.
+BORDER = 2
+#: Phases of a cell.
+PHASES = 4
+#: rANS probabilities are multiples of ``2**-SLOT_BITS``.
+SLOT_BITS = 24
+#: Code lengths are counted in ``2**-LENGTH_BITS`` bit.
+LENGTH_BITS = 16
+
+_PATH = Path(__file__).with_name("libmulanzip.dll" if sys.platform == "win32" else "libmulanzip.so")
+_ERROR_SPACE = 2
+
+
+class _Scale(ctypes.Structure):
+    _fields_ = (
+        ("count", c_int32),
+        ("log2_steps", c_int32),
+        ("edges", c_void_p),
+        ("forbidden", c_void_p),
+        ("log2_penalty", c_int32),
+    )
+
+
+class _Tile(ctypes.Structure):
+    _fields_ = (
+        ("images", c_int32),
+        ("colours", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("values", c_void_p),
+        ("residuals", c_void_p),
+    )
+
+
+class _Unit(ctypes.Structure):
+    _fields_ = (
+        ("phase", c_int32),
+        ("colour", c_int32),
+        ("height", c_int32),
+        ("width", c_int32),
+        ("components", c_int32),
+        ("shapes", c_void_p),
+        ("means", c_void_p),
+        ("base", c_void_p),
+    )
+
+
+class _Decoder(ctypes.Structure):
+    _fields_ = (("state", c_uint64), ("words", c_void_p), ("left", c_int64))
+
+
+_UNIT_ARGUMENTS = (c_void_p, POINTER(_Scale), POINTER(_Tile), POINTER(_Unit))
+_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "mz_fill_tables": (None, (c_void_p,)),
+    "mz_tables_size": (c_size_t, ()),
+    "mz_decoder_start": (c_int, (POINTER(_Decoder), c_void_p, c_int64)),
+    "mz_decoder_is_empty": (c_int, (POINTER(_Decoder),)),
+    "mz_push": (c_int, (c_void_p, c_int64, c_void_p, c_int64, POINTER(c_int64))),
+    "mz_decode_unit": (c_int, (*_UNIT_ARGUMENTS, POINTER(_Decoder))),
+    "mz_encode_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_int64, POINTER(c_int64))),
+    "mz_measure_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, POINTER(c_uint64))),
+    "mz_count_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_void_p)),
+    "mz_measure": (c_int, (c_void_p, c_void_p, c_int64, POINTER(c_uint64))),
+    "mz_fill_other_colours": (None, (c_void_p,)),
+    "mz_decode_uniform": (c_int, (POINTER(_Decoder), c_int32, c_int64, c_void_p)),
+}
+
+
+def load(functions: Mapping[str, tuple[Any, Sequence[Any]]]) -> ctypes.CDLL:
+    """The library, with the result and the argument types of some of its functions.
+
+    Raises:
+        ImportError: if it was not built, or does not run here.
+    """
+    try:
+        library = ctypes.CDLL(str(_PATH))
+    except OSError as error:
+        message = (
+            f"mulanzip's native library is missing or broken ({error}): install mulanzip again, or run 'make native'"
+        )
+        raise ImportError(message) from error
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments
+    return library
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    return load(_FUNCTIONS)
+
+
+@cache
+def tables() -> np.ndarray:
+    """The tables of the format, ``mz_tables`` of the header: uint8, read-only."""
+    library = _library()
+    found = np.zeros(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
+    library.mz_fill_tables(found.ctypes.data)
+    found.flags.writeable = False
+    return found.view(np.uint8)
+
+
+@cache
+def other_colours() -> np.ndarray:
+    """Bits that are set for colours that no JPEG decoder produces: uint8 ``(2**21,)``, as :class:`Scale` wants them."""
+    bits = np.empty(1 << 21, dtype=np.uint8)
+    _library().mz_fill_other_colours(bits.ctypes.data)
+    bits.flags.writeable = False
+    return bits
+
+
+def check(code: int) -> None:
+    """Raise what a returned code stands for."""
+    if code == _ERROR_SPACE:
+        raise MemoryError("the output does not fit the memory that was meant for it")
+    if code:
+        raise ValueError("the native library was given a scale, a size or a value that is out of range")
+
+
+def pointer(array: np.ndarray, dtype: type[np.generic], shape: tuple[int, ...]) -> int:
+    """The address of an array that must be as the library wants it."""
+    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
+        raise ValueError(f"contiguous {np.dtype(dtype)} {shape} is wanted, not {array.dtype} {array.shape}")
+    return array.ctypes.data
+
+
+class Scale:
+    """The numeric scale of samples: values 0..``count`` - 1, ``2**log2_steps`` of their steps are a level.
+
+    Edges and forbidden colours are for ``count`` 256 and ``log2_steps`` 0.
+
+    Args:
+        count: 1..65536.
+        log2_steps: -4..8.
+        edges: int32 ``(257,)``, rising lower edges of values in 1/32 level, of which the first and the last are not
+            read; None for even ones.
+        forbidden: uint8 ``(2**21,)``, bit ``i % 8`` of byte ``i // 8`` says that colour ``i = green << 16 | red << 8 |
+            blue`` is rare; None for none.
+        log2_penalty: 0..31, how often the probability of rare colours is halved.
+    """
+
+    def __init__(
+        self,
+        count: int = 256,
+        log2_steps: int = 0,
+        edges: np.ndarray | None = None,
+        forbidden: np.ndarray | None = None,
+        log2_penalty: int = 0,
+    ):
+        self.count = count
+        self._arrays = (edges, forbidden)  # They must live as long as the addresses.
+        self.struct = _Scale(
+            count,
+            log2_steps,
+            None if edges is None else pointer(edges, np.int32, (257,)),
+            None if forbidden is None else pointer(forbidden, np.uint8, (1 << 21,)),
+            log2_penalty,
+        )
+
+
+class Tile:
+    """The planes of a tile, or of a stack of tiles of the same place in several images.
+
+    Attributes:
+        values: int32 ``(images, colours, 4, height + 4, width + 4)``: a plane for each phase (A, H, V, D) of the cells
+            with a border of two cells, -1 where unknown.
+        residuals: int8, the same shape, in 1/16 standard deviation, 0 where unknown.
+
+    Args:
+        values: see above.
+        residuals: see above.
+    """
+
+    def __init__(self, values: np.ndarray, residuals: np.ndarray):
+        images, colours, phases, height, width = values.shape
+        if phases != PHASES or height < 2 * BORDER or width < 2 * BORDER:
+            raise ValueError(f"planes of {PHASES} phases with borders of {BORDER} cells are wanted, not {values.shape}")
+        self.values = values
+        self.residuals = residuals
+        self.struct = _Tile(
+            images,
+            colours,
+            height - 2 * BORDER,
+            width - 2 * BORDER,
+            pointer(values, np.int32, values.shape),
+            pointer(residuals, np.int8, values.shape),
+        )
+
+    @classmethod
+    def empty(cls, images: int, colours: int, height: int, width: int) -> Tile:
+        """A tile of which nothing is known; ``height`` and ``width`` are in cells, without the border."""
+        shape = (images, colours, PHASES, height + 2 * BORDER, width + 2 * BORDER)
+        return cls(np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int8))
+
+
+class Unit:
+    """What the network says of one phase and colour of a tile.
+
+    Args:
+        place: phase 1..3 (H, V, D) and colour 0..2.
+        size: height and width in cells that have the phase.
+        images: the tile's.
+        shapes: uint8 ``(2 K, n)``, logits and log scales of ``K`` components, 1..7.
+        means: int32 ``(K + colour, n)``, means in 1/32 level without the base prediction; couplings to earlier colours.
+        base: int32 ``(colour + 1, n)``, base predictions in 1/32 level of earlier colours and of this one.
+    """
+
+    def __init__(
+        self,
+        place: tuple[int, int],
+        size: tuple[int, int],
+        images: int,
+        shapes: np.ndarray,
+        means: np.ndarray,
+        base: np.ndarray,
+    ):
+        phase, colour = self.place = place
+        components = len(shapes) // 2
+        self.count = images * size[0] * size[1]
+        self.images = images
+        self._arrays = (shapes, means, base)
+        self.struct = _Unit(
+            phase,
+            colour,
+            *size,
+            components,
+            pointer(shapes, np.uint8, (2 * components, self.count)),
+            pointer(means, np.int32, (components + colour, self.count)),
+            pointer(base, np.int32, (colour + 1, self.count)),
+        )
+
+
+def _arguments(scale: Scale, tile: Tile, unit: Unit) -> tuple[Any, ...]:
+    if unit.images != tile.struct.images:
+        raise ValueError(f"a unit of {unit.images} images does not fit a tile of {tile.struct.images}")
+    return tables().ctypes.data, byref(scale.struct), byref(tile.struct), byref(unit.struct)
+
+
+class Decoder:
+    """Takes symbols off a stack of rANS words, as :class:`constriction.stream.stack.AnsCoder` has them.
+
+    Any words are safe: a decoder that ran out of them goes on with zeros.
+
+    Args:
+        words: uint32 ``(n,)``.
+    """
+
+    def __init__(self, words: np.ndarray):
+        self._words = words
+        self._struct = _Decoder()
+        address = pointer(words, np.uint32, (len(words),))
+        check(_library().mz_decoder_start(byref(self._struct), address, len(words)))
+
+    def is_empty(self) -> bool:
+        """Whether all symbols were taken: false at the end of a damaged stream, but for few."""
+        return bool(_library().mz_decoder_is_empty(byref(self._struct)))
+
+    def decode_unit(self, scale: Scale, tile: Tile, unit: Unit) -> None:
+        """Decode the subpixels of a unit into the planes of its tile."""
+        check(_library().mz_decode_unit(*_arguments(scale, tile, unit), byref(self._struct)))
+
+    def decode_uniform(self, count: int, n: int) -> np.ndarray:
+        """Decode ``n`` values that are equally likely, 0..``count`` - 1, ``count`` 1..65536: int32 ``(n,)``."""
+        values = np.empty(n, dtype=np.int32)
+        check(_library().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
+        return values
+
+
+def encode_unit(scale: Scale, tile: Tile, unit: Unit) -> np.ndarray:
+    """Encode the subpixels of a unit, which the planes of its tile have; writes residuals.
+
+    Returns:
+        uint32 ``(s, 2)``, first slot and number of slots of each symbol, in the order of decoding; ``s <= 2 n``.
+
+    Raises:
+        ValueError: if a value is not one of the scale's.
+    """
+    symbols = np.empty((2 * unit.count, 2), dtype=np.uint32)
+    used = c_int64()
+    check(_library().mz_encode_unit(*_arguments(scale, tile, unit), symbols.ctypes.data, len(symbols), byref(used)))
+    return symbols[: used.value]
+
+
+def measure_unit(scale: Scale, tile: Tile, unit: Unit, bits: np.ndarray | None = None) -> int:
+    """The code length of a unit in ``2**-16`` bit; writes residuals.
+
+    Args:
+        scale: of the samples.
+        tile: its planes have the values.
+        unit: what is measured.
+        bits: uint32 ``(n,)``, to which the code length of each subpixel is added; or None.
+
+    Raises:
+        ValueError: if a value is not one of the scale's.
+    """
+    total = c_uint64()
+    address = None if bits is None else pointer(bits, np.uint32, (unit.count,))
+    check(_library().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
+    return total.value
+
+
+def count_unit(scale: Scale, tile: Tile, unit: Unit, seen: np.ndarray, expected: np.ndarray) -> None:
+    """Count the values of a unit near the means of their distributions; writes residuals.
+
+    Args:
+        scale: of the samples, 16 values or more.
+        tile: its planes have the values.
+        unit: what is counted.
+        seen: int64 ``(scale.count,)``, to which the number of each value is added.
+        expected: int64 ``(scale.count,)``, to which the numbers that the distributions expect are added, in ``2**-16``.
+
+    Raises:
+        ValueError: if a value is not one of the scale's.
+    """
+    counts = [pointer(counts, np.int64, (scale.count,)) for counts in (seen, expected)]
+    check(_library().mz_count_unit(*_arguments(scale, tile, unit), *counts))
+
+
+def uniform_symbols(values: np.ndarray, count: int) -> np.ndarray:
+    """Symbols of values that are equally likely: uint32 ``(n, 2)``.
+
+    Args:
+        values: ``(n,)``, 0..``count`` - 1.
+        count: 1..65536.
+    """
+    edges = -(-(values.astype(np.int64)[:, None] + (0, 1) << SLOT_BITS) // count)
+    return np.stack((edges[:, 0], edges[:, 1] - edges[:, 0]), axis=1).astype(np.uint32)
+
+
+def measure_symbols(symbols: np.ndarray) -> int:
+    """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
+    total = c_uint64()
+    check(
+        _library().mz_measure(
+            tables().ctypes.data, pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
+        )
+    )
+    return total.value
+
+
+def push(symbols: np.ndarray) -> np.ndarray:
+    """Push symbols from last to first onto an empty stack.
+
+    Args:
+        symbols: uint32 ``(s, 2)``, as :func:`encode_unit` returns them.
+
+    Returns:
+        uint32 ``(w,)``, the words, for :class:`Decoder`.
+    """
+    words = np.empty(len(symbols) + 2, dtype=np.uint32)
+    used = c_int64()
+    address = pointer(symbols, np.uint32, (len(symbols), 2))
+    check(_library().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
+    return words[: used.value]
