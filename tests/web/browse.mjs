@@ -21,6 +21,7 @@ const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm
 const browser = spawn(chromium, [...flags, `--user-data-dir=${join(output, "profile")}`, "about:blank"], {
   stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"],
 });
+process.on("exit", () => browser.kill());
 const waiting = new Map();
 let count = 0;
 let rest = "";
@@ -44,7 +45,6 @@ function ask(method, params = {}, sessionId = undefined) {
 
 // Runs in the page.
 async function openInPage(number, name) {
-  if (document.readyState !== "complete") await new Promise((ready) => addEventListener("load", ready));
   const bytes = await (await fetch(`/files/${number}`)).arrayBuffer();
   const chosen = new DataTransfer();
   chosen.items.add(new File([bytes], name));
@@ -70,15 +70,15 @@ async function openInPage(number, name) {
 
 const { targetId } = await ask("Target.createTarget", { url: `http://127.0.0.1:${server.address().port}/index.html` });
 const { sessionId } = await ask("Target.attachToTarget", { targetId, flatten: true });
+const askPage = (expression) =>
+  ask("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true }, sessionId);
+const isReady = "location.pathname === '/index.html' && document.readyState === 'complete'";
+while (!(await askPage(isReady)).result.value) await new Promise((later) => setTimeout(later, 50));
 const outcomes = {};
 for (const [number, file] of files.entries()) {
   const name = basename(file, ".mzp");
   const expression = `(${openInPage})(${number}, ${JSON.stringify(basename(file))})`;
-  const { result, exceptionDetails } = await ask(
-    "Runtime.evaluate",
-    { expression, awaitPromise: true, returnByValue: true },
-    sessionId,
-  );
+  const { result, exceptionDetails } = await askPage(expression);
   if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
   const { rgba, ...outcome } = result.value;
   writeFileSync(join(output, `${name}.rgba`), Buffer.from(rgba, "base64"));

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import web_build
 from support.processes import TESTS
 
+import web_build
 from mulanzip import api
 from mulanzip.format import container
 from mulanzip.format.container import Coding
@@ -70,7 +70,7 @@ def test_golden_files_decode_to_what_they_did(page: Path, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_saved_files_are_the_pictures_with_their_metadata(page: Path, tmp_path: Path) -> None:
     pixels = np.arange(14 * 15 * 4, dtype=np.uint8).reshape(14, 15, 4) * 37
-    metadata = {b"exif": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", b"phys": np.array([72.0, 300.0]).astype("<f8").tobytes()}
+    metadata = {b"exif": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", b"xmpm": b"<x:xmpmeta/>"}
     pictures = {
         "gray": Picture.from_array(pixels[..., 0]),
         "gray_alpha": Picture.from_array(pixels[..., :2]),
