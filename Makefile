@@ -1,6 +1,7 @@
 # make               this help
 # make demo          compress three photographs and compare with PNG, WebP and JPEG XL
 # make native        build the library in mulanzip/native
+# make web           build what the page in web/ needs: mulanzip.wasm, and the models beside it
 # make quick         check style and types, run the tests that take no longer than a second or two each
 # make test          check style and types, run all tests
 # make test-lowest   run the quick tests with the lowest versions of the dependencies that pyproject.toml allows
@@ -32,6 +33,10 @@ $(LIBRARY): $(wildcard mulanzip/native/*.[ch]) | $(READY)
 	touch $@
 
 native: $(LIBRARY)
+
+web: $(READY)
+	$(BIN)/python -m pip install --quiet ziglang
+	$(BIN)/python web_build.py
 
 # uv finds the lowest versions of the direct dependencies; pip, what these need.  torch is left out and stays as in
 # constraints.txt: older ones come with gigabytes of CUDA, or not at all, on many indices.
@@ -77,6 +82,6 @@ fuzz: $(READY)
 	else PYTHONPATH=tests $(BIN)/python -m fuzz --folder fuzz-output --seed $$$$; fi
 
 clean:
-	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info demo-output fuzz-output $(LIBRARY)
+	rm -rf .venv .venv-lowest .venv-newest build dist *.egg-info demo-output fuzz-output web/models $(LIBRARY)
 
-.PHONY: help demo native check quick test newest test-lowest test-newest fuzz clean
+.PHONY: help demo native web check quick test newest test-lowest test-newest fuzz clean

@@ -302,20 +302,22 @@ class Native {
 
 /* ---- Model ---- */
 
-const INPUT_PLANES = 31, OFFSET_PLANES = 4, COLOURS = 3;
+const OFFSET_PLANES = 4, COLOURS = 3;
+/** Planes that a network sees, by its colours: those of a model of gray images are others. */
+const INPUT_PLANES = { 3: 31, 1: 22 };
 /** Heads and the pass whose features they take. */
 const HEADS = { H: 0, V: 0, D: 1, D0: 0 };
 const TYPES = { I8: ["int8", Int8Array], I32: ["int32", Int32Array], U8: ["uint8", Uint8Array] };
 
 /** Names and shapes of the weights of all layers, in order. */
-function layerShapes({ channels, blocks, mixtures, hidden }) {
+function layerShapes({ channels, blocks, mixtures, hidden, colours }) {
   const found = {};
   for (const pass of [0, 1]) {
-    found[`pass.${pass}.stem`] = [channels, INPUT_PLANES, 3, 3];
+    found[`pass.${pass}.stem`] = [channels, INPUT_PLANES[colours], 3, 3];
     for (let i = 0; i < 2 * blocks; i++) found[`pass.${pass}.body.${i}`] = [channels, channels, 3, 3];
   }
   for (const head of Object.keys(HEADS))
-    for (let colour = 0; colour < COLOURS; colour++) {
+    for (let colour = 0; colour < colours; colour++) {
       const name = `head.${head}.${colour}`;
       if (colour) found[`${name}.hidden`] = [hidden, channels + OFFSET_PLANES * colour, 1, 1];
       const inputs = channels + (colour ? hidden : 0);
@@ -362,6 +364,7 @@ function readModel(native, bytes, id) {
   const encoded = parts.map((part) => (typeof part === "string" ? new TextEncoder().encode(part) : part));
   if (!equal(native.sha256(joined(encoded)).subarray(0, 8), id)) throw wrong("its content is not what its name says");
 
+  config.colours ??= COLOURS;
   const take = (name, type, shape) => {
     const tensor = tensors[name];
     if (!tensor || tensor.type !== type || !equal(tensor.shape, shape)) throw wrong(`${name} is not as it should be`);
@@ -566,7 +569,7 @@ class Network {
     });
     this.heads = {};
     for (const head of Object.keys(HEADS))
-      this.heads[head] = Array.from({ length: COLOURS }, (_, colour) => {
+      this.heads[head] = Array.from({ length: config.colours }, (_, colour) => {
         const [hidden, shapes, means] = ["hidden", "shapes", "means"].map((part) => layers[`head.${head}.${colour}.${part}`]);
         const split = hidden ? channels : undefined;
         return {
@@ -716,7 +719,7 @@ class SegmentDecoder {
   begin(tile) {
     const { native, network, group } = this;
     const { grid } = tile;
-    const { channels, mixtures } = network.config;
+    const { channels, mixtures, colours } = network.config;
     const [height, width] = [tile.bottom - tile.top, tile.right - tile.left];
     const halo = {
       top: Math.max(0, tile.top - HALO),
@@ -728,23 +731,23 @@ class SegmentDecoder {
     const n = height * width;
     const plane = (height + 4) * (width + 4);
     const sizes = {
-      cells: 48 * h * w, known: 4 * h * w, planes: INPUT_PLANES * h * w,
+      cells: 16 * colours * h * w, known: 4 * h * w, planes: INPUT_PLANES[colours] * h * w,
       features0: channels * h * w, features1: channels * h * w,
       values: 16 * plane * group.colours, residuals: 4 * plane * group.colours,
       rows: channels * n, offsets: 8 * n, offsetPlanes: 8 * n, shapes: 2 * mixtures * n, means: 4 * (mixtures + 2) * n,
-      baseH: 12 * n, baseV: 12 * n, baseD: 12 * n,
+      baseH: 4 * colours * n, baseV: 4 * colours * n, baseD: 4 * colours * n,
     };
     this.workspaceSize = network.workspaceSize(w);
     const at = (this.at = {});
     for (const [name, size] of Object.entries(sizes)) at[name] = native.take(size);
     at.workspace = native.take(this.workspaceSize);
-    this.cellsStruct = native.put(Int32Array.of(1, h, w, group.count, group.logSteps, at.cells, at.known));
+    this.cellsStruct = native.put(Int32Array.of(1, h, w, colours, group.count, group.logSteps, at.cells, at.known));
     this.tileStruct = native.put(Int32Array.of(1, group.colours, height, width, at.values, at.residuals));
     this.unitStruct = native.take(32);
     Object.assign(this, { tile, halo, height, width, h, w, plane, levelClass: network.levelClass(grid.level) });
 
     // No memory is taken from here on, so views stay.
-    this.cells = native.int32(at.cells, 12 * h * w);
+    this.cells = native.int32(at.cells, 4 * colours * h * w);
     this.known = native.uint8(at.known, 4 * h * w).fill(0);
     this.values = native.int32(at.values, 4 * plane * group.colours).fill(-1);
     this.residuals = native.int8(at.residuals, 4 * plane * group.colours).fill(0);
@@ -754,12 +757,14 @@ class SegmentDecoder {
   writeKnown() {
     const { group, tile, halo, cells, known, w } = this;
     const { colours } = group;
+    const seen = this.network.config.colours;
     const coarser = tile.grid.level + 1;
     for (let y = halo.top; y < halo.bottom; y++)
       for (let x = halo.left; x < halo.right; x++) {
         const cell = (y - halo.top) * w + x - halo.left;
         const from = ((y << coarser) * group.width + (x << coarser)) * colours;
-        for (let c = 0; c < COLOURS; c++) cells[12 * cell + c] = group.pixels[from + (colours === 1 ? 0 : c)];
+        // A network of three colours sees a gray image three times.
+        for (let c = 0; c < seen; c++) cells[4 * seen * cell + c] = group.pixels[from + (colours === 1 ? 0 : c)];
         known[4 * cell] = 1;
       }
     const BORDER = 2;
@@ -818,7 +823,7 @@ class SegmentDecoder {
       const from = features + ((top + y) * this.w + left) * channels;
       memory.copyWithin(at.rows + y * columns * channels, from, from + columns * channels);
     }
-    const bases = native.int32(base, 3 * n);
+    const bases = native.int32(base, network.config.colours * n);
     const offsets = native.int32(at.offsets, 2 * n);
     for (let colour = 0; colour < group.colours; colour++) {
       const head = network.heads[headName][colour];
@@ -840,6 +845,7 @@ class SegmentDecoder {
     const { group, tile, halo, cells, known } = this;
     const { level } = tile.grid;
     const { colours } = group;
+    const seen = this.network.config.colours;
     const [down, across] = PHASE_OFFSETS[phase];
     for (let y = 0, i = 0; y < rows; y++) {
       let from = (4 * colour + phase) * this.plane + (y + 2) * (this.width + 4) + 2;
@@ -853,9 +859,9 @@ class SegmentDecoder {
           const to = (row << (level - 1)) * group.residualWidth + (column << (level - 1));
           group.residuals[to * colours + colour] = this.residuals[from];
         }
-        const sample = 12 * cell + 3 * phase;
-        cells[sample + colour] = value;
-        if (colours === 1) cells[sample + 1] = cells[sample + 2] = value;
+        const sample = seen * (4 * cell + phase);
+        if (colours === 1) cells.fill(value, sample, sample + seen);
+        else cells[sample + colour] = value;
         known[4 * cell + phase] = 1;
         if (offsets) offsets[i] = group.position(value, colour) - base[i];
       }
@@ -900,6 +906,8 @@ async function decodeModelled(native, header, chunks, findModel, report) {
       throw new FileError(`The file was made with the model ${hex(header.model)}, which is not beside this page.`);
     const model = readModel(native, bytes, header.model);
     const [coded] = chunks.get("CTXT") ?? [];
+    if (varying.some((group) => group.colours > model.config.colours))
+      throw damaged("it has colours, and names a model of gray images");
     const network = new Network(native, model, coded ? readContext(coded, model.prior) : null);
     const work = segments.map((segment) => segment.tiles.reduce((sum, t) => sum + (t.bottom - t.top) * (t.right - t.left), 1));
     const all = varying.length * work.reduce((sum, x) => sum + x, 0);

@@ -8,6 +8,7 @@ import io
 import pickle
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from configparser import ConfigParser
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from support.pictures import deep, photo, smooth
 from support.processes import run_python
 
 import mulanzip
 from mulanzip import api
+from mulanzip.cli.main import main
 from mulanzip.clients import pillow
 from mulanzip.clients.imagecodecs import mzp_check, mzp_decode, mzp_encode, mzp_version
 from mulanzip.clients.pillow import MIME_TYPE, MzpImageFile, MzpModeError, MzpReadError
@@ -308,3 +311,20 @@ def test_the_desktop_knows_files_by_their_signature() -> None:
     assert str(match.get("value")).encode().decode("unicode_escape").encode("latin-1") == SIGNATURE
     (glob,) = kind.iter(f"{space}glob")
     assert (glob.get("pattern"), int(str(glob.get("weight"))) < 50) == ("*.mzp", True)
+
+
+def test_the_thumbnailer_runs_a_command_that_makes_small_pictures(tmp_path: Path) -> None:
+    entry = ConfigParser(interpolation=None)
+    entry.read_string((resources.files("mulanzip.clients") / "mulanzip.thumbnailer").read_text(encoding="utf-8"))
+    (section,) = entry.sections()
+    assert section == "Thumbnailer Entry"
+    assert entry[section]["MimeType"] == f"{MIME_TYPE};"
+    source, thumbnail = tmp_path / "photo.mzp", tmp_path / "thumbnail.png"
+    array = photo(40, 48)
+    source.write_bytes(mulanzip.encode(array, effort=1))
+    places = {"%i": str(source), "%o": str(thumbnail)}
+    program, *arguments = [places.get(word, word) for word in entry[section]["Exec"].split()]
+    assert program == "mulanzip"
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    np.testing.assert_array_equal(np.asarray(Image.open(thumbnail)), array[::8, ::8])
