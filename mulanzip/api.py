@@ -309,6 +309,18 @@ def restore_file(file: Container, *, model: str | None = None, execution: Execut
     return data
 
 
+def check_container(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> None:
+    """Decode everything in a file, and compare all hashes.
+
+    Raises:
+        CorruptFileError, ModelError, LimitError: as :func:`decode`.
+    """
+    if file.header.coding.is_file:
+        restore_file(file, model=model, execution=execution)
+    else:
+        decode_container(file, model=model, execution=execution)
+
+
 def first_bytes(file: Container, limits: Limits = NO_LIMITS) -> bytes:
     """The bytes that a kept file begins with: some, but those of its images.
 
@@ -349,13 +361,34 @@ def _shown(file: Container, scale: int, model: str | None, execution: Execution)
     The metadata are read from a file of which all samples are zero: the other images need not be decoded.
     """
     skeleton, holes, images = _taken_apart(file, execution.limits)
-    if not skeleton.is_shown:
+    blank = _blank(skeleton, holes, execution.limits)
+    if blank is None:
         return None
-    execution.limits.require(_RESTORING * skeleton.size)
-    blank = [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes]
-    found = _picture_of(source.restore(skeleton.rest, holes, blank), execution.limits)
+    found = _picture_of(blank, execution.limits)
     picture = decode_container(images[0], scale=scale, model=model, execution=execution)
     return replace(picture, metadata=found.metadata if scale == 1 else preview.kept_metadata(found.metadata, scale))
+
+
+def front_of(file: Container, limits: Limits = NO_LIMITS) -> Picture:
+    """A picture of the kind, size and metadata of what :func:`decode_container` gives for a kept file.
+
+    Its samples may be zeros: images that a model coded are not decoded.
+
+    Raises:
+        CorruptFileError, LimitError, UnsupportedImageError: as :func:`decode_container`.
+    """
+    limits.check_pixels(file.header.height, file.header.width)
+    if file.header.coding is Coding.SKELETON and (blank := _blank(*_taken_apart(file, limits)[:2], limits)) is not None:
+        return _picture_of(blank, limits)
+    return decode_container(file, execution=Execution(limits=limits))
+
+
+def _blank(skeleton: Skeleton, holes: list[Hole], limits: Limits) -> bytes | None:
+    """A file with all samples zero, if readers of it show its first image."""
+    if not skeleton.is_shown:
+        return None
+    limits.require(_RESTORING * skeleton.size)
+    return source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
 
 
 def _picture_of(data: bytes, limits: Limits) -> Picture:
@@ -490,7 +523,7 @@ def code_length(
     if schedule not in SCHEDULES:
         raise ValueError(f"unknown schedule {schedule!r}; use one of {', '.join(SCHEDULES)}")
     pixels = to_coding_order(array) if array.ndim == 3 else array[..., None]
-    runtime = open_runtime(registry.suited(model, pixels.shape[2]).path, device, threads).adapted(context)
+    runtime = open_runtime(registry.suited(model, pixels.shape[2], "erasure").path, device, threads).adapted(context)
     runtime = runtime.at(SampleStatistics(gamut=jpeg_gamut.find(pixels)))
     parts = segments(*pixels.shape[:2])
     return sum(measure_segments(Canvas.of(pixels), runtime, TileSchedules.uniform(schedule), parts))

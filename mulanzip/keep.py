@@ -44,6 +44,8 @@ from mulanzip.whole.skeleton import Skeleton
 
 #: The file itself is tried where a quick estimate of its size is less than this multiple of the other form's.
 _MARGIN = 1.5
+#: Bytes that the file itself must save: pixels are of more use.
+_WORTH = 128
 #: Copies of a file that are made while images are taken out of it.
 _COPIES = 4
 
@@ -166,8 +168,10 @@ def _keep_picture(
     file = api.encode_picture(picture, encoding, execution)
     if not keeping.strip:
         file = png_original.keep(file, source, picture)
-    lost = [] if file.header.grade > Grade.SAMPLES else list(picture.lost)
-    return Kept(file, lost, notes, picture)
+    if file.header.grade > Grade.SAMPLES:
+        return Kept(file, [], notes, picture)
+    asked = ["only pixels and known metadata are kept, as asked"] if keeping.pixels else []
+    return Kept(file, list(picture.lost), notes + asked, picture)
 
 
 def _keep_file(
@@ -236,7 +240,7 @@ def _smaller(kept: Kept, source: bytes, execution: Execution) -> Kept:
     """What was kept, or the file itself where that is smaller: repetition at a distance is for a general compressor."""
     if general.quick_size(source) < _MARGIN * kept.file.size:
         file = pieces.pack(source, execution.limits)
-        if file.size < kept.file.size:
+        if file.size + _WORTH < kept.file.size:
             return Kept(file)
     return kept
 

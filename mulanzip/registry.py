@@ -68,6 +68,8 @@ def describe(path: Path, name: str | None = None) -> ModelInfo:
         with open(path, "rb"), safe_open(path, framework="numpy") as file:
             metadata = file.metadata()
         digest, config = bytes.fromhex(metadata["sha256"]), json.loads(metadata["config"])
+        if not isinstance(config, dict):
+            raise TypeError
     except OSError as error:
         raise ModelError(f"cannot read model {path}: {error.strerror}") from None
     except (SafetensorError, KeyError, ValueError, TypeError):
@@ -82,12 +84,13 @@ def shipped() -> tuple[ModelInfo, ...]:
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
-def suited(name: str, colours: int) -> ModelInfo:
+def suited(name: str, colours: int, kind: str | None = None) -> ModelInfo:
     """Find the model for an image.
 
     Args:
         name: as for :func:`find`, or :data:`AUTO`.
         colours: that are coded together: 3 or 1.
+        kind: that the model must have; None for any.
 
     Raises:
         ModelError: as :func:`find`.
@@ -95,7 +98,7 @@ def suited(name: str, colours: int) -> ModelInfo:
     """
     if name == AUTO:
         return find(GRAY_MODEL if colours == 1 else DEFAULT_MODEL)
-    found = find(name, None)
+    found = find(name, kind)
     if found.kind == "erasure" and found.config.get("colours", colours) < colours:
         raise UnsupportedImageError(
             f"{found.name} is a model of gray images; use {DEFAULT_MODEL} or {AUTO} for colours"

@@ -22,6 +22,7 @@ from mulanzip import api, registry
 from mulanzip.codec.stack import decode_stack, stack_hash
 from mulanzip.density.runtime import Runtime
 from mulanzip.errors import CorruptFileError, MulanzipError
+from mulanzip.format import container
 from mulanzip.format.archive import FILE, GROUP, METADATA, Member, digest_of, read_chunk, read_front, unpack_metadata
 from mulanzip.image.channels import from_coding_order
 from mulanzip.image.picture import Picture
@@ -225,7 +226,8 @@ class Archive(Mapping[str, np.ndarray]):
         for opened in self.parts(progress=progress):
             if opened.file is not None:
                 try:
-                    self._decode_file(opened.file)
+                    file = container.unpack(opened.file)
+                    api.check_container(file, model=self._model, execution=self._execution)
                 except CorruptFileError as error:
                     opened = Opened(opened.members, error=error)
             if opened.error is not None:

@@ -17,7 +17,7 @@ from mulanzip import api
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SIGNATURE
-from mulanzip.image.kinds import CHANNELS, Mode
+from mulanzip.image.kinds import CHANNELS, Kind, Mode
 from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.imageio import metadata, png
@@ -85,12 +85,12 @@ class MzpImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         try:
-            header, found = _read_front(self.fp, self.limits)
-            mode = pillow_mode(header.kind)
-            info, text = _to_info(header.mode, found)
+            kind, (width, height), found = _read_front(self.fp, self.limits)
+            mode = pillow_mode(kind)
+            info, text = _to_info(kind.mode, found)
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
-        self._mode, self._size = mode, (header.width, header.height)
+        self._mode, self._size = mode, (width, height)
         self.info, self.text = info, text
 
     def __getstate__(self) -> list[Any]:
@@ -143,12 +143,16 @@ class MzpImageFile(ImageFile.ImageFile):
         super().verify()
 
 
-def _read_front(file: IO[bytes], limits: Limits) -> tuple[container.Header, dict[bytes, bytes]]:
-    """The header, and the metadata that come before the pixels."""
+def _read_front(file: IO[bytes], limits: Limits) -> tuple[Kind, tuple[int, int], dict[bytes, bytes]]:
+    """The kind of an image, its width and height, and its metadata; of a kept file, those of what it shows."""
     header, chunks = container.read_front(file)
+    if header.coding.is_file:
+        file.seek(0)
+        shown = api.front_of(container.unpack(file.read()), limits)
+        return shown.kind, (shown.pixels.shape[1], shown.pixels.shape[0]), shown.metadata
     found = {chunk.kind: api.metadata_content(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
     metadata.check(found, header.mode)
-    return header, found
+    return header.kind, (header.width, header.height), found
 
 
 # Metadata are converted by way of a PNG file of one pixel, so that ``info`` is the same as for PNG files.

@@ -68,6 +68,10 @@ def salvage(data: bytes, *, model: str | None = None, execution: Execution = Exe
     """
     header, limits = Header.unpack(data), execution.limits
     limits.check_pixels(header.height, header.width)
+    if header.coding.is_file:
+        if _is_sound(data):
+            raise NotDamagedError("the file is not damaged; decompress it without --salvage")
+        raise CorruptFileError("nothing can be salvaged: a whole file was kept, and its hash would be wrong")
     fragments = list(parts_of(data))
     kept, damaged = _metadata(fragments, header.mode, limits)
     if header.coding is Coding.CHAIN:

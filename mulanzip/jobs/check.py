@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mulanzip import api
+from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header
 from mulanzip.jobs.endpoints import Endpoint, Source
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
@@ -40,5 +41,5 @@ def check(
             archive.check(execution.progress)
     else:
         data = source.read_compressed(Header.unpack(head))
-        api.decode_picture(data, model=model, execution=execution)
+        api.check_container(container.unpack(data), model=model, execution=execution)
     return result

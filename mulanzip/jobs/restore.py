@@ -97,6 +97,7 @@ def decompress(
     if scale == 1 and files.suffix is None:
         source = Source(given, execution.limits)
         given = given if source.file is not None else source.open()  # A stream is read once.
+        source.size()  # Says what folders and pipes are.
         is_kept = Header.unpack(source.head(HEADER_SIZE)).coding.is_file
         if is_kept and not _asks_for_pixels(source, output, execution):
             return restore_kept(given, output, files, execution, model=model)
@@ -167,7 +168,8 @@ def restore(
     output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark))
     header = Header.unpack(head)
     name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(header.kind)}")
-    require_writable(name, header.kind)
+    if not header.coding.is_file:  # The pixels of a file are known when it is restored.
+        require_writable(name, header.kind)
     result = FileResult(source.path, path_of(output), size)
     if files.skip_done and is_existing_file(output):
         # The header has the hash of whole images; TIFF changes palettes.
@@ -179,6 +181,7 @@ def restore(
     if files.dry_run:
         return replace(result, status="planned")
     picture, file = decode(source.read_compressed(header), execution)
+    require_writable(name, picture.kind)
     original, notes = None, list[str]()
     if file is not None and name.suffix.lower() == ".png":
         original, notes = png_original.restore(file, picture)

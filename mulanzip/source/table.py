@@ -21,7 +21,7 @@ from mulanzip.varint import Reader, Writer
 #: Maximum number of images, and of blocks of all images, of a file.
 MAX_IMAGES, MAX_BLOCKS = 1 << 16, 1 << 20
 #: Blocks have at least this number of pixels on the average, but for the first few.
-_BLOCK_PIXELS, _FEW = 4, 256
+_BLOCK_PIXELS, _FEW = 16, 256
 #: Maximum of a position in a file, and of the bytes from a row to the next one.
 _MAX_OFFSET = 1 << 48
 _WORDS, _PACKED, _FIELDS = 0, 1, 2

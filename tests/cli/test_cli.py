@@ -84,6 +84,8 @@ class TestCompress:
     def test_notes_go_to_stderr(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("b.jpg")
         result = run("compress", "b.jpg")
+        assert result.stderr == ""
+        result = run("compress", "-f", "--pixels", "b.jpg")
         assert result.stderr.startswith("b.jpg: note: decoded from JPEG")
         assert result.stderr.count("\n") == 1
 
@@ -115,7 +117,7 @@ class TestOutputs:
 
     def test_the_input_as_output(self, folder: Path) -> None:
         result = run("compress", "-f", "a.png", "-o", "a.png", exit_code=1)
-        assert result.stderr == "a.png: error: output a.png is the input itself\n"
+        assert result.stderr.endswith("a.png: error: output a.png is the input itself\n")
 
     @pytest.mark.slow
     def test_folders(self, folder: Path) -> None:
@@ -152,14 +154,15 @@ class TestErrors:
         run("compress", "-q", "a.png")
         result = run("compress", "-j1", "empty.png", "text.png", "folder", "missing.png", "a.png.mzp", exit_code=1)
         assert result.stdout == ""
-        assert result.stderr.splitlines() == [
+        lines = result.stderr.splitlines()
+        assert lines.pop().startswith("5 files: 5 failed; ")
+        assert lines == [
             "empty.png: error: the file is empty",
             "text.png: error: not an image that mulanzip reads "
             "(PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG, PAM, NPY, DICOM)",
             "folder: error: is a folder; name the files in it, or use -r",
             "missing.png: error: No such file or directory",
             "a.png.mzp: error: this is a .mzp file already; mulanzip decompress restores it",
-            "5 files: 5 failed",
         ]
 
     @pytest.mark.slow
@@ -256,7 +259,8 @@ class TestInfo:
 
     def test_models(self) -> None:
         result = run("models")
-        assert "photo (default)" in result.stdout
+        assert "photo (default for colours)" in result.stdout
+        assert "gray (default for gray)" in result.stdout
         for model in registry.shipped():
             assert model.model_id.hex() in result.stdout
             assert f"for   {USES[model.name]}" in result.stdout

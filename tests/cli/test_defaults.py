@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         CONVERTING
         | ENCODING
         | {"context": EncodeOptions.context, "mu": EncodeOptions.mu}
-        | of(mulanzip.compress_file, *FILES, "verify", "strip")
+        | of(mulanzip.compress_file, *FILES, "verify", "strip", "pixels", "only_modelled", "everything", "require")
         | nothing("dask", "verbose"),
     ),
     "decompress": (
@@ -91,7 +91,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         [".", "-o", "b", "--validation", "."],
         {name: getattr(ErasureRecipe, name) for name in ("steps", "rate", "seed")}
         | {name: getattr(Config, name) for name in ("channels", "blocks", "mixtures", "hidden")}
-        | {"gray": ErasureRecipe.gray_share, "process": "erasure"}
+        | {"gray": ErasureRecipe.gray_share, "process": "erasure", "colours": Config.colours}
         # Unlike the library, which has infinitely many steps, the command trains models that can compress.
         | {"noise_steps": 32}
         | nothing("start", "quiet"),

@@ -240,7 +240,8 @@ def test_the_header_says_what_was_coded() -> None:
     header = container.unpack(encode(smooth(12, 34, 1), "one")).header
     assert (header.width, header.height, header.mode) == (34, 12, Mode.GRAY)
     assert SCHEDULE_NAMES[header.schedule] == "one"
-    assert header.model_id == mulanzip.registry.find("photo").model_id
+    assert header.model_id == mulanzip.registry.find("gray").model_id
+    assert container.unpack(encode(smooth(12, 34))).header.model_id == mulanzip.registry.find("photo").model_id
 
 
 def test_gray_pixels_in_colour_cost_little_more_than_gray() -> None:

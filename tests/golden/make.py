@@ -108,8 +108,13 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "deep_rgba": (lambda: Picture.from_array(_opaque()), "default"),
     "deep_noise": (lambda: Picture.from_array(stable_noise("16", 12, 11, 6).view("<u2")), "one"),
     "bands": (lambda: Picture.from_array(waves(20, 21, 5)), "one"),
+    "model_gray_preset": (lambda: Picture.from_array(photo(130, 128, 1)), "default"),
+    "model_gray_deep": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "one"),
+    "model_gray_bands": (lambda: Picture.from_array(deep_waves(21, 20, 5)), "default"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
+#: Those whose encoder chooses a preset, and value edges.
+_CHOSEN = ("toned", "toned_gray", "model_gray_preset")
 #: Pictures that are stored.  Their bytes depend on the libraries that write them: only decoding is pinned.
 STORED: dict[str, Callable[[], Picture]] = {
     "palette": _palette,
@@ -127,8 +132,9 @@ def encode(name: str) -> bytes:
     if name in STORED:
         return api.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
-    context = some_context() if name == "photo_context" else None if name.startswith("toned") else "none"
-    options = EncodeOptions(effort=1, context=context, schedule=schedule, stored=False)
+    context = some_context() if name == "photo_context" else None if name in _CHOSEN else "none"
+    model = registry.AUTO if name.startswith("model_gray") else registry.DEFAULT_MODEL
+    options = EncodeOptions(model, effort=1, context=context, schedule=schedule, stored=False)
     return api.encode_picture(picture(), options, ONE_THREAD).pack()
 
 
@@ -170,9 +176,9 @@ def main() -> None:
         data = encode(name)
         (FOLDER / f"{name}.mzp").write_bytes(data)
         found[name] = describe(data)
-    model = registry.find(registry.DEFAULT_MODEL).model_id.hex()
+    models = {name: registry.find(name).model_id.hex() for name in (registry.DEFAULT_MODEL, registry.GRAY_MODEL)}
     ARCHIVE.write_bytes(encode_archive())
-    pinned = {"model": model, "files": found, "archive": describe_archive(ARCHIVE.read_bytes())}
+    pinned = {"models": models, "files": found, "archive": describe_archive(ARCHIVE.read_bytes())}
     HASHES.write_text(json.dumps(pinned, indent=1) + "\n")
 
 

@@ -33,6 +33,7 @@ from mulanzip.imageio.png_original.deflate import Engine, Settings
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.restore import decompress_file
+from mulanzip.options import Grade
 
 #: More than any payload here takes.
 LARGE = 1 << 20
@@ -251,14 +252,14 @@ class TestFiles:
         assert decompress_file(tmp_path / "source.png.mzp", tmp_path / "other.PNG").notes == []
         assert (tmp_path / "other.PNG").read_bytes() == source
         facts = mulanzip.info(tmp_path / "source.png.mzp")
-        assert facts.restores_file
+        assert facts.grade is Grade.FILE
         assert facts.parts["original file"] < 100
         decompress_file(tmp_path / "source.png.mzp", tmp_path / "other.bmp")
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "other.bmp")), photo(120, 130))
 
     def test_other_formats_have_no_such_part(self, tmp_path: Path) -> None:
         Image.fromarray(photo(20, 20)).save(tmp_path / "a.tif")
-        assert not mulanzip.info(compress_file(tmp_path / "a.tif").output).restores_file
+        assert "original file" not in mulanzip.info(compress_file(tmp_path / "a.tif").output).parts
 
     @pytest.mark.slow
     def test_foreign_deflaters_and_padding_keep_the_content(self, tmp_path: Path) -> None:
@@ -316,13 +317,10 @@ class TestFiles:
         (tmp_path / "a.png").write_bytes(source)
         Image.fromarray(smooth(30, 31, 4)).save(tmp_path / "b.tif")
         done = run_python("-m", "mulanzip", "compress", "-v", "a.png", "b.tif", cwd=tmp_path)
-        assert [line.endswith("original file restored byte for byte") for line in sorted(done.stdout.splitlines())] == [
-            True,
-            False,
-        ]
+        assert [line.endswith("grade file") for line in sorted(done.stdout.splitlines())] == [True, True]
         done = run_python("-m", "mulanzip", "info", "a.png.mzp", "b.tif.mzp", cwd=tmp_path)
-        said = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("  original  ")]
-        assert said == ["file restored byte for byte", "pixels and metadata restored, not the file's bytes"]
+        said = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("  grade  ")]
+        assert said == ["file: it comes back byte for byte"] * 2
 
 
 @cache
@@ -395,7 +393,6 @@ class TestDamage:
         assert not (tmp_path / "b.png").exists()
         decompress_file(output, tmp_path / "b.tif")
         output.write_bytes(Container(file.header, kept).pack())
-        assert not mulanzip.info(output).restores_file
         assert decompress_file(output, tmp_path / "b.png").notes == []
 
 

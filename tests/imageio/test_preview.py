@@ -193,7 +193,7 @@ def test_previews_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("out/deep/c.preview.tif").unlink()
     output = run(*folder, "-j1", exit_code=1)
     assert "in/a.png.mzp: error: out/a.preview.png exists, but does not hold this image" in output
-    assert "3 files: 1 done, 1 skipped, 1 failed" in output
+    assert "3 files: 1 done, 1 skipped, 1 failed; " in output
     run(*folder, "-j1", "-f")
     with Image.open("out/a.preview.png") as image:
         np.testing.assert_array_equal(np.asarray(image), photo(40, 50)[::2, ::2])

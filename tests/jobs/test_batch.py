@@ -32,7 +32,7 @@ from mulanzip.imageio.metadata import STRIPPABLE, stripped
 from mulanzip.imageio.png import pack_chunks
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import batch
-from mulanzip.jobs.batch import Found, find, is_compressed, is_image, plan
+from mulanzip.jobs.batch import Found, Selection, find, is_compressed, is_image, plan
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX, compressed_name
@@ -114,7 +114,7 @@ class TestAttempt:
 
 class TestFind:
     def found(self, *paths: str, wanted: Any = is_image) -> list[str]:
-        files = find(map(Path, paths), wanted, recursive=True, report=unexpected)
+        files = find(map(Path, paths), Selection(wanted), recursive=True, report=unexpected)
         return [file.path.as_posix() for file in files]
 
     def test_folders_in_order_of_names(self, folder: Path) -> None:
@@ -246,7 +246,7 @@ class TestDryRun:
         assert len(result.stdout.splitlines()) == 4
         assert "in/deep/b.png -> out/deep/b.png.mzp  (not done: dry run)" in result.stdout
         assert "exists already" in run("compress", "-n", "in/b.png", exit_code=1).stderr
-        run("compress", "-n", "--skip-done", "in/b.png", exit_code=3)
+        run("compress", "-n", "--skip-done", "in/b.png")
         run("decompress", "-n", "-f", "--rm", "in/b.png.mzp")
         assert tree() == before
 
@@ -325,10 +325,10 @@ class TestSkipDone:
         result = run("compress", "-r", "in", "--skip-done")
         assert "4 files: 2 done, 2 skipped" in result.stderr
         assert before.items() <= tree().items()
-        assert "nothing to do" in run("compress", "-r", "in", "--skip-done", exit_code=3).stderr
+        assert "4 files: 4 skipped" in run("compress", "-r", "in", "--skip-done").stderr
         run("decompress", "-r", "in", "--output-dir", "out")
         before = tree()
-        run("decompress", "-r", "in", "--output-dir", "out", "--skip-done", exit_code=3)
+        run("decompress", "-r", "in", "--output-dir", "out", "--skip-done")
         assert tree() == before
 
     def test_what_is_not_whole_is_not_taken_for_done(self, folder: Path) -> None:
@@ -351,7 +351,7 @@ class TestSkipDone:
     def test_metadata_counts(self, folder: Path) -> None:
         save("a.png", dpi=(72, 72))
         run("compress", "a.png")
-        run("compress", "--skip-done", "a.png", exit_code=3)
+        run("compress", "--skip-done", "a.png")
         run("compress", "--skip-done", "--strip", "all", "a.png", exit_code=1)
         save("a.png")
         run("compress", "--skip-done", "a.png", exit_code=1)
@@ -361,11 +361,11 @@ class TestSkipDone:
         Image.fromarray(smooth(9, 12)).quantize(7).save("p.png")
         output = compress_file("p.png").output
         run("decompress", "--rm", "-o", f"q.{suffix}", output)
-        run("decompress", "--skip-done", "-o", f"q.{suffix}", compress_file("p.png").output, exit_code=3)
+        run("decompress", "--skip-done", "-o", f"q.{suffix}", compress_file("p.png").output)
 
     def test_sources_that_are_skipped_are_not_deleted(self, folder: Path) -> None:
         run("compress", "in/b.png")
-        run("compress", "--rm", "--skip-done", "in/b.png", exit_code=3)
+        run("compress", "--rm", "--skip-done", "in/b.png")
         assert Path("in/b.png").exists()
 
 
@@ -404,15 +404,45 @@ class TestMetadata:
     def test_what_the_source_loses(self, name: str, lost: str, folder: Path) -> None:
         options: dict[str, Any] = {"tiffinfo": {37724: b"layers"}} if name == "a.tif" else {"comment": b"hel\0lo"}
         Image.fromarray(smooth(9, 12)).save(name, **options)
-        result = run("compress", "--rm", name, exit_code=1)
+        result = run("compress", "--pixels", "--rm", name, exit_code=1)
         assert f"{name}: warning: lost metadata: {lost} (not a failure with --allow-metadata-loss)" in result.stderr
         assert f"{name}: note: it was not deleted" in result.stderr
         assert {name, name + SUFFIX} <= tree().keys()
         run("compress", "-f", "--strip", "all", name)
-        [row] = map(json.loads, run("compress", "-f", "--json", name, exit_code=1).stdout.splitlines())
-        assert (row["status"], row["lost"], row["exit_code"]) == ("done", [lost], 1)
-        run("compress", "-f", "--rm", "--allow-metadata-loss", name)
-        assert name not in tree()
+        command = ("compress", "-f", "--pixels", "--json", name)
+        [row] = map(json.loads, run(*command, exit_code=1).stdout.splitlines())
+        assert (row["status"], row["grade"], row["lost"], row["exit_code"]) == ("done", "samples", [lost], 1)
+        run("compress", "-f", "--pixels", "--rm", "--allow-metadata-loss", name)
+        assert name in tree()  # Its file would not come back.
+
+    def test_files_are_kept_whole_and_may_be_deleted(self, folder: Path) -> None:
+        Image.fromarray(smooth(9, 12)).save("a.jpg", comment=b"hel\0lo")
+        before = Path("a.jpg").read_bytes()
+        [row] = map(json.loads, run("compress", "--rm", "--json", "a.jpg").stdout.splitlines())
+        assert (row["grade"], row["lost"], row["exit_code"]) == ("file", [], 0)
+        assert "a.jpg" not in tree()
+        run("decompress", "--rm", "a.jpg.mzp")
+        assert Path("a.jpg").read_bytes() == before
+
+    def test_what_is_required(self, folder: Path) -> None:
+        save("a.jpg")
+        [row] = map(
+            json.loads,
+            run("compress", "--pixels", "--require", "content", "--json", "a.jpg", exit_code=1).stdout.splitlines(),
+        )
+        assert (row["reason"], row["source_size"]) == ("grade", Path("a.jpg").stat().st_size)
+        assert "a.jpg.mzp" not in tree()
+        run("compress", "--require", "file", "a.jpg")
+
+    def test_other_files_are_left_alone_or_kept(self, folder: Path) -> None:
+        Path("in/deep/a.xmp").write_bytes(b"<x/>")
+        Path("in/.hidden").write_bytes(b"?")
+        assert "2 other files left alone: .xmp, .txt" in run("compress", "-r", "in").stderr
+        run("compress", "-r", "in", "--all", "--output-dir", "all")
+        run("decompress", "-r", "all", "--output-dir", "back")
+        assert Path("back/deep/a.xmp").read_bytes() == b"<x/>"
+        run("decompress", "all/.hidden.mzp", "-o", "back/.hidden")
+        assert Path("back/.hidden").read_bytes() == b"?"
 
     def test_what_the_result_loses(self, folder: Path) -> None:
         Image.fromarray(smooth(9, 12)).save("a.png", icc_profile=b"profile")

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from mulanzip.jobs import compress
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.names import restored_name
 from mulanzip.jobs.restore import decompress_file
+from mulanzip.options import Grade
 
 DATE = 1_000_000_000
 
@@ -93,26 +95,29 @@ class TestRoundTrip:
         assert result.output_size <= size + HEADER_SIZE + 2 * CHUNK_OVERHEAD + original <= size + 200
 
     @pytest.mark.slow
-    def test_the_result_hardly_depends_on_the_container_of_the_source(self, tmp_path: Path) -> None:
+    def test_pixels_hardly_depend_on_the_container_of_the_source(self, tmp_path: Path) -> None:
         image = Image.fromarray(smooth(9, 12, 4))
         outputs = set()
         for name in ("a.png", "b.png", "c.webp", "d.tif"):
             options: dict[str, Any] = {"compress_level": 1} if name == "a.png" else {}
             image.save(tmp_path / name, lossless=True, exact=True, **options)
-            file = container.unpack(compressed(tmp_path / name).read_bytes())
+            file = container.unpack(compressed(tmp_path / name, pixels=True).read_bytes())
             # All but how the file of PNG was made.
             chunks = tuple(chunk for chunk in file.chunks if chunk.kind != png_original.KIND)
-            outputs.add(Container(file.header, chunks).pack())
+            outputs.add(Container(replace(file.header, grade=Grade.SAMPLES), chunks).pack())
         assert len(outputs) == 1
 
     def test_notes(self, tmp_path: Path) -> None:
         path = tmp_path / "a.jpg"
         Image.fromarray(smooth(9, 12)).save(path, icc_profile=b"profile", dpi=(72, 72))
         result = compress_file(path)
-        assert [note.split(":")[0] for note in result.notes] == ["decoded from JPEG"]
-        assert decompress_file(result.output).notes == []
+        assert result.notes == []
+        assert decompress_file(result.output, overwrite=True).notes == []
         result = decompress_file(result.output, tmp_path / "a.ppm")
         assert (result.notes, result.lost) == ([], ["ICC profile", "resolution"])
+        result = compress_file(path, pixels=True, overwrite=True)
+        assert result.notes[0].startswith("decoded from JPEG:")
+        assert result.grade is Grade.SAMPLES
 
 
 class TestNames:
@@ -163,7 +168,7 @@ class TestExistingOutputs:
     def test_are_kept(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         output = compressed(source)
         before = output.read_bytes()
-        monkeypatch.setattr(compress, "read_picture", lambda *_: pytest.fail("read"))
+        monkeypatch.setattr(compress.keep, "keep", lambda *_: pytest.fail("read"))
         with pytest.raises(OutputExistsError, match="exists already"):
             compress_file(source)
         with pytest.raises(OutputExistsError, match="exists already"):
@@ -261,8 +266,12 @@ class TestBadSources:
         path = tmp_path / "a.jpg"
         Image.new("CMYK", (3, 3)).save(path)
         with pytest.raises(UnsupportedImageError, match="CMYK"):
-            compress_file(path)
+            compress_file(path, only_modelled=True)
+        with pytest.raises(UnsupportedImageError, match="CMYK"):
+            compress_file(path, pixels=True)
         assert names(tmp_path) == {"a.jpg"}
+        result = compress_file(path)
+        assert [note.split(":")[0] for note in result.notes] == ["kept as it is"]
 
     def test_unknown_models(self, tmp_path: Path) -> None:
         path = tmp_path / "a.png"
@@ -296,9 +305,11 @@ class TestWriting:
         self, source: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         verified: list[bytes] = []
-        monkeypatch.setattr(api, "verify", lambda picture, data, model, execution: verified.append(data))
+        monkeypatch.setattr(
+            compress.keep, "verify", lambda kept, source, model, execution: verified.append(kept.file.pack())
+        )
         output = compressed(source)
-        assert mulanzip.info(output).restores_file
+        assert mulanzip.info(output).grade is Grade.FILE
         assert verified == [output.read_bytes()]
 
     def test_a_file_is_unpacked_once(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:

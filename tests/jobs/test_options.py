@@ -69,8 +69,9 @@ def test_arguments_arrive(
     arrived: dict[str, Any] = {}
 
     def see(source: Any, output: Any, files: FileOptions, execution: Execution, **others: Any) -> None:
-        encoding = others.pop("encoding", None)
-        arrived.update(vars(files) | vars(execution) | others | (vars(encoding) if encoding else {}))
+        for options in (files, files.keeping, execution, others.pop("encoding", None)):
+            arrived.update(vars(options) if options else {})
+        arrived.update(others)
         arrived.update(source=source, output=output)
 
     monkeypatch.setattr(module, inner, see)

@@ -314,7 +314,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], int]] = {
     "truncated": (lambda data: data[:-30], 4),
     "flipped": (lambda data: flipped(data, 8 * HEADER_SIZE + 700), 4),
     "flipped and repaired": (lambda data: repaired(flipped(data, 8 * HEADER_SIZE + 700), data), 4),
-    "of a later version": (_unsupported, 4),
+    "of a later version": (_unsupported, 7),
     "of another model": (_other_model, 5),
     "too large": (_too_large, 6),
 }

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from support.processes import TESTS, run_python
+
+from mulanzip.density.native_backend import KERNEL_VARIABLE
+from mulanzip.native import network
 
 #: Options and environment of each process.
 SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {
-    "no vectors, no mkldnn in torch, two threads": (
+    "plain C, no vectors in torch, two threads": (
         ["--threads", "2", "--no-mkldnn"],
-        {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+        {"MULANZIP_KERNEL": "portable", "ATEN_CPU_CAPABILITY": "default"},
     ),
+    "SSE2": ([], {"MULANZIP_KERNEL": "sse2"}),
     "AVX2, more threads than cores, hash seed, time zone, locale C, optimised Python": (
         ["--threads", "5"],
         {
+            "MULANZIP_KERNEL": "avx2",
             "ATEN_CPU_CAPABILITY": "avx2",
-            "ONEDNN_MAX_CPU_ISA": "AVX2",
             "PYTHONHASHSEED": "12345",
             "TZ": "Asia/Kathmandu",
             "LC_ALL": "C",
@@ -35,16 +38,13 @@ SETTINGS: dict[str, tuple[list[str], dict[str, str]]] = {
     "AVX-512, OpenMP threads, decimal commas": (
         ["--threads", "2", "--decimal-commas"],
         {
+            "MULANZIP_KERNEL": "avx512",
             "ATEN_CPU_CAPABILITY": "avx512",
-            "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
             "OMP_NUM_THREADS": "3",
             "MKL_NUM_THREADS": "1",
         },
     ),
-    "AVX-512 VNNI, bfloat16 where oneDNN may": (
-        [],
-        {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"},
-    ),
+    "NEON": ([], {"MULANZIP_KERNEL": "neon"}),
 }
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def report(*options: str | Path, **env: str) -> dict[str, dict[str, str]]:
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    assert found["fast"].pop("backend") == "onednn"
+    assert found["fast"].pop("backend") == f"native {env.get(KERNEL_VARIABLE, network.kernels()[0])}"
     assert found["reference"].pop("backend") == "reference"
     return found
 
@@ -83,6 +83,7 @@ def test_the_reference_backend_makes_the_same_bytes(baseline: dict[str, dict[str
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_bytes_and_pixels_do_not_depend_on(setting: str, baseline: dict[str, dict[str, str]], folder: Path) -> None:
     options, env = SETTINGS[setting]
-    if env.get("ATEN_CPU_CAPABILITY") == "avx512" and torch.backends.cpu.get_cpu_capability() != "AVX512":
-        pytest.skip("this processor has no AVX-512, and ATen runs whatever it is told to run")
+    kernel = env[KERNEL_VARIABLE]
+    if kernel not in network.kernels():
+        pytest.skip(f"this processor does not run the kernel {kernel}")
     assert report(*options, folder, **env) == baseline

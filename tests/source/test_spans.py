@@ -81,7 +81,7 @@ def test_a_changed_sample_changes_the_file_there_alone(name: str, data: st.DataO
 
 
 @FORMATS
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_broken_files_raise_nothing(name: str, data: st.DataObject) -> None:
     file: SourceFile = data.draw(source_files(name))

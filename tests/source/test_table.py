@@ -21,7 +21,7 @@ from mulanzip.source.table import pack, unpack
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 1 << 32))
 def test_damaged_tables(name: str, seed: int) -> None:
     """A decoder with a wrong table gives some bytes, or an error of its own."""

@@ -290,7 +290,7 @@ def decode_tile(
                 stack,
                 (model, "AHVD"[phase] + ("0" if in_pass_0 and phase == D else ""), index),
                 features[there].reshape(len(features), -1),
-                base[phase][there].reshape(len(base[phase]), -1),
+                base[phase][there].reshape(len(cells[A]), -1),
                 (values, kept),
                 (phase, size),
                 samples,

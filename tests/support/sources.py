@@ -49,8 +49,8 @@ def packed(rows: np.ndarray, bits: int, reverse: bool = False) -> bytes:
     return b"".join(lines)
 
 
-def bmp(random: Random) -> SourceFile:
-    height, width = random.randint(1, 9), random.randint(1, 19)
+def bmp(random: Random, most: int = 9) -> SourceFile:
+    height, width = random.randint(1, most), random.randint(1, 2 * most)
     bits = random.choice((1, 4, 8, 16, 24, 32))
     channels = {16: 3, 24: 3, 32: random.choice((3, 4))}.get(bits, 1)
     image = samples(random, (height, width, channels), {16: 5}.get(bits, min(bits, 8)))
@@ -80,10 +80,10 @@ def bmp(random: Random) -> SourceFile:
     return SourceFile(head + header + before + b"".join(lines) + junk(random), [image])
 
 
-def pnm(random: Random) -> SourceFile:
+def pnm(random: Random, most: int = 9) -> SourceFile:
     data, images = b"", []
     for _ in range(random.randint(1, 4)):
-        height, width, kind = random.randint(1, 9), random.randint(1, 19), random.choice("4567")
+        height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice("4567")
         channels = {"4": 1, "5": 1, "6": 3, "7": random.randint(1, 6)}[kind]
         bits = 1 if kind == "4" else random.choice((1, 5, 8, 10, 16))
         image = samples(random, (height, width, channels), bits)
@@ -91,19 +91,19 @@ def pnm(random: Random) -> SourceFile:
         if kind == "4":
             data += f"P4\n{comment}{width} {height}\n".encode() + packed(1 - image, 1)
         else:
-            most = (1 << bits) - 1
+            maximum = (1 << bits) - 1
             data += (
-                f"P7\n{comment}WIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {most}\nENDHDR\n"
+                f"P7\n{comment}WIDTH {width}\nHEIGHT {height}\nDEPTH {channels}\nMAXVAL {maximum}\nENDHDR\n"
                 if kind == "7"
-                else f"P{kind}\n{comment}{width}\n{height} {most}\n"
+                else f"P{kind}\n{comment}{width}\n{height} {maximum}\n"
             ).encode()
             data += image.astype(">u2").tobytes() if bits > 8 else image.tobytes()
         images.append(image)
     return SourceFile(data + random.choice((b"", b"\n", b"PX", random.randbytes(7))), images)
 
 
-def tga(random: Random) -> SourceFile:
-    height, width, kind = random.randint(1, 9), random.randint(1, 19), random.choice((1, 2, 3))
+def tga(random: Random, most: int = 9) -> SourceFile:
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice((1, 2, 3))
     bits = {1: 8, 2: random.choice((16, 24, 32)), 3: 8}[kind]
     channels = {8: 1, 16: 3, 24: 3, 32: 4}[bits]
     image = samples(random, (height, width, channels), 5 if bits == 16 else 8)
@@ -122,10 +122,10 @@ def tga(random: Random) -> SourceFile:
     return SourceFile(head + text + palette + rows + junk(random), [image])
 
 
-def npy(random: Random) -> SourceFile:
+def npy(random: Random, most: int = 9) -> SourceFile:
     bits, signed = random.choice((8, 16)), random.random() < 0.3
     rank, order = random.choice((2, 2, 3, 3, 4)), random.choice("CF")
-    shape = tuple(random.randint(5, 9) for _ in range(rank))
+    shape = tuple(random.randint(5, most) for _ in range(rank))
     if rank > 2 and random.random() < 0.5:
         shape = (*shape[:-1], random.randint(1, 4))
     values = samples(random, shape, bits, signed)
@@ -146,11 +146,11 @@ def npy(random: Random) -> SourceFile:
     return SourceFile(file.getvalue() + junk(random), images)
 
 
-def fits(random: Random) -> SourceFile:
+def fits(random: Random, most: int = 9) -> SourceFile:
     data, images = b"", []
     for part in range(random.randint(1, 3)):
         bits = random.choice((8, 16, 16, -32)[: 3 + (part > 0)])
-        shape = [random.randint(5, 9) for _ in range(random.choice((2, 2, 3)))]
+        shape = [random.randint(5, most) for _ in range(random.choice((2, 2, 3)))]
         is_shifted = bits == 16 and random.random() < 0.5
         cards = [
             "SIMPLE  =                    T / any words" if part == 0 else "XTENSION= 'IMAGE   '",
@@ -172,7 +172,7 @@ def fits(random: Random) -> SourceFile:
     return SourceFile(data + junk(random), images)
 
 
-def tiff(random: Random) -> SourceFile:
+def tiff(random: Random, most: int = 9) -> SourceFile:
     """Pages and SubIFDs of any layout, in any order in the file."""
     order, is_big = random.choice("<>"), random.random() < 0.3
     file = bytearray((b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if is_big else 42))
@@ -182,9 +182,9 @@ def tiff(random: Random) -> SourceFile:
     pointer = "Q" if is_big else "I"
     for _ in range(random.randint(1, 3)):
         below = []
-        page = _tiff_image(random, file, order, images)
+        page = _tiff_image(random, file, order, images, most)
         for _ in range(random.choice((0, 0, 1, 2))):
-            tags = _tiff_image(random, file, order, images)
+            tags = _tiff_image(random, file, order, images, most)
             below.append(_tiff_directory(file, order, is_big, tags)[0])
         if below:
             page[330] = (16 if is_big else 4, below)
@@ -196,13 +196,13 @@ def tiff(random: Random) -> SourceFile:
 
 
 def _tiff_image(
-    random: Random, file: bytearray, order: str, images: list[np.ndarray]
+    random: Random, file: bytearray, order: str, images: list[np.ndarray], most: int
 ) -> dict[int, tuple[int, list[int]]]:
     """Append the blocks of an image to a file, and the image to the list; returns its tags."""
     bits = random.choice((1, 2, 4, 6, 8, 8, 10, 12, 14, 16, 16))
     channels, is_planar, is_reversed = random.choice((1, 1, 3, 4, 5)), random.random() < 0.3, random.random() < 0.1
     is_reversed &= bits != 16
-    height, width = random.randint(1, 20), random.randint(1, 20)
+    height, width = random.randint(1, 2 * most), random.randint(1, 2 * most)
     image = samples(random, (height, width, channels), bits)
     block_height = random.choice((1, 2, 3, height, 1 << 20))
     is_tiled = random.random() < 0.4
@@ -265,11 +265,11 @@ def _tiff_directory(
     return place, link
 
 
-def dicom(random: Random) -> SourceFile:
+def dicom(random: Random, most: int = 9) -> SourceFile:
     syntax, is_explicit, order = random.choice(
         (("1.2.840.10008.1.2", False, "<"), ("1.2.840.10008.1.2.1", True, "<"), ("1.2.840.10008.1.2.2", True, ">"))
     )
-    height, width = random.randint(1, 9), random.randint(1, 9)
+    height, width = random.randint(1, most), random.randint(1, most)
     frames, channels = random.choice((1, 1, 2, 5)), random.choice((1, 1, 3))
     allocated = random.choice((8, 16, 16))
     stored = allocated if allocated == 8 or random.random() < 0.5 else random.randint(9, 15)
@@ -326,8 +326,8 @@ def dicom(random: Random) -> SourceFile:
     return SourceFile(random.randbytes(128) + b"DICM" + meta + body, list(seen))
 
 
-#: Makers of files by format.
-MAKERS: dict[str, Callable[[Random], SourceFile]] = {
+#: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
+MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
     "pnm": pnm,
     "tga": tga,

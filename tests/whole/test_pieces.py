@@ -41,7 +41,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "4:2:2": {"subsampling": 1},
     "restarts": {"restart_marker_blocks": 3},
     "optimised": {"optimize": True, "quality": 60},
-    "exif": {"exif": exif(), "icc_profile": b"no real profile" * 9, "comment": b"a\0b"},
+    "exif": {"exif": exif(), "icc_profile": b"no real profile" * 9, "comment": b"no zero"},
 }
 
 

@@ -34,7 +34,7 @@ HASH_BYTES = 16
 #: Maximum size of the description: a share of the compressed file without it, but at least this number of bytes.
 _SHARE, _FLOOR = 0.01, 64
 #: Maximum number of bytes of an inflated description without its filter types.
-_MAX_EXTRA = 1 << 24
+_MAX_EXTRA = 1 << 20
 #: Maximum number of chunks of pixels.
 _MAX_CHUNKS = 1 << 20
 #: Colour types of PNG files.
