@@ -63,7 +63,9 @@ def test_the_exported_model_codes_images_losslessly(finished: tuple[ErasureRun, 
 
 
 @pytest.mark.slow
-def test_the_training_loss_is_the_size_of_the_file_without_learning_while_coding(finished: tuple[ErasureRun, float]) -> None:
+def test_the_training_loss_is_the_size_of_the_file_without_learning_while_coding(
+    finished: tuple[ErasureRun, float],
+) -> None:
     run, _ = finished
     image = smooth(64, 64, seed=9)
     run.average.quantise()
