@@ -63,7 +63,7 @@ def test_the_exported_model_codes_images_losslessly(finished: tuple[ErasureRun, 
 
 
 @pytest.mark.slow
-def test_the_training_loss_is_the_size_of_the_file_without_learning_while_coding(
+def test_the_training_loss_is_what_learning_starts_from(
     finished: tuple[ErasureRun, float],
 ) -> None:
     run, _ = finished
