@@ -11,8 +11,15 @@ typedef __m128i vector;
 #define STORE(to, x) _mm_store_si128((__m128i *)(to), x)
 #define ADD(x, y) _mm_add_epi32(x, y)
 #define PAIRS(x, y) _mm_madd_epi16(x, y)
-/* Two bytes, widened, in all lanes. */
-MZ_INLINE vector two_inputs(const uint8_t *a) { return _mm_set1_epi32(a[0] | a[1] << 16); }
+/* Four bytes, widened. */
+MZ_INLINE vector four_inputs(const uint8_t *a) {
+    int32_t bytes;
+    memcpy(&bytes, a, sizeof bytes);
+    return _mm_unpacklo_epi8(_mm_cvtsi32_si128(bytes), _mm_setzero_si128());
+}
+/* The first and the second two of them, in all lanes. */
+#define FIRST(x) _mm_shuffle_epi32(x, 0x00)
+#define SECOND(x) _mm_shuffle_epi32(x, 0x55)
 #else
 #include <wasm_simd128.h>
 
@@ -21,7 +28,9 @@ typedef v128_t vector;
 #define STORE(to, x) wasm_v128_store(to, x)
 #define ADD(x, y) wasm_i32x4_add(x, y)
 #define PAIRS(x, y) wasm_i32x4_dot_i16x8(x, y)
-MZ_INLINE vector two_inputs(const uint8_t *a) { return wasm_i32x4_splat(a[0] | a[1] << 16); }
+MZ_INLINE vector four_inputs(const uint8_t *a) { return wasm_u16x8_extend_low_u8x16(wasm_v128_load32_zero(a)); }
+#define FIRST(x) wasm_i32x4_shuffle(x, x, 0, 0, 0, 0)
+#define SECOND(x) wasm_i32x4_shuffle(x, x, 1, 1, 1, 1)
 #endif
 
 enum { LANES = 16, VECTORS = 4, PIXELS = 3 };
@@ -38,12 +47,15 @@ MZ_INLINE void block(const int pixels, const mz_layer *layer, const int32_t *sta
         const ptrdiff_t stride = runs->stride[run];
         const uint8_t *a = runs->at[run] + x * stride;
 #pragma GCC unroll 1
-        for (int32_t pair = 0; pair < 2 * runs->steps[run]; pair++, a += 2, w += 2 * LANES)
+        for (int32_t step = 0; step < runs->steps[run]; step++, a += 4, w += 4 * LANES)
 #pragma GCC unroll 3
             for (int p = 0; p < pixels; p++) {
-                const vector inputs = two_inputs(a + p * stride);
+                const vector inputs = four_inputs(a + p * stride), first = FIRST(inputs), second = SECOND(inputs);
 #pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; v++) sums[p][v] = ADD(sums[p][v], PAIRS(inputs, LOAD(w + 8 * v)));
+                for (int v = 0; v < VECTORS; v++) {
+                    sums[p][v] = ADD(sums[p][v], PAIRS(first, LOAD(w + 8 * v)));
+                    sums[p][v] = ADD(sums[p][v], PAIRS(second, LOAD(w + 2 * LANES + 8 * v)));
+                }
             }
     }
     _Alignas(16) int32_t stored[LANES];
