@@ -99,7 +99,9 @@ def load(functions: Mapping[str, tuple[Any, Sequence[Any]]]) -> ctypes.CDLL:
         )
         raise ImportError(message) from error
     for name, (result, arguments) in functions.items():
-        function = getattr(library, name)
+        function = getattr(library, name, None)
+        if function is None:
+            raise ImportError("mulanzip's native library is of another version: run 'make native', or install it again")
         function.restype = result
         function.argtypes = arguments
     return library
