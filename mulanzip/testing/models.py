@@ -30,7 +30,7 @@ def check_model(path: str | os.PathLike[str]) -> None:
         backend = make()
         if golden_digest(IntegerNetwork(model, backend)) != model.metadata.get(GOLDEN_KEY):
             raise AssertionError(f"{path}: the outputs on backend {backend.name} differ from the model's golden digest")
-    arrays = sample_arrays()
+    arrays = {name: array for name, array in sample_arrays().items() if model.config.colours > 1 or array.ndim == 2}
     files: dict[str, dict[str, bytes]] = {"reference": {}, "auto": {}}
     for device, made in files.items():
         for name, array in arrays.items():

@@ -44,7 +44,8 @@ def test_every_file_is_accounted_for(folder: Path) -> None:
     assert "6 files: 4 compressed, 2 refused" in text
     assert "4 of 4 came back as their grades say" in text
     assert "0 tracebacks" in text
-    assert "1 take more than 200 bytes beyond the smallest of source, PNG, WebP, JPEG XL" in text  # The JPEG file of 81 pixels.
+    # The JPEG file of 81 pixels.
+    assert "1 take more than 200 bytes beyond the smallest of source, PNG, WebP, JPEG XL" in text
 
 
 @pytest.mark.slow

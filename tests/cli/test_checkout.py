@@ -49,7 +49,7 @@ def test_the_command_runs(installed: Path, checkout: Path) -> None:
     run("-m", "mulanzip", "decompress", "photo.png.mzp", "-o", "copy.png", installed=installed, checkout=checkout)
     with Image.open(checkout / "copy.png") as copy:
         np.testing.assert_array_equal(np.asarray(copy), photo(40, 50))
-    assert "photo (default)" in run("-m", "mulanzip", "models", installed=installed, checkout=checkout)
+    assert "photo (default" in run("-m", "mulanzip", "models", installed=installed, checkout=checkout)
 
 
 @pytest.mark.slow

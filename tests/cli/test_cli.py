@@ -169,10 +169,9 @@ class TestErrors:
     def test_one_failure_does_not_stop_the_others(self, folder: Path) -> None:
         save("b.png", seed=1)
         result = run("compress", "a.png", "missing.png", "b.png", exit_code=1)
-        assert result.stderr.splitlines() == [
-            "missing.png: error: No such file or directory",
-            "3 files: 2 done, 1 failed",
-        ]
+        error, summary = result.stderr.splitlines()
+        assert error == "missing.png: error: No such file or directory"
+        assert summary.startswith("3 files: 2 done, 1 failed; ")
         assert names() == {"a.png", "b.png", "a.png.mzp", "b.png.mzp"}
 
     @pytest.mark.parametrize(
@@ -338,7 +337,7 @@ with Reporter(quiet=False).progress("photo.png") as report:
     report(0.5)
 """
         )
-        assert "photo.png   0% |" in shown
+        assert "photo.png: starting" in shown
         assert "photo.png  10% |" in shown
         assert " 50% |" in shown
         assert "00:01 left" in shown

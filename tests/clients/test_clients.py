@@ -167,6 +167,16 @@ class TestPillow:
             header = replace(file.header, grade=Grade.SAMPLES)  # It saves an array, and no file.
             assert saved(expected) == Container(header, chunks).pack()
 
+    @pytest.mark.parametrize("name", ["a.jpg", "a.tif", "a.bmp", "tiny.tif"])
+    def test_files_that_are_kept_are_images(self, name: str, tmp_path: Path) -> None:
+        pixels = smooth(9, 12) if name == "tiny.tif" else smooth(40, 50)
+        Image.fromarray(pixels).save(tmp_path / name, dpi=(72, 72))
+        output = mulanzip.compress_file(tmp_path / name, effort=1).output
+        with Image.open(tmp_path / name) as expected, Image.open(output) as found:
+            assert (found.size, found.mode) == (expected.size, "RGB")
+            assert found.info["dpi"] == pytest.approx((72, 72), abs=0.1)
+            assert found.tobytes() == expected.tobytes()
+
     @pytest.mark.parametrize(
         ("mode", "value"), [("P", 3), ("P", b"\x00\x80\xff"), ("L", 7), ("1", 255), ("RGB", (1, 2, 3)), ("RGBA", 3)]
     )

@@ -33,6 +33,7 @@ from mulanzip.options import Execution
 from mulanzip.source import spans as sources
 from mulanzip.source import table
 from mulanzip.source.holes import restore
+from mulanzip.whole import pieces
 
 #: Seconds of processor time that one input may take.
 MAX_SECONDS = 20.0
@@ -88,7 +89,7 @@ def _check_compressed(data: bytes) -> str:
     return outcome
 
 
-def _check_error(error: MulanzipError, exit_codes: tuple[int, ...] = (4, 5, 6)) -> str:
+def _check_error(error: MulanzipError, exit_codes: tuple[int, ...] = (4, 5, 6, 7)) -> str:
     """Check an error, by default of a compressed file, and return its name."""
     _require(error.exit_code in exit_codes, f"exit code {error.exit_code}: {error}")
     _require(0 < len(str(error).splitlines()) < 2, f"a message of several lines: {error}")
@@ -96,7 +97,15 @@ def _check_error(error: MulanzipError, exit_codes: tuple[int, ...] = (4, 5, 6)) 
 
 
 def _check_picture(data: bytes, picture: Picture) -> str:
-    promised = Header.unpack(data).pixel_hash
+    header = Header.unpack(data)
+    promised = header.pixel_hash
+    if header.coding.is_file:
+        try:
+            restored = api.restore_file(container.unpack(data), execution=_EXECUTION)
+        except MulanzipError as error:  # A picture may be shown without the images behind it.
+            return f"the picture of a kept file, then {_check_error(error)}"
+        _require(pieces.file_hash(restored) == promised, "the file does not have the promised hash")
+        return "a kept file"
     _require(picture.pixel_hash() == promised, "the pixels do not have the promised hash")
     original = _originals().get(promised)
     if original is None:
@@ -183,7 +192,7 @@ def _check_unpacked(data: bytes) -> None:
         try:
             pack.unpack(io.BytesIO(data), folder, threads=1, limits=_LIMITS, report=lambda *_: None)
         except MulanzipError as error:
-            _check_error(error, (1, 4, 5, 6))
+            _check_error(error, (1, 4, 5, 6, 7))
         outside = [path for path in Path(top).rglob("*") if folder not in (path, *path.parents)]
         _require(outside in ([], [folder.parent]), f"files beside the folder: {outside}")
 

@@ -7,12 +7,16 @@ bytes.  Make them anew only when the format or the shipped model changes before 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
@@ -21,12 +25,15 @@ from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 
 import mulanzip  # noqa: E402
-from mulanzip import api, registry  # noqa: E402
+from mulanzip import api, keep, registry  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.model import context_entries  # noqa: E402
+from mulanzip.format import container  # noqa: E402
 from mulanzip.image.kinds import Mode  # noqa: E402
 from mulanzip.image.picture import Picture  # noqa: E402
-from mulanzip.options import EncodeOptions  # noqa: E402
+from mulanzip.imageio import png  # noqa: E402
+from mulanzip.imageio.png_original import original as png_original  # noqa: E402
+from mulanzip.options import EncodeOptions, Keeping  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"
@@ -127,6 +134,57 @@ STORED: dict[str, Callable[[], Picture]] = {
 }
 
 
+def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+#: Files that are kept whole.  Their sources are pinned beside them: libraries make them.
+KEPT: dict[str, Callable[[], bytes]] = {
+    "kept_bytes": lambda: b"no image, but repeated. " * 9,
+    "kept_jpeg": lambda: _saved(Image.fromarray(photo(130, 140)), "JPEG", comment=b"kept") + b"a video",
+    "kept_bmp": lambda: _saved(Image.fromarray(waves(40, 41, 3)), "BMP") + b"rest",
+    "kept_pages": lambda: _saved(
+        Image.fromarray(waves(36, 37, 1)[..., 0]),
+        "TIFF",
+        save_all=True,
+        append_images=[Image.fromarray(deep_waves(34, 35, 1)[..., 0])],
+    ),
+}
+
+
+def _flushed() -> bytes:
+    """A PNG file whose stream no settings of a library make."""
+    rows = b"".join(b"\0" + row.tobytes() for row in photo(33, 34))
+    deflater = zlib.compressobj()
+    stream = deflater.compress(rows[:999]) + deflater.flush(zlib.Z_SYNC_FLUSH) + deflater.compress(rows[999:])
+    header = bytes([0, 0, 0, 34, 0, 0, 0, 33, 8, 2, 0, 0, 0])
+    chunks = ((b"IHDR", header), (b"pRVT", b"private"), (b"IDAT", stream + deflater.flush()), (b"IEND", b""))
+    return png.SIGNATURE + b"".join(png.join(*chunk) for chunk in chunks) + b"rest"
+
+
+#: PNG files of which the content comes back.
+CONTENT: dict[str, Callable[[], bytes]] = {"content_png": _flushed}
+
+
+def keep_source(name: str) -> tuple[bytes, bytes]:
+    """A source, and the file that this version makes of it."""
+    data = (KEPT | CONTENT)[name]()
+    encoding = EncodeOptions(effort=1, context="none")
+    return data, keep.keep(data, Keeping(everything=True), encoding, ONE_THREAD).file.pack()
+
+
+def describe_kept(data: bytes) -> dict[str, str]:
+    """The pinned facts of a file that keeps another: digests of its bytes and of what it restores."""
+    file = container.unpack(data)
+    if file.header.coding.is_file:
+        restored = api.restore_file(file, execution=ONE_THREAD)
+    else:
+        restored = png_original.restore(file, api.decode_container(file, execution=ONE_THREAD))[0] or b""
+    return {"file": _digest(data), "grade": file.header.grade.name, "restored": _digest(restored)}
+
+
 def encode(name: str) -> bytes:
     """The bytes of a golden file as this version makes them."""
     if name in STORED:
@@ -176,9 +234,14 @@ def main() -> None:
         data = encode(name)
         (FOLDER / f"{name}.mzp").write_bytes(data)
         found[name] = describe(data)
+    kept = {}
+    for name in (*KEPT, *CONTENT):
+        _, data = keep_source(name)
+        (FOLDER / f"{name}.mzp").write_bytes(data)
+        kept[name] = describe_kept(data)
     models = {name: registry.find(name).model_id.hex() for name in (registry.DEFAULT_MODEL, registry.GRAY_MODEL)}
     ARCHIVE.write_bytes(encode_archive())
-    pinned = {"models": models, "files": found, "archive": describe_archive(ARCHIVE.read_bytes())}
+    pinned = {"models": models, "files": found, "kept": kept, "archive": describe_archive(ARCHIVE.read_bytes())}
     HASHES.write_text(json.dumps(pinned, indent=1) + "\n")
 
 

@@ -113,7 +113,7 @@ def test_files_with_mixed_schedules_come_back_and_say_so(image: np.ndarray) -> N
 
 @pytest.mark.slow
 def test_a_file_has_schedules_exactly_when_its_header_says_so(image: np.ndarray) -> None:
-    data = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.3, stored=False, threads=1)
+    data = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.1, stored=False, threads=1)
     file = container.unpack(data)
     without = replace(file, chunks=tuple(c for c in file.chunks if c.kind != SCHEDULES_CHUNK))
     with pytest.raises(CorruptFileError, match="0 parts SCHD instead of 1"):
@@ -128,7 +128,7 @@ def test_a_file_has_schedules_exactly_when_its_header_says_so(image: np.ndarray)
 @given(st.data())
 def test_damaged_schedules_never_give_a_wrong_picture(data: st.DataObject) -> None:
     image = np.concatenate((photo(40, 24), noise(40, 24)), 1)
-    packed = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.3, stored=False, threads=1)
+    packed = mulanzip.encode(image, schedule="adaptive", effort=8, context="none", mu=0.25, stored=False, threads=1)
     file = container.unpack(packed)
     chunks = list(file.chunks)
     (at,) = (i for i, c in enumerate(chunks) if c.kind == SCHEDULES_CHUNK)

@@ -45,7 +45,7 @@ def test_the_script_still_makes_them() -> None:
 def test_faulty_files_are_refused(name: str, tmp_path: Path) -> None:
     _, code, message = FAULTY[name]
     shutil.copy(FOLDER / name, tmp_path)
-    command = ["decompress"] if name.endswith(".mzp") else ["compress", "--effort", "1", "--pixels"]
+    command = ["decompress"] if name.endswith(".mzp") else ["compress", "--only-modelled", "--effort", "1"]
     done = CliRunner().invoke(main, [*command, str(tmp_path / name), "--threads", "1"])
     assert done.exit_code == code, done.output
     assert message in done.stderr

@@ -19,10 +19,13 @@ from mulanzip.format.container import Coding
 make = load_script(TESTS / "golden" / "make.py")
 PINNED: dict[str, Any] = json.loads(make.HASHES.read_text())
 FILES = {name: (make.FOLDER / f"{name}.mzp").read_bytes() for name in PINNED["files"]}
+KEPT = {name: (make.FOLDER / f"{name}.mzp").read_bytes() for name in PINNED["kept"]}
 
 
 def test_golden_files_are_complete() -> None:
-    assert {path.stem for path in make.FOLDER.glob("*.mzp")} == set(FILES) == {*make.CODED, *make.STORED}
+    assert {path.stem for path in make.FOLDER.glob("*.mzp")} == {*FILES, *KEPT}
+    assert set(FILES) == {*make.CODED, *make.STORED}
+    assert set(KEPT) == {*make.KEPT, *make.CONTENT}
     found = {name: registry.find(name).model_id.hex() for name in PINNED["models"]}
     assert PINNED["models"] == found, "run tests/golden/make.py for the new model"
 
@@ -45,6 +48,20 @@ def test_golden_stored_pictures_are_those_they_were_made_from(name: str) -> None
     found, wanted = api.decode_picture(FILES[name]), make.STORED[name]()
     np.testing.assert_array_equal(found.pixels, wanted.pixels)
     assert (found.mode, found.palette, found.metadata) == (wanted.mode, wanted.palette, wanted.metadata)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_golden_kept_files_come_back_as_they_did(name: str) -> None:
+    assert make.describe_kept(KEPT[name]) == PINNED["kept"][name]
+
+
+@pytest.mark.parametrize("name", [*make.KEPT, *make.CONTENT])
+def test_sources_of_golden_files_are_kept(name: str) -> None:
+    source, data = make.keep_source(name)
+    facts = make.describe_kept(data)
+    assert facts["grade"] == PINNED["kept"][name]["grade"] == ("FILE" if name in make.KEPT else "CONTENT")
+    if name in make.KEPT:
+        assert facts["restored"] == make._digest(source)
 
 
 def test_golden_archive_decodes_and_encodes_as_it_did() -> None:

@@ -133,18 +133,21 @@ static uint64_t run_head(int32_t kernel) {
 static uint64_t run_inputs(void) {
     const int32_t images = (int32_t)(1 + draw(2)), h = (int32_t)(1 + draw(9)), w = (int32_t)(1 + draw(9));
     const size_t cells = (size_t)(images * h * w);
-    mz_cells c = {images, h, w, (int32_t)(1 + draw(65536)), (int32_t)draw(13) - 4, NULL, NULL};
-    int32_t *samples = malloc(sizeof *samples * cells * 12), *base = malloc(sizeof *base * cells * 3);
-    uint8_t *known = malloc((size_t)(h * w * 4)), *planes = malloc(cells * MZ_INPUT_PLANES);
-    for (size_t i = 0; i < cells * 12; i++) samples[i] = (int32_t)draw((uint32_t)c.count);
+    const int32_t colours = draw(2) ? 3 : 1;
+    const size_t samples_count = cells * 4 * (size_t)colours, base_count = cells * (size_t)colours;
+    const size_t planes_count = cells * (colours == 1 ? MZ_GRAY_INPUT_PLANES : MZ_INPUT_PLANES);
+    mz_cells c = {images, h, w, colours, (int32_t)(1 + draw(65536)), (int32_t)draw(13) - 4, NULL, NULL};
+    int32_t *samples = malloc(sizeof *samples * samples_count), *base = malloc(sizeof *base * base_count);
+    uint8_t *known = malloc((size_t)(h * w * 4)), *planes = malloc(planes_count);
+    for (size_t i = 0; i < samples_count; i++) samples[i] = (int32_t)draw((uint32_t)c.count);
     for (int32_t i = 0; i < h * w * 4; i++) known[i] = (uint8_t)draw(2);
     c.samples = samples;
     c.known = known;
     must(mz_input_planes(&c, planes), "planes");
-    uint64_t sum = digest(0, planes, cells * MZ_INPUT_PLANES);
+    uint64_t sum = digest(0, planes, planes_count);
     for (int32_t phase = 1; phase < MZ_PHASES; phase++) {
         must(mz_base_prediction(&c, phase, 0, h, 0, w, base), "base");
-        sum = digest(sum, base, sizeof *base * cells * 3);
+        sum = digest(sum, base, sizeof *base * base_count);
     }
     free(samples), free(base), free(known), free(planes);
     return sum;

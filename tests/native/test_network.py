@@ -29,7 +29,7 @@ from mulanzip.native.network import PackedHead, PackedLayer, PackedPass, run_lay
 KERNELS = network.kernels()
 #: Channels around the widths of steps, vectors and groups.
 CHANNELS = (1, 3, 4, 5, 8, 16, 17, 31, 32, 33, 44, 48, 64, 65, 80)
-SHIPPED = ("photo", "photo-fast")
+SHIPPED = tuple(info.name for info in registry.shipped() if info.kind == "erasure")
 seeds = st.integers(0, 2**32 - 1)
 sides = st.integers(1, 9)
 
