@@ -1310,7 +1310,7 @@ function runWorker() {
       `${width}x${height}, ${nameOfDepth(picture)}, ${((performance.now() - started) / 1000).toFixed(1)} s. ` +
       "All hashes are right." +
       (picture.mode === BANDS && picture.bands > 1 ? " The first band is shown." : "") +
-      (grade ? " The file holds more than the pixels: 'mulanzip decompress' restores the source byte for byte." : "");
+      (grade === 2 ? " 'mulanzip decompress' restores the source byte for byte." : "");
     postMessage({ kind: "picture", width, height, rgba, facts, whyNoPng: whyNoPng(picture) }, [rgba.buffer]);
   }
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mulanzip.density.sample_scale import EIGHT_BIT, LOG2_STEPS, SampleScale
+from mulanzip.density.sample_scale import LOG2_STEPS, SampleScale
 from mulanzip.errors import CorruptFileError
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
@@ -49,7 +49,7 @@ class ValueMap:
 
     def to_indices(self, pixels: np.ndarray) -> np.ndarray:
         """Samples -> indices, contiguous, of the type of the sample scale."""
-        if self.sample_scale == EIGHT_BIT:
+        if pixels.dtype == np.uint8:  # Not by the scale: deep images may have 256 values, too.
             return np.ascontiguousarray(pixels)
         low, high = int(self.values[0]), int(self.values[-1])
         index = np.zeros(high - low + 1, dtype=self.sample_scale.dtype)
@@ -62,7 +62,7 @@ class ValueMap:
         Raises:
             CorruptFileError: if an index has no value.
         """
-        if self.sample_scale == EIGHT_BIT:
+        if dtype == np.uint8:
             return indices
         if indices.max(initial=0) >= len(self.values):
             raise CorruptFileError("a sample has none of the values that the file lists")

@@ -295,3 +295,11 @@ def test_pictures_know_their_depth() -> None:
     assert Picture.from_array(deep(4, 4)).depth == 16
     assert str(Picture(Mode.GRAY, deep(4, 4)[..., None], bits=12).kind) == "12-bit gray"
     assert str(Picture.from_array(np.zeros((4, 4, 3), dtype=np.int16)).kind) == "signed 16-bit bands"
+
+
+def test_deep_images_of_256_values_have_indices() -> None:
+    pixels = np.arange(1000, 1256, dtype=np.uint16).reshape(16, 16, 1)
+    found = ValueMap(np.arange(1000, 1256, dtype=np.int32))
+    indices = found.to_indices(pixels)
+    np.testing.assert_array_equal(indices.reshape(-1), np.arange(256))
+    np.testing.assert_array_equal(found.to_values(indices, pixels.dtype), pixels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,6 +66,13 @@ def test_golden_files_decode_to_what_they_did(page: Path, tmp_path: Path) -> Non
     for name in CODED:
         pixels = (tmp_path / f"{name}.bin").read_bytes()
         assert hashlib.blake2b(pixels, digest_size=16).hexdigest() == PINNED[name]["pixels"], name
+    for name in CODED:  # The last previews of plain images are these images.
+        mode, *shape = PINNED[name]["shape"].split()
+        pixels = (tmp_path / f"{name}.bin").read_bytes()
+        if mode in ("GRAY", "RGB") and len(pixels) == math.prod(map(int, shape)):
+            shown = np.fromfile(tmp_path / f"{name}.rgba", dtype=np.uint8).reshape(-1, 4)[:, :3]
+            wanted = np.frombuffer(pixels, dtype=np.uint8).reshape(len(shown), -1)
+            np.testing.assert_array_equal(shown, np.broadcast_to(wanted, shown.shape), name)
 
 
 @pytest.mark.slow
