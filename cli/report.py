@@ -215,7 +215,7 @@ class Reporter:
             def report(done: float) -> None:
                 if bar.bar_format == starting:  # The time until now tells nothing of the rest.
                     bar.bar_format, bar.initial, bar.start_t = form, done, time.time()
-                bar.n = done
+                bar.n, bar.last_print_t = done, time.time()  # A bar that was never printed is not cleared.
                 bar.refresh()
 
             self._has_bar = True

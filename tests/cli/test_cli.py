@@ -334,6 +334,7 @@ time.time = lambda: clock
 with Reporter(quiet=False).progress("photo.png") as report:
     clock += 0.2
     report(0.1)
+    clock += 1
     report(0.5)
 """
         )

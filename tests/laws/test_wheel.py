@@ -39,7 +39,7 @@ def test_the_wheel_has_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mulanzip"}
     suffixes = {Path(name).suffix for name in names if name.startswith("mulanzip/")}
-    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml", ".so", ".dll"}
+    assert suffixes <= {".py", ".typed", ".safetensors", ".md", ".xml", ".thumbnailer", ".so", ".dll"}
     assert wheel.stat().st_size < 20 << 20
 
 
