@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mulanzip import kept_file, registry
 from mulanzip import limits as memory
-from mulanzip import registry
 from mulanzip.encoder.effort import SearchPlan, is_fitted
-from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError, VerificationError
+from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import (
     CHAIN,
     CONTEXT,
-    DATA,
-    IMAGE,
-    JPEG,
     SEGMENT,
-    SKELETON,
     STORED,
     Chunk,
     Coding,
@@ -36,16 +31,10 @@ from mulanzip.imageio import preview
 from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
-from mulanzip.imageio.reader import read_picture
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.lattice.geometry import level_grids
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.options import EncodeOptions, Execution
-from mulanzip.source import holes as source
-from mulanzip.source import table
-from mulanzip.source.holes import Hole
-from mulanzip.whole import general, jpeg, pieces
-from mulanzip.whole.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from mulanzip.density.runtime import Runtime
@@ -58,8 +47,6 @@ _SMALL = 1 << 14
 _QUICK_MARGIN = 1.08
 #: Contexts are fitted unless the model without one makes more than this multiple of the stored form.
 _OUT_OF_REACH = 1.5
-#: Copies of a file that are in memory while its images are put into their places.
-_RESTORING = 3
 _WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)
 
 
@@ -257,11 +244,8 @@ def decode_container(
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
-    if header.coding is Coding.SKELETON and (shown := _shown(file, scale, model, execution)) is not None:
-        return shown
     if header.coding.is_file:
-        data = restore_file(file, model=model, execution=execution)
-        return preview.shrunk(_picture_of(data, limits), scale)
+        return kept_file.shown(file, _decoder(model), scale, execution)
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
@@ -293,20 +277,23 @@ def restore_file(file: Container, *, model: str | None = None, execution: Execut
     Raises:
         CorruptFileError, ModelError, LimitError: as :func:`decode`.
     """
-    limits = execution.limits
-    limits.check_pixels(file.header.height, file.header.width)
-    if file.header.coding is Coding.PIECES:
-        return pieces.unpack(file, limits)
-    skeleton, holes, images = _taken_apart(file, limits)
-    limits.require(_RESTORING * skeleton.size)
-    decoded = []
-    for number, image in enumerate(images):
-        part = execution.part(number / len(images), (number + 1) / len(images))
-        decoded.append(decode_container(image, model=model, execution=part).pixels)
-    data = source.restore(skeleton.rest, holes, decoded)
-    if pieces.file_hash(data) != file.header.pixel_hash:
-        raise CorruptFileError("the file does not have the hash that its header promises")
-    return data
+    return kept_file.restore(file, _decoder(model), execution)
+
+
+def _decoder(model: str | None) -> kept_file.Decode:
+    def decode_image(file: Container, scale: int, execution: Execution) -> Picture:
+        return decode_container(file, scale=scale, model=model, execution=execution)
+
+    return decode_image
+
+
+def front_of(file: Container, limits: Limits = NO_LIMITS) -> Picture:
+    """A picture of the kind, size and metadata of what :func:`decode_container` gives for a kept file.
+
+    Raises:
+        CorruptFileError, LimitError, UnsupportedImageError: as :func:`decode_container`.
+    """
+    return kept_file.front(file, _decoder(None), limits)
 
 
 def check_container(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> None:
@@ -319,89 +306,6 @@ def check_container(file: Container, *, model: str | None = None, execution: Exe
         restore_file(file, model=model, execution=execution)
     else:
         decode_container(file, model=model, execution=execution)
-
-
-def first_bytes(file: Container, limits: Limits = NO_LIMITS) -> bytes:
-    """The bytes that a kept file begins with: some, but those of its images.
-
-    Raises:
-        CorruptFileError, LimitError: as :func:`restore_file`.
-    """
-    if file.header.coding is Coding.PIECES:
-        first = next(chunk for chunk in file.chunks if chunk.kind in (DATA, JPEG))
-        return jpeg.SIGNATURE if first.kind == JPEG else general.unpack(first.payload, limits)
-    return Skeleton.unpack(file.of_kind(SKELETON)[0], limits).rest
-
-
-def _taken_apart(file: Container, limits: Limits) -> tuple[Skeleton, list[Hole], list[Container]]:
-    """The skeleton of a file, and its images, each with its place.
-
-    Raises:
-        CorruptFileError: if they do not fit together.
-        LimitError: if they are too large.
-    """
-    skeleton = Skeleton.unpack(file.of_kind(SKELETON)[0], limits)
-    holes = table.unpack(skeleton.table)
-    if source.restored_size(len(skeleton.rest), holes) != skeleton.size:
-        raise CorruptFileError("the skeleton of the file does not have the size that it says")
-    images = [container.unpack(payload) for payload in file.of_kind(IMAGE)]
-    if len(images) != len(holes):
-        raise CorruptFileError("the file has another number of images than of places for them")
-    for image, hole in zip(images, holes, strict=True):
-        header = image.header
-        if header.coding.is_file or (header.height, header.width, header.channels) != hole.layout.shape:
-            raise CorruptFileError("an image does not fit the place that it was taken from")
-        limits.check_pixels(header.height, header.width)
-    return skeleton, holes, images
-
-
-def _shown(file: Container, scale: int, model: str | None, execution: Execution) -> Picture | None:
-    """What readers of a kept file show, where that is its first image: its pixels, and the metadata of the file.
-
-    The metadata are read from a file of which all samples are zero: the other images need not be decoded.
-    """
-    skeleton, holes, images = _taken_apart(file, execution.limits)
-    blank = _blank(skeleton, holes, execution.limits)
-    if blank is None:
-        return None
-    found = _picture_of(blank, execution.limits)
-    picture = decode_container(images[0], scale=scale, model=model, execution=execution)
-    return replace(picture, metadata=found.metadata if scale == 1 else preview.kept_metadata(found.metadata, scale))
-
-
-def front_of(file: Container, limits: Limits = NO_LIMITS) -> Picture:
-    """A picture of the kind, size and metadata of what :func:`decode_container` gives for a kept file.
-
-    Its samples may be zeros: images that a model coded are not decoded.
-
-    Raises:
-        CorruptFileError, LimitError, UnsupportedImageError: as :func:`decode_container`.
-    """
-    limits.check_pixels(file.header.height, file.header.width)
-    if file.header.coding is Coding.SKELETON and (blank := _blank(*_taken_apart(file, limits)[:2], limits)) is not None:
-        return _picture_of(blank, limits)
-    return decode_container(file, execution=Execution(limits=limits))
-
-
-def _blank(skeleton: Skeleton, holes: list[Hole], limits: Limits) -> bytes | None:
-    """A file with all samples zero, if readers of it show its first image."""
-    if not skeleton.is_shown:
-        return None
-    limits.require(_RESTORING * skeleton.size)
-    return source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
-
-
-def _picture_of(data: bytes, limits: Limits) -> Picture:
-    """The picture that a kept file shows.
-
-    Raises:
-        UnsupportedImageError: if it is no image, or none that can be read as pixels.
-        LimitError: if it is too large.
-    """
-    try:
-        return read_picture(io.BytesIO(data), limits)[0]
-    except (UnreadableImageError, UnsupportedImageError) as error:
-        raise UnsupportedImageError(f"the file that it keeps cannot be shown as pixels: {error}") from None
 
 
 def _decode_chain(file: Container, model: str | None, execution: Execution) -> np.ndarray:

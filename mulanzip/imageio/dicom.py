@@ -83,7 +83,7 @@ def _read(dcmread: Callable[[BinaryIO], Any], file: BinaryIO, limits: Limits) ->
         pixels = _words(dataset, size) if _has_other_bits(dataset, stored) else np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom raises errors of any type.
         hint = "pydicom cannot decode the pixels (pip install pylibjpeg[all] teaches it more formats)"
-        # Of compressed pixels, nobody can tell damage from a form that no decoder here knows.
+        # Nobody can tell damaged compressed pixels from a form that no decoder here knows.
         cause = UnsupportedImageError if dataset.file_meta.TransferSyntaxUID.is_encapsulated else UnreadableImageError
         raise cause(f"{hint}: {_first_line(error)}") from None
     return _picture(pixels, kind, size, stored), _notes(dataset, kind)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mulanzip import api
+from mulanzip import api, kept_file
 from mulanzip.errors import MulanzipError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import HEADER_SIZE, Container, Header
@@ -120,7 +120,7 @@ def _asks_for_pixels(source: Source, output: Endpoint | None, execution: Executi
     ):
         return False
     file = container.unpack(source.read_compressed(Header.unpack(source.head(HEADER_SIZE))))
-    return not has_format(api.first_bytes(file, execution.limits), suffix)
+    return not has_format(kept_file.first_bytes(file, execution.limits), suffix)
 
 
 def restore_kept(

@@ -20,7 +20,7 @@ _PLAIN, _LZMA = range(2)
 #: Maximum window: what a decoder takes beside the content.
 _WINDOW = 1 << 24
 _LEAST_WINDOW = 1 << 12
-#: Of longer contents, the middle decides whether LZMA is tried; it is not where zlib saves less than this share.
+#: The middle of longer contents decides whether LZMA is tried: not where zlib saves less than this share.
 _PROBE, _LEAST_SAVING = 1 << 20, 0.002
 #: Level of Zstandard.
 _QUICK_LEVEL = 3

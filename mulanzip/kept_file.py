@@ -1,0 +1,140 @@
+"""What a container keeps that keeps a file: its bytes, and the picture that readers of it show.
+
+The images of a skeleton are containers of their own, which the caller decodes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError
+from mulanzip.format import container
+from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, Coding, Container
+from mulanzip.image.picture import Picture
+from mulanzip.imageio import preview
+from mulanzip.imageio.reader import read_picture
+from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.options import Execution
+from mulanzip.source import holes as source
+from mulanzip.source import table
+from mulanzip.source.holes import Hole
+from mulanzip.whole import general, jpeg, pieces
+from mulanzip.whole.skeleton import Skeleton
+
+#: Decodes the container of an image at a scale.
+Decode: TypeAlias = Callable[[Container, int, Execution], Picture]
+#: Copies of a file that are in memory while its images are put into their places.
+_RESTORING = 3
+
+
+def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
+    """The bytes of the file.
+
+    Raises:
+        CorruptFileError, LimitError: if they are damaged, or too many; and all that ``decode`` raises.
+    """
+    limits = execution.limits
+    limits.check_pixels(file.header.height, file.header.width)
+    if file.header.coding is Coding.PIECES:
+        return pieces.unpack(file, limits)
+    skeleton, holes, images = _taken_apart(file, limits)
+    limits.require(_RESTORING * skeleton.size)
+    decoded = []
+    for number, image in enumerate(images):
+        part = execution.part(number / len(images), (number + 1) / len(images))
+        decoded.append(decode(image, 1, part).pixels)
+    data = source.restore(skeleton.rest, holes, decoded)
+    if pieces.file_hash(data) != file.header.pixel_hash:
+        raise CorruptFileError("the file does not have the hash that its header promises")
+    return data
+
+
+def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> Picture:
+    """What readers of the file show; of a skeleton, where that is its first image, the other images are not decoded.
+
+    Raises:
+        UnsupportedImageError: if that is nothing; and as :func:`restore`.
+    """
+    limits = execution.limits
+    if file.header.coding is Coding.SKELETON:
+        skeleton, holes, images = _taken_apart(file, limits)
+        blank = _blank(skeleton, holes, limits)
+        if blank is not None:
+            found = _picture_of(blank, limits).metadata
+            metadata = found if scale == 1 else preview.kept_metadata(found, scale)
+            return replace(decode(images[0], scale, execution), metadata=metadata)
+    return preview.shrunk(_picture_of(restore(file, decode, execution), limits), scale)
+
+
+def front(file: Container, decode: Decode, limits: Limits = NO_LIMITS) -> Picture:
+    """A picture of the kind, size and metadata of what :func:`shown` gives.
+
+    Its samples may be zeros: images that a model coded are not decoded.
+
+    Raises:
+        CorruptFileError, LimitError, UnsupportedImageError: as :func:`shown`.
+    """
+    limits.check_pixels(file.header.height, file.header.width)
+    if file.header.coding is Coding.SKELETON and (blank := _blank(*_taken_apart(file, limits)[:2], limits)) is not None:
+        return _picture_of(blank, limits)
+    return shown(file, decode, 1, Execution(limits=limits))
+
+
+def first_bytes(file: Container, limits: Limits = NO_LIMITS) -> bytes:
+    """The bytes that a kept file begins with: some, but those of its images.
+
+    Raises:
+        CorruptFileError, LimitError: as :func:`restore`.
+    """
+    if file.header.coding is Coding.PIECES:
+        first = next(chunk for chunk in file.chunks if chunk.kind in (DATA, JPEG))
+        return jpeg.SIGNATURE if first.kind == JPEG else general.unpack(first.payload, limits)
+    return Skeleton.unpack(file.of_kind(SKELETON)[0], limits).rest
+
+
+def _taken_apart(file: Container, limits: Limits) -> tuple[Skeleton, list[Hole], list[Container]]:
+    """The skeleton of a file, and its images, each with its place.
+
+    Raises:
+        CorruptFileError: if they do not fit together.
+        LimitError: if they are too large.
+    """
+    skeleton = Skeleton.unpack(file.of_kind(SKELETON)[0], limits)
+    holes = table.unpack(skeleton.table)
+    if source.restored_size(len(skeleton.rest), holes) != skeleton.size:
+        raise CorruptFileError("the skeleton of the file does not have the size that it says")
+    images = [container.unpack(payload) for payload in file.of_kind(IMAGE)]
+    if len(images) != len(holes):
+        raise CorruptFileError("the file has another number of images than of places for them")
+    for image, hole in zip(images, holes, strict=True):
+        header = image.header
+        if header.coding.is_file or (header.height, header.width, header.channels) != hole.layout.shape:
+            raise CorruptFileError("an image does not fit the place that it was taken from")
+        limits.check_pixels(header.height, header.width)
+    return skeleton, holes, images
+
+
+def _blank(skeleton: Skeleton, holes: list[Hole], limits: Limits) -> bytes | None:
+    """A file with all samples zero, if readers of it show its first image."""
+    if not skeleton.is_shown:
+        return None
+    limits.require(_RESTORING * skeleton.size)
+    return source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
+
+
+def _picture_of(data: bytes, limits: Limits) -> Picture:
+    """The picture that a kept file shows.
+
+    Raises:
+        UnsupportedImageError: if it is no image, or none that can be read as pixels.
+        LimitError: if it is too large.
+    """
+    try:
+        return read_picture(io.BytesIO(data), limits)[0]
+    except (UnreadableImageError, UnsupportedImageError) as error:
+        raise UnsupportedImageError(f"the file that it keeps cannot be shown as pixels: {error}") from None
