@@ -30,6 +30,7 @@ from mulanzip.imageio import png
 from mulanzip.imageio.png_original import deflate, original
 from mulanzip.imageio.png_original import rows as png_rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings
+from mulanzip.imageio.png_original.parts import split
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.restore import decompress_file
@@ -121,7 +122,7 @@ class TestRows:
     def test_most_rows_of_other_writers_are_predicted(self, optimize: bool, prediction: int) -> None:
         pixels = photo(200, 200)
         source = pillow_file(Image.fromarray(pixels), optimize=optimize)
-        data = zlib.decompress(b"".join(original._parts(source).pixels))
+        data = zlib.decompress(b"".join(split(source).pixels))
         types = np.frombuffer(data, np.uint8)[::601]
         assert (types == png_rows.predicted_types(pixels, 8, False)[prediction]).mean() > 0.95
 

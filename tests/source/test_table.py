@@ -20,15 +20,21 @@ from mulanzip.source.packing import Fields, Packed, Words
 from mulanzip.source.table import pack, unpack
 
 
+def taken_apart(name: str, seed: int) -> tuple[bytes, spans.Spans]:
+    """A random file, and the images in it: each by itself, or small ones as one."""
+    data = MAKERS[name](Random(seed)).data
+    images = spans.choose(data, spans.find_all(data))
+    found = spans.take(data, spans.stacked(images) if seed % 2 else images)
+    assert found is not None
+    return data, found
+
+
 @pytest.mark.parametrize("name", MAKERS)
 @settings(max_examples=50)
 @given(seed=st.integers(0, 1 << 32))
 def test_damaged_tables(name: str, seed: int) -> None:
     """A decoder with a wrong table gives some bytes, or an error of its own."""
-    file = MAKERS[name](Random(seed))
-    images = spans.choose(file.data, spans.find_all(file.data))
-    found = spans.take(file.data, spans.stacked(images) if seed % 2 else images)
-    assert found is not None
+    data, found = taken_apart(name, seed)
     valid = pack(found.holes)
     assert pack(unpack(valid)) == valid
     table = damaged(Random(seed), valid, [valid])
@@ -36,7 +42,7 @@ def test_damaged_tables(name: str, seed: int) -> None:
         restored = restore(found.skeleton, unpack(table), [picture.pixels for picture in found.pictures])
     except CorruptFileError:
         return
-    assert len(restored) <= 2 * len(file.data) + 64
+    assert len(restored) <= 2 * len(data) + 64
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -44,12 +50,9 @@ def test_damaged_tables(name: str, seed: int) -> None:
 @given(seed=st.integers(0, 1 << 32))
 def test_the_specification_suffices(name: str, seed: int) -> None:
     """A decoder written from the text alone restores the files."""
-    file = MAKERS[name](Random(seed))
-    images = spans.choose(file.data, spans.find_all(file.data))
-    found = spans.take(file.data, spans.stacked(images) if seed % 2 else images)
-    assert found is not None
+    data, found = taken_apart(name, seed)
     restored = reference_places.restore(pack(found.holes), found.skeleton, [p.pixels for p in found.pictures])
-    assert restored == file.data
+    assert restored == data
 
 
 def test_stacks_take_few_bytes() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
@@ -19,11 +19,25 @@ from mulanzip import limits
 from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import Chunk, Container
 from mulanzip.image.kinds import Mode
-from mulanzip.image.metadata import ICC
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
 from mulanzip.imageio.png_original.deflate import Engine, Settings, find
+from mulanzip.imageio.png_original.parts import (
+    ICC_CHUNK,
+    IDAT,
+    IEND,
+    IHDR,
+    MAX_CHUNKS,
+    KnownChunks,
+    Parts,
+    UnusualError,
+    depths_of,
+    header_of,
+    row_step,
+    samples_of,
+    split,
+)
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.options import Grade
 from mulanzip.varint import Reader, Writer
@@ -35,13 +49,6 @@ HASH_BYTES = 16
 _SHARE, _FLOOR = 0.01, 64
 #: Maximum number of bytes of an inflated description without its filter types.
 _MAX_EXTRA = 1 << 20
-#: Maximum number of chunks of pixels.
-_MAX_CHUNKS = 1 << 20
-#: Colour types of PNG files.
-_COLOURS = {Mode.GRAY: 0, Mode.BILEVEL: 0, Mode.RGB: 2, Mode.PALETTE: 3, Mode.GRAY_ALPHA: 4, Mode.RGBA: 6}
-#: Bits per sample that files of a mode may have, if arrays of their samples have 8 bits; by default 8.
-_DEPTHS = {Mode.GRAY: (2, 4, 8), Mode.BILEVEL: (1,), Mode.PALETTE: (1, 2, 4, 8)}
-_IHDR, _IDAT, _IEND, _ICC = b"IHDR", b"IDAT", b"IEND", b"iCCP"
 #: Chunks with offsets into the deflated stream: they go with it.
 _OF_STREAM = (b"iDOT",)
 #: Stands for the library of a stream that is written anew.
@@ -50,13 +57,7 @@ _ANEW_LEVEL = 9
 #: How a chunk is described: by its bytes, by settings that deflate the ICC profile, or (from 2 on) by its position
 #: among the chunks that follow from the metadata.
 _LITERAL, _DEFLATED, _KNOWN = range(3)
-
-
 _OTHER_BYTES = "the PNG file could not be made again here: same pixels and metadata, other bytes"
-
-
-class _Unusual(Exception):
-    """A PNG file that cannot be described, or not in few bytes."""
 
 
 def keep(file: Container, source: bytes, picture: Picture) -> Container:
@@ -73,8 +74,8 @@ def keep(file: Container, source: bytes, picture: Picture) -> Container:
     if payload is not None:
         return _graded(file, Grade.FILE, payload)
     try:
-        payload = _described_content(_parts(source), picture)
-    except _Unusual:
+        payload = _described_content(split(source), picture)
+    except UnusualError:
         return file
     return _graded(file, Grade.CONTENT, payload)
 
@@ -123,7 +124,7 @@ def describe(source: bytes, picture: Picture, compressed_size: int) -> bytes | N
         return None
     try:
         payload = _described(source, picture, budget)
-    except _Unusual:
+    except UnusualError:
         return None
     return payload if rebuild(payload, picture) == source else None
 
@@ -173,102 +174,21 @@ def _hash(source: bytes) -> bytes:
     return hashlib.blake2b(source, digest_size=HASH_BYTES).digest()
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """The parts of a PNG file: header, chunks before the pixels, pixels, chunks after them, data behind the end."""
-
-    header: bytes
-    before: list[png.Chunk]
-    pixels: list[bytes]
-    after: list[png.Chunk]
-    rest: bytes
-
-
-def _parts(source: bytes) -> _Parts:
-    chunks: list[png.Chunk] = []
-    position = len(png.SIGNATURE)
-    while not chunks or chunks[-1][0] != _IEND:
-        length = int.from_bytes(source[position : position + 4], "big")
-        kind, payload = source[position + 4 : position + 8], source[position + 8 : position + 8 + length]
-        end = position + png.OVERHEAD + length
-        if end > len(source) or png.join(kind, payload) != source[position:end]:
-            raise _Unusual
-        chunks.append((kind, payload))
-        position = end
-    kinds = [kind for kind, _ in chunks]
-    if kinds[0] != _IHDR or _IDAT not in kinds:
-        raise _Unusual
-    first = kinds.index(_IDAT)
-    last = len(kinds) - kinds[::-1].index(_IDAT)
-    if any(kind != _IDAT for kind in kinds[first:last]) or chunks[-1][1]:
-        raise _Unusual
-    pixels = [payload for _, payload in chunks[first:last]]
-    if len(pixels) > _MAX_CHUNKS:
-        raise _Unusual
-    return _Parts(chunks[0][1], chunks[1:first], pixels, chunks[last:-1], source[position:])
-
-
-def _header(picture: Picture, depth: int, interlaced: bool) -> bytes:
-    height, width = picture.pixels.shape[:2]
-    numbers = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    return numbers + bytes([depth, _COLOURS[picture.mode], 0, 0, interlaced])
-
-
-def _depths(picture: Picture) -> tuple[int, ...]:
-    """Bits per sample that a PNG file of the picture may have; empty if PNG files cannot hold it."""
-    if picture.mode not in _COLOURS or picture.is_signed:
-        return ()
-    return (16,) if picture.is_deep else _DEPTHS.get(picture.mode, (8,))
-
-
-def _samples(picture: Picture, depth: int) -> np.ndarray:
-    """Samples as in the file.  Those of a picture are scaled to 8 bits if they are gray."""
-    return picture.pixels >> (8 - depth) if depth < 8 and picture.mode is Mode.GRAY else picture.pixels
-
-
-def _step(picture: Picture, depth: int) -> int:
-    """Bytes that a writer passes to its library in one call: a row."""
-    return 1 + rows.row_bytes(picture.pixels.shape[1], picture.pixels.shape[2], depth)
-
-
-class _Known:
-    """Chunks that follow from the picture.  Each can be taken once: no damaged description gives a huge file."""
-
-    def __init__(self, picture: Picture):
-        self.chunks: list[png.Chunk | None] = []
-        self.chunks += [chunk for chunk in metadata.png_chunks(picture.metadata) if chunk[0] != _ICC]
-        if picture.palette:
-            self.chunks.append((b"PLTE", picture.palette))
-        self._profile = picture.metadata.get(ICC, b"")
-
-    def take(self, index: int) -> png.Chunk:
-        """Raises ValueError or IndexError if the chunk does not exist, or was taken before."""
-        chunk, self.chunks[index] = self.chunks[index], None
-        if chunk is None:
-            raise ValueError
-        return chunk
-
-    def take_profile(self) -> bytes:
-        """The ICC profile; empty if the picture has none, or if it was taken before."""
-        profile, self._profile = self._profile, b""
-        return profile
-
-
 def _described(source: bytes, picture: Picture, budget: int) -> bytes:
-    parts = _parts(source)
+    parts = split(source)
     depth, interlaced = parts.header[8], parts.header[12] == 1
-    if depth not in _depths(picture) or parts.header != _header(picture, depth, interlaced):
-        raise _Unusual
+    if depth not in depths_of(picture) or parts.header != header_of(picture, depth, interlaced):
+        raise UnusualError
     height, width, channels = picture.pixels.shape
     size = rows.total_bytes((height, width, channels), depth, interlaced)
     stream = b"".join(parts.pixels)
     data = inflate(stream, size).content
     if len(data) != size:
-        raise _Unusual
+        raise UnusualError
     types = rows.filter_types(data, (height, width, channels), depth, interlaced)
-    samples = _samples(picture, depth)
+    samples = samples_of(picture, depth)
     if types.max() >= rows.FILTERS or rows.filtered(samples, depth, types, interlaced) != data:
-        raise _Unusual
+        raise UnusualError
 
     writer = _Writer()
     has_more = _write_front(writer, parts, picture)
@@ -276,8 +196,8 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
     if has_more:  # It is kept in any case, and does not speak against keeping the stream as well.
         budget += size
     if size > budget or len(writer.data) > _MAX_EXTRA // 2:  # Before the search for settings, which is slow.
-        raise _Unusual
-    _write_stream(writer, stream, data, _step(picture, depth))
+        raise UnusualError
+    _write_stream(writer, stream, data, row_step(picture, depth))
     sizes = [(length, len(list(group))) for length, group in groupby(map(len, parts.pixels))]
     writer.number(len(sizes))
     for length, count in sizes:
@@ -285,14 +205,14 @@ def _described(source: bytes, picture: Picture, budget: int) -> bytes:
         writer.number(count)
     payload = _hash(source) + _with_types(writer, types, samples, depth, interlaced)
     if len(payload) > budget:
-        raise _Unusual
+        raise UnusualError
     return payload
 
 
-def _write_front(writer: _Writer, parts: _Parts, picture: Picture) -> bool:
+def _write_front(writer: _Writer, parts: Parts, picture: Picture) -> bool:
     """Write what is outside of the stream; return whether that is more than what follows from the picture."""
     writer.raw(bytes([parts.header[8], parts.header[12]]))
-    known, has_more = _Known(picture), bool(parts.rest)
+    known, has_more = KnownChunks(picture), bool(parts.rest)
     for chunks in (parts.before, parts.after):
         writer.number(len(chunks))
         for chunk in chunks:
@@ -301,24 +221,24 @@ def _write_front(writer: _Writer, parts: _Parts, picture: Picture) -> bool:
     return has_more
 
 
-def _described_content(parts: _Parts, picture: Picture) -> bytes:
+def _described_content(parts: Parts, picture: Picture) -> bytes:
     """A description of all but the stream; empty if the file that the metadata makes has it.
 
     Raises:
-        _Unusual: if there can be none.
+        UnusualError: if there can be none.
     """
     depth, interlace = parts.header[8], parts.header[12]
-    if depth not in _depths(picture) or parts.header != _header(picture, depth, interlace == 1):
-        raise _Unusual
+    if depth not in depths_of(picture) or parts.header != header_of(picture, depth, interlace == 1):
+        raise UnusualError
     parts = replace(parts, before=[c for c in parts.before if c[0] not in _OF_STREAM])
-    plain = _parts(_made_of_metadata(picture))
+    plain = split(_made_of_metadata(picture))
     if (plain.header[8:], plain.before, plain.after, b"") == (parts.header[8:], parts.before, parts.after, parts.rest):
         return b""
     writer = _Writer()
     _write_front(writer, parts, picture)
     writer.raw(bytes([_ANEW]))
     if len(writer.data) > _MAX_EXTRA:
-        raise _Unusual
+        raise UnusualError
     return bytes(HASH_BYTES) + _deflated(bytes(writer.data))
 
 
@@ -345,7 +265,7 @@ def _with_types(writer: _Writer, types: np.ndarray, samples: np.ndarray, depth: 
     return min((_deflated(bytes(writer.data) + bytes([i]) + form.tobytes()) for i, form in enumerate(forms)), key=len)
 
 
-def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> bool:
+def _write_chunk(writer: _Writer, chunk: png.Chunk, known: KnownChunks) -> bool:
     """Write a chunk; return whether its content is written."""
     kind, payload = chunk
     if chunk in known.chunks:
@@ -354,7 +274,7 @@ def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> bool:
         writer.number(_KNOWN + index)
         return False
     name, _, stream = payload.partition(b"\0")
-    profile = known.take_profile() if kind == _ICC and stream[:1] == b"\0" else b""
+    profile = known.take_profile() if kind == ICC_CHUNK and stream[:1] == b"\0" else b""
     if profile and (found := find(stream[1:], profile, len(profile))):
         writer.number(_DEFLATED)
         writer.block(name)
@@ -369,7 +289,7 @@ def _write_chunk(writer: _Writer, chunk: png.Chunk, known: _Known) -> bool:
 def _write_stream(writer: _Writer, stream: bytes, data: bytes, step: int) -> None:
     found = find(stream, data, step)
     if found is None:
-        raise _Unusual
+        raise UnusualError
     _write_made(writer, *found, stream)
 
 
@@ -383,20 +303,20 @@ def _write_made(writer: _Writer, settings: Settings, right: int, stream: bytes) 
 def _rebuilt(reader: _Reader, picture: Picture, anew: bool) -> bytes:
     """The file of a description.  Raises ValueError or IndexError if that is damaged."""
     depth, interlaced = reader.byte(), bool(reader.byte())
-    if depth not in _depths(picture):
+    if depth not in depths_of(picture):
         raise ValueError
-    known = _Known(picture)
+    known = KnownChunks(picture)
     before = [_read_chunk(reader, known) for _ in range(reader.count())]
     after = [_read_chunk(reader, known) for _ in range(reader.count())]
     rest = reader.block()
 
     def joined(pixels: list[png.Chunk]) -> bytes:
-        chunks = [(_IHDR, _header(picture, depth, interlaced)), *before, *pixels, *after, (_IEND, b"")]
+        chunks = [(IHDR, header_of(picture, depth, interlaced)), *before, *pixels, *after, (IEND, b"")]
         return b"".join((png.SIGNATURE, *(png.join(*chunk) for chunk in chunks), rest))
 
     if anew or reader.next_byte() == _ANEW:
         before = [chunk for chunk in before if chunk[0] not in _OF_STREAM]
-        return joined([(_IDAT, _stream(picture, depth, interlaced))])
+        return joined([(IDAT, _stream(picture, depth, interlaced))])
     settings, right, tail = reader.settings(), reader.number(), reader.block()
     runs = [(reader.number(), reader.number()) for _ in range(reader.count())]
     predicted = reader.byte()
@@ -406,34 +326,34 @@ def _rebuilt(reader: _Reader, picture: Picture, anew: bool) -> bytes:
         raise ValueError
     if sum(length * count for length, count in runs) != right + len(tail):
         raise ValueError
-    if sum(count for _, count in runs) > _MAX_CHUNKS:
+    if sum(count for _, count in runs) > MAX_CHUNKS:
         raise ValueError
 
-    samples = _samples(picture, depth)
+    samples = samples_of(picture, depth)
     if predicted:
         types = (types + rows.predicted_types(samples, depth, interlaced)[predicted - 1]) % rows.FILTERS
     data = rows.filtered(samples, depth, types, interlaced)
-    stream = b"".join(settings.pieces(data, _step(picture, depth)))[:right] + tail
+    stream = b"".join(settings.pieces(data, row_step(picture, depth)))[:right] + tail
     if len(stream) != right + len(tail):  # The stream of another version of the library may be shorter.
         return b""
     pixels, position = [], 0
     for length, count in runs:
         for _ in range(count):
-            pixels.append((_IDAT, stream[position : position + length]))
+            pixels.append((IDAT, stream[position : position + length]))
             position += length
     return joined(pixels)
 
 
 def _stream(picture: Picture, depth: int, interlaced: bool) -> bytes:
     """The pixels, filtered and deflated."""
-    samples = _samples(picture, depth)
+    samples = samples_of(picture, depth)
     types = rows.predicted_types(samples, depth, interlaced)[0]
     if depth < 8 or picture.mode is Mode.PALETTE:  # Neighbouring values are no neighbours there.
         types = np.zeros_like(types)
     return zlib.compress(rows.filtered(samples, depth, types, interlaced), _ANEW_LEVEL)
 
 
-def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:
+def _read_chunk(reader: _Reader, known: KnownChunks) -> png.Chunk:
     way = reader.number()
     if way >= _KNOWN:
         return known.take(way - _KNOWN)
@@ -443,7 +363,7 @@ def _read_chunk(reader: _Reader, known: _Known) -> png.Chunk:
     profile = known.take_profile()
     if not profile:
         raise ValueError
-    return _ICC, name + b"\0\0" + b"".join(settings.pieces(profile, len(profile)))[:right] + tail
+    return ICC_CHUNK, name + b"\0\0" + b"".join(settings.pieces(profile, len(profile)))[:right] + tail
 
 
 class _Writer(Writer):
