@@ -383,6 +383,15 @@ def verify(picture: Picture, data: bytes, model: str, execution: Execution = Exe
         restored = decode_picture(data, model=model, execution=execution)
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
+    compare(restored, picture)
+
+
+def compare(restored: Picture, picture: Picture) -> None:
+    """Check that a picture has come back, pixels and metadata.
+
+    Raises:
+        VerificationError: if it has not.
+    """
     # Decoding has compared the pixels with the header's hash, which is the picture's.
     if restored.metadata != picture.metadata or not np.array_equal(restored.pixels, picture.pixels):
         raise VerificationError("verification failed: the file does not decode to the same image")

@@ -10,8 +10,6 @@ import io
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-import numpy as np
-
 from mulanzip import api
 from mulanzip.errors import (
     CorruptFileError,
@@ -118,8 +116,7 @@ def verify(kept: Kept, source: bytes, model: str, execution: Execution = Executi
             restored = api.restore_file(file, model=model, execution=execution)
         else:
             picture = api.decode_container(file, model=model, execution=execution)
-            if picture.metadata != kept.picture.metadata or not np.array_equal(picture.pixels, kept.picture.pixels):
-                raise VerificationError("verification failed: the file does not decode to the same image")
+            api.compare(picture, kept.picture)
             restored = png_original.restore(file, picture)[0] or b""
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error

@@ -6,7 +6,9 @@
 
 #define TARGET __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512vl,avx512dq")))
 
-enum { LANES = 16, PIXELS = 16, TILES = 8 };
+#include "vectors_avx512.h"
+
+enum { PIXELS = 16, TILES = 8 };
 
 /* Shapes of the registers, as the instruction reads them. */
 typedef struct {
@@ -27,27 +29,10 @@ TARGET static void set_shapes(int32_t pixels, int32_t steps) {
 
 TARGET static void write_sums(const mz_layer *layer, int32_t lane, int32_t x, int32_t pixels, const int32_t *start,
                               const int32_t *sums, const mz_results *results) {
-    const int32_t left = layer->outputs - lane;
-    const __mmask16 some = left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1);
-    const __m512i up = _mm512_load_si512(MZ_ARRAY(int32_t, layer, up) + lane);
-    const __m512i down = _mm512_load_si512(MZ_ARRAY(int32_t, layer, down) + lane);
-    const __m512i rest = _mm512_load_si512(MZ_ARRAY(int32_t, layer, rest) + lane);
-    const __m512i even = _mm512_load_si512(MZ_ARRAY(int32_t, layer, even) + lane);
+    const mz_rounding rounding = mz_rounding_of(layer, lane);
     const __m512i first = _mm512_load_si512(start + lane);
-    for (int32_t p = 0; p < pixels; p++) {
-        __m512i sum = _mm512_sllv_epi32(_mm512_add_epi32(_mm512_load_si512(sums + p * LANES), first), up);
-        if (results->residual) {
-            const __m128i bytes = _mm_maskz_loadu_epi8(some, results->residual + (x + p) * results->residual_stride + lane);
-            sum = _mm512_add_epi32(sum, _mm512_sllv_epi32(_mm512_cvtepu8_epi32(bytes), down));
-        }
-        __m512i values = _mm512_srav_epi32(sum, down);
-        values = _mm512_mask_and_epi32(values, _mm512_testn_epi32_mask(sum, rest), values, even);
-        if (results->saturated)
-            _mm512_mask_cvtusepi32_storeu_epi8(results->saturated + (x + p) * results->stride + lane, some,
-                                               _mm512_max_epi32(values, _mm512_setzero_si512()));
-        else
-            _mm512_mask_storeu_epi32(results->integers + (x + p) * results->stride + lane, some, values);
-    }
+    for (int32_t p = 0; p < pixels; p++)
+        mz_write_vector(&rounding, x + p, _mm512_add_epi32(_mm512_load_si512(sums + p * LANES), first), results);
 }
 
 /* Two groups of pixels at x and y, and two groups of lanes.  Each tap is one product. */

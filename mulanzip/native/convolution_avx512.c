@@ -6,30 +6,9 @@
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #define INLINE static inline __attribute__((always_inline)) TARGET
+#include "vectors_avx512.h"
 
-enum { LANES = 16, MAX_VECTORS = 4, MAX_PIXELS = 12 };
-
-/* A vector of outputs of one pixel. */
-INLINE void write_vector(const mz_layer *layer, int32_t lane, int32_t x, __m512i sums, const mz_results *results) {
-    const int32_t left = layer->outputs - lane;
-    const __mmask16 some = left >= LANES ? 0xffff : (__mmask16)((1u << left) - 1);
-    const __m512i up = _mm512_load_si512(MZ_ARRAY(int32_t, layer, up) + lane);
-    const __m512i down = _mm512_load_si512(MZ_ARRAY(int32_t, layer, down) + lane);
-    const __m512i rest = _mm512_load_si512(MZ_ARRAY(int32_t, layer, rest) + lane);
-    const __m512i even = _mm512_load_si512(MZ_ARRAY(int32_t, layer, even) + lane);
-    sums = _mm512_sllv_epi32(sums, up);
-    if (results->residual) {
-        const __m128i bytes = _mm_maskz_loadu_epi8(some, results->residual + x * results->residual_stride + lane);
-        sums = _mm512_add_epi32(sums, _mm512_sllv_epi32(_mm512_cvtepu8_epi32(bytes), down));
-    }
-    __m512i values = _mm512_srav_epi32(sums, down);
-    values = _mm512_mask_and_epi32(values, _mm512_testn_epi32_mask(sums, rest), values, even);
-    if (results->saturated)
-        _mm512_mask_cvtusepi32_storeu_epi8(results->saturated + x * results->stride + lane, some,
-                                           _mm512_max_epi32(values, _mm512_setzero_si512()));
-    else
-        _mm512_mask_storeu_epi32(results->integers + x * results->stride + lane, some, values);
-}
+enum { MAX_VECTORS = 4, MAX_PIXELS = 12 };
 
 /* Some pixels of a group of vectors: the sums stay in registers. */
 INLINE void block(const int pixels, const int vectors, const mz_layer *layer, const int32_t *start, const mz_runs *runs,
@@ -69,8 +48,9 @@ INLINE void block(const int pixels, const int vectors, const mz_layer *layer, co
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; v++) {
         if (lane + v * LANES >= layer->outputs) break;
+        const mz_rounding rounding = mz_rounding_of(layer, lane + v * LANES);
 #pragma GCC unroll 12
-        for (int p = 0; p < pixels; p++) write_vector(layer, lane + v * LANES, x + p, sums[p][v], results);
+        for (int p = 0; p < pixels; p++) mz_write_vector(&rounding, x + p, sums[p][v], results);
     }
 }
 
