@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.pictures import noise
 from support.sources import MAKERS, SourceFile, source_files
 
-from mulanzip.source import spans, table
+from mulanzip.source import dicom, spans, table
 from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore, restored_size
 from mulanzip.streams import table as streams_table
@@ -148,3 +148,15 @@ def test_a_file_that_does_not_come_back_is_not_taken_apart(monkeypatch: pytest.M
     data = b"P5 32 32 255\n" + bytes(1024)
     monkeypatch.setattr(spans, "restore", lambda *_: data + b"x")
     assert spans.find(data) is None
+
+
+def test_dicom_files_without_preamble() -> None:
+    """Also where a cut left a byte before the first element; other files are no DICOM files."""
+    elements = b"\x08\0\5\0CS\x0a\0ISO_IR 100\x08\0\x16\0UI\6\0" + b"1.2.3\0"
+    assert dicom.is_mine(elements)
+    assert dicom.is_mine(b" " + elements)
+    assert not dicom.is_mine(b"x" + elements)
+    assert not dicom.is_mine(elements[:18])
+    assert not dicom.is_mine(elements[:18] + elements)
+    found = next(file for i in range(50) if (file := MAKERS["dicom"](Random(i), 40).data)[128:132] != b"DICM")
+    assert spans.find(b" " + found) is not None
