@@ -14,13 +14,14 @@ from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
-from mulanzip.imageio import dicom, foreign, reader
+from mulanzip.imageio import foreign, reader
 from mulanzip.jobs import workers
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
 from mulanzip.notes import collect
 from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
+from mulanzip.source import dicom
 
 #: Called with a path that is left out, and the reason.
 OnError: TypeAlias = Callable[[Path, Exception], None]
@@ -44,7 +45,7 @@ def is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
         return True
-    return (not suffix or suffix[1:].isdigit()) and dicom.is_dicom(_start(path, dicom.START))
+    return (not suffix or suffix[1:].isdigit()) and dicom.is_mine(_start(path, dicom.START))
 
 
 def is_plain(path: Path) -> bool:
