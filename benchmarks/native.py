@@ -61,13 +61,14 @@ def units_of(samples: Samples, tile: library.Tile, components: int) -> list[libr
     units = []
     for phase in (1, 2, 3):
         for colour in range(samples.colours):
-            base = np.rint(levels[0, : colour + 1, 0, 2:-2, 2:-2].reshape(colour + 1, n) * 32).astype(np.int32)
+            base = np.rint(levels[0, colour, 0, 2:-2, 2:-2].reshape(n) * 32).astype(np.int32)
+            offsets = rng.integers(-100, 101, (colour, n), dtype=np.int32)
             shapes = np.empty((2 * components, n), dtype=np.uint8)
             shapes[:components] = rng.integers(180, 256, (components, n))
             # Scales of 1.5 to 6 levels: 8 exp((s - 128) / 32).
             shapes[components:] = rng.integers(74, 120, (components, n))
             means = rng.normal(0, 60, (components + colour, n)).astype(np.int32)
-            units.append(library.Unit((phase, colour), (SIDE, SIDE), 1, shapes, means, base))
+            units.append(library.Unit((phase, colour), (SIDE, SIDE), 1, shapes, means, base, offsets))
     return units
 
 

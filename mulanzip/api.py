@@ -44,7 +44,7 @@ _MAX_METADATA = 1 << 28
 #: Images with at most this number of samples are tried as stored images, too.
 _SMALL = 1 << 14
 #: An image is tried as a stored one where its quickly estimated stored size is less than this multiple of the model's.
-_QUICK_MARGIN = 1.08
+_QUICK_MARGIN = 1.04
 #: Contexts are fitted unless the model without one makes more than this multiple of the stored form.
 _OUT_OF_REACH = 1.5
 _WITHOUT_MODEL = (Mode.PALETTE, Mode.BILEVEL)

@@ -743,7 +743,7 @@ class SegmentDecoder {
     at.workspace = native.take(this.workspaceSize);
     this.cellsStruct = native.put(Int32Array.of(1, h, w, colours, group.count, group.logSteps, at.cells, at.known));
     this.tileStruct = native.put(Int32Array.of(1, group.colours, height, width, at.values, at.residuals));
-    this.unitStruct = native.take(32);
+    this.unitStruct = native.take(36);
     Object.assign(this, { tile, halo, height, width, h, w, plane, levelClass: network.levelClass(grid.level) });
 
     // No memory is taken from here on, so views stay.
@@ -833,7 +833,8 @@ class SegmentDecoder {
         at.rows, colour ? at.offsetPlanes : 0, BigInt(n), 2 * mixtures, at.shapes, at.means,
         at.workspace, BigInt(this.workspaceSize),
       );
-      native.int32(this.unitStruct, 8).set([phase, colour, rows, columns, mixtures, at.shapes, at.means, base]);
+      const own = base + 4 * colour * n;
+      native.int32(this.unitStruct, 9).set([phase, colour, rows, columns, mixtures, at.shapes, at.means, own, at.offsets]);
       native.call("mz_decode_unit", native.tables, group.scales[colour], this.tileStruct, this.unitStruct, this.decoder);
       const next = colour + 1 < group.colours ? offsets.subarray(colour * n, (colour + 1) * n) : null;
       this.keep(phase, colour, rows, columns, next, bases.subarray(colour * n));

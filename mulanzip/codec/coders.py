@@ -49,7 +49,7 @@ class TileCoder(ABC):
             with timed("network"):
                 shapes, means = prediction.head(prediction.features, offsets[:colour], colour)
             with timed("coder"):
-                unit = library.Unit((phase, colour), extent, images, shapes, means, base[: colour + 1])
+                unit = library.Unit((phase, colour), extent, images, shapes, means, base[colour], offsets[:colour])
                 self._code(self._scale(colour), planes.native, unit)
                 values[:, colour] = inside[:, colour].reshape(-1)
                 offsets[colour] = self._statistics.level_positions(values[:, colour], colour) - base[colour]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextvars
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from mulanzip.codec.coders import TileCoder, TileDecoder, TileEncoder, TileMeter
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.tile import code_tile
-from mulanzip.density.inner_threads import inner_threads
+from mulanzip.density.inner_threads import side_by_side
 from mulanzip.density.runtime import Runtime
 from mulanzip.errors import CorruptFileError
 from mulanzip.lattice.geometry import Segment, level_grids, level_view, segments
@@ -67,26 +65,7 @@ def for_each_level(work: Callable[[int], None], parts: Sequence[Segment], runtim
     Segments of a level depend on coarser levels alone.
     """
     for _, group in groupby(range(len(parts)), key=lambda i: _finest_level(parts[i])):
-        indices = list(group)
-        if len(indices) == 1 or runtime.threads == 1:
-            with inner_threads(runtime.threads):
-                for index in indices:
-                    work(index)
-        else:
-            _work_side_by_side(work, indices, runtime.threads)
-
-
-def _work_side_by_side(work: Callable[[int], None], indices: Sequence[int], threads: int) -> None:
-    """Do independent work on several threads."""
-    with ThreadPoolExecutor(threads) as pool, inner_threads(1):
-        # Each job gets a copy of the context, so that measurements reach the threads.
-        futures = [pool.submit(contextvars.copy_context().run, work, index) for index in indices]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        side_by_side(work, list(group), runtime.threads)
 
 
 def _weight(segment: Segment) -> int:

@@ -1,16 +1,20 @@
-"""The number of threads that share one map of the network: set for a block of code, and all that it calls.
+"""Independent work side by side, and the number of threads that share one map of the network.
 
-Threads of the pool sleep while they have nothing to do.  They end with the block, so that nothing is left behind in a
-process that forks.
+The number is set for a block of code, and all that it calls.  Threads of the pool sleep while they have nothing to do.
+They end with the block, so that nothing is left behind in a process that forks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
 
 #: Maps with fewer cells are not worth a second thread.
 _CELLS_FOR_THREADS = 1 << 13
@@ -70,3 +74,21 @@ def split_rows(work: Callable[[tuple[int, int]], None], height: int, width: int)
         return
     parts = min(crew.count, height)
     crew.run(work, list(pairwise(height * i // parts for i in range(parts + 1))))
+
+
+def side_by_side(work: Callable[[T], None], items: Sequence[T], threads: int) -> None:
+    """Do independent work for all items, on as many threads.  A single item gets all of them for its maps."""
+    if len(items) == 1 or threads == 1:
+        with inner_threads(threads):
+            for item in items:
+                work(item)
+        return
+    with ThreadPoolExecutor(threads) as pool, inner_threads(1):
+        # Each job gets a copy of the context, so that measurements reach the threads.
+        futures = [pool.submit(contextvars.copy_context().run, work, item) for item in items]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -12,8 +12,8 @@ from mulanzip.codec.tile import code_tile
 from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.value_edges import MAX_OFFSET, PLAIN_EDGES, VALUES, ValueEdges
-from mulanzip.encoder.crops import sample_crops
 from mulanzip.format.container import CHUNK_OVERHEAD
+from mulanzip.image.crops import sample_crops
 from mulanzip.lattice.geometry import Grid, tiles
 from mulanzip.lattice.schedules import SCHEDULES
 from mulanzip.row_blocks import row_blocks

@@ -5,15 +5,17 @@ The choice is the same on every machine, since the code lengths come from intege
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import measure_segments
+from mulanzip.density.inner_threads import side_by_side
 from mulanzip.density.runtime import Runtime
-from mulanzip.encoder.crops import GRID, sample_crops
 from mulanzip.format.container import CHUNK_OVERHEAD
+from mulanzip.image.crops import GRID, sample_crops
 from mulanzip.lattice.geometry import Grid, Segment, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
@@ -33,16 +35,20 @@ def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedule
         schedules: uniform.
     """
 
-    def best(numbers: Iterable[int], grid: tuple[int, int]) -> int:
+    def best(numbers: Sequence[int], grid: tuple[int, int]) -> int:
         crops = sample_crops(indices, _SIDE, grid)
         segment = Segment(tuple(tiles(Grid(0, *crops.shape[:2]))))
         own_bits = crops.size / indices.size * 8 * (CHUNK_OVERHEAD + 1)
         costs = {}
-        for number in numbers:
-            adapted = runtime.adapted(runtime.model.prior.preset(number)) if number else runtime
+        single = replace(runtime, threads=1)
+
+        def measure(number: int) -> None:
+            adapted = single.adapted(runtime.model.prior.preset(number)) if number else single
             (bits,) = measure_segments(Canvas.of(crops), adapted, schedules, [segment])
             costs[number] = bits + (own_bits if number else 0)
-        return min(costs, key=lambda number: costs[number])
+
+        side_by_side(measure, numbers, runtime.threads)
+        return min(numbers, key=lambda number: costs[number])
 
     candidate = best(range(len(runtime.model.prior.presets) + 1), _FIRST_GRID)
     return best((0, candidate), GRID) if candidate else 0

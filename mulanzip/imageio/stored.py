@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from mulanzip.errors import CorruptFileError
+from mulanzip.image.crops import sample_crops
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import png
@@ -49,8 +50,8 @@ _EFFORT = 7
 #: of sizes from which on the image is one that more effort makes little smaller.
 _QUICK_EFFORTS = (2, 3)
 _PREDICTION_PAYS = 0.97
-#: Maximum width and height of the part that :func:`quick_size` encodes.
-_QUICK_SIDE = 256
+#: Side in pixels of the crops that :func:`quick_size` encodes, and their number down and across.
+_QUICK_SIDE, _QUICK_GRID = 64, (4, 4)
 
 
 def _webp(image: Image.Image, quality: int = 100, method: int = 6) -> bytes:
@@ -114,19 +115,17 @@ def store(picture: Picture) -> bytes:
 def quick_size(picture: Picture) -> float:
     """Estimate of the size of the stored form in bytes, a little too large.
 
-    It is extrapolated from the middle of the picture, for which WebP is tried at its lowest effort.
+    It is extrapolated from crops, for which WebP is tried at its lowest effort.
     """
-    height, width = picture.pixels.shape[:2]
-    top, left = max(0, height - _QUICK_SIDE) // 2, max(0, width - _QUICK_SIDE) // 2
-    middle = replace(picture, pixels=picture.pixels[top : top + _QUICK_SIDE, left : left + _QUICK_SIDE])
-    source = _webp_source(middle)
+    sample = replace(picture, pixels=sample_crops(picture.pixels, _QUICK_SIDE, _QUICK_GRID))
+    source = _webp_source(sample)
     forms = [] if source is None else [_webp(source, quality=0, method=0)]
-    flat = _to_stored(middle)
+    flat = _to_stored(sample)
     simple, predicted = (_jpeg_xl(flat, effort) for effort in _QUICK_EFFORTS)
     # Where prediction pays, as in photographs, the usual effort saves 3 % more and takes ten times as long.
     forms.append(predicted if len(predicted) < _PREDICTION_PAYS * len(simple) else _jpeg_xl(flat))
     size = min(map(len, forms))
-    return size * picture.pixels.size / middle.pixels.size
+    return size * picture.pixels.size / sample.pixels.size
 
 
 def bytes_to_restore(kind: Kind, width: int, height: int) -> int:

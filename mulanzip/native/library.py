@@ -61,6 +61,7 @@ class _Unit(ctypes.Structure):
         ("shapes", c_void_p),
         ("means", c_void_p),
         ("base", c_void_p),
+        ("offsets", c_void_p),
     )
 
 
@@ -224,7 +225,8 @@ class Unit:
         images: the tile's.
         shapes: uint8 ``(2 K, n)``, logits and log scales of ``K`` components, 1..7.
         means: int32 ``(K + colour, n)``, means in 1/32 level without the base prediction; couplings to earlier colours.
-        base: int32 ``(colour + 1, n)``, base predictions in 1/32 level of earlier colours and of this one.
+        base: int32 ``(n,)``, base predictions in 1/32 level.
+        offsets: int32 ``(colour, n)``, positions of earlier colours in 1/32 level, relative to their base predictions.
     """
 
     def __init__(
@@ -235,12 +237,13 @@ class Unit:
         shapes: np.ndarray,
         means: np.ndarray,
         base: np.ndarray,
+        offsets: np.ndarray,
     ):
         phase, colour = self.place = place
         components = len(shapes) // 2
         self.count = images * size[0] * size[1]
         self.images = images
-        self._arrays = (shapes, means, base)
+        self._arrays = (shapes, means, base, offsets)
         self.struct = _Unit(
             phase,
             colour,
@@ -248,7 +251,8 @@ class Unit:
             components,
             pointer(shapes, np.uint8, (2 * components, self.count)),
             pointer(means, np.int32, (components + colour, self.count)),
-            pointer(base, np.int32, (colour + 1, self.count)),
+            pointer(base, np.int32, (self.count,)),
+            pointer(offsets, np.int32, (colour, self.count)),
         )
 
 

@@ -83,7 +83,8 @@ typedef struct {
     int32_t components;     /* K */
     const uint8_t *shapes;  /* (2 K, n): logits, log scales */
     const int32_t *means;   /* (K + colour, n): means in 2^-5 level without base; couplings to the colours before */
-    const int32_t *base;    /* (colour + 1, n): base predictions of this colour and those before, in 2^-5 level */
+    const int32_t *base;    /* (n): base predictions, in 2^-5 level */
+    const int32_t *offsets; /* (colour, n): positions of the colours before, relative to their base predictions */
 } mz_unit;
 
 /* Symbols as an encoder collects them. */

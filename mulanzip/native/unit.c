@@ -234,13 +234,10 @@ static void count_values(const mz_tables *t, const mz_positions *p, const mz_mix
     if (value >= low && value < low + WINDOW) sink->seen[value]++;
 }
 
-MZ_INLINE void read_prediction(const mz_positions *p, const mz_unit *unit, const int32_t *values, ptrdiff_t colour_size,
-                               int64_t n, int64_t i, int components, mz_prediction *net) {
-    int64_t coupled = 128, base = unit->base[unit->colour * n + i];
-    for (int c = 0; c < unit->colour; c++) {
-        int64_t position = mz_centre(p, values[(c - unit->colour) * colour_size]) >> p->down;
-        coupled += mz_clip(unit->means[(components + c) * n + i], -1024, 1024) * (position - unit->base[c * n + i]);
-    }
+MZ_INLINE void read_prediction(const mz_unit *unit, int64_t n, int64_t i, int components, mz_prediction *net) {
+    int64_t coupled = 128, base = unit->base[i];
+    for (int c = 0; c < unit->colour; c++)
+        coupled += mz_clip(unit->means[(components + c) * n + i], -1024, 1024) * unit->offsets[c * n + i];
     for (int k = 0; k < components; k++) {
         net->logit[k] = unit->shapes[k * n + i];
         net->scale[k] = unit->shapes[(components + k) * n + i];
@@ -294,7 +291,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                     *kept = 0;
                     continue;
                 }
-                read_prediction(&p, unit, values, colour_size, n, i, components, &net);
+                read_prediction(unit, n, i, components, &net);
                 mz_look_out(t, components, &net, &outlook);
                 read_features(t, &p, &neighbours, values, kept, &outlook);
                 mz_predict_shift(t, &learner, &outlook);

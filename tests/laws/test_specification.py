@@ -112,8 +112,12 @@ def unit_of_the_text() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     values[0, 0, 1, 2, 2:6] = numbers["values"]
     shapes = np.array([numbers["logits"] + numbers["scales"]] * 4, dtype=np.uint8).T
     means = np.array([numbers["means"]] * 4, dtype=np.int32).T
-    base = np.array([numbers["base"]], dtype=np.int32)
-    return values, residuals, [np.ascontiguousarray(shapes), np.ascontiguousarray(means), base]
+    base = np.array(numbers["base"], dtype=np.int32)
+    return (
+        values,
+        residuals,
+        [np.ascontiguousarray(shapes), np.ascontiguousarray(means), base, np.empty((0, 4), np.int32)],
+    )
 
 
 def test_the_vector_of_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,14 +97,16 @@ static void one_case(const mz_tables *t, int kind) {
                 *v = (int32_t)((uint32_t)*v % (uint32_t)s.count);
             }
     uint8_t *shapes = room(2 * components * n);
-    int32_t *means = room((components + colour) * n * 4), *base = room((colour + 1) * n * 4);
+    int32_t *means = room((components + colour) * n * 4), *base = room(n * 4), *offsets = room(colour * n * 4);
     for (int64_t i = 0; i < 2 * components * n; i++)
         shapes[i] = (uint8_t)(!hostile ? 100 + below(50) : below(3) ? below(256) : 255 * below(2));
     for (int64_t i = 0; i < (components + colour) * n; i++) means[i] = hostile ? any_int32() : (int32_t)below(200) - 100;
-    for (int64_t i = 0; i < (colour + 1) * n; i++) base[i] = hostile ? any_int32() : middle * 32;
+    for (int64_t i = 0; i < n; i++) base[i] = hostile ? any_int32() : middle * 32;
+    for (int64_t i = 0; i < colour * n; i++) offsets[i] = hostile ? any_int32() : (int32_t)below(200) - 100;
     unit.shapes = shapes;
     unit.means = means;
     unit.base = base;
+    unit.offsets = offsets;
 
     mz_symbol *symbols = room(2 * n * (int64_t)sizeof(mz_symbol));
     uint32_t *bits = room(n * 4), *words = room((2 * n + 2) * 4);
@@ -150,7 +152,7 @@ static void one_case(const mz_tables *t, int kind) {
     add(decoded.residuals, cells);
     add(uniform, sizeof(uniform));
 
-    void *rooms[] = {edges, forbidden, values, residuals, shapes, means, base, symbols, bits, words, kept, seen,
+    void *rooms[] = {edges, forbidden, values, residuals, shapes, means, base, offsets, symbols, bits, words, kept, seen,
                      encoded.residuals, measured.residuals, decoded.values, decoded.residuals};
     for (size_t i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) free(rooms[i]);
 }

@@ -53,7 +53,9 @@ def test_scales_out_of_range(scale: library.Scale) -> None:
 def test_units_out_of_range(kind: Kind) -> None:
     n = kind.unit_size[0] * kind.unit_size[1]
     shapes, means = np.zeros((2 * kind.components, n), np.uint8), np.zeros((kind.components, n), np.int32)
-    unit = library.Unit((kind.phase, 0), kind.unit_size, 1, shapes, means, np.zeros((1, n), np.int32))
+    unit = library.Unit(
+        (kind.phase, 0), kind.unit_size, 1, shapes, means, np.zeros(n, np.int32), np.empty((0, n), np.int32)
+    )
     tile = library.Tile.empty(1, 1, *kind.size)
     tile.values[:] = 0
     for call in (library.encode_unit, library.measure_unit, library.Decoder(np.zeros(0, np.uint32)).decode_unit):
@@ -83,12 +85,13 @@ def test_images_that_the_tile_lacks() -> None:
 
 
 def test_arrays_of_the_wrong_kind() -> None:
-    shapes, means, base = CASE.parameters
+    shapes, means, base, offsets = CASE.parameters
     for arrays in (
-        (shapes.astype(np.int8), means, base),
-        (shapes, means[:-1], base),
-        (shapes, np.asfortranarray(means), base),
-        (shapes, means, base.astype(np.int64)),
+        (shapes.astype(np.int8), means, base, offsets),
+        (shapes, means[:-1], base, offsets),
+        (shapes, np.asfortranarray(means), base, offsets),
+        (shapes, means, base.astype(np.int64), offsets),
+        (shapes, means, base, offsets.astype(np.int64)),
     ):
         with pytest.raises(ValueError, match="is wanted, not"):
             library.Unit((1, 0), KIND.unit_size, 1, *arrays)

@@ -440,18 +440,19 @@ class Unit:
     shapes: np.ndarray
     means: np.ndarray
     base: np.ndarray
+    offsets: np.ndarray
 
-    def prediction(self, scale: Scale, earlier: list[int], i: int) -> Prediction:
+    def prediction(self, i: int) -> Prediction:
         components = len(self.shapes) // 2
-        shapes, means, base = (array[:, i].tolist() for array in (self.shapes, self.means, self.base))
+        shapes, means, offsets = (array[:, i].tolist() for array in (self.shapes, self.means, self.offsets))
+        base = int(self.base[i])
         coupled = 128
-        for c, value in enumerate(earlier):
-            position = scale.centre(value) >> scale.down
-            coupled += clip(means[components + c], -1024, 1024) * (position - base[c])
+        for coupling, offset in zip(means[components:], offsets, strict=True):
+            coupled += clip(coupling, -1024, 1024) * offset
         return Prediction(
             shapes[:components],
             shapes[components:],
-            [clip(m + base[self.colour] + (coupled >> 8), -(2**27), 2**27) for m in means[:components]],
+            [clip(m + base + (coupled >> 8), -(2**27), 2**27) for m in means[:components]],
         )
 
 
@@ -544,7 +545,7 @@ def code_unit(
                 if constant is not None and not constancy.code(coder, present != constant):
                     around.keep(constant, 0)
                     continue
-                net = unit.prediction(scale, around.earlier, i)
+                net = unit.prediction(i)
                 outlook = Outlook(net)
                 features = around.features(scale, outlook)
                 learner = learner or Learner(len(net.means), len(features))

@@ -86,7 +86,7 @@ class Case:
             own[border] = -1
         return values.astype(np.int32), residuals
 
-    def _parameters(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _parameters(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, ...]:
         kind = self.kind
         rows = kind.components + kind.colour
         if kind.hostile:
@@ -94,9 +94,10 @@ class Case:
             shapes[rng.random(shapes.shape) < 0.2] = 255
             shapes[rng.random(shapes.shape) < 0.2] = 0
             means = rng.integers(-(2**31), 2**31, (rows, n), dtype=np.int64) >> rng.integers(0, 32, (rows, n))
-            base = rng.integers(-(2**31), 2**31, (kind.colour + 1, n), dtype=np.int64)
-            base >>= rng.integers(0, 32, base.shape)
-            return shapes, means.astype(np.int32), base.astype(np.int32)
+            places = rng.integers(-(2**31), 2**31, (kind.colour + 1, n), dtype=np.int64)
+            places >>= rng.integers(0, 32, places.shape)
+            base, *offsets = places.astype(np.int32)
+            return shapes, means.astype(np.int32), base, np.array(offsets, dtype=np.int32).reshape(kind.colour, n)
         shapes = np.concatenate(
             [
                 rng.integers(0, 256, (kind.components, n), dtype=np.uint8),
@@ -105,7 +106,8 @@ class Case:
         )
         around = self.centre * 32 * 0.5**kind.log2_steps
         means = rng.integers(-200, 201, (rows, n), dtype=np.int32)
-        return shapes, means, np.full((kind.colour + 1, n), around, dtype=np.int32)
+        offsets = rng.integers(-200, 201, (kind.colour, n), dtype=np.int32)
+        return shapes, means, np.full(n, around, dtype=np.int32), offsets
 
     def tile(self) -> library.Tile:
         """A copy of the planes, in which the values of the unit are known."""

@@ -88,7 +88,7 @@ class Row:
         positions = [statistics.level_positions(values[c].astype(np.int32), c) for c in range(colours - 1)]
         offsets = np.array(positions, dtype=np.int32).reshape(-1, count) - base[:-1]
         shapes, means = prediction.head(prediction.features, offsets, colours - 1)
-        self.unit = library.Unit((H, colours - 1), (1, count), 1, shapes, means, base)
+        self.unit = library.Unit((H, colours - 1), (1, count), 1, shapes, means, base[-1], offsets)
 
     def symbols(self) -> np.ndarray:
         """First slot and number of slots of each subpixel, ``(n, 2)``."""

@@ -316,7 +316,8 @@ def decode_phase(
     offsets: list[np.ndarray] = []
     for colour in range(values.shape[1]):
         shapes, means = run_head(network, colour, features, offsets)
-        unit = native_reference.Unit(phase, colour, *size, shapes, means, base[: colour + 1])
+        earlier = np.reshape(offsets, (colour, base.shape[1]))
+        unit = native_reference.Unit(phase, colour, *size, shapes, means, base[colour], earlier)
         scale = samples.scale(colour)
         code_unit(scale, planes, unit, stack)
         own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)

@@ -21,7 +21,7 @@ def sample_crops(planes: np.ndarray, side: int, grid: tuple[int, int] = GRID) ->
     if planes[..., 0].size <= side * side * grid[0] * grid[1]:
         return planes
     tops, lefts = (
-        np.linspace(0, length - side, count).astype(int) // 4 * 4
+        [(length - side) * i // max(1, count - 1) // 4 * 4 for i in range(count)]
         for length, count in zip(planes.shape[:2], grid, strict=True)
     )
     return np.vstack([np.hstack([planes[y : y + side, x : x + side] for x in lefts]) for y in tops])
