@@ -10,8 +10,6 @@ import lzma
 import zlib
 from typing import Any
 
-import imagecodecs
-
 from mulanzip.errors import CorruptFileError
 from mulanzip.limits import Limits
 from mulanzip.varint import Reader, Writer
@@ -41,6 +39,8 @@ def pack(data: bytes) -> bytes:
 
 def quick_size(data: bytes) -> int:
     """Estimate of the size of what :func:`pack` makes, in a fiftieth of its time; too large by some per cent."""
+    import imagecodecs
+
     return min(len(data), len(imagecodecs.zstd_encode(data, level=_QUICK_LEVEL)))
 
 
