@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from mulanzip import models
 from mulanzip.errors import ModelError, UnsupportedImageError
 
 #: Length of a model's identity in files: the first bytes of its SHA-256.
@@ -80,7 +80,7 @@ def describe(path: Path, name: str | None = None) -> ModelInfo:
 @cache
 def shipped() -> tuple[ModelInfo, ...]:
     """The models that come with mulanzip, in the order of their names."""
-    folder = Path(models.__file__).parent
+    folder = Path(str(import_module("mulanzip.models").__file__)).parent
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 
