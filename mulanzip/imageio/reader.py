@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
@@ -178,6 +177,8 @@ def _read_tiff_samples(file: BinaryIO, limits: Limits) -> tuple[Picture, list[st
 
 def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
     """The picture of a PNG file of 16 bits per sample, of which Pillow drops 8."""
+    import imagecodecs
+
     found, lost = metadata.collect(image, file)
     file.seek(0)
     pixels = np.asarray(imagecodecs.png_decode(png.bare(file.read())))
