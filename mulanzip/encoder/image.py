@@ -53,9 +53,9 @@ def choose_side_info(
     channels = [
         group_in_coding_order(picture.pixels, part) for part in channel_groups(picture.mode, picture.pixels.shape[2])
     ]
-    is_judged = len(plan.grids) > 1
     maps = [
-        choose_value_map(part, runtime, first, is_judged=is_judged) if picture.is_deep else PLAIN for part in channels
+        choose_value_map(part, runtime, first, is_judged=plan.is_judged) if picture.is_deep else PLAIN
+        for part in channels
     ]
     gamut = jpeg_gamut.find(channels[0])
     side = SideInfo.build(picture, maps, gamut, schedules=first)
