@@ -23,12 +23,12 @@ _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif",
 @click.command(cls=options.WithEffort)
 @options.sources
 @options.coding_model
-@options.effort("How long to adapt the model to each image: 1 is fast, 9 makes the smallest files.")
+@options.effort("How carefully to adapt the model to each image: 1 is fast, 9 is small; 4 to 9 need torch.")
 @click.option(
     "--context",
     type=click.Choice(["none", "fit"]),
     default=EncodeOptions.context,
-    help="'fit' adapts the model to each image; 'none' uses the model as it is.  [default: fit from --effort 2 on]",
+    help="'fit' adapts the model to each image; 'none' uses the model as it is.  [default: fit from --effort 4 on]",
 )
 @options.schedule(
     "Steps that reveal the pixels: 'one' decodes faster but makes larger files; 'adaptive' chooses for each tile.",

@@ -134,7 +134,7 @@ def encode_picture(
     Raises:
         UnsupportedImageError, LimitError, ModelError, ValueError: as :func:`encode`.
     """
-    from mulanzip.encoder.effort import SearchPlan, is_fitted
+    from mulanzip.encoder.effort import SearchPlan
     from mulanzip.imageio import stored as stored_form
 
     plan = SearchPlan.of(options)
@@ -144,7 +144,7 @@ def encode_picture(
     candidates = []
     is_for_model = picture.mode not in _WITHOUT_MODEL
     is_tried = options.stored and _has_stored_chance(picture)
-    is_quick = is_for_model and is_tried and bool(plan.steps) and is_fitted(*picture.pixels.shape[:2])
+    is_quick = is_for_model and is_tried and plan.fit_steps(*picture.pixels.shape[:2]) > 0
     if is_for_model:
         candidates.append(
             _encode_with_model(picture, options.model, plan.quick(), execution.silent())

@@ -27,10 +27,6 @@ _MODES = {"MONOCHROME2": Mode.GRAY, "MONOCHROME1": Mode.GRAY, "RGB": Mode.RGB, "
 _LOSSY = ("JPEG Baseline", "JPEG Extended", "Near", "JPEG 2000 Image Compression", "JPEG XL Image", "MPEG", "HEVC")
 
 
-#: Bytes at the start of a file that suffice to recognize it.
-START = OFFSET + len(SIGNATURE)
-
-
 def is_dicom(start: bytes) -> bool:
     """Whether ``start``, the first bytes of a file, are those of a DICOM file."""
     return start[OFFSET : OFFSET + len(SIGNATURE)] == SIGNATURE

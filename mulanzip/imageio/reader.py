@@ -56,8 +56,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
 
     Raises:
         UnreadableImageError: if the file is not an image, or is damaged.
-        UnsupportedImageError: if the image cannot be kept exactly.
-        LimitError: if it is too large for the format, the limits, or the available memory.
+        UnsupportedImageError: if the image cannot be kept exactly, or is too large for the format.
+        LimitError: if it is too large for the limits, or the available memory.
         OSError: if the file cannot be opened or read.
     """
     with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:

@@ -39,12 +39,13 @@ class Found:
 
 def is_image(path: Path) -> bool:
     """Whether a file is an image: by its suffix; DICOM files, which often have none, by their first bytes."""
-    from mulanzip.imageio import dicom, foreign, reader
+    from mulanzip.imageio import foreign, reader
+    from mulanzip.source import dicom
 
     suffix = path.suffix.lower()
     if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
         return True
-    return (not suffix or suffix[1:].isdigit()) and dicom.is_dicom(_start(path, dicom.START))
+    return (not suffix or suffix[1:].isdigit()) and dicom.is_mine(_start(path, dicom.START))
 
 
 def is_plain(path: Path) -> bool:

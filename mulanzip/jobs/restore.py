@@ -26,9 +26,12 @@ from mulanzip.jobs.endpoints import Endpoint, Source, is_existing_file, output_o
 from mulanzip.jobs.files import FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX, kept_name, restored_name
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.options import Execution
+from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
 
+_OTHER_STREAMS = (
+    "compressed streams of the file could not be made again here: same samples, same other bytes, other streams"
+)
 #: Bytes of a ``.mzp`` file -> the picture; and the unpacked file, if the picture is exactly the one it was made from.
 Decode: TypeAlias = Callable[[bytes, Execution], tuple[Picture, Container | None]]
 
@@ -132,21 +135,33 @@ def restore_kept(
     model: str | None = None,
 ) -> FileResult:
     """Write the file that a ``.mzp`` file keeps: see :func:`decompress_file`."""
+    from mulanzip import kept_file
     from mulanzip.whole.pieces import file_hash
 
     source = Source(given, execution.limits)
     header = Header.unpack(source.head(HEADER_SIZE))
     output = output_of(source, output, kept_name)
     result = FileResult(source.path, path_of(output), source.size())
-    if files.skip_done and is_existing_file(output) and file_hash(output.read_bytes()) == header.pixel_hash:
-        return replace(result, output_size=output.stat().st_size, status="skipped")
+
+    def restored() -> tuple[bytes, bool]:
+        """The file, and whether it is the one that its grade promises."""
+        file = container.unpack(source.read_compressed(header))
+        data = api.restore_file(file, model=model, execution=execution)
+        return data, header.grade is not Grade.FILE or kept_file.is_source(file, data)
+
+    if files.skip_done and is_existing_file(output):
+        # Of the grade ``content``, the header has the hash of the source, and another file comes back.
+        there, is_content = output.read_bytes(), header.grade is Grade.CONTENT
+        if (restored()[0] == there) if is_content else file_hash(there) == header.pixel_hash:
+            return replace(result, output_size=len(there), status="skipped")
     atomic.check(output, files, source.file)
     if files.dry_run:
         return replace(result, status="planned")
-    file = container.unpack(source.read_compressed(header))
-    restored = api.restore_file(file, model=model, execution=execution)
-    notes = atomic.write(restored, output, like=source.file, make_folder=files.make_folder)
-    return replace(result, output_size=len(restored), notes=notes)
+    data, is_as_promised = restored()
+    notes = atomic.write(data, output, like=source.file, make_folder=files.make_folder)
+    if not is_as_promised:
+        notes.append(_OTHER_STREAMS)
+    return replace(result, output_size=len(data), notes=notes)
 
 
 def restore(
