@@ -14,6 +14,7 @@ import click
 
 from mulanzip.cli.options import Outputs, Sources
 from mulanzip.cli.report import Reporter
+from mulanzip.jobs.urls import as_path
 
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Found, Job, Outcome, Task, Work
@@ -45,7 +46,7 @@ def _names(source: Path, separator: bytes) -> Iterator[Path]:
         if b"\0" in name:
             raise click.UsageError(f"{source} holds NUL bytes; use -0 if names end with them")
         if name:
-            yield Path(os.fsdecode(name))
+            yield as_path(os.fsdecode(name))
 
 
 def _list(source: Path) -> bytes:

@@ -18,6 +18,7 @@ from mulanzip.imageio import foreign, reader
 from mulanzip.jobs import workers
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
+from mulanzip.jobs.urls import beside
 from mulanzip.notes import collect
 from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
@@ -95,7 +96,8 @@ def find(paths: Iterable[Path], selection: Selection, *, recursive: bool, report
     """
     seen = set()
     for path in paths:
-        found = _walk(path, selection, report) if recursive and path.is_dir() else [Found(path, Path(path.name))]
+        one = Found(path, Path(beside(path).name))
+        found = _walk(path, selection, report) if recursive and path.is_dir() else [one]
         for file in found:
             if (key := os.path.abspath(file.path)) not in seen:
                 seen.add(key)
@@ -150,7 +152,7 @@ def plan(
     jobs: list[Job] = []
     owners: dict[str, Path] = {}
     for file in found:
-        target: Path | None = STREAM if file.path == STREAM else name(file.path)
+        target: Path | None = STREAM if file.path == STREAM else name(beside(file.path))
         if output_dir is not None and target is not None:
             target = output_dir / file.below.parent / target.name
         elif output is not None and not output.is_dir():

@@ -6,8 +6,6 @@ Completed outputs are skipped, so jobs can be repeated: Dask repeats those of a 
 
 from __future__ import annotations
 
-import os
-import re
 import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mulanzip.errors import MulanzipError
 from mulanzip.jobs import batch
 from mulanzip.jobs.batch import Job, Outcome, Task
+from mulanzip.jobs.urls import beside, url
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,15 +25,6 @@ if TYPE_CHECKING:
 _AHEAD = 4
 #: Seconds until a scheduler must have answered.
 _TIMEOUT = 10
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
-
-
-def url(path: Path) -> str:
-    """The absolute path, or the URL of which pathlib has dropped a slash."""
-    text = str(path)
-    if text.startswith("file:/"):
-        return text
-    return _SCHEME.sub(r"\1://", text) if _SCHEME.match(text) else os.path.abspath(text)
 
 
 def _connect(address: str) -> Client:
@@ -96,7 +86,7 @@ def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
         source, output: URLs of the job's files.
     """
     with tempfile.TemporaryDirectory(prefix="mulanzip-") as folder:
-        here, result = Path(folder, "source", job.source.name), Path(folder, "output", Path(output).name)
+        here, result = Path(folder, "source", beside(job.source).name), Path(folder, "output", Path(output).name)
         for path in (here, result):
             path.parent.mkdir()
         try:
