@@ -46,7 +46,7 @@ def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
         return pieces.unpack(file, limits)
     skeleton, holes, images = _taken_apart(file, limits)
     streams = _streams(file, limits)
-    limits.require(_RESTORING * (skeleton.size + (streams.table.source_size if streams else 0)))
+    limits.require(_RESTORING * skeleton.size + (streams.table.memory if streams else 0))
     decoded = []
     for number, image in enumerate(images):
         part = execution.part(number / len(images), (number + 1) / len(images))

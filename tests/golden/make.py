@@ -182,6 +182,8 @@ KEPT: dict[str, Callable[[], bytes]] = {
         append_images=[Image.fromarray(deep_waves(34, 35, 1)[..., 0])],
     ),
     "kept_streams": _packed_pages,
+    "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
+    "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",
 }
 
 

@@ -38,6 +38,7 @@ def restore(table: bytes, expanded: bytes) -> bytes:
     for _ in range(numbers.number()):
         method, row, size = numbers.number(), numbers.number(), numbers.number()
         predictor = (size, numbers.number(), numbers.number()) if size else None
+        unit = numbers.number() if method > 2 else 1
         library = numbers.raw(7 if method == 0 else 1)
         for _ in range(numbers.number()):
             start = end + numbers.number()
@@ -47,7 +48,7 @@ def restore(table: bytes, expanded: bytes) -> bytes:
             end = start + length
             content = expanded[start:end] if predictor is None else _differences(expanded[start:end], row, *predictor)
             facts.append((place, len(file)))
-            file += _made(method, library, content, row)[: place - len(tail)] + tail
+            file += _made(method, library, content, row, unit)[: place - len(tail)] + tail
             shifts.append((end, len(file) - end))
     made = bytearray(file + expanded[end:])
     for position, flags, stream in _fields(numbers):
@@ -72,7 +73,26 @@ def _differences(content: bytes, row: int, size: int, order: int, channels: int)
     return ((samples - left) % 256**size).astype(kind).tobytes()
 
 
-def _made(method: int, library: bytes, content: bytes, row: int) -> bytes:
+def _runs(samples: bytes, headers: bytes, unit: int) -> bytes:
+    made, at = b"", 0
+    for header in headers:
+        count = header + 1 if header < 128 else 1
+        made += bytes([header]) + samples[at : at + count * unit]
+        at += unit * (count if header < 128 else header - 127)
+    return made
+
+
+def _text(samples: bytes, between: bytes, unit: int) -> bytes:
+    numbers = [int.from_bytes(samples[i : i + unit], "big") for i in range(0, len(samples), unit)]
+    pairs = zip(numbers, between.split(b"\0"), strict=True)  # No text stands behind the last number.
+    return b"".join(str(number).encode() + text for number, text in pairs)
+
+
+def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> bytes:
+    if method == 3:
+        return _runs(content[:row], content[row:], unit)
+    if method > 3:
+        return _text(content[:row], content[row:], unit)
     if method == 0:
         number, level, window, memory, strategy = library[:5]
         if number == 2:

@@ -125,6 +125,45 @@ def tga(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(head + text + palette + rows + junk(random), [image])
 
 
+def tga_runs(random: Random, most: int = 9) -> SourceFile:
+    """Pixels in packets, of which some are runs."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice((10, 11))
+    channels = random.choice((3, 4)) if kind == 10 else 1
+    image = samples(random, (height * width, channels), 8)
+    packets, i = b"", 0
+    while i < len(image):
+        count = min(random.choice((1, 2, 5, 128)), len(image) - i)
+        if random.random() < 0.5:
+            image[i : i + count] = image[i]
+            packets += bytes([0x80 | count - 1]) + _blue_first(image[i : i + 1], channels)
+        else:
+            packets += bytes([count - 1]) + _blue_first(image[i : i + count], channels)
+        i += count
+    is_downward = random.random() < 0.5
+    text = junk(random)
+    head = struct.pack(
+        "<BBBHHBHHHHBB", len(text), 0, kind, 0, 0, 0, 3, 4, width, height, 8 * channels, 0x20 * is_downward
+    )
+    rows = image.reshape(height, width, channels)
+    return SourceFile(head + text + packets + junk(random), [rows if is_downward else rows[::-1]])
+
+
+def _blue_first(pixels: np.ndarray, channels: int) -> bytes:
+    return pixels[:, [2, 1, 0, 3][:channels]].tobytes() if channels > 1 else pixels.tobytes()
+
+
+def pnm_text(random: Random, most: int = 9) -> SourceFile:
+    """Numbers with any spaces between them."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice("123")
+    channels, bits = 3 if kind == "3" else 1, 1 if kind == "1" else random.choice((1, 5, 8, 10, 16))
+    image = samples(random, (height, width, channels), bits)
+    numbers = (1 - image if kind == "1" else image).ravel().tolist()
+    spaces = ("", " ", "\n", " \t") if kind == "1" else (" ", "\n", "\r\n", " \t ")
+    head = f"P{kind}\n# any words\n{width} {height}\n" + ("" if kind == "1" else f"{(1 << bits) - 1}\n")
+    text = "".join(str(number) + random.choice(spaces) for number in numbers[:-1]) + str(numbers[-1])
+    return SourceFile((head + text).encode() + random.choice((b"", b"\n", b"\n# end")), [image])
+
+
 def npy(random: Random, most: int = 9) -> SourceFile:
     bits, signed = random.choice((8, 16)), random.random() < 0.3
     rank, order = random.choice((2, 2, 3, 3, 4)), random.choice("CF")
@@ -356,6 +395,8 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
     "pnm": pnm,
     "tga": tga,
+    "tga_runs": tga_runs,
+    "pnm_text": pnm_text,
     "npy": npy,
     "fits": fits,
     "tiff": tiff,
