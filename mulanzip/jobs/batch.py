@@ -335,8 +335,12 @@ def workers_for(jobs: int, threads: int | None = None) -> int:
     return max(1, min(jobs, threads or limits.available_cores(), fitting))
 
 
-def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, None]:
-    """Do all jobs in ``count`` processes, which share the threads of the task."""
+def run(task: Task, jobs: list[Job], count: int, progress: Progress | None = None) -> Generator[Outcome, None, None]:
+    """Do all jobs in ``count`` processes, which share the threads of the task.
+
+    Args:
+        progress: called with the number of jobs that are done, and the shares of those that are not.
+    """
     share = max(1, task.execution.thread_count // count)
     shared = replace(task, execution=replace(task.execution, threads=share, progress=None))
     return workers.run(
@@ -355,4 +359,5 @@ def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, Non
             exit_code=1,
             reason="process",
         ),
+        progress=progress,
     )

@@ -17,6 +17,7 @@ from mulanzip.errors import MulanzipError
 from mulanzip.jobs import batch
 from mulanzip.jobs.batch import Job, Outcome, Task
 from mulanzip.jobs.urls import beside, url
+from mulanzip.progress import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -38,11 +39,12 @@ def _connect(address: str) -> Client:
         raise MulanzipError(f"there is no Dask scheduler at {address}: {error}") from None
 
 
-def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, None]:
+def run(task: Task, jobs: list[Job], address: str, progress: Progress | None = None) -> Generator[Outcome, None, None]:
     """Do all jobs on the cluster whose scheduler is at ``address``; outcomes come as they are ready.
 
     Args:
         task: ``execution.threads`` is the number for each job here; 1 if None.
+        progress: called with the number of jobs that are done.
 
     Raises:
         MulanzipError: if there is no such cluster.
@@ -68,7 +70,7 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
 
         ahead = _AHEAD * max(1, sum(client.nthreads().values()))
         ready = as_completed(list(submit(ahead)), loop=client.loop)
-        for future in ready:
+        for number, future in enumerate(ready, 1):
             job = known.pop(future.key)
             error = future.exception()
             if error is None:
@@ -76,6 +78,8 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
             else:  # The worker is lost, or has another version of mulanzip, or has no mulanzip.
                 text = f"its worker failed: {type(error).__name__}: {error}".splitlines()[0]
                 yield Outcome(job.source, None, "failed", 0.0, error=text, exit_code=1, reason="process")
+            if progress is not None:
+                progress(number)
             ready.update(list(submit(1)))
 
 
