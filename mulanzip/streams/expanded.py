@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
-from mulanzip.streams.recipe import OPEN_METHODS, Recipe, memory_factor
+from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, memory_factor
 
 #: What a field says of its stream: its length, or its position in the file.
 LENGTH, POSITION = 0, 1
@@ -81,6 +81,11 @@ class Streams:
     def memory(self) -> int:
         """Bytes that making the source takes beside the expanded file, about."""
         return self.source_size + sum(memory_factor(stream.recipe) * stream.length for stream in self.streams)
+
+    @property
+    def takes_any_samples(self) -> bool:
+        """Whether streams can be made of any samples: the Huffman codes of a JPEG may lack some differences."""
+        return all(stream.recipe.method is not Method.LOSSLESS_JPEG for stream in self.streams)
 
     @property
     def is_exact(self) -> bool:

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import deflate, runs, text
+from mulanzip.streams import deflate, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -33,12 +33,13 @@ class Method(IntEnum):
     NUMBERS = 4
     #: Decimal digits in text, each a sample.
     DIGITS = 5
+    LOSSLESS_JPEG = 6
 
 
 class Library(IntEnum):
     """Writers of LZW and PackBits; they end runs and empty tables at different places.
 
-    Runs of TGA and text are made of contents that leave no choice: they have a single library, the first.
+    Runs of TGA, text and lossless JPEG are made of contents that leave no choice: they have one library, the first.
     """
 
     #: libtiff, row by row.
@@ -57,11 +58,12 @@ _LIBRARIES = {
     Method.RUNS: _ONLY,
     Method.NUMBERS: _ONLY,
     Method.DIGITS: _ONLY,
+    Method.LOSSLESS_JPEG: _ONLY,
 }
-#: Bytes of memory for a byte of content.
-_OF_TEXT, _OF_OTHERS = 24, 3
-#: Methods whose contents leave no choice.
-OPEN_METHODS = (Method.RUNS, Method.NUMBERS, Method.DIGITS)
+#: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
+_OF_INTEGERS, _OF_OTHERS = 24, 3
+#: Methods whose contents leave no choice, and the largest unit of each.
+OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Recipe:
     Attributes:
         method: of compression.
         row_bytes: bytes of a row of the content; of open methods, of all samples, with which the content begins.
-        unit: of open methods, bytes of a pixel of runs, or of a sample of text; else 1.
+        unit: of open methods, bytes of a pixel of runs, or of a sample of others; else 1.
         predictor: what rows go through before they are compressed.
         settings: the library and its settings; None: any stream of the content does.
     """
@@ -90,7 +92,7 @@ class Recipe:
             else self.settings in _LIBRARIES[self.method]
         )
         if self.method in OPEN_METHODS:
-            is_right &= self.predictor is None and self.unit <= (4 if self.method is Method.RUNS else 2)
+            is_right &= self.predictor is None and self.unit <= OPEN_METHODS[self.method]
         else:
             is_right &= self.unit == 1
         if not is_right or self.row_bytes < 1 or self.unit < 1:
@@ -103,8 +105,8 @@ class Recipe:
             ValueError: if the content cannot be one of this recipe.
         """
         if self.method in OPEN_METHODS:
-            made = runs if self.method is Method.RUNS else text
-            return made.make(content, self.row_bytes, self.unit)
+            make = {Method.RUNS: runs.make, Method.LOSSLESS_JPEG: lossless_jpeg.make}.get(self.method, text.make)
+            return make(content, self.row_bytes, self.unit)
         if self.predictor is not None:
             if not self.predictor.fits(content):
                 raise ValueError("the content has no whole rows")
@@ -138,6 +140,8 @@ class Recipe:
     def _open_content(self, stream: bytes) -> bytes | None:
         if self.method is Method.RUNS:
             return runs.content_of(stream, self.row_bytes, self.unit)
+        if self.method is Method.LOSSLESS_JPEG:
+            return lossless_jpeg.content_of(stream, self.row_bytes, self.unit)
         content = text.content_of(stream, self.unit, is_digits=self.method is Method.DIGITS)
         # As many numbers as there should be: one separator less.
         is_whole = content is not None and content.count(0, self.row_bytes) == self.row_bytes // self.unit - 1
@@ -145,8 +149,8 @@ class Recipe:
 
 
 def memory_factor(recipe: Recipe) -> int:
-    """Bytes of memory that are taken for a byte of content: text is handled as arrays of numbers."""
-    return _OF_TEXT if recipe.method in (Method.NUMBERS, Method.DIGITS) else _OF_OTHERS
+    """Bytes of memory that are taken for a byte of content."""
+    return _OF_INTEGERS if recipe.method in OPEN_METHODS and recipe.method is not Method.RUNS else _OF_OTHERS
 
 
 def candidates(recipe: Recipe) -> Iterator[Recipe]:
