@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from mulanzip import api
 from mulanzip.errors import (
@@ -32,15 +33,16 @@ from mulanzip.format.container import (
     Header,
 )
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import foreign, metadata, png
+from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import original as png_original
 from mulanzip.imageio.reader import read_picture
+from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution, Grade, Keeping
 from mulanzip.registry import ID_BYTES
-from mulanzip.source import holes, spans, table
 from mulanzip.whole import general, jpeg, pieces
-from mulanzip.whole.skeleton import Skeleton
-from mulanzip.whole.streams import StreamsChunk
+
+if TYPE_CHECKING:
+    from mulanzip.source.spans import Spans
 
 #: The file itself is tried where a quick estimate of its size is less than this multiple of the other form's.
 _MARGIN = 1.5
@@ -187,7 +189,7 @@ def _keep_file(
         if file.header.width:
             return Kept(file)
     execution.limits.require(_COPIES * len(source))
-    found = spans.find(source, execution.limits)
+    found = None if source.startswith(png.SIGNATURE) else _samples_in(source, execution.limits)
     if found is not None:
         kept = _in_skeleton(source, found, encoding, execution)
         if kept.grade is Grade.FILE or _is_read_alike(kept, source, execution):
@@ -204,8 +206,19 @@ def _keep_file(
     return Kept(pieces.pack(source, execution.limits))
 
 
-def _in_skeleton(source: bytes, found: spans.Spans, encoding: EncodeOptions, execution: Execution) -> Kept:
+def _samples_in(source: bytes, limits: Limits) -> Spans | None:
+    """The images that lie uncompressed in a file, or in streams that can be made again."""
+    from mulanzip.source import spans  # Only now: parsers of many formats take time.
+
+    return spans.find(source, limits)
+
+
+def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution: Execution) -> Kept:
     """The images of a file, and its skeleton."""
+    from mulanzip.source import holes, table
+    from mulanzip.whole.skeleton import Skeleton
+    from mulanzip.whole.streams import StreamsChunk
+
     for picture in found.pictures:
         execution.limits.check_pixels(*picture.pixels.shape[:2])
     total = sum(picture.pixels.size for picture in found.pictures)
@@ -270,6 +283,8 @@ def _smaller(kept: Kept, source: bytes, execution: Execution) -> Kept:
 
 def _store(source: bytes, error: MulanzipError, keeping: Keeping, execution: Execution, name: PurePath | None) -> Kept:
     """A file whose pixels cannot be read is kept as it is, or refused."""
+    from mulanzip.imageio import foreign
+
     kind = foreign.kind_of(source, name)
     is_image = isinstance(error, UnsupportedImageError) or kind is not None
     if keeping.only_modelled or not (is_image or keeping.everything):

@@ -13,7 +13,6 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.limits import Limits
-from mulanzip.source import dicom as source
 
 #: Position of the signature in a file.
 OFFSET = 128
@@ -91,6 +90,8 @@ def _check_deflated(file: BinaryIO, limits: Limits) -> None:
     Raises:
         UnreadableImageError, LimitError
     """
+    from mulanzip.source import dicom as source
+
     data = file.read()
     file.seek(0)
     try:

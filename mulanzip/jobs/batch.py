@@ -14,15 +14,12 @@ from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
-from mulanzip.imageio import foreign, reader
-from mulanzip.jobs import workers
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
 from mulanzip.jobs.urls import beside
 from mulanzip.notes import collect
 from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
-from mulanzip.source import dicom
 
 #: Called with a path that is left out, and the reason.
 OnError: TypeAlias = Callable[[Path, Exception], None]
@@ -43,6 +40,9 @@ class Found:
 
 def is_image(path: Path) -> bool:
     """Whether a file is an image: by its suffix; DICOM files, which often have none, by their first bytes."""
+    from mulanzip.imageio import foreign, reader
+    from mulanzip.source import dicom
+
     suffix = path.suffix.lower()
     if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
         return True
@@ -321,6 +321,8 @@ def memory_needed(threads: int, job: Job) -> int:
     if header:
         size = header.width * header.height * header.channels * header.dtype.itemsize
     else:
+        from mulanzip.imageio import reader
+
         size = reader.count_bytes(job.source)
     return limits.coding_bytes(size, threads) if size else 0
 
@@ -341,6 +343,8 @@ def run(task: Task, jobs: list[Job], count: int, progress: Progress | None = Non
     Args:
         progress: called with the number of jobs that are done, and the shares of those that are not.
     """
+    from mulanzip.jobs import workers
+
     share = max(1, task.execution.thread_count // count)
     shared = replace(task, execution=replace(task.execution, threads=share, progress=None))
     return workers.run(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import lzma
 from typing import Any
 
-import imagecodecs
 import numpy as np
 
 from mulanzip.errors import CorruptFileError
@@ -43,6 +42,8 @@ def pack(data: bytes) -> bytes:
 
 def quick_size(data: bytes) -> int:
     """Estimate of the size of what :func:`pack` makes, in a fiftieth of its time; too large by some per cent."""
+    import imagecodecs
+
     size = min(len(data), len(imagecodecs.zstd_encode(data, level=_QUICK_LEVEL)))
     return round(size * (1 - _far_share(data))) if len(data) > _QUICK_WINDOW else size
 
