@@ -125,6 +125,45 @@ def tga(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(head + text + palette + rows + junk(random), [image])
 
 
+def tga_runs(random: Random, most: int = 9) -> SourceFile:
+    """Pixels in packets, of which some are runs."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice((10, 11))
+    channels = random.choice((3, 4)) if kind == 10 else 1
+    image = samples(random, (height * width, channels), 8)
+    packets, i = b"", 0
+    while i < len(image):
+        count = min(random.choice((1, 2, 5, 128)), len(image) - i)
+        if random.random() < 0.5:
+            image[i : i + count] = image[i]
+            packets += bytes([0x80 | count - 1]) + _blue_first(image[i : i + 1], channels)
+        else:
+            packets += bytes([count - 1]) + _blue_first(image[i : i + count], channels)
+        i += count
+    is_downward = random.random() < 0.5
+    text = junk(random)
+    head = struct.pack(
+        "<BBBHHBHHHHBB", len(text), 0, kind, 0, 0, 0, 3, 4, width, height, 8 * channels, 0x20 * is_downward
+    )
+    rows = image.reshape(height, width, channels)
+    return SourceFile(head + text + packets + junk(random), [rows if is_downward else rows[::-1]])
+
+
+def _blue_first(pixels: np.ndarray, channels: int) -> bytes:
+    return pixels[:, [2, 1, 0, 3][:channels]].tobytes() if channels > 1 else pixels.tobytes()
+
+
+def pnm_text(random: Random, most: int = 9) -> SourceFile:
+    """Numbers with any spaces between them."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice("123")
+    channels, bits = 3 if kind == "3" else 1, 1 if kind == "1" else random.choice((1, 5, 8, 10, 16))
+    image = samples(random, (height, width, channels), bits)
+    numbers = (1 - image if kind == "1" else image).ravel().tolist()
+    spaces = ("", " ", "\n", " \t") if kind == "1" else (" ", "\n", "\r\n", " \t ")
+    head = f"P{kind}\n# any words\n{width} {height}\n" + ("" if kind == "1" else f"{(1 << bits) - 1}\n")
+    text = "".join(str(number) + random.choice(spaces) for number in numbers[:-1]) + str(numbers[-1])
+    return SourceFile((head + text).encode() + random.choice((b"", b"\n", b"\n# end")), [image])
+
+
 def npy(random: Random, most: int = 9) -> SourceFile:
     bits, signed = random.choice((8, 16)), random.random() < 0.3
     rank, order = random.choice((2, 2, 3, 3, 4)), random.choice("CF")
@@ -351,15 +390,55 @@ def dicom(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(random.randbytes(128) + b"DICM" + meta + body, list(seen))
 
 
+def dicom_jpeg(random: Random, most: int = 9, images: np.ndarray | None = None) -> SourceFile:
+    """Frames of lossless JPEG, of 8 bits if they are given; a single one may be cut into items."""
+    height, width = random.randint(1, most), random.randint(1, most)
+    bits, signed, frames = random.choice((8, 10, 12, 16)), random.random() < 0.3, random.choice((1, 1, 2, 5))
+    if images is None:
+        images = samples(random, (frames, height, width, 1), bits)
+    else:
+        (frames, height, width), bits = images.shape[:3], 8
+
+    def element(group: int, number: int, kind: str, value: bytes) -> bytes:
+        value += (b"\0" if kind == "UI" else b" ") * (len(value) % 2)
+        return struct.pack("<HH2sH", group, number, kind.encode(), len(value)) + value
+
+    def item(value: bytes) -> bytes:
+        value += bytes(len(value) % 2)
+        return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+    def short(tag: int, value: int) -> bytes:
+        return element(0x28, tag, "US", struct.pack("<H", value))
+
+    body = element(0x8, 0x16, "UI", b"1.2.3") + short(2, 1) + element(0x28, 4, "CS", b"MONOCHROME2")
+    body += element(0x28, 8, "IS", str(frames).encode()) if frames > 1 else b""
+    body += short(0x10, height) + short(0x11, width) + short(0x100, 8 if bits == 8 else 16) + short(0x101, bits)
+    body += short(0x102, bits - 1) + short(0x103, signed)
+    streams = [bytes(imagecodecs.ljpeg_encode(image[..., 0], bitspersample=bits)) for image in images]
+    if frames == 1 and random.random() < 0.5:
+        step = 2 * random.randint(40, 60)  # The markers lie in the first item.
+        streams = [streams[0][i : i + step] for i in range(0, len(streams[0]), step)]
+    items = b"".join(map(item, (b"", *streams))) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF) + items
+    meta = element(2, 0x10, "UI", b"1.2.840.10008.1.2.4.70")
+    seen = images
+    if signed:
+        seen = images.view(np.int16) if bits == 16 else images ^ images.dtype.type(1 << bits - 1)
+    return SourceFile(random.randbytes(128) + b"DICM" + meta + body + pixels + junk(random), list(seen))
+
+
 #: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
 MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
     "pnm": pnm,
     "tga": tga,
+    "tga_runs": tga_runs,
+    "pnm_text": pnm_text,
     "npy": npy,
     "fits": fits,
     "tiff": tiff,
     "dicom": dicom,
+    "dicom_jpeg": dicom_jpeg,
 }
 
 
