@@ -17,6 +17,7 @@ from mulanzip.format.container import (
     CHAIN,
     CONTEXT,
     SEGMENT,
+    STACK,
     STORED,
     Chunk,
     Coding,
@@ -59,6 +60,7 @@ def encode(  # noqa: PLR0913
     schedule: str = EncodeOptions.schedule,
     mu: float = EncodeOptions.mu,
     stored: bool = EncodeOptions.stored,
+    stack: bool = False,
     device: str = Execution.device,
     threads: int | None = Execution.threads,
 ) -> bytes:
@@ -79,6 +81,9 @@ def encode(  # noqa: PLR0913
             it saves the decoder.
         stored: store the image as JPEG XL, WebP or PNG where that is smaller than the model's form.  Tried for small
             images, for images that look like drawings, and where a crop from the middle is smaller that way.
+        stack: whether the array is a stack of slices, uint8, uint16 or int16 ``(1 to 255, H, W)``: slices of a volume,
+            or moments of a film.  A slice is coded given those before it, but for one in 32, with which decoding may
+            begin.  Bands are coded given each other too, where they are alike.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: maximum number of threads; None for all cores.  The bytes are the same for any number.
 
@@ -92,13 +97,15 @@ def encode(  # noqa: PLR0913
         ValueError: for unknown options.
     """
     options = EncodeOptions(model, effort, context, schedule, mu, stored)
-    return encode_picture(Picture.from_array(array), options, Execution(device, threads)).pack()
+    picture = Picture.from_stack(array) if stack else Picture.from_array(array)
+    return encode_picture(picture, options, Execution(device, threads)).pack()
 
 
 def decode(
     data: bytes,
     *,
     scale: int = 1,
+    index: int | None = None,
     model: str | None = None,
     device: str = Execution.device,
     threads: int | None = Execution.threads,
@@ -110,6 +117,7 @@ def decode(
         data: the whole file.
         scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
             fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
+        index: of a slice of a stack or of a band: this one alone, ``(H, W)``.  Only what it takes is decoded.
         model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.
         limits: what the image may take; a preview counts as the whole image.
@@ -119,11 +127,15 @@ def decode(
 
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
+        IndexError: if there is no such slice or band.
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.
     """
-    return decode_picture(data, scale=scale, model=model, execution=Execution(device, threads, limits)).to_array()
+    execution = Execution(device, threads, limits)
+    return decode_container(
+        container.unpack(data), scale=scale, index=index, model=model, execution=execution
+    ).to_array()
 
 
 def encode_picture(
@@ -157,7 +169,8 @@ def encode_picture(
     if is_quick and candidates[0].payload_size < _OUT_OF_REACH * candidates[-1].payload_size:
         candidates[0] = _encode_with_model(picture, options.model, plan, execution)
     best = min(candidates, key=lambda file: file.payload_size)
-    return replace(best, chunks=(*metadata, *best.chunks))
+    stack = (Chunk(STACK, b""),) if picture.is_stack else ()
+    return replace(best, chunks=(*metadata, *stack, *best.chunks))
 
 
 def _has_stored_chance(picture: Picture) -> bool:
@@ -233,9 +246,16 @@ def decode_picture(
 
 
 def decode_container(
-    file: Container, *, scale: int = 1, model: str | None = None, execution: Execution = Execution()
+    file: Container,
+    *,
+    scale: int = 1,
+    index: int | None = None,
+    model: str | None = None,
+    execution: Execution = Execution(),
 ) -> Picture:
     """Restore a picture with mode, palette and metadata; of a preview, the metadata that hold for it.
+
+    Arguments are those of :func:`decode`.
 
     Raises:
         CorruptFileError, ModelError, LimitError, ValueError: as :func:`decode`.
@@ -244,6 +264,8 @@ def decode_container(
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
+    if index is not None and (header.coding.is_file or not 0 <= index < header.bands):
+        raise IndexError(f"the file has {header.bands if not header.coding.is_file else 0} slices or bands: no {index}")
     if header.coding.is_file:
         return kept_file.shown(file, _decoder(model), scale, execution)
     metadata = metadata_of(file, limits)
@@ -260,8 +282,12 @@ def decode_container(
         level = min(SCALES.index(scale), len(grids) - 1)
         size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
         runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution)
-        pixels = decode_groups(file, runtime, execution.progress, level=level)
-    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth)
+        pixels = decode_groups(file, runtime, execution.progress, level=level, only=index)
+    if index is not None:
+        one = pixels if pixels.shape[2] == 1 else pixels[..., index : index + 1]
+        return preview.shrunk(Picture(Mode.GRAY, one, bits=header.depth), scale, SCALES[level])
+    is_stack = STACK in (chunk.kind for chunk in file.chunks)
+    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth, is_stack=is_stack)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])

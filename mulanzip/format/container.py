@@ -214,6 +214,9 @@ SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 GAMUT = b"GAMT"
 VALUE_EDGES = b"TONE"
+#: Which bands or slices are coded given others; that bands are slices of a stack.
+NEIGHBOURS = b"NEAR"
+STACK = b"STAK"
 #: Pieces of a file: bytes, and JPEG files as JPEG XL.
 DATA = b"DATA"
 JPEG = b"JPEG"
@@ -222,7 +225,7 @@ SKELETON = b"SKEL"
 IMAGE = b"IMAG"
 END = b"MEND"
 CRITICAL_KINDS = (
-    *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES),
+    *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES, NEIGHBOURS, STACK),
     *(DATA, JPEG, SKELETON, IMAGE),
     END,
 )
@@ -365,6 +368,10 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         raise CorruptFileError("a gamut is for colour images of 8 bits, and this is another one")
     if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
         raise CorruptFileError("value edges are for images of 8 bits, and this is another one")
+    if NEIGHBOURS in kinds and not (is_coded and header.mode is Mode.BANDS):
+        raise CorruptFileError("neighbouring bands are for images of bands that the model codes, and this is another one")
+    if STACK in kinds and (header.mode is not Mode.BANDS or header.coding.is_file or any(c.payload for c in chunks if c.kind == STACK)):
+        raise CorruptFileError("the mark of a stack is damaged, or that of another image")
     others = Counter(kind for kind in kinds if kind not in expected)
     for kind, count in others.items():
         if count > 1:

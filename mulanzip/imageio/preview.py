@@ -44,7 +44,8 @@ def shrunk(picture: Picture, scale: int, done: int = 1) -> Picture:
     if scale == 1:
         return picture
     pixels = np.ascontiguousarray(picture.pixels[:: scale // done, :: scale // done])
-    return Picture(picture.mode, pixels, picture.palette, kept_metadata(picture.metadata, scale))
+    found = kept_metadata(picture.metadata, scale)
+    return Picture(picture.mode, pixels, picture.palette, found, is_stack=picture.is_stack)
 
 
 def kept_metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
