@@ -117,7 +117,8 @@ def decode(
         data: the whole file.
         scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
             fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
-        index: of a slice of a stack or of a band: this one alone, ``(H, W)``.  Only what it takes is decoded.
+        index: of a slice of a stack or of a band, from 0: this one alone, ``(H, W)``.  Only what it takes is decoded.
+            Of a file that was kept, slices, bands and other images are counted together.
         model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.
         limits: what the image may take; a preview counts as the whole image.
@@ -264,8 +265,13 @@ def decode_container(
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
-    if index is not None and (header.coding.is_file or not 0 <= index < header.bands):
-        raise IndexError(f"the file has {header.bands if not header.coding.is_file else 0} slices or bands: no {index}")
+    if index is not None and header.coding.is_file:
+        image, within = kept_file.image_of_slice(file, index, limits)
+        return decode_container(
+            image, scale=scale, index=within if image.header.bands else None, model=model, execution=execution
+        )
+    if index is not None and not 0 <= index < header.bands:
+        raise IndexError(f"the file has {header.bands} slices or bands: none has the number {index}")
     if header.coding.is_file:
         return kept_file.shown(file, _decoder(model), scale, execution)
     metadata = metadata_of(file, limits)

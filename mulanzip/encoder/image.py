@@ -16,7 +16,7 @@ from mulanzip.density.runtime import Runtime
 from mulanzip.encoder.adapt import find_adaptation
 from mulanzip.encoder.effort import SearchPlan
 from mulanzip.encoder.neighbour_choice import choose_references
-from mulanzip.encoder.scale_choice import choose_value_map
+from mulanzip.encoder.scale_choice import choose_value_map, have_like_scales
 from mulanzip.encoder.schedule_choice import choose_schedules
 from mulanzip.image.channels import channel_groups, group_in_coding_order
 from mulanzip.image.kinds import Mode
@@ -88,9 +88,9 @@ def choose_side_info(
 def _value_maps(
     picture: Picture, channels: list[np.ndarray], runtime: Runtime, schedules: TileSchedules
 ) -> list[ValueMap]:
-    """A value map for each group of channels; slices of a stack have the same, so that their values compare."""
+    """A value map for each group of channels; slices of a stack share one if it suits them: so their values compare."""
     if not picture.is_deep:
         return [PLAIN] * len(channels)
-    if picture.is_stack:
+    if picture.is_stack and have_like_scales(channels):
         return [choose_value_map(np.concatenate(channels), runtime, schedules)] * len(channels)
     return [choose_value_map(part, runtime, schedules) for part in channels]

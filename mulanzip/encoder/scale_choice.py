@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -65,6 +66,12 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedu
         closer = min(max(closer, LOG2_STEPS[0]), LOG2_STEPS[-1])
         found = min(found, best(used, range(closer, found[1].log2_steps + 1)), key=lambda pair: pair[0])
     return found[1]
+
+
+def have_like_scales(slices: Sequence[np.ndarray]) -> bool:
+    """Whether one scale suits slices, ``(H, W, 1)`` each: their differences are of nearly the same usual size."""
+    suggested = [suggested_log2_steps(_crops(pixels)) for pixels in slices]
+    return max(suggested) - min(suggested) <= 1
 
 
 def _crops(pixels: np.ndarray) -> list[np.ndarray]:

@@ -23,12 +23,14 @@ class Found:
         mode: their meaning.
         palette: RGB triples, 3 to 768 bytes, with :attr:`Mode.PALETTE`.
         bits: that the file says samples of two bytes have, 9 to 16.
+        is_stack: whether its planes are slices of a stack.
     """
 
     hole: Hole
     mode: Mode
     palette: bytes = b""
     bits: int = 16
+    is_stack: bool = False
 
     @property
     def size(self) -> int:
