@@ -185,12 +185,14 @@ def _store(picture: Picture) -> Container:
 
 
 def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:
+    from mulanzip.codec.neighbours import MAX_DISTANCE
     from mulanzip.encoder.image import encode_image
 
     info = registry.suited(model, colours_of(picture.mode))
     if info.kind == "gaussian":
         return _encode_in_chain(picture, info, execution)
-    runtime = open_for_coding(info, picture.pixels.nbytes, execution)
+    kept = min(picture.bands, MAX_DISTANCE) * picture.pixels[..., 0].size * (picture.pixels.itemsize + 1)
+    runtime = open_for_coding(info, picture.pixels.nbytes, execution, kept)
     coded = encode_image(picture, runtime, plan, execution.progress)
     header = _header(picture, Coding.MODEL, coded.side.schedule, info.model_id)
     segments = (Chunk(SEGMENT, payload) for payload in coded.payloads)
@@ -226,14 +228,14 @@ def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) ->
     )
 
 
-def open_for_coding(info: registry.ModelInfo, size: int, execution: Execution) -> Runtime:
-    """The model, ready to code an image of ``size`` bytes.
+def open_for_coding(info: registry.ModelInfo, size: int, execution: Execution, beside: int = 0) -> Runtime:
+    """The model, ready to code an image of ``size`` bytes, with ``beside`` bytes of slices that are kept meanwhile.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    execution.limits.require(memory.coding_bytes(size, execution.thread_count))
+    execution.limits.require(memory.coding_bytes(size, execution.thread_count) + beside)
     from mulanzip.density.runtime import open_runtime
 
     return open_runtime(info.path, execution.device, execution.threads)
@@ -282,12 +284,12 @@ def decode_container(
     elif header.coding is Coding.CHAIN:
         pixels = _decode_chain(file, model, execution)
     else:
-        from mulanzip.codec.image import decode_groups
+        from mulanzip.codec.image import bytes_kept, decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
         size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
-        runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution)
+        runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
         pixels = decode_groups(file, runtime, execution.progress, level=level, only=index)
     if index is not None:
         one = pixels if pixels.shape[2] == 1 else pixels[..., index : index + 1]

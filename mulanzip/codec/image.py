@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.codec.neighbours import Neighbourhood, needed
+from mulanzip.codec.neighbours import Neighbourhood, most_kept, needed
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import decode_canvas, encode_canvas, new_level
 from mulanzip.codec.side_info import ChannelGroup, SideInfo
@@ -79,7 +79,8 @@ def coded_groups(
     runtime = runtime.adapted(side.context(runtime.model.prior))
     payloads = file.of_kind(SEGMENT)
     neighbourhood = side.neighbourhood()
-    wanted = [(i, group) for i, group in enumerate(side.groups) if not group.is_constant and (only is None or i in only)]
+    varying = [(i, group) for i, group in enumerate(side.groups) if not group.is_constant]
+    wanted = [(i, group) for i, group in varying if only is None or i in only]
     for done, (number, group) in enumerate(wanted):
         if group.colours > runtime.model.config.colours:
             raise CorruptFileError("the image has colours, and the file names a model of gray images")
@@ -122,6 +123,16 @@ def encode_groups(picture: Picture, side: SideInfo, runtime: Runtime, progress: 
             canvas = neighbourhood.canvas(number, group.indices(picture))
             payloads += encode_canvas(canvas, runtime.at(group.statistics), group.schedules, part)
     return payloads
+
+
+def bytes_kept(file: Container) -> int:
+    """Memory that groups take which are kept while others are decoded that look at them.
+
+    Raises:
+        CorruptFileError: if the side information is damaged.
+    """
+    header, references = file.header, SideInfo.read(file).references
+    return most_kept(references) * header.height * header.width * (header.dtype.itemsize + 1)
 
 
 def decode_groups(

@@ -48,8 +48,9 @@ def unpack(payload: bytes, constant: Sequence[bool]) -> References:
     for number, distances in enumerate(np.frombuffer(inflated.content, np.uint8).reshape(count, MAX_EARLIER).tolist()):
         used = [distance for distance in distances if distance]
         own = tuple(number - distance for distance in used)
-        is_sound = distances[: len(used)] == used and len(set(used)) == len(used) and max(used, default=0) <= MAX_DISTANCE
-        if not is_sound or any(earlier < 0 or constant[earlier] for earlier in own) or (own and constant[number]):
+        is_sound = distances[: len(used)] == used and len(set(used)) == len(used)
+        is_sound = is_sound and all(distance <= min(number, MAX_DISTANCE) for distance in used)
+        if not is_sound or any(constant[earlier] for earlier in own) or (own and constant[number]):
             raise CorruptFileError("the list of earlier slices is damaged")
         found.append(own)
     if not any(found):

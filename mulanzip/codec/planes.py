@@ -177,7 +177,7 @@ def _earlier_planes(tile: Tile, earlier: Sequence[tuple[Canvas, bool]]) -> tuple
     top, left = max(0, tile.top - BORDER), max(0, tile.left - BORDER)
     start_row, start_column = top - tile.top + BORDER, left - tile.left + BORDER
     for number, (canvas, is_alike) in enumerate(earlier):
-        sources = [(residuals, canvas.residuals_of(tile.grid.level))]
+        sources: list[tuple[np.ndarray, np.ndarray]] = [(residuals, canvas.residuals_of(tile.grid.level))]
         if is_alike:
             sources.append((values, canvas.level(tile.grid)))
         for target, level in sources:

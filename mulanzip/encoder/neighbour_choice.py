@@ -47,9 +47,7 @@ def choose_references(picture: Picture, constant: list[bool]) -> References | No
 def _structure(samples: np.ndarray) -> np.ndarray:
     """What samples ``(H, W)`` have that their neighbours do not tell, without outliers; a vector of length 1, or 0."""
     a = samples.astype(np.float32)
-    if min(a.shape) < 3:  # noqa: PLR2004 - there is no inside.
-        return np.zeros(1, dtype=np.float32)
     fine = a[1:-1, 1:-1] - (a[:-2, 1:-1] + a[2:, 1:-1] + a[1:-1, :-2] + a[1:-1, 2:]) / 4
-    usual = float(np.mean(np.abs(fine))) + 1e-6
+    usual = float(np.mean(np.abs(fine))) + 1e-6 if fine.size else 1.0
     soft = (fine / (np.abs(fine) + usual)).ravel()
     return soft / (float(np.linalg.norm(soft)) or 1.0)

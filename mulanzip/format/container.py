@@ -369,9 +369,11 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
     if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
         raise CorruptFileError("value edges are for images of 8 bits, and this is another one")
     if NEIGHBOURS in kinds and not (is_coded and header.mode is Mode.BANDS):
-        raise CorruptFileError("neighbouring bands are for images of bands that the model codes, and this is another one")
-    if STACK in kinds and (header.mode is not Mode.BANDS or header.coding.is_file or any(c.payload for c in chunks if c.kind == STACK)):
-        raise CorruptFileError("the mark of a stack is damaged, or that of another image")
+        raise CorruptFileError("a list of earlier slices is for bands that the model codes, and this is another image")
+    if STACK in kinds and (header.mode is not Mode.BANDS or header.coding.is_file):
+        raise CorruptFileError("the mark of a stack is for bands, and this is another image")
+    if any(chunk.kind == STACK and chunk.payload for chunk in chunks):
+        raise CorruptFileError("the mark of a stack is not empty")
     others = Counter(kind for kind in kinds if kind not in expected)
     for kind, count in others.items():
         if count > 1:

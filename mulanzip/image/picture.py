@@ -119,7 +119,10 @@ class Picture:
         return cls(Mode.BANDS, np.moveaxis(array, 0, 2).astype(kind, copy=False), is_stack=True)
 
     def to_array(self) -> np.ndarray:
-        """The inverse of :meth:`from_array` and :meth:`from_stack`; palette images become RGB, or RGBA if they have transparency."""
+        """The inverse of :meth:`from_array` and :meth:`from_stack`.
+
+        Palette images become RGB, or RGBA if they have transparency.
+        """
         if self.mode is Mode.BILEVEL:
             return self.pixels[..., 0].astype(bool)
         if self.mode is Mode.PALETTE:

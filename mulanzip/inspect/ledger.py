@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from mulanzip import api, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.planes import Canvas

@@ -56,7 +56,8 @@ def find(data: bytes) -> Spans | None:
     """Take the images out of a file in which they lie uncompressed.
 
     Whatever is not understood stays in the skeleton, and so do small images.  Small images of the same kind that follow
-    each other become one, and larger gray ones become slices of a stack.  The result was tried: it gives the same bytes.
+    each other become one, and larger gray ones become slices of a stack.  The result was tried: it gives the same
+    bytes.
 
     Args:
         data: the whole file.

@@ -535,9 +535,7 @@ class EarlierSlice:
         near = ((0, 0), (0, -1), (-1, 0), (0, 1), (1, 0)) if number == 0 else ((0, 0),)
         inverse, mean = TABLES.inverse_sigma[outlook.sigma], outlook.mean << scale.down
         values = [at(self.values, *place) for place in near]
-        pixels = [
-            clip((scale.centre(v) - mean) * inverse >> 17 + scale.down, -16, 16) if v >= 0 else 0 for v in values
-        ]
+        pixels = [clip((scale.centre(v) - mean) * inverse >> 17 + scale.down, -16, 16) if v >= 0 else 0 for v in values]
         return [*residuals, clip(slope * here >> 8, -96, 96), *pixels]
 
 

@@ -262,7 +262,8 @@ class Slice:
         shape = (4, bottom - top + 2 * BORDER, right - left + 2 * BORDER)
         found = EarlierSlice(np.full(shape, -1, dtype=np.int64), np.zeros(shape, dtype=np.int64))
         is_alike = own.shift == self.samples.shift and np.array_equal(own.values, self.samples.values)
-        pixels, residuals = self.pixels[:: 1 << index, :: 1 << index, 0], self.residuals[:: 1 << index, :: 1 << index, 0]
+        step = 1 << index
+        pixels, residuals = self.pixels[::step, ::step, 0], self.residuals[::step, ::step, 0]
         for phase, (row, column) in enumerate(PHASES):
             for i in range(shape[1]):
                 for j in range(shape[2]):
