@@ -101,11 +101,12 @@ def encode(  # noqa: PLR0913
     return encode_picture(picture, options, Execution(device, threads)).pack()
 
 
-def decode(
+def decode(  # noqa: PLR0913
     data: bytes,
     *,
     scale: int = 1,
     index: int | None = None,
+    region: tuple[slice, slice] | None = None,
     model: str | None = None,
     device: str = Execution.device,
     threads: int | None = Execution.threads,
@@ -119,6 +120,9 @@ def decode(
             fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
         index: of a slice of a stack or of a band, from 0: this one alone, ``(H, W)``.  Only what it takes is decoded.
             Of a file that was kept, slices, bands and other images are counted together.
+        region: rows and columns that are wanted, as slices without steps: the result is that part of the array, or of
+            the preview those of its pixels that lie in it.  Of images that a model coded, only the tiles that it takes
+            are decoded.
         model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.
         limits: what the image may take; a preview counts as the whole image.
@@ -128,15 +132,16 @@ def decode(
 
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
-        IndexError: if there is no such slice or band.
+        IndexError: if there is no such slice or band, or no pixel in the region.
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.
     """
     execution = Execution(device, threads, limits)
-    return decode_container(
-        container.unpack(data), scale=scale, index=index, model=model, execution=execution
-    ).to_array()
+    file = container.unpack(data)
+    if index is None and region is None:
+        return decode_container(file, scale=scale, model=model, execution=execution).to_array()
+    return decode_part(file, index, region, scale=scale, model=model, execution=execution).to_array()
 
 
 def encode_picture(
@@ -249,16 +254,9 @@ def decode_picture(
 
 
 def decode_container(
-    file: Container,
-    *,
-    scale: int = 1,
-    index: int | None = None,
-    model: str | None = None,
-    execution: Execution = Execution(),
+    file: Container, *, scale: int = 1, model: str | None = None, execution: Execution = Execution()
 ) -> Picture:
     """Restore a picture with mode, palette and metadata; of a preview, the metadata that hold for it.
-
-    Arguments are those of :func:`decode`.
 
     Raises:
         CorruptFileError, ModelError, LimitError, ValueError: as :func:`decode`.
@@ -267,13 +265,6 @@ def decode_container(
     preview.check_scale(scale)
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
-    if index is not None and header.coding.is_file:
-        image, within = kept_file.image_of_slice(file, index, limits)
-        return decode_container(
-            image, scale=scale, index=within if image.header.bands else None, model=model, execution=execution
-        )
-    if index is not None and not 0 <= index < header.bands:
-        raise IndexError(f"the file has {header.bands} slices or bands: none has the number {index}")
     if header.coding.is_file:
         return kept_file.shown(file, _decoder(model), scale, execution)
     metadata = metadata_of(file, limits)
@@ -290,15 +281,61 @@ def decode_container(
         level = min(SCALES.index(scale), len(grids) - 1)
         size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
         runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
-        pixels = decode_groups(file, runtime, execution.progress, level=level, only=index)
-    if index is not None:
-        one = pixels if pixels.shape[2] == 1 else pixels[..., index : index + 1]
-        return preview.shrunk(Picture(Mode.GRAY, one, bits=header.depth), scale, SCALES[level])
-    is_stack = STACK in (chunk.kind for chunk in file.chunks)
+        pixels = decode_groups(file, runtime, execution.progress, level=level)
+    is_stack = bool(file.of_kind(STACK))
     picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth, is_stack=is_stack)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])
+
+
+def decode_part(
+    file: Container,
+    index: int | None,
+    region: tuple[slice, slice] | None,
+    *,
+    scale: int = 1,
+    model: str | None = None,
+    execution: Execution = Execution(),
+) -> Picture:
+    """Restore a slice or band, a region of a picture, or both, without metadata; arguments as for :func:`decode`.
+
+    All checksums are checked, and the hashes of what is decoded.
+
+    Raises:
+        CorruptFileError, IndexError, ModelError, LimitError, ValueError: as :func:`decode`.
+        UnsupportedImageError: as :func:`decode_container`.
+    """
+    preview.check_scale(scale)
+    header = file.header
+    if index is not None and header.coding.is_file:
+        image, within = kept_file.image_of_slice(file, index, execution.limits)
+        number = within if image.header.bands else None
+        return decode_part(image, number, region, scale=scale, model=model, execution=execution)
+    if index is not None and not 0 <= index < header.bands:
+        raise IndexError(f"the file has {header.bands} slices or bands: none has the number {index}")
+    level = SCALES.index(scale)
+    has_level = level < len(level_grids(max(1, header.height), max(1, header.width)))
+    if header.coding is not Coding.MODEL or not has_level:
+        whole = decode_container(file, model=model, execution=execution)
+        pixels = whole.pixels[::scale, ::scale][preview.region_of(region, whole.pixels.shape[:2], scale)]
+        picture = replace(whole, pixels=pixels, metadata={})
+        return picture if index is None else _band(picture, pixels[..., index : index + 1])
+    from mulanzip.codec.image import bytes_kept, decode_groups
+
+    execution.limits.check_pixels(header.height, header.width)
+    grid = level_grids(header.height, header.width)[level]
+    part = preview.region_of(region, (header.height, header.width), scale)
+    size = grid.height * grid.width * header.channels * header.dtype.itemsize
+    runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
+    pixels = decode_groups(file, runtime, execution.progress, level=level, only=index, region=part)
+    picture = Picture(header.mode, pixels, bits=header.depth, is_stack=bool(file.of_kind(STACK)))
+    return picture if index is None else _band(picture, pixels)
+
+
+def _band(picture: Picture, pixels: np.ndarray) -> Picture:
+    """A band or slice as a gray picture."""
+    return replace(picture, mode=Mode.GRAY, pixels=pixels, is_stack=False)
 
 
 def restore_file(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> bytes:

@@ -781,7 +781,7 @@ class SegmentDecoder {
     group.earlier.forEach((other, number) => this.writeEarlier(other, number));
   }
 
-  /** Write all of an earlier group that lies in the planes. */
+  /** Write what an earlier group has in the tile. */
   writeEarlier(other, number) {
     const { native, group, tile, height, width, plane, at } = this;
     const { level } = tile.grid;
@@ -789,10 +789,11 @@ class SegmentDecoder {
     const residuals = native.int8(at.earlierResiduals + 4 * plane * number, 4 * plane).fill(0);
     const alike = group.isLike(other);
     PHASE_OFFSETS.forEach(([down, across], phase) => {
-      for (let y = 0, to = phase * plane; y < height + 4; y++)
-        for (let x = 0; x < width + 4; x++, to++) {
-          const [row, column] = [2 * (tile.top + y - 2) + down, 2 * (tile.left + x - 2) + across];
-          if (row < 0 || column < 0 || row >= tile.grid.height || column >= tile.grid.width) continue;
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const [row, column] = [2 * (tile.top + y) + down, 2 * (tile.left + x) + across];
+          if (row >= tile.grid.height || column >= tile.grid.width) continue;
+          const to = phase * plane + (y + 2) * (width + 4) + x + 2;
           const from = (row << level) * group.width + (column << level);
           residuals[to] = other.residuals[from];
           if (alike) values[to] = other.pixels[from];

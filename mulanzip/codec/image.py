@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.codec.neighbours import Neighbourhood, most_kept, needed
+from mulanzip.codec.neighbours import Neighbourhood, most_kept
 from mulanzip.codec.planes import Canvas
-from mulanzip.codec.segment import decode_canvas, encode_canvas, new_level
+from mulanzip.codec.region import Rectangle, segments_of_region
+from mulanzip.codec.segment import Wanted, decode_canvas, encode_canvas, new_level
 from mulanzip.codec.side_info import ChannelGroup, SideInfo
 from mulanzip.density.runtime import Runtime
 from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import SEGMENT, Container
 from mulanzip.image.picture import Picture
-from mulanzip.lattice.geometry import level_grids
+from mulanzip.lattice.geometry import level_grids, segments
 from mulanzip.progress import Progress, nth_part
 
 
@@ -31,6 +32,7 @@ class CodedGroup:
         progress: for the part of the work that this group is.
         number: of the group in the side information.
         neighbourhood: the groups before that this one may look at, all coded.
+        only: positions of the segments that are wanted; None for all.
     """
 
     group: ChannelGroup
@@ -40,19 +42,21 @@ class CodedGroup:
     progress: Progress | None
     number: int
     neighbourhood: Neighbourhood
+    only: Set[int] | None = None
 
     def new_canvas(self, level: int = 0) -> Canvas:
         """For the indices of a level, none of which is decoded."""
         return self.neighbourhood.canvas(self.number, new_level(self.shape, level, self.runtime))
 
     def decode(self, level: int = 0) -> Canvas:
-        """The indices of a level, ``(H, W, colours)``, as the pixels of a canvas.
+        """The indices of a level, ``(H, W, colours)``, as the pixels of a canvas; zeros where none are wanted.
 
         Raises:
             CorruptFileError: if a segment is damaged.
         """
         canvas, size = self.new_canvas(level), self.shape[:2]
-        decode_canvas(self.payloads, canvas, size, self.runtime, self.group.schedules, self.progress, level)
+        wanted = Wanted(level, self.only)
+        decode_canvas(self.payloads, canvas, size, self.runtime, self.group.schedules, self.progress, wanted)
         return canvas
 
 
@@ -61,7 +65,7 @@ def coded_groups(
     side: SideInfo,
     runtime: Runtime,
     progress: Progress | None = None,
-    only: Set[int] | None = None,
+    only: Mapping[int, Set[int]] | None = None,
 ) -> Iterator[CodedGroup]:
     """The groups of a file that are coded: every loop over the channels of a file is this one.
 
@@ -71,7 +75,7 @@ def coded_groups(
         side: of the file.
         runtime: the model of the file, as it was trained.
         progress: called with the share that is done.
-        only: numbers of the groups that are wanted, with those that these look at; None for all.
+        only: numbers of the groups that are wanted, with those that these look at, and of their segments; None for all.
 
     Raises:
         CorruptFileError: if the context is damaged, or the model has too few colours.
@@ -92,6 +96,7 @@ def coded_groups(
             nth_part(progress, done, len(wanted)),
             number,
             neighbourhood,
+            None if only is None else only[number],
         )
 
 
@@ -136,7 +141,13 @@ def bytes_kept(file: Container) -> int:
 
 
 def decode_groups(
-    file: Container, runtime: Runtime, progress: Progress | None = None, *, level: int = 0, only: int | None = None
+    file: Container,
+    runtime: Runtime,
+    progress: Progress | None = None,
+    *,
+    level: int = 0,
+    only: int | None = None,
+    region: tuple[slice, slice] | None = None,
 ) -> np.ndarray:
     """Pixels of a file, ``(H, W, channels)``: those of level 0, or of a coarser one.
 
@@ -144,13 +155,21 @@ def decode_groups(
         runtime: the model of the file, as it was trained.
         progress: called with the share that is done.
         only: the one channel that is wanted, of bands or slices; None for all.
+        region: rows and columns of the level that are wanted, with both ends and without steps; None for all.
 
     Raises:
         CorruptFileError: if it is damaged.
     """
     side = SideInfo.read(file)
     pixels = new_pixels(file, side, level)
-    wanted = None if only is None else needed(side.references, only)
+    if only is None and region is None:
+        wanted = None
+    else:
+        rows, columns = region or (slice(0, pixels.shape[0]), slice(0, pixels.shape[1]))
+        rectangle = Rectangle(rows.start, rows.stop, columns.start, columns.stop)
+        groups = [number for number, group in enumerate(side.groups) if only is None or number == only]
+        parts = segments(*pixels.shape[:2])
+        wanted = segments_of_region(parts, dict.fromkeys(groups, rectangle), side.references)
     for coded in coded_groups(file, side, runtime, progress, wanted):
         coded.group.restore(coded.decode(level).pixels, pixels)
-    return pixels if only is None else pixels[..., only : only + 1]
+    return pixels[region or ()][..., slice(only, None if only is None else only + 1)]

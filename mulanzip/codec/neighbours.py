@@ -95,14 +95,3 @@ def most_kept(references: References) -> int:
     """How many groups are kept for others at most while one is coded."""
     last = {earlier: number for number, own in enumerate(references) for earlier in own}
     return max(sum(earlier < number <= last[earlier] for earlier in last) for number in range(len(references)))
-
-
-def needed(references: References, number: int) -> set[int]:
-    """The groups that decoding a group takes, itself among them."""
-    found, open_ends = {number}, [number]
-    while open_ends:
-        for earlier in references[open_ends.pop()]:
-            if earlier not in found:
-                found.add(earlier)
-                open_ends.append(earlier)
-    return found

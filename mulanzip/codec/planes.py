@@ -170,21 +170,19 @@ class TilePlanes:
 def _earlier_planes(tile: Tile, earlier: Sequence[tuple[Canvas, bool]]) -> tuple[np.ndarray, np.ndarray]:
     """Values and residuals of earlier slices, ``(slices, 4, height + 4, width + 4)``.
 
-    All that lies in the image is known; values are not where they stand for others.
+    All in the tile is known, and nothing in the border: so a tile depends on no other tile of earlier slices.  Values
+    are not known where they stand for others.
     """
     shape = (len(earlier), len(PHASE_OFFSETS), tile.height + 2 * BORDER, tile.width + 2 * BORDER)
     values, residuals = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int8)
-    top, left = max(0, tile.top - BORDER), max(0, tile.left - BORDER)
-    start_row, start_column = top - tile.top + BORDER, left - tile.left + BORDER
     for number, (canvas, is_alike) in enumerate(earlier):
         sources: list[tuple[np.ndarray, np.ndarray]] = [(residuals, canvas.residuals_of(tile.grid.level))]
         if is_alike:
             sources.append((values, canvas.level(tile.grid)))
         for target, level in sources:
             for phase, (row, column) in enumerate(PHASE_OFFSETS):
-                part = level[row::2, column::2, 0][top : tile.bottom + BORDER, left : tile.right + BORDER]
-                rows, columns = part.shape
-                target[number, phase, start_row : start_row + rows, start_column : start_column + columns] = part
+                part = level[row::2, column::2, 0][tile.top : tile.bottom, tile.left : tile.right]
+                target[number, phase, BORDER : BORDER + part.shape[0], BORDER : BORDER + part.shape[1]] = part
     return values, residuals
 
 

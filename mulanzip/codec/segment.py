@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -179,7 +180,7 @@ def decode_segments(
         CorruptFileError: naming the segment that is damaged.
     """
     canvas = Canvas.of(new_level(shape, level, runtime))
-    decode_canvas(payloads, canvas, shape[:2], runtime, schedules, progress, level)
+    decode_canvas(payloads, canvas, shape[:2], runtime, schedules, progress, Wanted(level))
     return canvas.pixels
 
 
@@ -189,6 +190,19 @@ def new_level(shape: tuple[int, int, int], level: int, runtime: Runtime) -> np.n
     return np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What of an image is decoded.
+
+    Attributes:
+        level: of the lattice, 0 for the image.
+        only: positions of segments, with all that these are decoded from; None for all.
+    """
+
+    level: int = 0
+    only: Set[int] | None = None
+
+
 def decode_canvas(
     payloads: Sequence[bytes],
     canvas: Canvas,
@@ -196,12 +210,13 @@ def decode_canvas(
     runtime: Runtime,
     schedules: TileSchedules,
     progress: Progress | None,
-    level: int,
+    wanted: Wanted,
 ) -> None:
     """Fill in the pixels of a canvas, which are those of a level of an image.
 
     Args:
         size: height and width of the image.
+        wanted: what of it is decoded.
 
     Raises:
         CorruptFileError: naming the segment that is damaged.
@@ -210,7 +225,11 @@ def decode_canvas(
     parts = segments(*canvas.pixels.shape[:2])
     meter = Meter([_weight(part) for part in parts], progress)
 
+    level = wanted.level
+
     def work(index: int) -> None:
+        if wanted.only is not None and index not in wanted.only:
+            return
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):

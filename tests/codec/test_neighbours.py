@@ -82,15 +82,6 @@ def test_constant_groups_neither_look_nor_are_looked_at() -> None:
         neighbours.unpack(_distances((0, 0), *far[:-1], (MAX_DISTANCE + 1, 0)), [False] * (len(far) + 1))
 
 
-@given(references(), st.data())
-def test_what_a_group_needs_is_what_its_references_need(wanted: References, data: st.DataObject) -> None:
-    number = data.draw(st.integers(0, len(wanted) - 1))
-    found = neighbours.needed(wanted, number)
-    assert number in found
-    assert all(set(wanted[other]) <= found for other in found)
-    assert max(found) == number
-
-
 @given(references())
 def test_no_more_is_kept_than_later_ones_look_at(wanted: References) -> None:
     neighbourhood, most = Neighbourhood(wanted, [0] * len(wanted)), 0

@@ -265,10 +265,10 @@ class Slice:
         step = 1 << index
         pixels, residuals = self.pixels[::step, ::step, 0], self.residuals[::step, ::step, 0]
         for phase, (row, column) in enumerate(PHASES):
-            for i in range(shape[1]):
-                for j in range(shape[2]):
+            for i in range(BORDER, shape[1] - BORDER):
+                for j in range(BORDER, shape[2] - BORDER):
                     y, x = 2 * (top + i - BORDER) + row, 2 * (left + j - BORDER) + column
-                    if 0 <= y < pixels.shape[0] and 0 <= x < pixels.shape[1]:
+                    if y < pixels.shape[0] and x < pixels.shape[1]:
                         found.residuals[phase, i, j] = residuals[y, x]
                         found.values[phase, i, j] = pixels[y, x] if is_alike else -1
         return found
