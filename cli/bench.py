@@ -47,8 +47,8 @@ class _Problems:
 @click.option(
     "--codecs",
     metavar="LIST",
-    help="Codecs, with commas between them: png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN.  "
-    "[default: png,webp,jxl-e7,jxl-e9,mulanzip-photo-e1]",
+    help="Codecs, with commas between them: png, webp, jls, jp2, jxl-eN (N from 1 to 10), jxl-eN-g3, "
+    "mulanzip-MODEL-eN.  [default: png,webp,jxl-e7,jxl-e9,mulanzip-photo-e1]",
 )
 @options.threads("Maximum number of threads of mulanzip and JPEG XL.  [default: all cores]")
 @options.device

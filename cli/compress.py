@@ -23,12 +23,12 @@ _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif",
 @click.command(cls=options.WithEffort)
 @options.sources
 @options.coding_model
-@options.effort("How long to adapt the model to each image: 1 is fast, 9 makes the smallest files.")
+@options.effort("How carefully to adapt the model to each image: 1 is fast, 9 is small; 4 to 9 need torch.")
 @click.option(
     "--context",
     type=click.Choice(["none", "fit"]),
     default=EncodeOptions.context,
-    help="'fit' adapts the model to each image; 'none' uses the model as it is.  [default: fit from --effort 2 on]",
+    help="'fit' adapts the model to each image; 'none' uses the model as it is.  [default: fit from --effort 4 on]",
 )
 @options.schedule(
     "Steps that reveal the pixels: 'one' decodes faster but makes larger files; 'adaptive' chooses for each tile.",
@@ -81,7 +81,6 @@ def compress(
     Files come back byte for byte, or what does not is named ('mulanzip info' says how much comes back).  FILE '-' is
     standard input; its result goes to standard output.
     """
-    from mulanzip.inspect.info import info
     from mulanzip.jobs.batch import is_image, is_plain
     from mulanzip.jobs.compress import compress as compress_one
     from mulanzip.jobs.files import FileOptions
@@ -95,6 +94,8 @@ def compress(
         line = f"{outcome.source} -> {outcome.output}  {size(outcome.source_size)} -> {size(outcome.output_size)} bytes"
         line += f" ({share:.1f} %)"
         if verbose and outcome.output is not None and outcome.output.is_file():
+            from mulanzip.inspect.info import info
+
             facts = info(outcome.output)
             rate = "" if facts.bpsp is None else f"{facts.bpsp:.3f} bpsp, "
             line += f", {rate}{facts.coding.name.lower()}, {facts.segments} segments"

@@ -6,29 +6,42 @@ import os
 import signal
 import sys
 import warnings
+from importlib import import_module
 
 import click
 
 import mulanzip
 from mulanzip.cli import streams
-from mulanzip.cli.bench import bench
-from mulanzip.cli.compress import compress
-from mulanzip.cli.decompress import decompress
-from mulanzip.cli.info import info
-from mulanzip.cli.inspect import inspect
-from mulanzip.cli.models import models
-from mulanzip.cli.pack import pack
-from mulanzip.cli.sample import sample
-from mulanzip.cli.test import test
-from mulanzip.cli.train import train
-from mulanzip.cli.unpack import unpack
 from mulanzip.errors import MulanzipError
 
 INTERRUPTED = 130
+#: Each is a function of the module of its name.
+_COMMANDS = (
+    "bench",
+    "compress",
+    "decompress",
+    "info",
+    "inspect",
+    "models",
+    "pack",
+    "sample",
+    "test",
+    "train",
+    "unpack",
+)
 
 
 class _Commands(click.Group):
     """The commands; says what to type where a file is named instead of one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"mulanzip.cli.{cmd_name}"), cmd_name)
+        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -77,10 +90,6 @@ def main() -> None:
       130  interrupted
     If files failed for different reasons, the exit code is 1.
     """
-
-
-for command in (compress, decompress, pack, unpack, info, inspect, test, models, bench, train, sample):
-    main.add_command(command)
 
 
 def run() -> None:

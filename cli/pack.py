@@ -25,7 +25,7 @@ from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
     help="The archive to write, such as set.mzp.",
 )
 @options.coding_model
-@options.effort("How long to adapt the model to each large image; small images share the model as it is.")
+@options.effort("How carefully to adapt the model to each large image; small images share the model as it is.")
 @options.schedule("Steps that reveal the pixels: 'one' is faster but makes larger archives.")
 @click.option(
     "--process",

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mulanzip import kept_file, registry
 from mulanzip import limits as memory
-from mulanzip.encoder.effort import SearchPlan, is_fitted
+from mulanzip import registry
 from mulanzip.errors import CorruptFileError, UnsupportedImageError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import (
@@ -29,7 +28,6 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import KINDS
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
-from mulanzip.imageio import stored as stored_form
 from mulanzip.imageio.metadata import check
 from mulanzip.imageio.preview import SCALES
 from mulanzip.inflate import Outcome, inflate
@@ -38,7 +36,9 @@ from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.options import EncodeOptions, Execution
 
 if TYPE_CHECKING:
+    from mulanzip import kept_file
     from mulanzip.density.runtime import Runtime
+    from mulanzip.encoder.effort import SearchPlan
 
 #: Maximum size of one kind of metadata, uncompressed, in bytes.
 _MAX_METADATA = 1 << 28
@@ -152,6 +152,9 @@ def encode_picture(
     Raises:
         UnsupportedImageError, LimitError, ModelError, ValueError: as :func:`encode`.
     """
+    from mulanzip.encoder.effort import SearchPlan
+    from mulanzip.imageio import stored as stored_form
+
     plan = SearchPlan.of(options)
     metadata = tuple(
         Chunk(kind, zlib.compress(picture.metadata[kind], 9)) for kind in KINDS if kind in picture.metadata
@@ -159,7 +162,7 @@ def encode_picture(
     candidates = []
     is_for_model = picture.mode not in _WITHOUT_MODEL
     is_tried = options.stored and _has_stored_chance(picture)
-    is_quick = is_for_model and is_tried and bool(plan.steps) and is_fitted(*picture.pixels.shape[:2])
+    is_quick = is_for_model and is_tried and plan.fit_steps(*picture.pixels.shape[:2]) > 0
     if is_for_model:
         candidates.append(
             _encode_with_model(picture, options.model, plan.quick(), execution.silent())
@@ -181,10 +184,14 @@ def encode_picture(
 
 def _has_stored_chance(picture: Picture) -> bool:
     """Whether the stored form takes next to no time, or may be the smaller one."""
+    from mulanzip.imageio import stored as stored_form
+
     return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
 
 
 def _store(picture: Picture) -> Container:
+    from mulanzip.imageio import stored as stored_form
+
     header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
     return Container(header, (Chunk(STORED, stored_form.store(picture)),))
 
@@ -266,10 +273,14 @@ def decode_container(
     header, limits = file.header, execution.limits
     limits.check_pixels(header.height, header.width)
     if header.coding.is_file:
+        from mulanzip import kept_file
+
         return kept_file.shown(file, _decoder(model), scale, execution)
     metadata = metadata_of(file, limits)
     palette, level = b"", 0
     if header.coding is Coding.STORED:
+        from mulanzip.imageio import stored as stored_form
+
         limits.require(stored_form.bytes_to_restore(header.kind, header.width, header.height))
         pixels, palette = stored_form.restore(file.of_kind(STORED)[0], header.kind, header.width, header.height)
     elif header.coding is Coding.CHAIN:
@@ -348,6 +359,8 @@ def restore_file(file: Container, *, model: str | None = None, execution: Execut
     Raises:
         CorruptFileError, ModelError, LimitError: as :func:`decode`.
     """
+    from mulanzip import kept_file
+
     return kept_file.restore(file, _decoder(model), execution)
 
 
@@ -364,6 +377,8 @@ def front_of(file: Container, limits: Limits = NO_LIMITS) -> Picture:
     Raises:
         CorruptFileError, LimitError, UnsupportedImageError: as :func:`decode_container`.
     """
+    from mulanzip import kept_file
+
     return kept_file.front(file, _decoder(None), limits)
 
 

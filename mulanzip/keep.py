@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from mulanzip import api
 from mulanzip.errors import (
@@ -25,25 +26,31 @@ from mulanzip.format.container import (
     IMAGE,
     SIGNATURE,
     SKELETON,
+    STREAMS,
     Chunk,
     Coding,
     Container,
     Header,
 )
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import foreign, metadata, png
+from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import original as png_original
 from mulanzip.imageio.reader import read_picture
+from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution, Grade, Keeping
 from mulanzip.registry import ID_BYTES
-from mulanzip.source import spans, table
 from mulanzip.whole import general, jpeg, pieces
-from mulanzip.whole.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from mulanzip.source.spans import Spans
 
 #: The file itself is tried where a quick estimate of its size is less than this multiple of the other form's.
 _MARGIN = 1.5
 #: Bytes that the file itself must save: pixels are of more use.
 _WORTH = 128
+#: The file itself may take this multiple of the form that gives back its content alone.
+_SAME_FILE = 1.05
+_ANEW = "compressed streams are written anew: all samples and all other bytes come back"
 #: Copies of a file that are made while images are taken out of it.
 _COPIES = 4
 
@@ -182,9 +189,12 @@ def _keep_file(
         if file.header.width:
             return Kept(file)
     execution.limits.require(_COPIES * len(source))
-    found = spans.find(source)
+    found = None if source.startswith(png.SIGNATURE) else _samples_in(source, execution.limits)
     if found is not None:
-        return _smaller(_in_skeleton(source, found, encoding, execution), source, execution)
+        kept = _in_skeleton(source, found, encoding, execution)
+        if kept.grade is Grade.FILE or _is_read_alike(kept, source, execution):
+            return _smaller(kept, source, execution)
+        return Kept(pieces.pack(source, execution.limits))
     try:
         picture, notes = _read(source, keeping, execution)
     except (UnreadableImageError, UnsupportedImageError) as error:
@@ -196,8 +206,19 @@ def _keep_file(
     return Kept(pieces.pack(source, execution.limits))
 
 
-def _in_skeleton(source: bytes, found: spans.Spans, encoding: EncodeOptions, execution: Execution) -> Kept:
+def _samples_in(source: bytes, limits: Limits) -> Spans | None:
+    """The images that lie uncompressed in a file, or in streams that can be made again."""
+    from mulanzip.source import spans  # Only now: parsers of many formats take time.
+
+    return spans.find(source, limits)
+
+
+def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution: Execution) -> Kept:
     """The images of a file, and its skeleton."""
+    from mulanzip.source import holes, table
+    from mulanzip.whole.skeleton import Skeleton
+    from mulanzip.whole.streams import StreamsChunk
+
     for picture in found.pictures:
         execution.limits.check_pixels(*picture.pixels.shape[:2])
     total = sum(picture.pixels.size for picture in found.pictures)
@@ -207,7 +228,13 @@ def _in_skeleton(source: bytes, found: spans.Spans, encoding: EncodeOptions, exe
         images.append(Chunk(IMAGE, api.encode_picture(picture, encoding, part).pack()))
         done += picture.pixels.size
     first = found.pictures[0]
-    skeleton = Skeleton(len(source), table.pack(found.holes), found.skeleton, _shows(source, first, execution))
+    size = found.streams.size if found.streams else len(source)
+    skeleton = Skeleton(size, table.pack(found.holes), found.skeleton, _shows(source, first, execution))
+    chunks, grade = [Chunk(SKELETON, skeleton.pack())], Grade.FILE
+    if found.streams is not None:
+        expanded = holes.restore(found.skeleton, found.holes, [picture.pixels for picture in found.pictures])
+        chunks.append(Chunk(STREAMS, StreamsChunk(pieces.file_hash(expanded), found.streams).pack()))
+        grade = Grade.FILE if found.streams.is_exact else Grade.CONTENT
     header = Header(
         first.mode,
         Coding.SKELETON,
@@ -219,9 +246,19 @@ def _in_skeleton(source: bytes, found: spans.Spans, encoding: EncodeOptions, exe
         first.depth,
         first.is_signed,
         first.bands,
-        Grade.FILE,
+        grade,
     )
-    return Kept(Container(header, (Chunk(SKELETON, skeleton.pack()), *images)))
+    return Kept(Container(header, (*chunks, *images)), [], [_ANEW] if grade is Grade.CONTENT else [])
+
+
+def _is_read_alike(kept: Kept, source: bytes, execution: Execution) -> bool:
+    """Whether readers see the same picture in a source and in what comes back of it."""
+    try:
+        restored = api.restore_file(kept.file, execution=execution)
+        api.compare(*(read_picture(io.BytesIO(data), execution.limits)[0] for data in (restored, source)))
+    except MulanzipError:
+        return False
+    return True
 
 
 def _shows(source: bytes, first: Picture, execution: Execution) -> bool:
@@ -237,13 +274,16 @@ def _smaller(kept: Kept, source: bytes, execution: Execution) -> Kept:
     """What was kept, or the file itself where that is smaller: repetition at a distance is for a general compressor."""
     if general.quick_size(source) < _MARGIN * kept.file.size:
         file = pieces.pack(source, execution.limits)
-        if file.size + _WORTH < kept.file.size:
+        allowed = kept.file.size - _WORTH if kept.grade is Grade.FILE else _SAME_FILE * kept.file.size
+        if file.size < allowed:
             return Kept(file)
     return kept
 
 
 def _store(source: bytes, error: MulanzipError, keeping: Keeping, execution: Execution, name: PurePath | None) -> Kept:
     """A file whose pixels cannot be read is kept as it is, or refused."""
+    from mulanzip.imageio import foreign
+
     kind = foreign.kind_of(source, name)
     is_image = isinstance(error, UnsupportedImageError) or kind is not None
     if keeping.only_modelled or not (is_image or keeping.everything):

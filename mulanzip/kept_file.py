@@ -14,7 +14,7 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, STACK, Coding, Container
+from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, STACK, STREAMS, Coding, Container
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
 from mulanzip.imageio.reader import read_picture
@@ -23,8 +23,10 @@ from mulanzip.options import Execution
 from mulanzip.source import holes as source
 from mulanzip.source import table
 from mulanzip.source.holes import Hole
+from mulanzip.streams import expanded
 from mulanzip.whole import general, jpeg, pieces
 from mulanzip.whole.skeleton import Skeleton
+from mulanzip.whole.streams import StreamsChunk
 
 #: Decodes the container of an image at a scale.
 Decode: TypeAlias = Callable[[Container, int, Execution], Picture]
@@ -33,7 +35,7 @@ _RESTORING = 3
 
 
 def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
-    """The bytes of the file.
+    """The bytes of the file; where libraries make other streams here than in the source, those of :func:`is_source`.
 
     Raises:
         CorruptFileError, LimitError: if they are damaged, or too many; and all that ``decode`` raises.
@@ -43,15 +45,28 @@ def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
     if file.header.coding is Coding.PIECES:
         return pieces.unpack(file, limits)
     skeleton, holes, images = _taken_apart(file, limits)
-    limits.require(_RESTORING * skeleton.size)
+    streams = _streams(file, limits)
+    limits.require(_RESTORING * (skeleton.size + (streams.table.source_size if streams else 0)))
     decoded = []
     for number, image in enumerate(images):
         part = execution.part(number / len(images), (number + 1) / len(images))
         decoded.append(decode(image, 1, part).pixels)
     data = source.restore(skeleton.rest, holes, decoded)
-    if pieces.file_hash(data) != file.header.pixel_hash:
+    if pieces.file_hash(data) != (streams.expanded_hash if streams else file.header.pixel_hash):
         raise CorruptFileError("the file does not have the hash that its header promises")
-    return data
+    if streams is None:
+        return data
+    made = expanded.remake(data, streams.table)
+    return made if is_source(file, made) or not streams.table.is_exact else expanded.remake(data, streams.table.anew())
+
+
+def is_source(file: Container, restored: bytes) -> bool:
+    """Whether the restored file is the source, byte for byte.
+
+    A file of the grade ``file`` may not be, where another version of a library compresses in another way: it has the
+    same samples then, and the same bytes outside of the streams.
+    """
+    return pieces.file_hash(restored) == file.header.pixel_hash
 
 
 def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> Picture:
@@ -65,7 +80,7 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
     limits = execution.limits
     if file.header.coding is Coding.SKELETON:
         skeleton, holes, images = _taken_apart(file, limits)
-        blank = _blank(skeleton, holes, limits)
+        blank = _blank(skeleton, holes, _streams(file, limits), limits)
         if blank is not None:
             found = _picture_of(blank, limits).metadata
             metadata = found if scale == 1 else preview.kept_metadata(found, scale)
@@ -101,8 +116,10 @@ def front(file: Container, decode: Decode, limits: Limits = NO_LIMITS) -> Pictur
         CorruptFileError, LimitError, UnsupportedImageError: as :func:`shown`.
     """
     limits.check_pixels(file.header.height, file.header.width)
-    if file.header.coding is Coding.SKELETON and (blank := _blank(*_taken_apart(file, limits)[:2], limits)) is not None:
-        return _picture_of(blank, limits)
+    if file.header.coding is Coding.SKELETON:
+        blank = _blank(*_taken_apart(file, limits)[:2], _streams(file, limits), limits)
+        if blank is not None:
+            return _picture_of(blank, limits)
     return shown(file, decode, 1, Execution(limits=limits))
 
 
@@ -140,12 +157,18 @@ def _taken_apart(file: Container, limits: Limits) -> tuple[Skeleton, list[Hole],
     return skeleton, holes, images
 
 
-def _blank(skeleton: Skeleton, holes: list[Hole], limits: Limits) -> bytes | None:
+def _streams(file: Container, limits: Limits) -> StreamsChunk | None:
+    """What makes the streams of the file."""
+    return next((StreamsChunk.unpack(payload, limits) for payload in file.of_kind(STREAMS)), None)
+
+
+def _blank(skeleton: Skeleton, holes: list[Hole], streams: StreamsChunk | None, limits: Limits) -> bytes | None:
     """A file with all samples zero, if readers of it show its first image."""
     if not skeleton.is_shown:
         return None
     limits.require(_RESTORING * skeleton.size)
-    return source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
+    data = source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
+    return data if streams is None else expanded.remake(data, streams.table.anew())
 
 
 def _picture_of(data: bytes, limits: Limits) -> Picture:

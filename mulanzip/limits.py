@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ _PER_THREAD = 250 << 20
 _COPIES = 5
 #: Where Linux mounts the control groups that hold a container to its memory and its processor time.
 _CGROUPS = Path("/sys/fs/cgroup")
+#: Where Linux says how much memory can be taken without swapping.
+_MEMORY = Path("/proc/meminfo")
 
 
 def coding_bytes(size: int, threads: int) -> int:
@@ -25,14 +28,24 @@ def coding_bytes(size: int, threads: int) -> int:
 
 def available_memory() -> int:
     """Bytes that this process can take without swapping: those of the machine, or of its control group."""
-    import psutil  # Only now: it takes a tenth of the time that a command needs to start.
-
-    free = int(psutil.virtual_memory().available)
+    free = _free_memory()
     limit, used = _cgroup_number("memory.max"), _cgroup_number("memory.current")
     if limit is None or used is None:
         return free
     # The kernel gives pages of files that nobody uses back before it refuses memory.
     return min(free, max(0, limit - used + (_cgroup_number("memory.stat", key="inactive_file") or 0)))
+
+
+def _free_memory() -> int:
+    try:
+        found = re.search(rb"^MemAvailable: +(\d+) kB$", _MEMORY.read_bytes(), re.MULTILINE)
+    except OSError:  # Not on Linux.
+        found = None
+    if found:
+        return int(found[1]) << 10
+    import psutil  # Only here: it takes a tenth of the time that a command needs to start.
+
+    return int(psutil.virtual_memory().available)
 
 
 def available_cores() -> int:

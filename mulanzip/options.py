@@ -46,7 +46,7 @@ class EncodeOptions:
     """
 
     model: str = AUTO
-    effort: int = 5
+    effort: int = 3
     context: str | np.ndarray | None = None
     schedule: str = "default"
     mu: float = 1.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def describe(path: Path, name: str | None = None) -> ModelInfo:
 @cache
 def shipped() -> tuple[ModelInfo, ...]:
     """The models that come with mulanzip, in the order of their names."""
-    folder = Path(str(resources.files("mulanzip.models")))
+    folder = Path(str(import_module("mulanzip.models").__file__)).parent
     return tuple(describe(path, path.parent.name) for path in sorted(folder.glob(f"*/{MODEL_FILE}")))
 
 

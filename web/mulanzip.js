@@ -82,7 +82,7 @@ const MODEL = 0, STORED = 1;
 /** What codings are that a page cannot open. */
 const OTHER_CODINGS = { 2: "a chain of tiles", 3: "a whole file in pieces", 4: "a whole file as a skeleton and its images" };
 const MIXED = 255;
-const CRITICAL = ["SEGM", "STOR", "CHAN", "CTXT", "SCHD", "VALS", "GAMT", "TONE", "NEAR", "STAK", "DATA", "JPEG", "SKEL", "IMAG", "MEND"];
+const CRITICAL = ["SEGM", "STOR", "CHAN", "CTXT", "SCHD", "VALS", "GAMT", "TONE", "NEAR", "STAK", "DATA", "JPEG", "SKEL", "STRM", "IMAG", "MEND"];
 
 function readHeader(file) {
   if (equal(file.subarray(0, 8), ARCHIVE_SIGNATURE))

@@ -14,7 +14,7 @@ import numpy as np
 
 from mulanzip import api, registry
 from mulanzip.archive.groups import CodedPart, GroupCoder, GroupOptions
-from mulanzip.encoder.effort import is_fitted
+from mulanzip.encoder.effort import is_adapted
 from mulanzip.errors import LimitError, OutputExistsError
 from mulanzip.format.archive import (
     DIRECTORY,
@@ -193,7 +193,7 @@ class ArchiveWriter:
     def _as_file(self, picture: Picture) -> Container | None:
         """The ``.mzp`` file of an image that is coded by itself; None for an image of a group."""
         height, width = picture.pixels.shape[:2]
-        if picture.is_deep or is_fitted(height, width) or not Shape(picture.mode, height, width).is_small:
+        if picture.is_deep or is_adapted(height, width) or not Shape(picture.mode, height, width).is_small:
             return api.encode_picture(picture, self.encoding, self.execution)
         if looks_drawn(picture):
             file = api.encode_picture(picture, replace(self.encoding, effort=1), self.execution)

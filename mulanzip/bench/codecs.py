@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+import subprocess
+import tempfile
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -14,9 +18,11 @@ from PIL import Image
 
 import mulanzip
 from mulanzip import registry, timings
+from mulanzip.bench.extras import MissingExtraError
+from mulanzip.errors import MulanzipError
 
 DEFAULT_CODECS = ("png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1")
-CODEC_FORMS = "png, webp, jxl-eN (N from 1 to 10), mulanzip-MODEL-eN"
+CODEC_FORMS = "png, webp, jls, jp2, jxl-eN (N from 1 to 10), jxl-eN-g3, mulanzip-MODEL-eN"
 
 
 class Codec(ABC):
@@ -107,6 +113,59 @@ class JpegXl(Codec):
 
 
 @dataclass(frozen=True)
+class GroupedJpegXl(JpegXl):
+    """Lossless JPEG XL in groups of 1024 x 1024 pixels, by the program ``cjxl``, which may be of another version.
+
+    Such groups, the largest, mostly save a little; imagecodecs cannot ask for them.  Encoding times include the start
+    of the program, and its files.
+    """
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"jxl-e{self.effort}-g3"
+
+    def require(self) -> None:
+        if shutil.which("cjxl") is None:
+            raise MissingExtraError(f"{self.name} needs the program cjxl; Debian has it in libjxl-tools")
+
+    def encode(self, image: np.ndarray) -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "image.pnm"), Path(folder, "image.jxl")
+            Image.fromarray(image).save(source)
+            options = ["-d", "0", "-e", str(self.effort), "-g", "3", f"--num_threads={self.threads}"]
+            run = subprocess.run(["cjxl", source, target, *options], capture_output=True, text=True, check=False)
+            if run.returncode:
+                raise MulanzipError(f"cjxl failed: {' '.join(run.stderr.split())}")
+            return target.read_bytes()
+
+
+class JpegLs(Codec):
+    """JPEG-LS by CharLS."""
+
+    name = "jls"
+
+    def encode(self, image: np.ndarray) -> bytes:
+        return bytes(imagecodecs.jpegls_encode(image))
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return np.asarray(imagecodecs.jpegls_decode(data))
+
+
+@dataclass(frozen=True)
+class Jpeg2000(Codec):
+    """Reversible JPEG 2000 by OpenJPEG."""
+
+    threads: int
+    name = "jp2"
+
+    def encode(self, image: np.ndarray) -> bytes:
+        return bytes(imagecodecs.jpeg2k_encode(image, level=0, reversible=True, numthreads=self.threads))
+
+    def decode(self, data: bytes) -> np.ndarray:
+        return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=self.threads))
+
+
+@dataclass(frozen=True)
 class Mulanzip(Codec):
     """The model codec of this package."""
 
@@ -142,8 +201,12 @@ def parse_codec(name: str, threads: int, device: str) -> Codec:
         return Png()
     if name == "webp":
         return WebP()
-    if match := re.fullmatch(r"jxl-e([1-9]|10)", name):
-        return JpegXl(int(match[1]), threads)
+    if name == "jls":
+        return JpegLs()
+    if name == "jp2":
+        return Jpeg2000(threads)
+    if match := re.fullmatch(r"jxl-e([1-9]|10)(-g3)?", name):
+        return (GroupedJpegXl if match[2] else JpegXl)(int(match[1]), threads)
     if match := re.fullmatch(r"mulanzip-(.+)-e(\d+)", name):
         return Mulanzip(match[1], int(match[2]), threads, device)
     raise ValueError(f"there is no codec {name!r}; valid are {CODEC_FORMS}")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from mulanzip.bench.outcome import Measurement
 
+#: The codec whose speed others are compared with.
+YARDSTICK = "jxl-e7"
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -30,6 +32,8 @@ class _Crew:
     def run(self, work: Callable[[tuple[int, int]], None], parts: list[tuple[int, int]]) -> None:
         """Do the work for all parts, at most ``count`` of them."""
         if self._pool is None and len(parts) > 1:
+            from concurrent.futures import ThreadPoolExecutor  # Only now: it takes time.
+
             self._pool = ThreadPoolExecutor(self.count - 1)
         futures = [self._pool.submit(work, part) for part in parts[1:]] if self._pool else []
         work(parts[0])
@@ -83,6 +87,8 @@ def side_by_side(work: Callable[[T], None], items: Sequence[T], threads: int) ->
             for item in items:
                 work(item)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(threads) as pool, inner_threads(1):
         # Each job gets a copy of the context, so that measurements reach the threads.
         futures = [pool.submit(contextvars.copy_context().run, work, item) for item in items]

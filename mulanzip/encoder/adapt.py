@@ -10,14 +10,14 @@ import numpy as np
 
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import measure_segments
-from mulanzip.density import context
+from mulanzip.density.context import encode
 from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import ValueEdges
 from mulanzip.encoder.edge_choice import choose_edges
-from mulanzip.encoder.effort import is_fitted
-from mulanzip.encoder.preset_choice import choose_preset
+from mulanzip.encoder.effort import SearchPlan, is_adapted
+from mulanzip.encoder.preset_choice import suited_presets
 from mulanzip.format.container import CHUNK_OVERHEAD
 from mulanzip.lattice.geometry import Segment, segments
 from mulanzip.lattice.tile_schedules import TileSchedules
@@ -52,55 +52,71 @@ def find_adaptation(
     groups: Sequence[Group],
     runtime: Runtime,
     schedules: TileSchedules,
-    steps: int,
+    plan: SearchPlan,
     progress: Progress | None = None,
     *,
     has_edges: bool = True,
 ) -> Adaptation:
     """Choose a context preset and value edges for an image, and fit a context, where that makes its file smaller.
 
+    What a plan that looks at fewer crops, and fits no context, would take is among the choices.  So more effort makes
+    no image larger that is judged as a whole.
+
     Args:
-        groups: of channels.  Preset, edges and context are found for the first group; the fitted context is judged on
-            all of them.
-        steps: of gradient descent; with 0, the context is the preset.
+        groups: of channels.  Presets, edges and context are found for the first group, and judged on all of them.
+        plan: its grids and its steps, with 0 for none.
         progress: called with the share of the fit that is done.
         has_edges: whether the first group may have uneven value edges, as samples of 8 bits may.
     """
     indices, statistics = groups[0]
-    if not is_fitted(*indices.shape[:2]):
+    if not is_adapted(*indices.shape[:2]):
         return Adaptation()
-    prior = runtime.model.prior
-    preset = prior.preset(choose_preset(indices, runtime.at(statistics), schedules))
-    edges = choose_edges(indices, runtime.at(statistics).adapted(preset), steps > 0) if has_edges else None
-    if steps and find_spec("torch") is None:
+    prior, is_judged = runtime.model.prior, len(plan.grids) > 1
+    presets = [
+        prior.preset(number) for number in suited_presets(indices, runtime.at(statistics), schedules, plan.grids)
+    ]
+    edges = choose_edges(indices, runtime.at(statistics).adapted(presets[0]), is_judged) if has_edges else None
+    fitted = None
+    toned = [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
+    if steps := plan.fit_steps(*indices.shape[:2]):
+        fitted = _fit(toned[0], runtime, steps, presets[-1], progress)
+    contexts = presets if fitted is None else [*presets, fitted]
+    if is_judged and all(context.any() for context in contexts):
+        contexts = [*contexts, prior.preset(0)]
+    if len(contexts) == 1 and not (is_judged and edges):
+        return Adaptation(_kept(contexts[0]), edges)
+    judged = _sample(segments(*indices.shape[:2]))
+    # Payloads are whole bytes, so a small difference may not be one.
+    margin = 16 * len(judged)
+
+    def bits(context: np.ndarray, groups: Sequence[Group]) -> float:
+        own = 8 * (len(encode(context, prior)) + CHUNK_OVERHEAD) if context.any() else 0
+        return own + _bits(judged, groups, runtime.adapted(_kept(context)), schedules)
+
+    costs = [bits(context, toned) + (margin if i else 0) for i, context in enumerate(contexts)]
+    best = contexts[costs.index(min(costs))]
+    if edges and min(costs) + 8 * (len(edges.encode()) + CHUNK_OVERHEAD) > bits(best, groups):
+        edges = None
+    return Adaptation(_kept(best), edges)
+
+
+def _kept(context: np.ndarray) -> np.ndarray | None:
+    """None for the network as it was trained."""
+    return context if context.any() else None
+
+
+def _fit(group: Group, runtime: Runtime, steps: int, start: np.ndarray, progress: Progress | None) -> np.ndarray | None:
+    """A fitted context; None without torch."""
+    if find_spec("torch") is None:
         note("torch is not installed, so no context is fitted: pip install 'mulanzip[torch]'", NotFittedWarning)
-        steps = 0
-    if not steps:
-        return Adaptation(preset if preset.any() else None, edges)
+        return None
     from mulanzip.density.torch_threads import torch_threads
     from mulanzip.encoder.context_fit import Fitter
 
-    even, groups = groups, [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
+    indices, statistics = group
+    execution = Execution(threads=runtime.threads, progress=progress)
     with torch_threads(runtime.threads), inner_threads(runtime.threads):
-        fitter = Fitter(runtime.model)
-        fitted = fitter.fit(
-            indices,
-            steps,
-            Execution(threads=runtime.threads, progress=progress),
-            statistics=groups[0][1],
-            start=preset,
-        )
-        judged = _sample(segments(*indices.shape[:2]))
-
-        def bits(choice: np.ndarray | None, groups: Sequence[Group]) -> float:
-            own = 0 if choice is None else 8 * (len(context.encode(choice, prior)) + CHUNK_OVERHEAD)
-            return own + _bits(judged, groups, runtime.adapted(choice), schedules)
-
-        choices = [None, *(choice for choice in (preset, fitted) if choice.any())]
-        least, best = min(((bits(choice, groups), i) for i, choice in enumerate(choices)))
-        if edges and least + 8 * (len(edges.encode()) + CHUNK_OVERHEAD) > bits(choices[best], even):
-            edges = None
-    return Adaptation(choices[best], edges)
+        return Fitter(runtime.model).fit(indices, steps, execution, statistics=statistics, start=start)
 
 
 def _sample(parts: list[Segment]) -> list[Segment]:

@@ -1,4 +1,7 @@
-"""What the levels of effort mean: how long a context is fitted, and which schedules are tried.  Free of torch."""
+"""What the levels of effort mean: how much of an image choices look at, and how long a context is fitted.
+
+Free of torch, and so are the results of efforts that fit no context.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,18 @@ ADAPTIVE = "adaptive"
 #: Values of ``schedule``.
 SCHEDULE_CHOICES = (*SCHEDULE_NAMES, ADAPTIVE)
 
+#: Crops that presets are chosen on, down and across, by effort.  From the last on, nothing more is gained.
+GRIDS = ((1, 2), (2, 3), (4, 6))
 #: Steps of gradient descent by effort, from 1 on.
-_STEPS = (0, 30, 60, 100, 150, 230, 350, 530, 800)
+_STEPS = (0, 0, 0, 25, 50, 100, 200, 400, 800)
 #: A step costs about as much as coding this number of pixels.
 _PIXELS_PER_STEP = 1 << 14
 #: Side in pixels of the crops that a context is fitted to.
 CROP_SIDE = 64
-#: In smaller images, a context costs more bytes than it saves.
-_MIN_PIXELS = 1 << 14
+#: In smaller images, a preset does not pay; nor a fitted context.
+_MIN_PIXELS, _MIN_FITTED = 1 << 14, 1 << 16
+#: In images with fewer pixels, steps get fewer in proportion.
+_PIXELS_OF_ALL_STEPS = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +41,16 @@ class SearchPlan:
 
     Attributes:
         context: to be used as it is: int8 ``(entries,)``; None to look for one, or for none.
-        steps: of gradient descent that a context is fitted with; 0 for a preset as it is; None for no context, and
-            where one is given.
+        steps: of gradient descent that a context is fitted with in large images; 0 for a preset as it is; None for no
+            context, and where one is given.
         schedules: that are tried on each tile.
+        grids: of crops, down and across.  Each leads to a preset of its own, of which the best one is taken.
     """
 
     context: np.ndarray | None
     steps: int | None
     schedules: ScheduleChoices
+    grids: tuple[tuple[int, int], ...] = GRIDS[:1]
 
     @classmethod
     def of(cls, options: EncodeOptions) -> SearchPlan:
@@ -52,7 +61,7 @@ class SearchPlan:
         """
         given = options.context if isinstance(options.context, np.ndarray) else None
         steps = fit_steps(options.effort, options.context if given is None else "none")
-        return cls(given, steps, _schedule_choices(options.schedule, options.mu))
+        return cls(given, steps, _schedule_choices(options.schedule, options.mu), GRIDS[: options.effort])
 
     def quick(self) -> SearchPlan:
         """A plan without trials, for a first estimate of the size."""
@@ -60,10 +69,15 @@ class SearchPlan:
 
     def fit_share(self, height: int, width: int) -> float:
         """Approximate share of the work that the fit is; the rest is coding an image of this size."""
-        if not self.steps or not is_fitted(height, width):
-            return 0.0
-        fit = self.steps * _PIXELS_PER_STEP
+        fit = self.fit_steps(height, width) * _PIXELS_PER_STEP
         return fit / (fit + height * width)
+
+    def fit_steps(self, height: int, width: int) -> int:
+        """Steps of the fit for an image of this size."""
+        pixels = height * width
+        if not self.steps or min(height, width) < CROP_SIDE or pixels < _MIN_FITTED:
+            return 0
+        return -(-self.steps * min(pixels, _PIXELS_OF_ALL_STEPS) // _PIXELS_OF_ALL_STEPS)
 
 
 def fit_steps(effort: int, context: str | np.ndarray | None) -> int | None:
@@ -71,7 +85,7 @@ def fit_steps(effort: int, context: str | np.ndarray | None) -> int | None:
 
     Args:
         effort: 1 to 9.
-        context: ``none``; ``fit`` for a fitted one at effort 1 too; None: effort decides.
+        context: ``none``; ``fit`` for a fitted one at any effort; None: effort decides.
 
     Raises:
         ValueError: for anything else.
@@ -82,7 +96,8 @@ def fit_steps(effort: int, context: str | np.ndarray | None) -> int | None:
         raise ValueError(f"unknown context {context!r}; use one of {', '.join(CONTEXTS)}")
     if context == "none":
         return None
-    return _STEPS[effort - 1] or (_STEPS[effort] if context == "fit" else 0)
+    steps = _STEPS[effort - 1 :]
+    return next(filter(None, steps)) if context == "fit" else steps[0]
 
 
 def _schedule_choices(schedule: str, mu: float) -> ScheduleChoices:
@@ -102,6 +117,6 @@ def _schedule_choices(schedule: str, mu: float) -> ScheduleChoices:
     return ScheduleChoices(SCHEDULE_NAMES, mu) if schedule == ADAPTIVE else ScheduleChoices((schedule,))
 
 
-def is_fitted(height: int, width: int) -> bool:
-    """Whether an image is large enough to have a context fitted to it."""
+def is_adapted(height: int, width: int) -> bool:
+    """Whether an image is large enough to have the model adapted to it."""
     return min(height, width) >= CROP_SIDE and height * width >= _MIN_PIXELS

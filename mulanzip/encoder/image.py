@@ -64,7 +64,7 @@ def choose_side_info(
     context = plan.context
     if context is None and plan.steps is not None and side.varying:
         groups = [(group.indices(picture), group.statistics) for group in side.varying]
-        found = find_adaptation(groups, runtime, first, plan.steps, progress, has_edges=not picture.is_deep)
+        found = find_adaptation(groups, runtime, first, plan, progress, has_edges=not picture.is_deep)
         context = found.context
         side = SideInfo.build(picture, maps, gamut, found.edges, first)
     if context is not None and context.any():

@@ -1,4 +1,4 @@
-"""The context preset that suits an image, by exact code lengths of a few crops.
+"""Context presets that suit an image, by exact code lengths of crops.
 
 The choice is the same on every machine, since the code lengths come from integers.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,19 +22,22 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Side of the crops, in pixels.  Their finest level tells as much as all levels of crops of 64.
 _SIDE = 48
-#: Number of crops, down and across, on which all presets are tried; the best few of them are tried on more.
-_FIRST_GRID = (1, 2)
-_FINALISTS = 1
 
 
-def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> int:
-    """Number of the preset that makes an image smallest, from 1 on; 0 if none is worth its bytes.
+def suited_presets(
+    indices: np.ndarray, runtime: Runtime, schedules: TileSchedules, grids: Sequence[tuple[int, int]]
+) -> list[int]:
+    """Numbers of the presets that may make an image smallest, each once; 0 is none.
+
+    The first one is what the first grid leads to.  It is compared with 0 on more crops, and so worth its bytes.
 
     Args:
         indices: ``(H, W, C)`` of the runtime's sample scale, in coding order of colours, C 1 or 3; sides of at least
             :data:`_SIDE` pixels.
         schedules: uniform.
+        grids: crops, down and across.  Each leads to one preset, until the crops are the whole image.
     """
+    every = range(len(runtime.model.prior.presets) + 1)
 
     def best(numbers: Sequence[int], grid: tuple[int, int]) -> int:
         crops = sample_crops(indices, _SIDE, grid)
@@ -50,5 +54,9 @@ def choose_preset(indices: np.ndarray, runtime: Runtime, schedules: TileSchedule
         side_by_side(measure, numbers, runtime.threads)
         return min(numbers, key=lambda number: costs[number])
 
-    candidate = best(range(len(runtime.model.prior.presets) + 1), _FIRST_GRID)
-    return best((0, candidate), GRID) if candidate else 0
+    first = best(every, grids[0])
+    found = [best((0, first), GRID) if first else 0]
+    for before, grid in pairwise(grids):
+        if sample_crops(indices, _SIDE, before) is not indices:
+            found.append(best(every, grid))
+    return list(dict.fromkeys(found))

@@ -74,7 +74,7 @@ class Header:
             :data:`mulanzip.lattice.schedules.MIXED`.
         model_id: first 8 bytes of the SHA-256 of the model; zeros where no model is used.
         pixel_hash: BLAKE2b-128 of the pixels (:func:`mulanzip.image.picture.pixel_hash`); where a file is kept, that of
-            its bytes.
+            the source's bytes.
         depth: bits per sample, 1 to 16.
         signed: whether samples are ``-2**(depth - 1) .. 2**(depth - 1) - 1``.
         bands: samples per pixel of modes with any number of them, else 0.
@@ -222,11 +222,13 @@ DATA = b"DATA"
 JPEG = b"JPEG"
 #: What a file has besides the samples of its images, and each of these images.
 SKELETON = b"SKEL"
+#: What makes compressed streams of the file again.
+STREAMS = b"STRM"
 IMAGE = b"IMAG"
 END = b"MEND"
 CRITICAL_KINDS = (
     *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES, NEIGHBOURS, STACK),
-    *(DATA, JPEG, SKELETON, IMAGE),
+    *(DATA, JPEG, SKELETON, STREAMS, IMAGE),
     END,
 )
 #: Maximum number of pieces, and of images of a file that are coded.
@@ -355,6 +357,7 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         DATA: range(MAX_PIECES * is_pieces + 1),
         JPEG: range(MAX_PIECES * is_pieces + 1),
         SKELETON: range(is_skeleton, 1 + is_skeleton),
+        STREAMS: range(1 + is_skeleton),
         IMAGE: range(is_skeleton, MAX_IMAGES * is_skeleton + 1),
     }
     if is_pieces and not (DATA in kinds or JPEG in kinds):

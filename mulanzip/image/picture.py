@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mulanzip.errors import LimitError, UnsupportedImageError
+from mulanzip.errors import UnsupportedImageError
 from mulanzip.image.kinds import MAX_BANDS, MAX_PIXELS, MAX_SIDE, Kind, Mode
 from mulanzip.image.metadata import TRANSPARENCY
 
@@ -20,13 +20,12 @@ def check_size(height: int, width: int) -> None:
     """Check that a ``.mzp`` file can hold an image of this size.
 
     Raises:
-        UnsupportedImageError: if the image has no pixels.
-        LimitError: if it is too large.
+        UnsupportedImageError: if the image has no pixels, or too many.
     """
     if height < 1 or width < 1:
         raise UnsupportedImageError("the image has no pixels")
     if max(height, width) > MAX_SIDE or height * width > MAX_PIXELS:
-        raise LimitError(f"images of {width}x{height} pixels are too large for the format")
+        raise UnsupportedImageError(f"images of {width}x{height} pixels are too large for the format")
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class Picture:
         One to four channels are gray, gray and alpha, RGB, RGBA.  More channels, and several signed ones, are bands.
 
         Raises:
-            UnsupportedImageError: for any other shape or type.
-            LimitError: if the array is too large for the format.
+            UnsupportedImageError: for any other shape or type, or if the array is too large for the format.
         """
         array = np.asarray(array)
         if array.dtype == np.bool_ and array.ndim == 2:

@@ -13,7 +13,6 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture, check_size
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.limits import Limits
-from mulanzip.source import dicom as source
 
 #: Position of the signature in a file.
 OFFSET = 128
@@ -26,10 +25,6 @@ _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 _MODES = {"MONOCHROME2": Mode.GRAY, "MONOCHROME1": Mode.GRAY, "RGB": Mode.RGB, "YBR_RCT": Mode.RGB}
 #: Parts of the names of the transfer syntaxes whose compression is lossy.
 _LOSSY = ("JPEG Baseline", "JPEG Extended", "Near", "JPEG 2000 Image Compression", "JPEG XL Image", "MPEG", "HEVC")
-
-
-#: Bytes at the start of a file that suffice to recognize it.
-START = OFFSET + len(SIGNATURE)
 
 
 def is_dicom(start: bytes) -> bool:
@@ -95,6 +90,8 @@ def _check_deflated(file: BinaryIO, limits: Limits) -> None:
     Raises:
         UnreadableImageError, LimitError
     """
+    from mulanzip.source import dicom as source
+
     data = file.read()
     file.seek(0)
     try:

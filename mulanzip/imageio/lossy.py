@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
-
-from PIL import Image
+from typing import TYPE_CHECKING, BinaryIO
 
 from mulanzip.imageio import tiff
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def lossy_format(image: Image.Image, file: BinaryIO) -> str | None:

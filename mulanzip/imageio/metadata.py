@@ -18,14 +18,15 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Collection
-from typing import Any, BinaryIO
-
-from PIL import Image
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import EXIF, ICC, KINDS, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
-from mulanzip.imageio import jpeg, png, tiff_tags
+from mulanzip.imageio import png
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: Names of the metadata that users can strip; ``text`` and ``other`` are PNG chunks.
 STRIPPABLE = ("icc", "exif", "xmp", "resolution", "text", "other")
@@ -54,6 +55,8 @@ def collect(image: Image.Image, file: BinaryIO) -> tuple[dict[bytes, bytes], lis
     if image.format != "TIFF":
         found[EXIF] = bytes(info.get("exif") or b"").removeprefix(_EXIF_PREFIX)
     if image.format == "JPEG":
+        from mulanzip.imageio import jpeg
+
         extra = jpeg.extra(image)
         lost += extra.lost + _add_comments(found, extra.comments) + _add_tags(found, extra.tags)
     if image.format == "GIF" and info.get("comment"):
@@ -75,6 +78,8 @@ def _add_comments(found: dict[bytes, bytes], comments: list[bytes]) -> list[str]
 
 def _add_tags(found: dict[bytes, bytes], tags: dict[int, bytes]) -> list[str]:
     """Add tags to the EXIF block in ``found``.  Returns the names of metadata that cannot be kept."""
+    from mulanzip.imageio import tiff_tags
+
     try:
         if tags:
             found[EXIF] = tiff_tags.extended(found[EXIF], tags)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import imagecodecs
 import numpy as np
-from PIL import Image
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
-from mulanzip.imageio.pillow_image import to_pillow
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Chunk = tuple[bytes, bytes]
 
@@ -198,6 +198,8 @@ def encode(picture: Picture, chunks: Sequence[Chunk] = ()) -> bytes:
 
 def encode_samples(pixels: np.ndarray) -> bytes:
     """A PNG file of 8 or 16 bits: uint8 or uint16 ``(H, W)``, or ``(H, W, 1 to 4)``."""
+    import imagecodecs
+
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     # The encoder's default buffer is too small for short rows: each has a filter byte, each 8 KiB a chunk header.
@@ -206,13 +208,15 @@ def encode_samples(pixels: np.ndarray) -> bytes:
 
 
 def _by_pillow(picture: Picture) -> bytes:
-    buffer = io.BytesIO()
-    _full_palette(picture).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    from mulanzip.imageio.pillow_files import saved
+
+    return saved(_full_palette(picture), "PNG", optimize=True)
 
 
 def _full_palette(picture: Picture) -> Image.Image:
     """A Pillow image whose palette has colours for all indices: Pillow chooses the bits per index by its length."""
+    from mulanzip.imageio.pillow_image import to_pillow
+
     if picture.mode is not Mode.PALETTE:
         return to_pillow(picture)
     missing = 3 * (int(picture.pixels.max()) + 1) - len(picture.palette)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import metadata, png, tiff_tags
+from mulanzip.imageio import metadata, png
 
 #: How many times smaller the sides of a preview are; 1 is the image itself.
 SCALES = (1, 2, 4, 8)
@@ -89,6 +89,8 @@ def kept_metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
 
 def _orientation(exif: bytes) -> bytes:
     """An EXIF block with only the orientation; empty if ``exif`` has none, or is damaged."""
+    from mulanzip.imageio import tiff_tags
+
     try:
         directory = tiff_tags.read(io.BytesIO(exif), (_ORIENTATION,))
     except ValueError:

@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
@@ -57,8 +56,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
 
     Raises:
         UnreadableImageError: if the file is not an image, or is damaged.
-        UnsupportedImageError: if the image cannot be kept exactly.
-        LimitError: if it is too large for the format, the limits, or the available memory.
+        UnsupportedImageError: if the image cannot be kept exactly, or is too large for the format.
+        LimitError: if it is too large for the limits, or the available memory.
         OSError: if the file cannot be opened or read.
     """
     with open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source) as file:
@@ -178,6 +177,8 @@ def _read_tiff_samples(file: BinaryIO, limits: Limits) -> tuple[Picture, list[st
 
 def _read_deep_png(image: Image.Image, file: BinaryIO) -> Picture:
     """The picture of a PNG file of 16 bits per sample, of which Pillow drops 8."""
+    import imagecodecs
+
     found, lost = metadata.collect(image, file)
     file.seek(0)
     pixels = np.asarray(imagecodecs.png_decode(png.bare(file.read())))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import imagecodecs
 import numpy as np
 
 from mulanzip.errors import UnreadableImageError
@@ -24,6 +23,8 @@ def check_tiff(data: bytes, page: int, samples: np.ndarray) -> None:
     Raises:
         UnreadableImageError: if libtiff sees others, or finds the page damaged.
     """
+    import imagecodecs  # Only now: it takes time.
+
     try:
         seen = np.asarray(imagecodecs.tiff_decode(data, index=page))
     except MemoryError:

@@ -20,7 +20,7 @@ from mulanzip.image.crops import sample_crops
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.picture import MAX_PALETTE, Picture
 from mulanzip.imageio import png
-from mulanzip.imageio.pillow_files import open_image
+from mulanzip.imageio.pillow_files import open_image, saved
 from mulanzip.imageio.pillow_image import PILLOW_MODES, to_pillow
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.row_blocks import row_blocks
@@ -55,9 +55,7 @@ _QUICK_SIDE, _QUICK_GRID = 64, (4, 4)
 
 
 def _webp(image: Image.Image, quality: int = 100, method: int = 6) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, exact=True, quality=quality, method=method)
-    return buffer.getvalue()
+    return saved(image, "WEBP", lossless=True, exact=True, quality=quality, method=method)
 
 
 def _webp_source(picture: Picture) -> Image.Image | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -11,8 +10,7 @@ from mulanzip.errors import UnsupportedImageError
 from mulanzip.image.kinds import Kind, Mode
 from mulanzip.image.metadata import EXIF, ICC, RESOLUTION, XMP
 from mulanzip.image.picture import Picture
-from mulanzip.imageio import metadata, numpy_file, png, pnm, tiff_tags
-from mulanzip.imageio.pillow_image import to_pillow
+from mulanzip.imageio import metadata, png
 
 _ALL = frozenset(Mode) - {Mode.BANDS}
 _CHANNELS = frozenset({Mode.GRAY, Mode.GRAY_ALPHA, Mode.RGB, Mode.RGBA})
@@ -100,8 +98,12 @@ def write_picture(picture: Picture, name: PurePath) -> tuple[bytes, list[str]]:
     if file_format == "PNG":
         return png.encode(picture, metadata.png_chunks(picture.metadata)), lost
     if file_format == "NPY":
+        from mulanzip.imageio import numpy_file
+
         return numpy_file.encode(picture), lost
     if file_format == "PAM" or (file_format == "PPM" and picture.is_deep):
+        from mulanzip.imageio import pnm
+
         return pnm.encode(picture, suffix), lost
     if file_format == "TIFF" and (picture.is_deep or picture.mode is Mode.BANDS):
         from mulanzip.imageio import tiff_samples
@@ -118,13 +120,14 @@ def write_picture(picture: Picture, name: PurePath) -> tuple[bytes, list[str]]:
 
 
 def _by_pillow(picture: Picture, file_format: str) -> bytes:
+    from mulanzip.imageio.pillow_files import saved
+    from mulanzip.imageio.pillow_image import to_pillow
+
     options = {**_OPTIONS.get(file_format, {}), **_metadata_options(picture.metadata, file_format)}
-    buffer = io.BytesIO()
     try:
-        to_pillow(picture).save(buffer, file_format, **options)
+        return saved(to_pillow(picture), file_format, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise UnsupportedImageError(f"{file_format} cannot hold this image ({error}); use .png") from None
-    return buffer.getvalue()
 
 
 def _metadata_options(found: dict[bytes, bytes], file_format: str) -> dict[str, Any]:
@@ -140,6 +143,8 @@ def _metadata_options(found: dict[bytes, bytes], file_format: str) -> dict[str, 
 
 
 def _with_tags(data: bytes, found: dict[bytes, bytes]) -> tuple[bytes, list[str]]:
+    from mulanzip.imageio import tiff_tags
+
     exif, xmp = found.get(EXIF), found.get(XMP)
     try:
         return tiff_tags.added(data, exif, xmp), []

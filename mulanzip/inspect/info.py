@@ -36,6 +36,7 @@ _PARTS = {
     container.DATA: "bytes",
     container.JPEG: "JPEG as JPEG XL",
     container.SKELETON: "skeleton",
+    container.STREAMS: "streams",
     container.IMAGE: "images",
 }
 

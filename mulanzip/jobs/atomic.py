@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -133,7 +132,7 @@ def replacing(
 def _temporary(folder: Path) -> BinaryIO:
     """A new hidden file, locked while it is open: a file that others can lock has no owner any more."""
     while True:
-        file = open(folder / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}", "xb")  # noqa: SIM115
+        file = open(folder / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}", "xb")  # noqa: SIM115
         if fcntl is None:
             return file
         with suppress(OSError):  # Some network file systems have no locks, so nothing is swept there.

@@ -14,8 +14,6 @@ from mulanzip import limits
 from mulanzip.errors import CorruptFileError, LimitError, MulanzipError, OutputExistsError
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
-from mulanzip.imageio import dicom, foreign, reader
-from mulanzip.jobs import workers
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
 from mulanzip.notes import collect
@@ -41,10 +39,13 @@ class Found:
 
 def is_image(path: Path) -> bool:
     """Whether a file is an image: by its suffix; DICOM files, which often have none, by their first bytes."""
+    from mulanzip.imageio import foreign, reader
+    from mulanzip.source import dicom
+
     suffix = path.suffix.lower()
     if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
         return True
-    return (not suffix or suffix[1:].isdigit()) and dicom.is_dicom(_start(path, dicom.START))
+    return (not suffix or suffix[1:].isdigit()) and dicom.is_mine(_start(path, dicom.START))
 
 
 def is_plain(path: Path) -> bool:
@@ -318,6 +319,8 @@ def memory_needed(threads: int, job: Job) -> int:
     if header:
         size = header.width * header.height * header.channels * header.dtype.itemsize
     else:
+        from mulanzip.imageio import reader
+
         size = reader.count_bytes(job.source)
     return limits.coding_bytes(size, threads) if size else 0
 
@@ -334,6 +337,8 @@ def workers_for(jobs: int, threads: int | None = None) -> int:
 
 def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, None]:
     """Do all jobs in ``count`` processes, which share the threads of the task."""
+    from mulanzip.jobs import workers
+
     share = max(1, task.execution.thread_count // count)
     shared = replace(task, execution=replace(task.execution, threads=share, progress=None))
     return workers.run(

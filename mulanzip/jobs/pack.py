@@ -14,7 +14,7 @@ from mulanzip import keep
 from mulanzip.archive.groups import GroupOptions
 from mulanzip.archive.reader import Archive, Opened, named
 from mulanzip.archive.writer import ArchiveWriter
-from mulanzip.encoder.effort import is_fitted
+from mulanzip.encoder.effort import is_adapted
 from mulanzip.errors import (
     MulanzipError,
     NoImageError,
@@ -193,7 +193,7 @@ def _small_picture(data: bytes, keeping: Keeping, limits: Limits) -> Picture | N
     except (UnreadableImageError, UnsupportedImageError):
         return None
     height, width = picture.pixels.shape[:2]
-    if lossy or picture.is_deep or not Shape(picture.mode, height, width).is_small or is_fitted(height, width):
+    if lossy or picture.is_deep or not Shape(picture.mode, height, width).is_small or is_adapted(height, width):
         return None
     kept = replace(picture, metadata=metadata.stripped(picture.metadata, keeping.strip))
     return kept if not picture.lost or set(keeping.strip) == set(metadata.STRIPPABLE) else None

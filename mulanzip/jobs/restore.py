@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from mulanzip import api, kept_file
+from mulanzip import api
 from mulanzip.errors import MulanzipError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import HEADER_SIZE, Container, Header
@@ -19,18 +19,19 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
 from mulanzip.imageio.png_original import original as png_original
-from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.suffixes import SUFFIXES_BY_FORMAT, has_format
 from mulanzip.imageio.writer import default_suffix, require_writable, write_picture
 from mulanzip.jobs import atomic
 from mulanzip.jobs.endpoints import Endpoint, Source, is_existing_file, output_of, path_of
 from mulanzip.jobs.files import FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX, kept_name, restored_name
-from mulanzip.limits import Limits
-from mulanzip.options import Execution
+from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
-from mulanzip.whole.pieces import file_hash
 
+_OTHER_STREAMS = (
+    "compressed streams of the file could not be made again here: same samples, same other bytes, other streams"
+)
 #: Bytes of a ``.mzp`` file -> the picture; and the unpacked file, if the picture is exactly the one it was made from.
 Decode: TypeAlias = Callable[[bytes, Execution], tuple[Picture, Container | None]]
 
@@ -119,6 +120,8 @@ def _asks_for_pixels(source: Source, output: Endpoint | None, execution: Executi
         source.file is not None and suffix == Path(source.file.name.removesuffix(SUFFIX)).suffix.lower()
     ):
         return False
+    from mulanzip import kept_file
+
     file = container.unpack(source.read_compressed(Header.unpack(source.head(HEADER_SIZE))))
     return not has_format(kept_file.first_bytes(file, execution.limits), suffix)
 
@@ -132,19 +135,33 @@ def restore_kept(
     model: str | None = None,
 ) -> FileResult:
     """Write the file that a ``.mzp`` file keeps: see :func:`decompress_file`."""
+    from mulanzip import kept_file
+    from mulanzip.whole.pieces import file_hash
+
     source = Source(given, execution.limits)
     header = Header.unpack(source.head(HEADER_SIZE))
     output = output_of(source, output, kept_name)
     result = FileResult(source.path, path_of(output), source.size())
-    if files.skip_done and is_existing_file(output) and file_hash(output.read_bytes()) == header.pixel_hash:
-        return replace(result, output_size=output.stat().st_size, status="skipped")
+
+    def restored() -> tuple[bytes, bool]:
+        """The file, and whether it is the one that its grade promises."""
+        file = container.unpack(source.read_compressed(header))
+        data = api.restore_file(file, model=model, execution=execution)
+        return data, header.grade is not Grade.FILE or kept_file.is_source(file, data)
+
+    if files.skip_done and is_existing_file(output):
+        # Of the grade ``content``, the header has the hash of the source, and another file comes back.
+        there, is_content = output.read_bytes(), header.grade is Grade.CONTENT
+        if (restored()[0] == there) if is_content else file_hash(there) == header.pixel_hash:
+            return replace(result, output_size=len(there), status="skipped")
     atomic.check(output, files, source.file)
     if files.dry_run:
         return replace(result, status="planned")
-    file = container.unpack(source.read_compressed(header))
-    restored = api.restore_file(file, model=model, execution=execution)
-    notes = atomic.write(restored, output, like=source.file, make_folder=files.make_folder)
-    return replace(result, output_size=len(restored), notes=notes)
+    data, is_as_promised = restored()
+    notes = atomic.write(data, output, like=source.file, make_folder=files.make_folder)
+    if not is_as_promised:
+        notes.append(_OTHER_STREAMS)
+    return replace(result, output_size=len(data), notes=notes)
 
 
 def restore(
@@ -186,7 +203,7 @@ def restore(
     if file is not None and name.suffix.lower() == ".png":
         original, notes = png_original.restore(file, picture)
     restored, lost = (original, []) if original else write_picture(picture, name)
-    if files.read_back and not _keeps(read_picture(io.BytesIO(restored), execution.limits)[0], picture):
+    if files.read_back and not _keeps(_read(io.BytesIO(restored), execution.limits), picture):
         raise VerificationError(f"verification failed: {name.suffix} files do not give the same pixels back; use .png")
     if mark and lost:
         notes.append(f"{name.suffix} files do not hold {', '.join(lost)}: left out")
@@ -197,10 +214,16 @@ def restore(
     return replace(result, output_size=len(restored), notes=notes, lost=lost)
 
 
+def _read(source: Path | BinaryIO, limits: Limits = NO_LIMITS) -> Picture:
+    from mulanzip.imageio.reader import read_picture  # Only now: readers of many formats take time.
+
+    return read_picture(source, limits)[0]
+
+
 def _shows(output: Path, expected: Picture | bytes) -> bool:
     """Whether an image file has the pixels of a picture, or pixels of this hash."""
     try:
-        restored = read_picture(output)[0]
+        restored = _read(output)
     except MulanzipError:
         return False
     return restored.pixel_hash() == expected if isinstance(expected, bytes) else _keeps(restored, expected)

@@ -16,6 +16,8 @@ from mulanzip.source.holes import Hole, Layout, read
 from mulanzip.source.packing import Fields, Packing, Words
 
 _PREAMBLE, _SIGNATURE = 128, b"DICM"
+#: Bytes at the start of a file that suffice to recognize it.
+START = 1 << 10
 _SYNTAX = (2, 0x10)
 _SAMPLES, _KIND, _PLANAR, _FRAMES = (0x28, 2), (0x28, 4), (0x28, 6), (0x28, 8)
 _ROWS, _COLUMNS, _ALLOCATED, _STORED = (0x28, 0x10), (0x28, 0x11), (0x28, 0x100), (0x28, 0x101)
@@ -49,20 +51,24 @@ def is_mine(data: bytes) -> bool:
     """Whether a file with these bytes may be of this format."""
     if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE:
         return True
-    # Without preamble: a first element of group 2 or 8 that the file has room for.
-    for coding in (_Coding(), _Coding(is_explicit=False), _Coding("big")):
-        try:
-            first = _element(data, 0, coding)
-        except ValueError:
-            continue
-        if (
-            first.tag[0] in (2, 8)
-            and first.tag[1] <= 0x60
-            and first.start + first.length < len(data)
-            and len(data) > 16
-        ):
-            return True
-    return False
+    return _bare_start(data) is not None
+
+
+def _bare_start(data: bytes) -> int | None:
+    """Where elements begin in a file without preamble; None if there are none.
+
+    The first two must be of group 2 or 8, and follow each other.  A byte before them is the end of what was cut off.
+    """
+    for start in (0, 1) if data[:1] in (b"\0", b" ") else (0,):
+        for coding in (_Coding(), _Coding(is_explicit=False), _Coding("big")):
+            try:
+                first = _element(data, start, coding)
+                second = _element(data, first.start + first.length, coding)
+            except ValueError:
+                continue
+            if first.tag[0] in (2, 8) and first.tag[1] <= 0x60 and first.tag < second.tag and second.tag[0] <= 0x10:
+                return start
+    return None
 
 
 def find(data: bytes) -> Iterator[Found]:
@@ -80,7 +86,7 @@ def syntax_of(data: bytes) -> tuple[bytes | None, int]:
     Raises:
         ValueError: if the file is damaged.
     """
-    position = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE else 0
+    position = _PREAMBLE + 4 if data[_PREAMBLE : _PREAMBLE + 4] == _SIGNATURE else _bare_start(data) or 0
     syntax = None
     while position < len(data) and _tag(data, position, "little")[0] == 2:
         element = _element(data, position, _Coding())

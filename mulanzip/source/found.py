@@ -9,9 +9,43 @@ import numpy as np
 from mulanzip.image.kinds import Mode
 from mulanzip.source.holes import Hole, Layout
 from mulanzip.source.packing import Words
+from mulanzip.streams.recipe import Recipe
 
 #: Modes by number of channels, where the last of two or four is alpha.
 WITH_ALPHA = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """An array in the file with a number for each block of an image.
+
+    Attributes:
+        start: position of the first number.
+        size: bytes of each.
+        values: int64.
+    """
+
+    start: int
+    size: int
+    values: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """How the blocks of an image are compressed, each alone.
+
+    Attributes:
+        recipe: without settings.
+        rows: that all blocks hold; 0 where the last ones hold fewer.
+        positions, lengths: of the streams, as the file states them.
+        is_little: whether their low bytes come first.
+    """
+
+    recipe: Recipe
+    rows: int
+    positions: Numbers
+    lengths: Numbers
+    is_little: bool
 
 
 @dataclass(frozen=True)
@@ -24,6 +58,7 @@ class Found:
         palette: RGB triples, 3 to 768 bytes, with :attr:`Mode.PALETTE`.
         bits: that the file says samples of two bytes have, 9 to 16.
         is_stack: whether its planes are slices of a stack.
+        blocks: how the blocks of the hole are compressed; the offsets are those of their streams then.
     """
 
     hole: Hole
@@ -31,6 +66,7 @@ class Found:
     palette: bytes = b""
     bits: int = 16
     is_stack: bool = False
+    blocks: Blocks | None = None
 
     @property
     def size(self) -> int:

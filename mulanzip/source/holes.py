@@ -7,7 +7,7 @@ in it, with the bits of the samples cleared.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,16 @@ class Hole:
     def whole_bytes(self) -> int:
         """Number of bytes that are cut out of the file."""
         return sum(self.layout.packing.whole_bytes(place) for place, _ in self.places())
+
+
+def joined(hole: Hole) -> Hole:
+    """The same samples as one block for each plane, where the blocks are whole rows that follow each other."""
+    layout = hole.layout
+    by_plane = hole.offsets.reshape(layout.planes, -1)
+    is_whole = layout.block_width == layout.width and not (hole.offsets == ABSENT).any()
+    if not is_whole or (np.diff(by_plane, axis=1) != layout.block_height * layout.row_step).any():
+        return hole
+    return Hole(replace(layout, block_height=layout.height), by_plane[:, 0].copy())
 
 
 def _check_samples(hole: Hole, size: int) -> None:

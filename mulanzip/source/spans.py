@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Protocol
 
 import numpy as np
 
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
+from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.source import bmp, dicom, fits, npy, pnm, tga, tiff
+from mulanzip.source.expand import expand
 from mulanzip.source.found import Found
 from mulanzip.source.holes import Claims, Hole, cut, read, restore
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES, check_blocks
+from mulanzip.streams.expanded import Streams
 
 
 class Parser(Protocol):
@@ -45,15 +48,17 @@ class Spans:
             gray ones may be stacks.
         holes: where they were.
         skeleton: the rest of the file.
+        streams: what makes the file of the one that is restored; None if that is the file itself.
     """
 
     pictures: tuple[Picture, ...]
     holes: tuple[Hole, ...]
     skeleton: bytes
+    streams: Streams | None = None
 
 
-def find(data: bytes) -> Spans | None:
-    """Take the images out of a file in which they lie uncompressed.
+def find(data: bytes, limits: Limits = NO_LIMITS) -> Spans | None:
+    """Take the images out of a file in which they lie uncompressed, or in streams that can be made again.
 
     Whatever is not understood stays in the skeleton, and so do small images.  Small images of the same kind that follow
     each other become one, and larger gray ones become slices of a stack.  The result was tried: it gives the same
@@ -64,9 +69,15 @@ def find(data: bytes) -> Spans | None:
 
     Returns:
         None if there are no images that could be taken out.
+
+    Raises:
+        LimitError: if streams would take more memory than there is, or more pixels than the limits allow.
     """
-    large = [found for found in stacked(choose(data, find_all(data))) if found.size >= _LEAST_SAMPLES]
-    return take(data, large)
+    images = [found for found in islice(find_all(data), MAX_IMAGES) if not found.blocks or found.size >= _LEAST_SAMPLES]
+    file = expand(data, images, limits)
+    large = [found for found in stacked(choose(file.data, file.images)) if found.size >= _LEAST_SAMPLES]
+    spans = take(file.data, large)
+    return replace(spans, streams=file.streams) if spans else None
 
 
 def take(data: bytes, images: Sequence[Found]) -> Spans | None:
@@ -94,10 +105,12 @@ def find_all(data: bytes) -> Iterator[Found]:
             return
 
 
-def choose(data: bytes, found: Iterator[Found]) -> list[Found]:
-    """Those images that lie in the file and do not overlap, as many as a table may have."""
+def choose(data: bytes, found: Iterable[Found]) -> list[Found]:
+    """Those images that lie in the file and do not overlap, as many as a table may have; none of compressed blocks."""
     claims, kept, blocks = Claims(len(data)), list[Found](), 0
     for image in found:
+        if image.blocks is not None:
+            continue
         try:
             count = check_blocks(image.hole.layout)
             if blocks + count > MAX_BLOCKS or len(kept) == MAX_IMAGES:

@@ -1,4 +1,6 @@
-"""TIFF and BigTIFF files: all images without compression, in strips and tiles, of pages, SubIFDs and stacks.
+"""TIFF and BigTIFF files: all images in strips and tiles, of pages, SubIFDs and stacks.
+
+Blocks lie as they are, or are streams of deflate, LZW or PackBits.
 
 The reader of tags is our own: it takes no more time and memory than the file has bytes, whatever they are.
 """
@@ -13,21 +15,25 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mulanzip.image.kinds import MAX_BANDS, MAX_SIDE, Mode
-from mulanzip.source.found import Found, mode_of, palette_mode, words_of
-from mulanzip.source.holes import ABSENT, Hole, Layout
+from mulanzip.source.found import Blocks, Found, Numbers, mode_of, palette_mode, words_of
+from mulanzip.source.holes import ABSENT, Hole, Layout, joined
 from mulanzip.source.packing import Packed, Packing, Words
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES
+from mulanzip.streams.predictor import Predictor
+from mulanzip.streams.recipe import Method, Recipe
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION = 256, 257, 258, 259, 262, 266, 270
-_STRIPS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _COLOURS = 273, 277, 278, 279, 284, 320
+_STRIPS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _PREDICTOR, _COLOURS = 273, 277, 278, 279, 284, 317, 320
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _BELOW, _EXTRA, _FORMAT = 322, 323, 324, 325, 330, 338, 339
 _SUBSAMPLING, _DEPTH, _METAMORPH = 530, 32997, 33629
 _WANTED = frozenset((_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _DESCRIPTION, _STRIPS, _SAMPLES))
 _WANTED |= {_ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_SIZES, _BELOW}
-_WANTED |= {_EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH, _METAMORPH}
+_WANTED |= {_EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH, _METAMORPH, _PREDICTOR}
 #: Bytes of one value by type; types of texts and integers alone, and of fractions for the count.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_METHODS = {5: Method.LZW, 8: Method.DEFLATE, 32946: Method.DEFLATE, 32773: Method.PACKBITS}
+_PLAIN, _DIFFERENCES = 1, 2
 _NONE, _CHUNKY, _UNSIGNED, _SIGNED, _UNDEFINED, _REVERSED, _ALPHA = 1, 1, 1, 2, 4, 2, 2
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
 _STACK = re.compile(rb"^images=(\d{1,9})\r?$", re.MULTILINE)
@@ -132,7 +138,8 @@ def find(data: bytes) -> Iterator[Found]:
 
 def _images(reader: _Reader, tags: dict[int, _Tag]) -> Iterator[Found]:
     """The images of a directory."""
-    if reader.number(tags, _COMPRESSION, _NONE) != _NONE or reader.number(tags, _DEPTH, 1) != 1:
+    compression = reader.number(tags, _COMPRESSION, _NONE)
+    if compression not in (_NONE, *_METHODS) or reader.number(tags, _DEPTH, 1) != 1:
         return
     channels = reader.number(tags, _SAMPLES, 1)
     width, height = reader.number(tags, _WIDTH, 0), reader.number(tags, _HEIGHT, 0)
@@ -146,7 +153,14 @@ def _images(reader: _Reader, tags: dict[int, _Tag]) -> Iterator[Found]:
         return
     hole = _hole(reader, tags, (height, width, planes), packing)
     mode, palette = _mode(reader, tags, channels, packing)
-    yield Found(hole, mode, palette, max(9, min(16, reader.number(tags, _BITS, 1))))
+    bits = max(9, min(16, reader.number(tags, _BITS, 1)))
+    if compression in _METHODS:
+        blocks = _blocks(reader, tags, hole.layout, _METHODS[compression])
+        if blocks is not None:
+            yield Found(hole, mode, palette, bits, blocks)
+        return
+    hole = joined(hole)
+    yield Found(hole, mode, palette, bits)
     size = _size_of_rows(packing, width) * height * planes
     for i in range(1, min(_stacked(reader, tags), len(reader.data) // size)):
         # The offsets of the other images of a stack stand nowhere: they follow the first one.
@@ -198,7 +212,7 @@ def _size_of_rows(packing: Packing, width: int) -> int:
 
 def _hole(reader: _Reader, tags: dict[int, _Tag], size: tuple[int, int, int], packing: Packing) -> Hole:
     height, width, planes = size
-    is_tiled = _TILE_WIDTH in tags and _TILE_HEIGHT in tags
+    is_tiled = _is_tiled(tags)
     if is_tiled:
         across, down = reader.number(tags, _TILE_WIDTH, 0), reader.number(tags, _TILE_HEIGHT, 0)
     else:
@@ -207,9 +221,7 @@ def _hole(reader: _Reader, tags: dict[int, _Tag], size: tuple[int, int, int], pa
         raise ValueError("an impossible size")
     step = _size_of_rows(packing, across)
     layout = Layout(height, width, planes, min(height, down), min(width, across), step, packing)
-    # Some writers store the offsets of tiles in the tag of strips.
-    offsets = reader.numbers(tags, _TILES if is_tiled and _TILES in tags else _STRIPS)
-    sizes = reader.numbers(tags, _TILE_SIZES if is_tiled and _TILE_SIZES in tags else _STRIP_SIZES)
+    offsets, sizes = (reader.numbers(tags, tag) for tag in _block_tags(tags))
     count = planes * layout.grid[1] * layout.grid[2]
     if len(offsets) < count:
         raise ValueError("too few offsets")
@@ -220,19 +232,40 @@ def _hole(reader: _Reader, tags: dict[int, _Tag], size: tuple[int, int, int], pa
     if is_absent.all():
         raise ValueError("no block is in the file")
     offsets = np.where(is_absent, ABSENT, offsets)
-    if not is_tiled and not is_absent.any():
-        return _joined(layout, offsets)
     return Hole(layout, _first_of_each(offsets))
 
 
-def _joined(layout: Layout, offsets: np.ndarray) -> Hole:
-    """The hole of strips, as one block for each plane where they follow each other."""
-    planes, count, _ = layout.grid
-    by_plane = offsets.reshape(planes, count)
-    follows = np.diff(by_plane, axis=1) == layout.block_height * layout.row_step
-    if not follows.all():
-        return Hole(layout, _first_of_each(offsets))
-    return Hole(replace(layout, block_height=layout.height), by_plane[:, 0].copy())
+def _blocks(reader: _Reader, tags: dict[int, _Tag], layout: Layout, method: Method) -> Blocks | None:
+    """The streams of an image; None if they are not for us."""
+    predictor, packing = None, layout.packing
+    kind = reader.number(tags, _PREDICTOR, _PLAIN)
+    if kind == _DIFFERENCES and method is not Method.PACKBITS:
+        if not isinstance(packing, Words):
+            return None
+        predictor = Predictor(packing.size, reader.order, packing.channels, layout.row_step)
+    elif kind not in (_PLAIN, _DIFFERENCES) or reader.number(tags, _FILL_ORDER, 1) == _REVERSED:
+        return None
+    rows = reader.number(tags, _TILE_HEIGHT, 0) if _is_tiled(tags) else 0
+    found = [tags.get(tag) for tag in _block_tags(tags)]
+    if None in found or rows > MAX_SIDE:
+        return None
+    positions, lengths = (
+        Numbers(one.place, _SIZES[one.kind], reader.numbers({0: one}, 0)) for one in found if one is not None
+    )
+    return Blocks(Recipe(method, layout.row_step, predictor), rows, positions, lengths, reader.order == "<")
+
+
+def _is_tiled(tags: dict[int, _Tag]) -> bool:
+    return _TILE_WIDTH in tags and _TILE_HEIGHT in tags
+
+
+def _block_tags(tags: dict[int, _Tag]) -> tuple[int, int]:
+    """The tags of the blocks' offsets and sizes: some writers store those of tiles in the tags of strips."""
+    is_tiled = _is_tiled(tags)
+    return (
+        _TILES if is_tiled and _TILES in tags else _STRIPS,
+        _TILE_SIZES if is_tiled and _TILE_SIZES in tags else _STRIP_SIZES,
+    )
 
 
 def _first_of_each(offsets: np.ndarray) -> np.ndarray:

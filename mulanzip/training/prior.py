@@ -13,8 +13,8 @@ from mulanzip.density.runtime import Runtime
 from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.encoder.adapt import Group
 from mulanzip.encoder.context_fit import Fitter
-from mulanzip.encoder.effort import CROP_SIDE
-from mulanzip.encoder.preset_choice import choose_preset
+from mulanzip.encoder.effort import CROP_SIDE, GRIDS
+from mulanzip.encoder.preset_choice import suited_presets
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.limits import available_cores
 
@@ -55,7 +55,7 @@ def learn_prior(
     for done, index in enumerate(chosen, 1):
         indices, statistics = images[index]
         own = runtime.at(statistics)
-        preset = model.prior.preset(choose_preset(indices, own, TileSchedules.uniform("default")))
+        preset = model.prior.preset(suited_presets(indices, own, TileSchedules.uniform("default"), GRIDS[:1])[0])
         subpixels = model.config.colours * _PIXELS
         found = fitter.fit(indices, steps, subpixels=subpixels, statistics=statistics, start=preset)
         total += np.abs(found.astype(float) - preset)

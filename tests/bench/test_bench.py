@@ -16,13 +16,15 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from mulanzip.bench import codecs, peak_memory
-from mulanzip.bench.codecs import JpegXl, Mulanzip, Png, WebP
+from mulanzip.bench.codecs import GroupedJpegXl, JpegXl, Mulanzip, Png, WebP
+from mulanzip.bench.extras import MissingExtraError
 from mulanzip.bench.outcome import Failure, Measurement
 from mulanzip.bench.plot import plot
 from mulanzip.bench.run import run
 from mulanzip.bench.summary import summarize
-from mulanzip.bench.tables import parts_table
+from mulanzip.bench.tables import parts_table, summary_table
 from mulanzip.cli.bench import bench
+from mulanzip.errors import MulanzipError
 
 
 def picture(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:
@@ -89,6 +91,7 @@ def test_codecs_are_parsed() -> None:
     assert isinstance(codecs.parse_codec("png", 2, "auto"), Png)
     assert isinstance(codecs.parse_codec("webp", 2, "auto"), WebP)
     assert codecs.parse_codec("jxl-e10", 2, "auto") == JpegXl(10, 2)
+    assert codecs.parse_codec("jxl-e9-g3", 2, "auto") == GroupedJpegXl(9, 2)
     assert codecs.parse_codec("mulanzip-my-model-e3", 2, "cpu") == Mulanzip("my-model", 3, 2, "cpu")
     for name in codecs.DEFAULT_CODECS:
         assert codecs.parse_codec(name, 1, "auto").name == name
@@ -147,12 +150,36 @@ def test_table_and_json(images: Path, tmp_path: Path) -> None:
     assert lines[5].split()[:2] == [files[0], f"{png[0]['bpsp']:.4f}"]
 
 
-def test_jpegxl_restores() -> None:
-    pytest.importorskip("imagecodecs")
-    codec = JpegXl(1, 1)
+@pytest.mark.parametrize("name", ["jls", "jp2", "jxl-e1", "jxl-e1-g3"])
+def test_other_codecs_restore(name: str) -> None:
+    codec = codecs.parse_codec(name, 1, "auto")
+    assert codec.name == name
+    try:
+        codec.require()
+    except MissingExtraError as error:
+        pytest.skip(str(error))
     for channels in (1, 3):
         image = picture(channels=channels)
         assert codec.restores(image, codec.decode(codec.encode(image)))
+
+
+def test_a_missing_or_failing_program_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    codec = codecs.parse_codec("jxl-e9-g3", 1, "auto")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingExtraError, match="needs the program cjxl"):
+        codec.require()
+    program = tmp_path / "cjxl"
+    program.write_text("#!/bin/sh\necho no such effort >&2\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(MulanzipError, match="cjxl failed: no such effort"):
+        codec.encode(picture())
+
+
+def test_speeds_beside_the_yardstick() -> None:
+    table = summary_table([row("jxl-e7"), row("mulanzip-photo-e1", encode_s=0.25, decode_s=1.0)]).splitlines()
+    assert table[0].count("/ jxl-e7") == 3
+    assert table[2].split()[-4:-2] == ["2", "0.25"]
+    assert "jxl" not in summary_table([row("png"), row("webp")])
 
 
 def test_gray_in_webp_is_not_taken_on_trust() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 import pytest
+from support.commands import commands
 
 import mulanzip
 from mulanzip.bench.codecs import DEFAULT_CODECS
-from mulanzip.cli.main import main
 from mulanzip.density.config import Config
 from mulanzip.density.runtime import DEVICES
 from mulanzip.encoder.effort import CONTEXTS, EFFORTS, SCHEDULE_CHOICES
@@ -104,12 +104,12 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 
 def test_every_command_is_compared() -> None:
-    assert main.commands.keys() == COMMANDS.keys()
+    assert commands().keys() == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_defaults_are_those_of_the_library(name: str) -> None:
-    command, (arguments, library) = main.commands[name], COMMANDS[name]
+    command, (arguments, library) = commands()[name], COMMANDS[name]
     given = command.make_context(name, list(arguments)).params
     options = {str(p.name): p for p in command.params if isinstance(p, click.Option) and not p.required}
     assert options.keys() == library.keys(), "say what a new option is in the library"
@@ -126,7 +126,7 @@ def test_defaults_are_those_of_the_library(name: str) -> None:
 
 
 def choices(command: str, option: str) -> list[Any]:
-    (found,) = (p.type for p in main.commands[command].params if p.name == option)
+    (found,) = (p.type for p in commands()[command].params if p.name == option)
     if isinstance(found, click.IntRange):
         return list(range(found.min, found.max + 1))  # type: ignore[arg-type, operator]
     assert isinstance(found, click.Choice)
@@ -143,7 +143,7 @@ def test_choices_are_those_of_the_library() -> None:
 
 
 def test_helps_name_what_the_library_knows() -> None:
-    helps = {p.name: str(p.help) for c in main.commands.values() for p in c.params if isinstance(p, click.Option)}
+    helps = {p.name: str(p.help) for c in commands().values() for p in c.params if isinstance(p, click.Option)}
     assert all(re.search(r"[.\]]$", text) for text in helps.values())
     assert ",".join(STRIPPABLE) in helps["strip"]
     formats = {suffix.removeprefix(".") for suffix in WRITERS}

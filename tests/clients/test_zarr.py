@@ -94,10 +94,10 @@ def test_the_array_says_which_codec_it_needs(tmp_path: Path) -> None:
     array = smooth(10, 10)
     create(tmp_path / "2", array, (10, 10, 3), 2)
     described = json.loads((tmp_path / "2" / ".zarray").read_text())
-    assert described["compressor"] == {"id": "mulanzip", "model": "auto", "effort": 5}
+    assert described["compressor"] == {"id": "mulanzip", "model": "auto", "effort": 3}
     create(tmp_path / "3", array, (10, 10, 3), 3)
     described = json.loads((tmp_path / "3" / "zarr.json").read_text())
-    expected = {"name": "mulanzip", "configuration": {"model": "auto", "effort": 5}}
+    expected = {"name": "mulanzip", "configuration": {"model": "auto", "effort": 3}}
     assert described["codecs"] == [expected]
 
 

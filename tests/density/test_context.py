@@ -26,8 +26,8 @@ from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.encoder import adapt
 from mulanzip.encoder.adapt import find_adaptation
 from mulanzip.encoder.context_fit import Fitter
-from mulanzip.encoder.effort import EFFORTS, SearchPlan, fit_steps
-from mulanzip.encoder.preset_choice import choose_preset
+from mulanzip.encoder.effort import EFFORTS, GRIDS, SearchPlan, fit_steps
+from mulanzip.encoder.preset_choice import suited_presets
 from mulanzip.errors import CorruptFileError, ModelError
 from mulanzip.floatnet.export import export, float_layers, to_float
 from mulanzip.floatnet.network import Conv
@@ -35,7 +35,7 @@ from mulanzip.format import container
 from mulanzip.format.container import CONTEXT, SEGMENT, Chunk, Coding, Container
 from mulanzip.image.channels import to_coding_order
 from mulanzip.lattice.tile_schedules import ScheduleChoices, TileSchedules
-from mulanzip.options import Execution
+from mulanzip.options import EncodeOptions, Execution
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -233,34 +233,38 @@ def test_fitting_is_repeatable_leaves_the_model_alone_and_lowers_the_code_length
     assert mulanzip.code_length(rgb, context=found, threads=1) < mulanzip.code_length(rgb, threads=1)
 
 
+def plan(steps: int) -> SearchPlan:
+    return SearchPlan(None, steps, ScheduleChoices(), GRIDS)
+
+
 @pytest.mark.slow
 def test_contexts_that_do_not_pay_are_not_sent(runtime: Runtime) -> None:
     schedules = TileSchedules.uniform("default")
-    for image in (photo(63, 400), photo(100, 100), np.full((128, 128, 3), 90, dtype=np.uint8)):
+    for image in (photo(63, 1040), photo(100, 100), np.full((256, 256, 3), 90, dtype=np.uint8)):
         groups = [(to_coding_order(image), PLAIN_STATISTICS)]
-        assert find_adaptation(groups, runtime, schedules, 3).context is None
+        assert find_adaptation(groups, runtime, schedules, plan(3)).context is None
 
 
 def test_contexts_are_judged_on_all_groups(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A context that does not pay for the first group may pay for all together."""
-    groups = [(to_coding_order(photo(128, 128)), PLAIN_STATISTICS)]
+    groups = [(to_coding_order(photo(256, 256)), PLAIN_STATISTICS)]
     found = np.ones(entries(runtime), dtype=np.int8)
     monkeypatch.setattr(Fitter, "fit", lambda *_, **__: found)
-    monkeypatch.setattr(adapt, "choose_preset", lambda *_: 0)
+    monkeypatch.setattr(adapt, "suited_presets", lambda *_: [0])
     coded = 8.0 * len(encode(found, runtime.model.prior))
     monkeypatch.setattr(
         adapt, "_bits", lambda _, groups, used, schedules: coded / 2 * len(groups) if used is runtime else 0.0
     )
     schedules = TileSchedules.uniform("default")
-    assert find_adaptation(groups, runtime, schedules, 12).context is None
-    assert find_adaptation(groups * 9, runtime, schedules, 12).context is found
+    assert find_adaptation(groups, runtime, schedules, plan(12)).context is None
+    assert find_adaptation(groups * 9, runtime, schedules, plan(12)).context is found
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_with_a_fitted_context_come_back_exactly(channels: int) -> None:
     image = photo(256, 256, channels)
-    data = mulanzip.encode(image, effort=3, stored=False, threads=1)
+    data = mulanzip.encode(image, effort=6, stored=False, threads=1)
     plain = mulanzip.encode(image, context="none", stored=False, threads=1)
     assert len(data) <= len(plain)
     assert np.array_equal(mulanzip.decode(data), image)
@@ -343,24 +347,35 @@ def test_the_preset_of_an_image_is_chosen_by_its_code_length() -> None:
     model = replace(model, prior=replace(model.prior, presets=presets))
     runtime = Runtime(IntegerNetwork(model, ReferenceBackend()), 1)
     schedules = TileSchedules.uniform("default")
-    assert choose_preset(image, runtime, schedules) == 2
-    chosen = find_adaptation([(image, PLAIN_STATISTICS)], runtime, schedules, 0).context
+    assert suited_presets(image, runtime, schedules, GRIDS) == [2]
+    chosen = find_adaptation([(image, PLAIN_STATISTICS)], runtime, schedules, plan(0)).context
     assert chosen is not None
     assert np.array_equal(chosen, suited)
     assert encode(chosen, model.prior) == bytes([4])
     useless = replace(model, prior=replace(model.prior, presets=np.zeros_like(presets)))
-    assert choose_preset(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), schedules) == 0
+    assert suited_presets(image, Runtime(IntegerNetwork(useless, ReferenceBackend()), 1), schedules, GRIDS) == [0]
 
 
 # Effort.
 
 
 def test_more_effort_is_more_steps() -> None:
+    plans = [SearchPlan.of(EncodeOptions(effort=effort)) for effort in EFFORTS]
+    assert all((len(a.grids), a.steps) < (len(b.grids), b.steps) for a, b in pairwise(plans))
     steps = [fit_steps(effort, None) for effort in EFFORTS]
-    assert steps[0] == 0
-    assert all(a < b for a, b in pairwise(steps))
+    assert [plan.steps for plan in plans] == steps
+    assert fit_steps(EncodeOptions.effort, None) == 0
     assert all(fit_steps(effort, "none") is None for effort in EFFORTS)
-    assert 0 < fit_steps(1, "fit") <= fit_steps(2, "fit") == steps[1]
+    assert all(
+        fit_steps(effort, "fit") == (own or min(filter(None, steps)))
+        for effort, own in zip(EFFORTS, steps, strict=True)
+    )
+
+
+def test_small_images_are_fitted_in_fewer_steps() -> None:
+    plan = SearchPlan(None, 100, ScheduleChoices())
+    assert [plan.fit_steps(side, side) for side in (63, 255, 256, 384, 512, 5000)] == [0, 0, 25, 57, 100, 100]
+    assert plan.fit_steps(63, 9000) == 0
 
 
 def test_the_share_of_the_fit_grows_with_steps_and_falls_with_pixels() -> None:
@@ -368,9 +383,9 @@ def test_the_share_of_the_fit_grows_with_steps_and_falls_with_pixels() -> None:
         return SearchPlan(None, steps, ScheduleChoices()).fit_share(height, width)
 
     assert share(None, 1000, 1000) == share(0, 1000, 1000) == 0
-    assert share(250, 63, 10_000) == share(250, 127, 128) == 0
+    assert share(250, 63, 10_000) == share(250, 255, 256) == 0
     assert 0.5 < share(250, 400, 1000) < 1
-    assert math.isclose(share(1, 128, 128), 0.5)
+    assert math.isclose(share(16, 512, 512), 0.5)
 
 
 @pytest.mark.parametrize(("effort", "context"), [(0, None), (10, "fit"), (5, "some")])

@@ -60,7 +60,7 @@ def test_an_image_with_more_contrast_gets_smaller(channels: int) -> None:
 @pytest.mark.slow
 def test_a_fitted_image_has_value_edges_too() -> None:
     pixels = brightened(photo(HIGH, WIDE))
-    data = mulanzip.encode(pixels, effort=2, stored=False)
+    data = mulanzip.encode(pixels, effort=1, context="fit", stored=False)
     assert container.unpack(data).of_kind(VALUE_EDGES)
     np.testing.assert_array_equal(mulanzip.decode(data), pixels)
 

@@ -17,9 +17,15 @@ from fuzz import seeds
 from fuzz.mutation import damaged
 from mulanzip import api
 from mulanzip.archive.reader import Archive
-from mulanzip.errors import CorruptFileError, MulanzipError, UnreadableImageError, VerificationError
+from mulanzip.errors import (
+    CorruptFileError,
+    MulanzipError,
+    UnreadableImageError,
+    UnsupportedImageError,
+    VerificationError,
+)
 from mulanzip.format import container
-from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE, Coding, Header
+from mulanzip.format.container import ARCHIVE_SIGNATURE, SIGNATURE, STREAMS, Coding, Header
 from mulanzip.image.metadata import RESOLUTION
 from mulanzip.image.picture import Picture
 from mulanzip.imageio.reader import read_picture
@@ -32,7 +38,10 @@ from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.source import spans as sources
 from mulanzip.source import table
+from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore
+from mulanzip.streams import table as streams_table
+from mulanzip.streams.expanded import Streams, remake
 from mulanzip.whole import pieces
 
 #: Seconds of processor time that one input may take.
@@ -41,6 +50,8 @@ MAX_SECONDS = 20.0
 _LIMITS = Limits(memory=900 << 20)
 _EXECUTION = Execution(threads=1, limits=_LIMITS)
 _IMAGE_LIMITS = Limits(memory=256 << 20)
+#: Bytes of a file that is made of its expanded form.
+_MAX_REMADE = 1 << 24
 #: Number of samples; larger images are read, but not compressed.
 _MAX_COMPRESSED = 1 << 12
 
@@ -100,11 +111,14 @@ def _check_picture(data: bytes, picture: Picture) -> str:
     header = Header.unpack(data)
     promised = header.pixel_hash
     if header.coding.is_file:
+        file = container.unpack(data)
         try:
-            restored = api.restore_file(container.unpack(data), execution=_EXECUTION)
+            restored = api.restore_file(file, execution=_EXECUTION)
         except MulanzipError as error:  # A picture may be shown without the images behind it.
             return f"the picture of a kept file, then {_check_error(error)}"
-        _require(pieces.file_hash(restored) == promised, "the file does not have the promised hash")
+        if pieces.file_hash(restored) != promised:
+            _require(bool(file.of_kind(STREAMS)), "the file does not have the promised hash")
+            return "a kept file with other streams"
         return "a kept file"
     _require(picture.pixel_hash() == promised, "the pixels do not have the promised hash")
     original = _originals().get(promised)
@@ -205,20 +219,38 @@ def check_source(data: bytes) -> str:
     """
     start = time.process_time()
     sources.find(data)
-    spans = sources.take(data, sources.stacked(sources.choose(data, sources.find_all(data))))
+    file = expand(data, list(sources.find_all(data)))
+    spans = sources.take(file.data, sources.stacked(sources.choose(file.data, file.images)))
     outcome = "left whole"
     if spans is not None:
         images = [picture.pixels for picture in spans.pictures]
         holes = table.pack(spans.holes)
-        _require(restore(spans.skeleton, table.unpack(holes), images) == data, "another file came back")
+        restored = restore(spans.skeleton, table.unpack(holes), images)
+        _require(restored == file.data, "another file came back")
         try:
             restore(spans.skeleton, table.unpack(damaged(Random(zlib.crc32(data)), holes, [holes])), images)
         except CorruptFileError as error:
             _check_error(error)
         outcome = "taken apart"
+    if file.streams is not None:
+        _check_streams(data, file.data, file.streams)
+        outcome = "expanded"
     seconds = time.process_time() - start
     _require(seconds < MAX_SECONDS, f"it took {seconds:.1f} seconds")
     return outcome
+
+
+def _check_streams(data: bytes, expanded: bytes, streams: Streams) -> None:
+    """Make a file of its expanded form, and do so with a damaged table."""
+    packed = streams_table.pack(streams)
+    made = remake(expanded, streams_table.unpack(packed))
+    _require(made == data or not streams.is_exact, "other streams came back")
+    try:
+        broken = streams_table.unpack(damaged(Random(zlib.crc32(data)), packed, [packed]))
+        if broken.source_size < _MAX_REMADE:
+            remake(expanded, broken)
+    except (CorruptFileError, UnsupportedImageError) as error:
+        _check_error(error)
 
 
 def _check_image(data: bytes) -> str:

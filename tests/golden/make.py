@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import sys
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 FOLDER = Path(__file__).parent
@@ -149,6 +151,34 @@ def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def _packed_pages() -> bytes:
+    """A TIFF file of pages that are compressed in different ways."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, byteorder=">") as writer:
+        for name, pixels, is_predicted in (
+            ("lzw", waves(36, 37, 3), True),
+            ("zlib", deep_waves(34, 35, 1)[..., 0], True),
+            ("packbits", waves(33, 34, 1)[..., 0], False),
+        ):
+            writer.write(pixels, compression=name, predictor=is_predicted, rowsperstrip=16)
+    return buffer.getvalue() + b"rest"
+
+
+def _flushed_strip() -> bytes:
+    """A TIFF file whose stream no settings of a library make."""
+    stream = _flushed_stream(waves(33, 34, 3).tobytes())
+    tags = ((256, 34), (257, 33), (258, 8), (259, 8), (262, 1), (273, 150), (277, 3), (278, 33), (279, len(stream)))
+    rows = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    head = struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + rows + bytes(4)
+    return head.ljust(150, b"_") + stream + b"rest"
+
+
+def _flushed_stream(content: bytes) -> bytes:
+    deflater = zlib.compressobj()
+    stream = deflater.compress(content[:999]) + deflater.flush(zlib.Z_SYNC_FLUSH) + deflater.compress(content[999:])
+    return stream + deflater.flush()
+
+
 #: Files that are kept whole.  Their sources are pinned beside them: libraries make them.
 KEPT: dict[str, Callable[[], bytes]] = {
     "kept_bytes": lambda: b"no image, but repeated. " * 9,
@@ -160,21 +190,20 @@ KEPT: dict[str, Callable[[], bytes]] = {
         save_all=True,
         append_images=[Image.fromarray(deep_waves(34, 35, 1)[..., 0])],
     ),
+    "kept_streams": _packed_pages,
 }
 
 
 def _flushed() -> bytes:
     """A PNG file whose stream no settings of a library make."""
     rows = b"".join(b"\0" + row.tobytes() for row in photo(33, 34))
-    deflater = zlib.compressobj()
-    stream = deflater.compress(rows[:999]) + deflater.flush(zlib.Z_SYNC_FLUSH) + deflater.compress(rows[999:])
     header = bytes([0, 0, 0, 34, 0, 0, 0, 33, 8, 2, 0, 0, 0])
-    chunks = ((b"IHDR", header), (b"pRVT", b"private"), (b"IDAT", stream + deflater.flush()), (b"IEND", b""))
+    chunks = ((b"IHDR", header), (b"pRVT", b"private"), (b"IDAT", _flushed_stream(rows)), (b"IEND", b""))
     return png.SIGNATURE + b"".join(png.join(*chunk) for chunk in chunks) + b"rest"
 
 
-#: PNG files of which the content comes back.
-CONTENT: dict[str, Callable[[], bytes]] = {"content_png": _flushed}
+#: Files of which the content comes back.
+CONTENT: dict[str, Callable[[], bytes]] = {"content_png": _flushed, "content_tiff": _flushed_strip}
 
 
 def keep_source(name: str) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.pictures import deep, noise
 
-from mulanzip.errors import LimitError, UnsupportedImageError
+from mulanzip.errors import UnsupportedImageError
 from mulanzip.image.kinds import MAX_BANDS, MAX_SIDE, Kind, Mode
 from mulanzip.image.metadata import TRANSPARENCY
 from mulanzip.image.picture import Picture, check_size
@@ -16,7 +16,7 @@ from mulanzip.image.picture import Picture, check_size
 
 @pytest.mark.parametrize("size", [(1, MAX_SIDE + 1), (1 << 17, 1 << 17)])
 def test_more_than_the_format_holds(size: tuple[int, int]) -> None:
-    with pytest.raises(LimitError, match="too large for the format"):
+    with pytest.raises(UnsupportedImageError, match="too large for the format"):
         check_size(*size)
 
 

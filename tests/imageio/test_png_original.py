@@ -27,14 +27,15 @@ from mulanzip.format import container
 from mulanzip.format.container import CHUNK_OVERHEAD, Chunk, Container
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import png
-from mulanzip.imageio.png_original import deflate, original
+from mulanzip.imageio.png_original import original
 from mulanzip.imageio.png_original import rows as png_rows
-from mulanzip.imageio.png_original.deflate import Engine, Settings
 from mulanzip.imageio.png_original.parts import split
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs.compress import compress_file
 from mulanzip.jobs.restore import decompress_file
 from mulanzip.options import Grade
+from mulanzip.streams import deflate
+from mulanzip.streams.deflate import Engine, Settings
 
 #: More than any payload here takes.
 LARGE = 1 << 20

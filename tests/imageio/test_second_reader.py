@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -12,7 +13,6 @@ from support.image_files import read
 from support.pictures import deep, noise, smooth
 
 from mulanzip.errors import UnreadableImageError
-from mulanzip.imageio import second_reader
 
 
 def fax() -> bytes:
@@ -49,14 +49,14 @@ def test_samples_that_two_readers_see_alike(
     tifffile.imwrite(buffer, pixels, metadata=None, **options)
     picture = read(buffer.getvalue())
     assert picture.pixels.size == pixels.size
-    changed = second_reader.imagecodecs.tiff_decode
+    changed = imagecodecs.tiff_decode
 
     def decode(data: bytes, index: int) -> np.ndarray:
         seen = changed(data, index=index)
         seen[-1, -1] ^= 1
         return seen
 
-    monkeypatch.setattr(second_reader.imagecodecs, "tiff_decode", decode)
+    monkeypatch.setattr(imagecodecs, "tiff_decode", decode)
     with pytest.raises(UnreadableImageError, match="two readers see different samples"):
         read(buffer.getvalue())
 

@@ -14,11 +14,12 @@ import click
 import numpy as np
 import pytest
 from PIL import Image
+from support.commands import commands
 from support.processes import ROOT
 
 import mulanzip
 from mulanzip import errors
-from mulanzip.cli.main import INTERRUPTED, main
+from mulanzip.cli.main import INTERRUPTED
 from mulanzip.cli.report import NOTHING_TO_DO
 from mulanzip.errors import MulanzipError
 
@@ -177,8 +178,8 @@ def test_command_lines_are_understood() -> None:
     lines = command_lines()
     assert len(lines) > 40
     for name, command, arguments in lines:
-        assert command in main.commands, (name, command)
-        known = main.commands[command]
+        assert command in commands(), (name, command)
+        known = commands()[command]
         parser = known.make_parser(click.Context(known))
         try:
             parser.parse_args(shlex.split(arguments, comments=True))
@@ -192,7 +193,7 @@ def table_options(text: str) -> set[str]:
     return {option for row in rows for option in re.findall(r"`(-[^`]+)`", row)}
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("name", sorted(commands()))
 def test_every_option_is_documented(name: str) -> None:
     parts = sections(CLI)
     text = parts[f"mulanzip {name}"]
@@ -201,15 +202,15 @@ def test_every_option_is_documented(name: str) -> None:
     for also in re.findall(r"^Also: (.*?)\.$", text, re.MULTILINE | re.DOTALL):
         for anchor in re.findall(r"\(#([\w-]+)\)", also):
             documented |= table_options(parts[shared[anchor]])
-    command = main.commands[name]
+    command = commands()[name]
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     assert documented == {text for option in options for text in (*option.opts, *option.secondary_opts)}
 
 
 def test_every_command_and_exit_code_is_documented() -> None:
     parts = sections(CLI)
-    assert {heading.split()[1] for heading in parts if heading.startswith("mulanzip ")} == set(main.commands)
-    assert set(re.findall(r"^\| \[`(\w+)`\]", CLI.read_text(), re.MULTILINE)) == set(main.commands)
+    assert {heading.split()[1] for heading in parts if heading.startswith("mulanzip ")} == set(commands())
+    assert set(re.findall(r"^\| \[`(\w+)`\]", CLI.read_text(), re.MULTILINE)) == set(commands())
     causes = [cause for cause in vars(errors).values() if isinstance(cause, type) and issubclass(cause, MulanzipError)]
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", parts["Exit codes"], re.MULTILINE)}
     assert codes == {cause.exit_code for cause in causes} | {0, 1, 2, NOTHING_TO_DO, INTERRUPTED}

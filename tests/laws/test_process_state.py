@@ -97,7 +97,7 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "encode and decode on several threads": lambda: mulanzip.decode(
         mulanzip.encode(photo(530, 520), effort=1, schedule="one", stored=False, threads=4), threads=4
     ),
-    "encode with a fitted context": lambda: mulanzip.encode(photo(128, 130), effort=2, threads=2),
+    "encode with a fitted context": lambda: mulanzip.encode(photo(256, 257), effort=6, threads=2),
     "encode with a schedule for each tile": lambda: mulanzip.encode(TINY, schedule="adaptive", threads=2),
     "encode deep samples": lambda: mulanzip.encode(TINY.astype(np.uint16) * 99, effort=1),
     "decode": lambda: mulanzip.decode(coded()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -14,27 +15,43 @@ from hypothesis import strategies as st
 from support.pictures import noise
 from support.sources import MAKERS, SourceFile, source_files
 
-from mulanzip.source import spans, table
+from mulanzip.source import dicom, spans, table
+from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore, restored_size
+from mulanzip.streams import table as streams_table
+from mulanzip.streams.expanded import remake
 
 FORMATS = pytest.mark.parametrize("name", MAKERS)
 
 
-def _taken(data: bytes) -> spans.Spans:
-    """All images, each alone, however small."""
-    found = spans.take(data, spans.choose(data, spans.find_all(data)))
+def _taken(data: bytes) -> tuple[bytes, spans.Spans]:
+    """The expanded file, and all images, each alone, however small."""
+    file = expand(data, list(spans.find_all(data)))
+    found = spans.take(file.data, spans.choose(file.data, file.images))
     assert found is not None
-    return found
+    return file.data, replace(found, streams=file.streams)
+
+
+def _restored(found: spans.Spans) -> bytes:
+    """The file, by way of the tables' bytes."""
+    holes = table.unpack(table.pack(found.holes))
+    data = restore(found.skeleton, holes, [picture.pixels for picture in found.pictures])
+    return remake(data, streams_table.unpack(streams_table.pack(found.streams))) if found.streams else data
 
 
 def _check(data: bytes) -> None:
-    """The file comes back, whether images are found or not."""
-    images = spans.choose(data, spans.find_all(data))
-    for found in (spans.take(data, images), spans.take(data, spans.stacked(images))):
+    """The file comes back, whether images are found or not; but for streams that are written anew."""
+    file = expand(data, list(spans.find_all(data)))
+    images = spans.choose(file.data, file.images)
+    for found in (spans.take(file.data, images), spans.take(file.data, spans.stacked(images))):
         assert (found is None) == (not images)
         if found is not None:
-            holes = table.unpack(table.pack(found.holes))
-            assert restore(found.skeleton, holes, [picture.pixels for picture in found.pictures]) == data
+            restored = _restored(replace(found, streams=file.streams))
+            if file.streams is None or file.streams.is_exact:
+                assert restored == data
+            else:
+                again = expand(restored, list(spans.find_all(restored)))
+                assert [image.hole.layout for image in again.images] == [image.hole.layout for image in file.images]
     spans.find(data)
 
 
@@ -42,14 +59,14 @@ def _check(data: bytes) -> None:
 @given(data=st.data())
 def test_images_are_found_and_the_file_comes_back(name: str, data: st.DataObject) -> None:
     file: SourceFile = data.draw(source_files(name))
-    found = _taken(file.data)
+    data_expanded, found = _taken(file.data)
     assert [p.pixels.shape for p in found.pictures] == [image.shape for image in file.images]
     for picture, image in zip(found.pictures, file.images, strict=True):
         np.testing.assert_array_equal(picture.pixels, image)
         assert picture.pixels.dtype == image.dtype
-    holes = table.unpack(table.pack(found.holes))
-    assert restore(found.skeleton, holes, [p.pixels for p in found.pictures]) == file.data
-    assert restored_size(len(found.skeleton), found.holes) == len(file.data)
+    assert _restored(found) == file.data
+    assert restored_size(len(found.skeleton), found.holes) == len(data_expanded)
+    assert found.streams is None or found.streams.source_size == len(file.data)
 
 
 @FORMATS
@@ -67,14 +84,14 @@ def test_every_byte_comes_back_when_it_changes(name: str, data: st.DataObject) -
 @given(data=st.data())
 def test_a_changed_sample_changes_the_file_there_alone(name: str, data: st.DataObject) -> None:
     file: SourceFile = data.draw(source_files(name))
-    found = _taken(file.data)
+    before, found = _taken(file.data)
     images = [picture.pixels.copy() for picture in found.pictures]
     number = data.draw(st.integers(0, len(images) - 1))
     index = tuple(data.draw(st.integers(0, side - 1)) for side in images[number].shape)
     images[number][index] ^= 1
     changed = restore(found.skeleton, found.holes, images)
-    assert len(changed) == len(file.data)
-    differences = [a ^ b for a, b in zip(changed, file.data, strict=True) if a != b]
+    assert len(changed) == len(before)
+    differences = [a ^ b for a, b in zip(changed, before, strict=True) if a != b]
     is_absent = bool((found.holes[number].offsets < 0).any())
     assert len(differences) == 1 or (is_absent and not differences)
     assert all(bits.bit_count() == 1 for bits in differences)
@@ -131,3 +148,15 @@ def test_a_file_that_does_not_come_back_is_not_taken_apart(monkeypatch: pytest.M
     data = b"P5 32 32 255\n" + bytes(1024)
     monkeypatch.setattr(spans, "restore", lambda *_: data + b"x")
     assert spans.find(data) is None
+
+
+def test_dicom_files_without_preamble() -> None:
+    """Also where a cut left a byte before the first element; other files are no DICOM files."""
+    elements = b"\x08\0\5\0CS\x0a\0ISO_IR 100\x08\0\x16\0UI\6\0" + b"1.2.3\0"
+    assert dicom.is_mine(elements)
+    assert dicom.is_mine(b" " + elements)
+    assert not dicom.is_mine(b"x" + elements)
+    assert not dicom.is_mine(elements[:18])
+    assert not dicom.is_mine(elements[:18] + elements)
+    found = next(file for i in range(50) if (file := MAKERS["dicom"](Random(i), 40).data)[128:132] != b"DICM")
+    assert spans.find(b" " + found) is not None

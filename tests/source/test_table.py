@@ -15,18 +15,20 @@ from support.sources import MAKERS
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.source import spans
+from mulanzip.source.expand import expand
 from mulanzip.source.holes import Hole, Layout, restore
 from mulanzip.source.packing import Fields, Packed, Words
 from mulanzip.source.table import pack, unpack
 
 
 def taken_apart(name: str, seed: int) -> tuple[bytes, spans.Spans]:
-    """A random file, and the images in it: each by itself, or small ones as one."""
-    data = MAKERS[name](Random(seed)).data
-    images = spans.choose(data, spans.find_all(data))
-    found = spans.take(data, spans.stacked(images) if seed % 2 else images)
+    """A random file, expanded, and the images in it: each by itself, or small ones as one."""
+    source = MAKERS[name](Random(seed)).data
+    file = expand(source, list(spans.find_all(source)))
+    images = spans.choose(file.data, file.images)
+    found = spans.take(file.data, spans.stacked(images) if seed % 2 else images)
     assert found is not None
-    return data, found
+    return file.data, found
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+import deflate as libdeflate
+import imagecodecs
 import numpy as np
 from hypothesis import strategies as st
 
@@ -195,6 +198,22 @@ def tiff(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(bytes(file), images)
 
 
+def _packed_stream(random: Random, rows: bytes, row_bytes: int, method: int) -> bytes:
+    """Rows compressed by a library that writers of TIFF files use."""
+    if method == 5:
+        return bytes(imagecodecs.lzw_encode(rows))
+    if method == 32773:
+        step = random.choice((row_bytes, len(rows)))
+        return b"".join(bytes(imagecodecs.packbits_encode(rows[i : i + step])) for i in range(0, len(rows), step))
+    level = random.choice((1, 6, 9))
+    return zlib.compress(rows, level) if random.random() < 0.5 else bytes(libdeflate.zlib_compress(rows, level))
+
+
+def _differences(block: np.ndarray) -> np.ndarray:
+    """Each sample less the one on its left."""
+    return np.diff(block, axis=1, prepend=np.zeros_like(block[:, :1]))
+
+
 def _tiff_image(
     random: Random, file: bytearray, order: str, images: list[np.ndarray], most: int
 ) -> dict[int, tuple[int, list[int]]]:
@@ -202,6 +221,8 @@ def _tiff_image(
     bits = random.choice((1, 2, 4, 6, 8, 8, 10, 12, 14, 16, 16))
     channels, is_planar, is_reversed = random.choice((1, 1, 3, 4, 5)), random.random() < 0.3, random.random() < 0.1
     is_reversed &= bits != 16
+    method = 1 if is_reversed else random.choice((1, 1, 1, 1, 5, 8, 32946, 32773))
+    is_predicted = method in (5, 8, 32946) and bits in (8, 16) and random.random() < 0.5
     height, width = random.randint(1, 2 * most), random.randint(1, 2 * most)
     image = samples(random, (height, width, channels), bits)
     block_height = random.choice((1, 2, 3, height, 1 << 20))
@@ -227,19 +248,23 @@ def _tiff_image(
         random.shuffle(turn)
     for i in turn:
         block, inside = blocks[i]
+        stored = _differences(block) if is_predicted else block
         if len(blocks) > 1 and random.random() < 0.1 and any(offsets):
             inside[...] = 0  # A block that is not there.
             continue
         file += junk(random, 3) if random.random() < 0.5 else b""
-        data = packed(block, bits, is_reversed) if bits not in (8, 16) or is_reversed else block.tobytes()
+        data = packed(stored, bits, is_reversed) if bits not in (8, 16) or is_reversed else stored.tobytes()
         if bits == 16:
-            data = block.astype(order + "u2").tobytes()
+            data = stored.astype(order + "u2").tobytes()
+        if method != 1:
+            data = _packed_stream(random, data, len(data) // len(block), method)
         offsets[i], sizes[i] = len(file), len(data)
         file += data
     images.append(image)
-    tags = {256: (4, [width]), 257: (3, [height]), 258: (3, [bits] * channels), 259: (3, [1])}
+    tags = {256: (4, [width]), 257: (3, [height]), 258: (3, [bits] * channels), 259: (3, [method])}
     tags |= {262: (3, [2 if channels > 2 else 1]), 277: (3, [channels]), 284: (3, [2 if is_planar else 1])}
     tags[266] = (3, [2 if is_reversed else 1])
+    tags[317] = (3, [2 if is_predicted else 1])
     tags[50000 + random.randrange(99)] = (1, list(random.randbytes(random.randint(1, 9))))
     if is_tiled:
         return tags | {322: (3, [block_width]), 323: (3, [block_height]), 324: (4, offsets), 325: (4, sizes)}

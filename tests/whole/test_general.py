@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -63,3 +64,15 @@ def test_more_content_than_the_payload_says_is_damage() -> None:
 @given(st.binary(min_size=1, max_size=50))
 def test_the_quick_size_is_at_most_that_of_the_bytes(piece: bytes) -> None:
     assert general.quick_size(piece * 200) <= len(piece) * 200
+
+
+@pytest.mark.slow
+def test_repetition_at_a_distance_is_seen() -> None:
+    """Also one that is farther away than the quick estimate's window, and shifted."""
+    part = Random(3).randbytes(3 << 20)
+    data = part + b"shift" + part
+    assert general.quick_size(part) > 0.99 * len(part)
+    assert general.quick_size(data) < 0.52 * len(data)
+    assert len(general.pack(part)) == len(part) + 5
+    assert len(general.pack(data)) < 0.52 * len(data)
+    assert general.unpack(general.pack(data), NO_LIMITS) == data

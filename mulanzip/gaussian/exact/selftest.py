@@ -41,6 +41,6 @@ def golden_digest(network: IntegerDenoiser, bits: int) -> str:
     backend = network.backend
     for name, prepared in network.prepared.items():
         run = backend.integers if name in ("head", "direct") else backend.activation
-        for x in extremes(name, network.layers[name].weight.shape[1]):
-            state.update(planar_bytes(backend.numpy(run(prepared, backend.array(x), 0))))
+        x = backend.array(extremes(name, network.layers[name].weight.shape[1]))
+        state.update(planar_bytes(backend.numpy(run(prepared, x, 0))))
     return state.hexdigest()

@@ -22,7 +22,6 @@ from mulanzip.image.kinds import Mode
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.png_original import rows
-from mulanzip.imageio.png_original.deflate import Engine, Settings, find
 from mulanzip.imageio.png_original.parts import (
     ICC_CHUNK,
     IDAT,
@@ -40,6 +39,7 @@ from mulanzip.imageio.png_original.parts import (
 )
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.options import Grade
+from mulanzip.streams.deflate import Engine, Settings, find
 from mulanzip.varint import Reader, Writer
 
 #: Kind of the container's chunk that holds the result of :func:`describe`.

@@ -68,9 +68,9 @@ def filtered(pixels: np.ndarray, depth: int, types: np.ndarray, interlaced: bool
         position += len(rows)
         result = np.empty((len(rows), rows.shape[1] + 1), dtype=np.uint8)
         result[:, 0] = chosen
-        for kind in np.unique(chosen):
-            at = np.flatnonzero(chosen == kind)
-            result[at, 1:] = _filter(rows[at], before[at], unit, kind)
+        for kind in range(FILTERS):
+            if len(at := np.flatnonzero(chosen == kind)):
+                result[at, 1:] = _filter(rows[at], before[at], unit, kind)
         done.append(result.tobytes())
     return b"".join(done)
 

@@ -123,12 +123,12 @@ def _right(settings: Settings, stream: bytes, data: bytes, step: int) -> tuple[i
         taken = min(taken + step, len(data))
         end = position + len(piece)
         if stream[position:end] != piece:
-            return position + _common(stream[position:end], piece), taken
+            return position + common_length(stream[position:end], piece), taken
         position = end
     return position, len(data)
 
 
-def _common(a: bytes, b: bytes) -> int:
+def common_length(a: bytes, b: bytes) -> int:
     """Length of the common prefix."""
     low, high = 0, min(len(a), len(b))
     while low < high:

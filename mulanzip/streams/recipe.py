@@ -1,0 +1,145 @@
+"""What makes a stream of its content: a method, the library and settings that its writer used, and a predictor."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import TypeAlias
+
+import deflate as libdeflate
+import imagecodecs
+import numpy as np
+
+from mulanzip.inflate import Outcome, inflate
+from mulanzip.streams import deflate
+from mulanzip.streams.predictor import Predictor
+
+#: Level of libdeflate for streams that are written anew: they should fit into the old places.
+_ANEW_LEVEL = 12
+_STRIP_OFFSETS, _STRIP_SIZES = 273, 279
+
+
+class Method(IntEnum):
+    """How a stream is compressed."""
+
+    DEFLATE = 0
+    LZW = 1
+    PACKBITS = 2
+
+
+class Library(IntEnum):
+    """Writers of LZW and PackBits; they end runs and empty tables at different places."""
+
+    #: libtiff, row by row.
+    LIBTIFF = 0
+    #: imagecodecs' own, which tifffile writes with, all rows at once.
+    IMAGECODECS = 1
+    #: The same, row by row.
+    IMAGECODECS_ROWS = 2
+
+
+Settings: TypeAlias = deflate.Settings | Library
+_LIBRARIES = {Method.LZW: (Library.LIBTIFF, Library.IMAGECODECS), Method.PACKBITS: tuple(Library)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a stream.
+
+    Attributes:
+        method: of compression.
+        row_bytes: bytes of a row of the content.
+        predictor: what rows go through before they are compressed.
+        settings: the library and its settings; None: any stream of the content does.
+    """
+
+    method: Method
+    row_bytes: int
+    predictor: Predictor | None = None
+    settings: Settings | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if the parts do not fit together."""
+        is_right = self.settings is None or (
+            isinstance(self.settings, deflate.Settings)
+            if self.method is Method.DEFLATE
+            else self.settings in _LIBRARIES[self.method]
+        )
+        if not is_right or self.row_bytes < 1:
+            raise ValueError("an impossible recipe")
+
+    def make(self, content: bytes) -> bytes:
+        """The stream, but perhaps for its last bytes, of 1 byte of content or more.
+
+        Raises:
+            ValueError: if the content cannot be one of this recipe.
+        """
+        if self.predictor is not None:
+            if not self.predictor.fits(content):
+                raise ValueError("the content has no whole rows")
+            content = self.predictor.differences(content)
+        return self._compressed(content)
+
+    def _compressed(self, data: bytes) -> bytes:
+        if isinstance(self.settings, deflate.Settings):
+            return b"".join(self.settings.pieces(data, max(1, len(data))))
+        if self.method is Method.DEFLATE:
+            return bytes(libdeflate.zlib_compress(data, _ANEW_LEVEL))
+        if self.settings is None or self.settings is Library.LIBTIFF:
+            return _by_libtiff(data, self.method, self.row_bytes)
+        step = max(1, len(data) if self.settings is Library.IMAGECODECS else self.row_bytes)
+        encode = imagecodecs.lzw_encode if self.method is Method.LZW else imagecodecs.packbits_encode
+        return b"".join(bytes(encode(data[at : at + step])) for at in range(0, len(data), step))
+
+    def content_of(self, stream: bytes, limit: int) -> bytes | None:
+        """The content of a stream of this method and predictor; None if it is damaged, or exceeds ``limit`` bytes."""
+        if self.method is Method.DEFLATE:
+            found = inflate(stream, limit)
+            content = found.content if found.outcome in (Outcome.CLEAN, Outcome.DATA_BEHIND) else None
+        else:
+            content = _decoded(stream, self.method, limit)
+        if content is None or self.predictor is None:
+            return content
+        return self.predictor.samples(content) if self.predictor.fits(content) else None
+
+
+def candidates(recipe: Recipe) -> Iterator[Recipe]:
+    """Recipes that differ from one without settings in the library alone."""
+    for library in _LIBRARIES.get(recipe.method, ()):
+        yield replace(recipe, settings=library)
+
+
+def find_deflate(recipe: Recipe, stream: bytes, content: bytes) -> Recipe | None:
+    """The recipe with the settings that a stream was deflated with; None if they are not found within a budget."""
+    data = content if recipe.predictor is None else recipe.predictor.differences(content)
+    found = deflate.find(stream, data, max(1, len(data)))
+    return None if found is None else replace(recipe, settings=found[0])
+
+
+def _decoded(stream: bytes, method: Method, limit: int) -> bytes | None:
+    decode = imagecodecs.lzw_decode if method is Method.LZW else imagecodecs.packbits_decode
+    try:
+        content = bytes(decode(stream, out=limit + 1))
+    except MemoryError:
+        raise
+    except Exception:  # imagecodecs raises errors of several types.
+        return None
+    return content if len(content) <= limit else None
+
+
+def _by_libtiff(data: bytes, method: Method, row_bytes: int) -> bytes:
+    """The only strip of a TIFF file with these rows, 1 byte or more."""
+    rows, columns = (len(data) // row_bytes, row_bytes) if len(data) % row_bytes == 0 else (1, len(data))
+    image = np.frombuffer(data, np.uint8).reshape(rows, columns)
+    name = "lzw" if method is Method.LZW else "packbits"
+    file = bytes(imagecodecs.tiff_encode(image, compression=name, rowsperstrip=rows))
+    order = "<" if file.startswith(b"II") else ">"
+    (place,) = struct.unpack_from(order + "I", file, 4)
+    (count,) = struct.unpack_from(order + "H", file, place)
+    tags = {}
+    for at in range(place + 2, place + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(order + "HH", file, at)
+        tags[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), file, at + 8)[0]
+    return file[tags[_STRIP_OFFSETS] : tags[_STRIP_OFFSETS] + tags[_STRIP_SIZES]]
