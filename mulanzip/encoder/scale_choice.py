@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +14,15 @@ from mulanzip.codec.value_map import ValueMap, pack, spanned, used_values
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import LOG2_STEPS
 from mulanzip.density.sample_statistics import SampleStatistics
+from mulanzip.image.crops import sample_crops
 from mulanzip.lattice.geometry import Grid, Segment, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Ends of the range of the side of crops in pixels, and their maximum number across and down.
 _LEAST_SIDE, _MOST_SIDE = 24, 96
 _CROPS = 2
+#: Side of crops of large images on which the last few scales are compared.
+_JUDGED_SIDE = 512
 #: About the share of an image that crops are, so that trying takes no more time than coding.
 _SHARE = 1 / 5
 #: Median difference of a pixel from the mean of its neighbours that suits the denoiser, in levels.
@@ -36,7 +40,7 @@ def choose_value_map(
 
     Args:
         pixels: uint16 or int16 ``(H, W, C)`` in coding order of colours, C 1 or 3.
-        is_judged: whether the scales beside the chosen one are tried on the whole image.
+        is_judged: whether the scales beside the chosen one are tried on the whole image; of large ones, on crops.
     """
     used = used_values(pixels)
     every = spanned(used)
@@ -73,8 +77,15 @@ def choose_value_map(
     if is_judged:
         near = [at for at in range(chosen.log2_steps - 1, chosen.log2_steps + 2) if at in LOG2_STEPS]
         maps = [replace(chosen, log2_steps=at) for at in near]
-        chosen = min(maps, key=lambda value_map: _bits(value_map, [pixels], runtime, schedules))
+        sample = sample_crops(pixels, _JUDGED_SIDE, (_CROPS, _CROPS))
+        chosen = min(maps, key=lambda value_map: _bits(value_map, [sample], runtime, schedules))
     return chosen
+
+
+def have_like_scales(slices: Sequence[np.ndarray]) -> bool:
+    """Whether one scale suits slices, ``(H, W, 1)`` each: their differences are of nearly the same usual size."""
+    suggested = [suggested_log2_steps(_crops(pixels, _MOST_SIDE)) for pixels in slices]
+    return max(suggested) - min(suggested) <= 1
 
 
 def _crops(pixels: np.ndarray, crop: int) -> list[np.ndarray]:

@@ -127,10 +127,20 @@ def test_small_images_become_one() -> None:
     (picture,) = found.pictures
     np.testing.assert_array_equal(picture.pixels[..., 0], frames.reshape(-1, 40))
     file = io.BytesIO()
-    np.save(file, np.zeros((3, 256, 256), np.uint8))
+    np.save(file, np.zeros((3, 256, 256, 3), np.uint8))
     found = spans.find(file.getvalue())
     assert found is not None
     assert len(found.pictures) == 3
+
+
+def test_larger_gray_images_become_slices() -> None:
+    file = io.BytesIO()
+    np.save(file, np.zeros((3, 256, 200), np.uint8))
+    found = spans.find(file.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    assert picture.is_stack
+    assert picture.pixels.shape == (256, 200, 3)
 
 
 def test_planes_of_small_images_become_one() -> None:
