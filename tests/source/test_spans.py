@@ -64,7 +64,8 @@ def test_images_are_found_and_the_file_comes_back(name: str, data: st.DataObject
     for picture, image in zip(found.pictures, file.images, strict=True):
         np.testing.assert_array_equal(picture.pixels, image)
         assert picture.pixels.dtype == image.dtype
-    assert _restored(found) == file.data
+    if found.streams is None or found.streams.is_exact:
+        assert _restored(found) == file.data
     assert restored_size(len(found.skeleton), found.holes) == len(data_expanded)
     assert found.streams is None or found.streams.source_size == len(file.data)
 
