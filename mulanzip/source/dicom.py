@@ -1,4 +1,4 @@
-"""DICOM files: with and without preamble, in both byte orders, with and without types; frames as they are, or JPEG.
+"""DICOM files: with and without preamble, in both byte orders, with and without types; frames as they are, RLE or JPEG.
 
 The reader of elements is our own: it takes no more time and memory than the file has bytes, and needs no pydicom.
 """
@@ -30,7 +30,10 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF
 _LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = tuple(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _IMPLICIT, _EXPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
+_RLE = b"1.2.840.10008.1.2.5"
 _LOSSLESS_JPEGS = (b"1.2.840.10008.1.2.4.57", b"1.2.840.10008.1.2.4.70")
+#: Maximum number of bytes that a byte of RLE stands for.
+_MOST_OF_RUN = 64
 _MAX_DEPTH = 32
 
 
@@ -77,11 +80,14 @@ def _bare_start(data: bytes) -> int | None:
 def find(data: bytes) -> Iterator[Found]:
     """The frames of a file; may end with ValueError."""
     syntax, position = syntax_of(data)
-    if syntax in _LOSSLESS_JPEGS:
+    if syntax == _RLE or syntax in _LOSSLESS_JPEGS:
         coding = _Coding()
         values, element = _values(data, position, coding)
         if element is not None:
-            yield from _jpegs(data, values, _fragments(data, element, coding), coding)
+            fragments = _fragments(data, element, coding)
+            yield from (
+                _planes(values, fragments, coding) if syntax == _RLE else _jpegs(data, values, fragments, coding)
+            )
         return
     coding = _coding(data, position, syntax)
     values, element = _values(data, position, coding)
@@ -225,6 +231,28 @@ def _jpegs(
         mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not packing.signed else Mode.BANDS}[header.components]
         recipe = Recipe(Method.LOSSLESS_JPEG, header.size * unit, unit=unit)
         yield Found(at(layout, start), mode, bits=max(9, header.precision), blocks=open_block(recipe, start, end))
+
+
+def _planes(values: dict[tuple[int, int], bytes], fragments: list[tuple[int, int]], coding: _Coding) -> Iterator[Found]:
+    """Frames of RLE, each an item."""
+
+    def number(tag: tuple[int, int], default: int = 0) -> int:
+        return _short(values, tag, coding, default)
+
+    rows, columns, channels, allocated = number(_ROWS), number(_COLUMNS), number(_SAMPLES, 1), number(_ALLOCATED)
+    signed, kind = bool(number(_SIGNED) & 1), values.get(_KIND, b"").rstrip(b"\0 ")
+    frames = max(1, _count(values.get(_FRAMES, b"")))
+    if not rows or not columns or channels not in (1, 3) or allocated not in (8, 16) or len(fragments) != frames:
+        raise ValueError("no frames for us")
+    unit = allocated // 8
+    layout = Layout.of_rows(rows, columns, columns * unit * channels, words_of(unit, "<", signed, channels))
+    mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not (signed and unit == 2) else Mode.BANDS}[channels]
+    recipe = Recipe(Method.BYTE_PLANES, rows * layout.row_step, unit=unit)
+    for start, end in fragments:
+        if rows * layout.row_step > _MOST_OF_RUN * (end - start):
+            raise ValueError("a frame that cannot be in its item")
+        blocks = open_block(recipe, start, end)
+        yield Found(at(layout, start), mode, bits=max(9, number(_STORED, allocated)), blocks=blocks)
 
 
 def _frames(data: bytes, values: dict[tuple[int, int], bytes], element: _Element, coding: _Coding) -> Iterator[Found]:

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import deflate, lossless_jpeg, runs, text
+from mulanzip.streams import byte_planes, deflate, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -34,12 +34,14 @@ class Method(IntEnum):
     #: Decimal digits in text, each a sample.
     DIGITS = 5
     LOSSLESS_JPEG = 6
+    #: RLE of DICOM.
+    BYTE_PLANES = 7
 
 
 class Library(IntEnum):
     """Writers of LZW and PackBits; they end runs and empty tables at different places.
 
-    Runs of TGA, text and lossless JPEG are made of contents that leave no choice: they have one library, the first.
+    The contents of open methods leave no choice: these have one library, the first.
     """
 
     #: libtiff, row by row.
@@ -59,11 +61,25 @@ _LIBRARIES = {
     Method.NUMBERS: _ONLY,
     Method.DIGITS: _ONLY,
     Method.LOSSLESS_JPEG: _ONLY,
+    Method.BYTE_PLANES: _ONLY,
 }
 #: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
 _OF_INTEGERS, _OF_OTHERS = 24, 3
 #: Methods whose contents leave no choice, and the largest unit of each.
-OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2}
+OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2, Method.BYTE_PLANES: 2}
+_MAKERS = {
+    Method.RUNS: runs.make,
+    Method.NUMBERS: text.make,
+    Method.DIGITS: text.make,
+    Method.LOSSLESS_JPEG: lossless_jpeg.make,
+    Method.BYTE_PLANES: byte_planes.make,
+}
+#: Methods other than text.
+_READERS = {
+    Method.RUNS: runs.content_of,
+    Method.LOSSLESS_JPEG: lossless_jpeg.content_of,
+    Method.BYTE_PLANES: byte_planes.content_of,
+}
 
 
 @dataclass(frozen=True)
@@ -105,8 +121,7 @@ class Recipe:
             ValueError: if the content cannot be one of this recipe.
         """
         if self.method in OPEN_METHODS:
-            make = {Method.RUNS: runs.make, Method.LOSSLESS_JPEG: lossless_jpeg.make}.get(self.method, text.make)
-            return make(content, self.row_bytes, self.unit)
+            return _MAKERS[self.method](content, self.row_bytes, self.unit)
         if self.predictor is not None:
             if not self.predictor.fits(content):
                 raise ValueError("the content has no whole rows")
@@ -138,10 +153,8 @@ class Recipe:
         return self.predictor.samples(content) if self.predictor.fits(content) else None
 
     def _open_content(self, stream: bytes) -> bytes | None:
-        if self.method is Method.RUNS:
-            return runs.content_of(stream, self.row_bytes, self.unit)
-        if self.method is Method.LOSSLESS_JPEG:
-            return lossless_jpeg.content_of(stream, self.row_bytes, self.unit)
+        if self.method in _READERS:
+            return _READERS[self.method](stream, self.row_bytes, self.unit)
         content = text.content_of(stream, self.unit, is_digits=self.method is Method.DIGITS)
         # As many numbers as there should be: one separator less.
         is_whole = content is not None and content.count(0, self.row_bytes) == self.row_bytes // self.unit - 1
@@ -150,7 +163,8 @@ class Recipe:
 
 def memory_factor(recipe: Recipe) -> int:
     """Bytes of memory that are taken for a byte of content."""
-    return _OF_INTEGERS if recipe.method in OPEN_METHODS and recipe.method is not Method.RUNS else _OF_OTHERS
+    is_of_integers = recipe.method in (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG)
+    return _OF_INTEGERS if is_of_integers else _OF_OTHERS
 
 
 def candidates(recipe: Recipe) -> Iterator[Recipe]:

@@ -11,8 +11,10 @@ import pytest
 from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.sources import dicom_rle
 
-from mulanzip.streams import lossless_jpeg, runs, text
+from mulanzip.source import dicom
+from mulanzip.streams import byte_planes, lossless_jpeg, runs, text
 
 
 @given(seed=st.integers(0, 1 << 32), unit=st.integers(1, 4))
@@ -148,3 +150,25 @@ def test_samples_without_a_code() -> None:
     assert content is not None
     with pytest.raises(ValueError, match="without a code"):
         lossless_jpeg.make(b"\xff" * 84 + content[84:], 84, 2)
+
+
+@given(seed=st.integers(0, 1 << 32))
+def test_byte_planes_come_back(seed: int) -> None:
+    file = dicom_rle(Random(seed))
+    (found, *_) = dicom.find(file.data)
+    assert found.blocks is not None
+    start, unit = int(found.blocks.positions.values[0]), found.blocks.recipe.unit
+    stream, size = file.data[start : start + int(found.blocks.lengths.values[0])], found.size * unit
+    content = byte_planes.content_of(stream, size, unit)
+    assert content is not None
+    assert len(content) < size + len(stream)
+    assert byte_planes.make(content, size, unit) == stream
+    broken = damaged(Random(seed), stream, [stream])
+    other = byte_planes.content_of(broken, size, unit)
+    if other is not None:
+        with suppress(ValueError):  # Segments may overlap, or lie apart.
+            assert byte_planes.make(other, size, unit) == broken
+    with suppress(ValueError):
+        byte_planes.make(damaged(Random(seed), content, [content]), size, unit)
+    with pytest.raises(ValueError, match="header"):
+        byte_planes.make(content[:size], size, unit)

@@ -128,9 +128,30 @@ def _jpeg(samples: bytes, rest: bytes, unit: int) -> bytes:
     return rest[:at] + made.replace(b"\xff", b"\xff\0") + rest[at:]
 
 
+def _planes(samples: bytes, rest: bytes, unit: int) -> bytes:
+    """RLE of DICOM."""
+    starts = [int.from_bytes(rest[i : i + 4], "little") for i in range(0, 64, 4)]
+    count, made, at = starts[0], rest[:64], 64
+    for number in range(count):
+        byte = number // unit * unit + unit - 1 - number % unit  # The high byte of a sample comes first.
+        plane, done = samples[byte::count], 0
+        while done < len(plane):
+            header = rest[at]
+            made += rest[at : at + 1]
+            made += plane[done : done + header + 1] if header < 128 else plane[done : done + 1] * (header != 128)
+            done += header + 1 if header < 128 else (257 - header) * (header != 128)
+            at += 1
+        behind = starts[number + 2] - len(made) if number + 1 < count else len(rest) - at
+        made += rest[at : at + behind]
+        at += behind
+    return made
+
+
 def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> bytes:
     if method == 3:
         return _runs(content[:row], content[row:], unit)
+    if method == 7:
+        return _planes(content[:row], content[row:], unit)
     if method == 6:
         return _jpeg(content[:row], content[row:], unit)
     if method > 3:
