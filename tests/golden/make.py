@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
+from support.sources import dicom_jpeg, dicom_rle  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import api, keep, registry  # noqa: E402
@@ -88,6 +90,13 @@ def _opaque() -> np.ndarray:
     return pixels
 
 
+def _slices(count: int, deep: bool) -> np.ndarray:
+    """Slices of a thing that moves: ``(count, 23, 22)``."""
+    still = deep_waves(23, 22, 1)[..., 0] if deep else waves(23, 22, 1)[..., 0]
+    noise = stable_noise("slices", count, 23, 22) % 4
+    return (np.stack([np.roll(still, i, 1) for i in range(count)]) // 2 + noise).astype(still.dtype)
+
+
 def _jpeg(others: int) -> np.ndarray:
     """Colours that JPEG decoders make, except for the first ``others`` pixels."""
     found = jpeg_colours(waves(66, 70, 3))
@@ -120,6 +129,8 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "model_gray_preset": (lambda: Picture.from_array(photo(130, 128, 1)), "default"),
     "model_gray_deep": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "one"),
     "model_gray_bands": (lambda: Picture.from_array(deep_waves(21, 20, 5)), "default"),
+    "model_gray_stack": (lambda: Picture.from_stack(_slices(5, deep=False)), "default"),
+    "model_gray_stack_deep": (lambda: Picture.from_stack(_slices(4, deep=True).astype(np.int16) - 700), "one"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
 #: Those whose encoder chooses a preset, and value edges.
@@ -182,6 +193,10 @@ KEPT: dict[str, Callable[[], bytes]] = {
         append_images=[Image.fromarray(deep_waves(34, 35, 1)[..., 0])],
     ),
     "kept_streams": _packed_pages,
+    "kept_rle": lambda: dicom_rle(Random(3), images=waves(74, 37, 3).reshape(2, 37, 37, 3)).data,
+    "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
+    "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
+    "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",
 }
 
 
