@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[1]
 #: Sides in pixels of the pictures, and the number of those that one command takes.
 _SIDE, _SMALL_SIDE, _SMALL = 96, 128, 20
 _BUSY = 2
+#: It ends with this process.
+_RESTLESS = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
 _NUMPY = (sys.executable, "-c", "import numpy")
 
 
@@ -67,7 +69,7 @@ def shortest(commands: dict[str, tuple[str, ...]], repeats: int) -> dict[str, tu
 @contextmanager
 def busy(count: int) -> Iterator[None]:
     """Other processes that never rest, inside the block."""
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    processes = [subprocess.Popen([sys.executable, "-c", _RESTLESS]) for _ in range(count)]
     try:
         yield
     finally:
@@ -128,15 +130,17 @@ def main(image: Path, model: str, repeats: int, installed: bool) -> None:
                 "decompress", "-r", all_packed, "--output-dir", restored
             ),
         }
+        print(f"{model}, effort 1, {available_cores()} cores; seconds", flush=True)
         idle = shortest(commands, repeats)
+        numpy_wall, numpy_cpu = next(iter(idle.values()))
+        print(f"{'':28}{'wall':>7}{'/ numpy':>9}{'cpu':>9}{'/ numpy':>9}")
+        for what, (wall, cpu) in idle.items():
+            print(f"{what:28}{wall:7.2f}{wall / numpy_wall:9.1f}{cpu:9.2f}{cpu / numpy_cpu:9.1f}", flush=True)
         with busy(_BUSY):
             beside = shortest(commands, repeats)
-        print(f"{model}, effort 1, {available_cores()} cores; seconds, and multiples")
-        print(f"{'':28}{'wall':>7}{'cpu':>7}{'/ numpy':>9}{f'beside {_BUSY} busy processes':>27}")
-        numpy = next(iter(idle.values()))[0]
-        for what, (wall, cpu) in idle.items():
-            slower = beside[what][0]
-            print(f"{what:28}{wall:7.2f}{cpu:7.2f}{wall / numpy:9.1f}{slower:18.2f}{slower / wall:8.1f}x")
+        print(f"beside {_BUSY} busy processes")
+        for what, (wall, _) in beside.items():
+            print(f"{what:28}{wall:7.2f}  {wall / idle[what][0]:.1f} times as long", flush=True)
         whole = folder / "whole.mzp"
         run(command("compress", *coding, image, "-o", whole))
         memory = run(command("decompress", whole, "-o", folder / "whole.png"))[2]

@@ -13,11 +13,15 @@ from mulanzip.density.model import IntegerModel
 from mulanzip.density.passes import PassPredictor
 from mulanzip.density.sample_scale import SampleScale
 
+#: Adapted networks that a network keeps: as many as models have presets, and more.
+_KEPT = 32
+
 
 class IntegerNetwork(PassPredictor):
     """An integer model on a backend."""
 
     def __init__(self, model: IntegerModel, backend: Backend):
+        self._adapted: dict[bytes, IntegerNetwork] = {}
         self.model = model
         self.backend = backend
         self.config = model.config
@@ -37,6 +41,17 @@ class IntegerNetwork(PassPredictor):
         other = copy(self)
         other.sample_scale = sample_scale
         return other
+
+    def adapted(self, context: np.ndarray) -> IntegerNetwork:
+        """The same network for images with this context, int8 ``(entries,)``: many small images share presets."""
+        key = context.tobytes()
+        found = self._adapted.get(key)
+        if found is None:
+            found = IntegerNetwork(self.model.adapted(context), self.backend)
+            if len(self._adapted) >= _KEPT:
+                self._adapted.clear()
+            self._adapted[key] = found
+        return found.at(self.sample_scale)
 
     def input_planes(self, cells: np.ndarray, known: np.ndarray) -> Array:
         return self.backend.input_planes(cells, known, self.sample_scale)

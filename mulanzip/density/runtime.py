@@ -56,8 +56,7 @@ class Runtime:
         """The same for an image with this context; None leaves the network as it was trained."""
         if context is None:
             return self
-        network = IntegerNetwork(self.model.adapted(context), self.network.backend)
-        return replace(self, network=network.at(self.sample_scale))
+        return replace(self, network=self.network.adapted(context))
 
     @property
     def sample_scale(self) -> SampleScale:

@@ -20,6 +20,7 @@ from mulanzip.density.model import EXACT_LIMIT, IntegerModel, context_entries, p
 from mulanzip.density.native_backend import NativeBackend, kernels_to_use
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import Runtime
+from mulanzip.density.sample_scale import SampleScale
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS
 from mulanzip.density.selftest import all_outputs
 from mulanzip.density.torch_backends import ReferenceBackend
@@ -162,6 +163,19 @@ def test_the_model_without_a_context_is_the_model() -> None:
     same = model.adapted(np.zeros(context_entries(model.config), dtype=np.int8))
     for name, layer in model.layers.items():
         assert np.array_equal(same.layers[name].bias, layer.bias)
+
+
+def test_networks_that_are_kept_are_what_new_ones_are() -> None:
+    model, rng, planes = tiny_model(), np.random.default_rng(0), noise(3, 4, 31).reshape(1, 3, 4, 31)
+    network = IntegerNetwork(model, NativeBackend(kernels_to_use()[0]))
+    scale = SampleScale(1 << 12, 4)
+    contexts = rng.integers(-LIMIT, LIMIT + 1, (40, context_entries(model.config))).astype(np.int8)
+    for context in (*contexts, *contexts[[0, -1, -2]]):
+        kept = network.at(scale).adapted(context)
+        assert (kept.sample_scale, network.adapted(context).sample_scale) == (scale, network.sample_scale)
+        new = IntegerNetwork(model.adapted(context), network.backend)
+        for one, other in zip(all_outputs(kept, planes, 0), all_outputs(new, planes, 0), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("weights", ["random", "extreme"])
