@@ -16,6 +16,7 @@ from mulanzip.format.container import (
     CHAIN,
     CONTEXT,
     SEGMENT,
+    STACK,
     STORED,
     Chunk,
     Coding,
@@ -59,6 +60,7 @@ def encode(  # noqa: PLR0913
     schedule: str = EncodeOptions.schedule,
     mu: float = EncodeOptions.mu,
     stored: bool = EncodeOptions.stored,
+    stack: bool = False,
     device: str = Execution.device,
     threads: int | None = Execution.threads,
 ) -> bytes:
@@ -67,10 +69,12 @@ def encode(  # noqa: PLR0913
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: ``auto``, which is ``gray`` for images without colours, else ``photo``; the name of a shipped model; or
-            the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and
-            ignores effort, context and schedule.
-        effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
+        model: ``auto``, which is ``photo``, for images without colours ``gray``, or, from effort 2 on and with 8 bits,
+            the one of both that makes the smaller file; the name of a shipped model; or the path of a model file.  A
+            model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and ignores effort, context and
+            schedule.
+        effort: 1 (fast) to 9 (small): how carefully the model is adapted to the image.  From 4 on, a context is fitted,
+            which needs torch.
         context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
             such as :func:`mulanzip.context_of` finds in the file of a similar image.
         schedule: order in which the denoiser reveals the pixels, one of
@@ -79,6 +83,9 @@ def encode(  # noqa: PLR0913
             it saves the decoder.
         stored: store the image as JPEG XL, WebP or PNG where that is smaller than the model's form.  Tried for small
             images, for images that look like drawings, and where a crop from the middle is smaller that way.
+        stack: whether the array is a stack of slices, uint8, uint16 or int16 ``(1 to 255, H, W)``: slices of a volume,
+            or moments of a film.  A slice is coded given those before it, but for one in 32, with which decoding may
+            begin.  Bands are coded given each other too, where they are alike.
         device: ``auto``, ``cpu``, ``cuda`` or ``reference``; the bytes are the same on all of them.
         threads: maximum number of threads; None for all cores.  The bytes are the same for any number.
 
@@ -92,13 +99,16 @@ def encode(  # noqa: PLR0913
         ValueError: for unknown options.
     """
     options = EncodeOptions(model, effort, context, schedule, mu, stored)
-    return encode_picture(Picture.from_array(array), options, Execution(device, threads)).pack()
+    picture = Picture.from_stack(array) if stack else Picture.from_array(array)
+    return encode_picture(picture, options, Execution(device, threads)).pack()
 
 
-def decode(
+def decode(  # noqa: PLR0913
     data: bytes,
     *,
     scale: int = 1,
+    index: int | None = None,
+    region: tuple[slice, slice] | None = None,
     model: str | None = None,
     device: str = Execution.device,
     threads: int | None = Execution.threads,
@@ -110,6 +120,11 @@ def decode(
         data: the whole file.
         scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
             fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
+        index: of a slice of a stack or of a band, from 0: this one alone, ``(H, W)``.  Only what it takes is decoded.
+            Of a file that was kept, slices, bands and other images are counted together.
+        region: rows and columns that are wanted, as slices without steps: the result is that part of the array, or of
+            the preview those of its pixels that lie in it.  Of images that a model coded, only the tiles that it takes
+            are decoded.
         model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.
         limits: what the image may take; a preview counts as the whole image.
@@ -119,11 +134,16 @@ def decode(
 
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
+        IndexError: if there is no such slice or band, or no pixel in the region.
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.
     """
-    return decode_picture(data, scale=scale, model=model, execution=Execution(device, threads, limits)).to_array()
+    execution = Execution(device, threads, limits)
+    file = container.unpack(data)
+    if index is None and region is None:
+        return decode_container(file, scale=scale, model=model, execution=execution).to_array()
+    return decode_part(file, index, region, scale=scale, model=model, execution=execution).to_array()
 
 
 def encode_picture(
@@ -160,7 +180,8 @@ def encode_picture(
     if is_quick and candidates[0].payload_size < _OUT_OF_REACH * candidates[-1].payload_size:
         candidates[0] = _encode_with_model(picture, options.model, plan, execution)
     best = min(candidates, key=lambda file: file.payload_size)
-    return replace(best, chunks=(*metadata, *best.chunks))
+    stack = (Chunk(STACK, b""),) if picture.is_stack else ()
+    return replace(best, chunks=(*metadata, *stack, *best.chunks))
 
 
 def _has_stored_chance(picture: Picture) -> bool:
@@ -178,12 +199,21 @@ def _store(picture: Picture) -> Container:
 
 
 def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:
+    from mulanzip.codec.neighbours import MAX_DISTANCE
     from mulanzip.encoder.image import encode_image
 
     info = registry.suited(model, colours_of(picture.mode))
     if info.kind == "gaussian":
         return _encode_in_chain(picture, info, execution)
-    runtime = open_for_coding(info, picture.pixels.nbytes, execution)
+    kept = min(picture.bands, MAX_DISTANCE) * picture.pixels[..., 0].size * (picture.pixels.itemsize + 1)
+    runtime = open_for_coding(info, picture.pixels.nbytes, execution, kept)
+    others = registry.others(model, colours_of(picture.mode)) if plan.tries_models and not picture.is_deep else ()
+    if others:
+        from mulanzip.encoder.model_choice import choose_model
+
+        runtimes = [runtime, *(open_for_coding(other, picture.pixels.nbytes, execution, kept) for other in others)]
+        index = choose_model(picture.pixels[..., :1], runtimes)
+        info, runtime = (info, *others)[index], runtimes[index]
     coded = encode_image(picture, runtime, plan, execution.progress)
     header = _header(picture, Coding.MODEL, coded.side.schedule, info.model_id)
     segments = (Chunk(SEGMENT, payload) for payload in coded.payloads)
@@ -219,14 +249,14 @@ def _header(picture: Picture, coding: Coding, schedule: int, model_id: bytes) ->
     )
 
 
-def open_for_coding(info: registry.ModelInfo, size: int, execution: Execution) -> Runtime:
-    """The model, ready to code an image of ``size`` bytes.
+def open_for_coding(info: registry.ModelInfo, size: int, execution: Execution, beside: int = 0) -> Runtime:
+    """The model, ready to code an image of ``size`` bytes, with ``beside`` bytes of slices that are kept meanwhile.
 
     Raises:
         ModelError: if the model cannot be used.
         LimitError: if there is not enough memory.
     """
-    execution.limits.require(memory.coding_bytes(size, execution.thread_count))
+    execution.limits.require(memory.coding_bytes(size, execution.thread_count) + beside)
     from mulanzip.density.runtime import open_runtime
 
     return open_runtime(info.path, execution.device, execution.threads)
@@ -265,17 +295,67 @@ def decode_container(
     elif header.coding is Coding.CHAIN:
         pixels = _decode_chain(file, model, execution)
     else:
-        from mulanzip.codec.image import decode_groups
+        from mulanzip.codec.image import bytes_kept, decode_groups
 
         grids = level_grids(header.height, header.width)
         level = min(SCALES.index(scale), len(grids) - 1)
         size = grids[level].height * grids[level].width * header.channels * header.dtype.itemsize
-        runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution)
+        runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
         pixels = decode_groups(file, runtime, execution.progress, level=level)
-    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth)
+    is_stack = bool(file.of_kind(STACK))
+    picture = Picture(header.mode, pixels, palette, metadata, bits=header.depth, is_stack=is_stack)
     if level == 0 and picture.pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return preview.shrunk(picture, scale, SCALES[level])
+
+
+def decode_part(
+    file: Container,
+    index: int | None,
+    region: tuple[slice, slice] | None,
+    *,
+    scale: int = 1,
+    model: str | None = None,
+    execution: Execution = Execution(),
+) -> Picture:
+    """Restore a slice or band, a region of a picture, or both, without metadata; arguments as for :func:`decode`.
+
+    All checksums are checked, and the hashes of what is decoded.
+
+    Raises:
+        CorruptFileError, IndexError, ModelError, LimitError, ValueError: as :func:`decode`.
+        UnsupportedImageError: as :func:`decode_container`.
+    """
+    preview.check_scale(scale)
+    header = file.header
+    if index is not None and header.coding.is_file:
+        image, within = kept_file.image_of_slice(file, index, execution.limits)
+        number = within if image.header.bands else None
+        return decode_part(image, number, region, scale=scale, model=model, execution=execution)
+    if index is not None and not 0 <= index < header.bands:
+        raise IndexError(f"the file has {header.bands} slices or bands: none has the number {index}")
+    level = SCALES.index(scale)
+    has_level = level < len(level_grids(max(1, header.height), max(1, header.width)))
+    if header.coding is not Coding.MODEL or not has_level:
+        whole = decode_container(file, model=model, execution=execution)
+        pixels = whole.pixels[::scale, ::scale][preview.region_of(region, whole.pixels.shape[:2], scale)]
+        picture = replace(whole, pixels=pixels, metadata={})
+        return picture if index is None else _band(picture, pixels[..., index : index + 1])
+    from mulanzip.codec.image import bytes_kept, decode_groups
+
+    execution.limits.check_pixels(header.height, header.width)
+    grid = level_grids(header.height, header.width)[level]
+    part = preview.region_of(region, (header.height, header.width), scale)
+    size = grid.height * grid.width * header.channels * header.dtype.itemsize
+    runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
+    pixels = decode_groups(file, runtime, execution.progress, level=level, only=index, region=part)
+    picture = Picture(header.mode, pixels, bits=header.depth, is_stack=bool(file.of_kind(STACK)))
+    return picture if index is None else _band(picture, pixels)
+
+
+def _band(picture: Picture, pixels: np.ndarray) -> Picture:
+    """A band or slice as a gray picture."""
+    return replace(picture, mode=Mode.GRAY, pixels=pixels, is_stack=False)
 
 
 def restore_file(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> bytes:

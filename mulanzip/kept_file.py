@@ -15,7 +15,7 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
-from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, STREAMS, Coding, Container
+from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, STACK, STREAMS, Coding, Container
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import preview
 from mulanzip.imageio.reader import read_picture
@@ -71,7 +71,9 @@ def is_source(file: Container, restored: bytes) -> bool:
 
 
 def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> Picture:
-    """What readers of the file show; of a skeleton, where that is its first image, the other images are not decoded.
+    """What readers of the file show, or else the only stack in it.
+
+    Of a skeleton, where that is its first image, the other images are not decoded.
 
     Raises:
         UnsupportedImageError: if that is nothing; and as :func:`restore`.
@@ -83,7 +85,9 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
         metadata = None if blank is None else _metadata_of(blank, limits)
         if metadata is not None:
             metadata = metadata if scale == 1 else preview.kept_metadata(metadata, scale)
-            return replace(decode(images[0], scale, execution), metadata=metadata)
+            return replace(decode(images[0], scale, execution), metadata=metadata, is_stack=False)
+        if len(images) == 1 and images[0].of_kind(STACK):
+            return decode(images[0], scale, execution)
     data = restore(file, decode, execution)
     try:
         return preview.shrunk(_picture_of(data, limits), scale)
@@ -92,6 +96,23 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
         if len(images) != 1:
             raise
         return decode(images[0], scale, execution)  # No reader here knows more of it.
+
+
+def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> tuple[Container, int]:
+    """The image that a slice or band is in, counted through all images of a file, and its number there.
+
+    Raises:
+        IndexError: if there is no such slice.
+        CorruptFileError, LimitError: as :func:`restore`.
+    """
+    before = 0
+    images = _taken_apart(file, limits)[2] if file.header.coding is Coding.SKELETON else []
+    for image in images:
+        count = image.header.bands or 1
+        if before <= index < before + count:
+            return image, index - before
+        before += count
+    raise IndexError(f"the file has {before} slices, bands or images: none has the number {index}")
 
 
 def front(file: Container, decode: Decode, limits: Limits = NO_LIMITS) -> Picture:

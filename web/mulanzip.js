@@ -82,7 +82,7 @@ const MODEL = 0, STORED = 1;
 /** What codings are that a page cannot open. */
 const OTHER_CODINGS = { 2: "a chain of tiles", 3: "a whole file in pieces", 4: "a whole file as a skeleton and its images" };
 const MIXED = 255;
-const CRITICAL = ["SEGM", "STOR", "CHAN", "CTXT", "SCHD", "VALS", "GAMT", "TONE", "DATA", "JPEG", "SKEL", "STRM", "IMAG", "MEND"];
+const CRITICAL = ["SEGM", "STOR", "CHAN", "CTXT", "SCHD", "VALS", "GAMT", "TONE", "NEAR", "STAK", "DATA", "JPEG", "SKEL", "STRM", "IMAG", "MEND"];
 
 function readHeader(file) {
   if (equal(file.subarray(0, 8), ARCHIVE_SIGNATURE))
@@ -164,7 +164,10 @@ function checkChunks(header, chunks) {
     SCHD: modelled && header.schedule === MIXED,
     GAMT: modelled && !header.deep && colours ? null : false,
     TONE: modelled && !header.deep ? null : false,
+    NEAR: modelled && header.mode === BANDS ? null : false,
+    STAK: header.mode === BANDS ? null : false,
   };
+  if (chunks.get("STAK")?.[0].length) throw damaged("the mark of a stack is not empty");
   for (const kind of CRITICAL.slice(0, -1)) {
     const wanted = kind in rules ? rules[kind] : false;
     if (wanted !== null && wanted !== chunks.has(kind))
@@ -609,7 +612,10 @@ class Network {
 
 /* ---- Channel groups: what is coded together ---- */
 
-/** A group while it is decoded: indices in coding order of colours, residuals of level 1 and coarser ones. */
+/** Numbers that a unit has learned. */
+const LEARNED = 384;
+
+/** A group while it is decoded: indices in coding order of colours, residuals of the level `finest` and coarser ones. */
 class Group {
   constructor(native, header, channels, map) {
     this.channels = channels;
@@ -622,11 +628,28 @@ class Group {
     this.constant = this.count === 1;
     this.native = native;
     this.centres = null;
+    this.finest = 1;
     this.residualWidth = (header.width + 1) >> 1;
+    this.earlier = [];
+    this.learned = null;
     if (this.constant) return;
     this.pixels = new (this.count > 256 ? Uint16Array : Uint8Array)(header.height * header.width * this.colours);
     this.residuals = new Int8Array(((header.height + 1) >> 1) * this.residualWidth * this.colours);
     this.setScales(null, 0);
+  }
+
+  /** Look at earlier groups, or be looked at by later ones. */
+  look(earlier) {
+    this.earlier = earlier;
+    this.learned = new Map();
+    this.finest = 0;
+    this.residualWidth = this.width;
+    this.residuals = new Int8Array(this.height * this.width);
+  }
+
+  /** Whether its indices stand for the same samples as those of another group. */
+  isLike(other) {
+    return this.logSteps === other.logSteps && (!this.values || equal(this.values, other.values));
   }
 
   /** What the native library wants to know of the samples of each colour. */
@@ -735,6 +758,8 @@ class SegmentDecoder {
       features0: channels * h * w, features1: channels * h * w,
       values: 16 * plane * group.colours, residuals: 4 * plane * group.colours,
       rows: channels * n, offsets: 8 * n, offsetPlanes: 8 * n, shapes: 2 * mixtures * n, means: 4 * (mixtures + 2) * n,
+      earlierValues: 16 * plane * group.earlier.length, earlierResiduals: 4 * plane * group.earlier.length,
+      learned: group.learned ? 4 * LEARNED : 0,
       baseH: 4 * colours * n, baseV: 4 * colours * n, baseD: 4 * colours * n,
     };
     this.workspaceSize = network.workspaceSize(w);
@@ -742,8 +767,9 @@ class SegmentDecoder {
     for (const [name, size] of Object.entries(sizes)) at[name] = native.take(size);
     at.workspace = native.take(this.workspaceSize);
     this.cellsStruct = native.put(Int32Array.of(1, h, w, colours, group.count, group.logSteps, at.cells, at.known));
-    this.tileStruct = native.put(Int32Array.of(1, group.colours, height, width, at.values, at.residuals));
-    this.unitStruct = native.take(36);
+    const earlier = [group.earlier.length, at.earlierValues, at.earlierResiduals];
+    this.tileStruct = native.put(Int32Array.of(1, group.colours, height, width, at.values, at.residuals, ...earlier));
+    this.unitStruct = native.take(40);
     Object.assign(this, { tile, halo, height, width, h, w, plane, levelClass: network.levelClass(grid.level) });
 
     // No memory is taken from here on, so views stay.
@@ -752,6 +778,27 @@ class SegmentDecoder {
     this.values = native.int32(at.values, 4 * plane * group.colours).fill(-1);
     this.residuals = native.int8(at.residuals, 4 * plane * group.colours).fill(0);
     this.writeKnown();
+    group.earlier.forEach((other, number) => this.writeEarlier(other, number));
+  }
+
+  /** Write what an earlier group has in the tile. */
+  writeEarlier(other, number) {
+    const { native, group, tile, height, width, plane, at } = this;
+    const { level } = tile.grid;
+    const values = native.int32(at.earlierValues + 16 * plane * number, 4 * plane).fill(-1);
+    const residuals = native.int8(at.earlierResiduals + 4 * plane * number, 4 * plane).fill(0);
+    const alike = group.isLike(other);
+    PHASE_OFFSETS.forEach(([down, across], phase) => {
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const [row, column] = [2 * (tile.top + y) + down, 2 * (tile.left + x) + across];
+          if (row >= tile.grid.height || column >= tile.grid.width) continue;
+          const to = phase * plane + (y + 2) * (width + 4) + x + 2;
+          const from = (row << level) * group.width + (column << level);
+          residuals[to] = other.residuals[from];
+          if (alike) values[to] = other.pixels[from];
+        }
+    });
   }
 
   writeKnown() {
@@ -774,7 +821,8 @@ class SegmentDecoder {
       for (let x = Math.max(0, tile.left - BORDER); x < right; x++) {
         const to = (y - tile.top + BORDER) * row + x - tile.left + BORDER;
         const pixel = ((y << coarser) * group.width + (x << coarser)) * colours;
-        const residual = ((y << (coarser - 1)) * group.residualWidth + (x << (coarser - 1))) * colours;
+        const step = coarser - group.finest;
+        const residual = ((y << step) * group.residualWidth + (x << step)) * colours;
         for (let c = 0; c < colours; c++) {
           this.values[4 * c * this.plane + to] = group.pixels[pixel + c];
           this.residuals[4 * c * this.plane + to] = group.residuals[residual + c];
@@ -834,8 +882,14 @@ class SegmentDecoder {
         at.workspace, BigInt(this.workspaceSize),
       );
       const own = base + 4 * colour * n;
-      native.int32(this.unitStruct, 9).set([phase, colour, rows, columns, mixtures, at.shapes, at.means, own, at.offsets]);
+      const unit = [phase, colour, rows, columns, mixtures, at.shapes, at.means, own, at.offsets];
+      native.int32(this.unitStruct, 10).set([...unit, group.learned ? at.learned : 0]);
+      const key = [tile.grid.level, tile.top, tile.left, phase].join();
+      const learned = native.int32(at.learned, group.learned ? LEARNED : 0);
+      if (group.earlier.length) learned.set(group.earlier[0].learned.get(key));
+      else learned.fill(0);
       native.call("mz_decode_unit", native.tables, group.scales[colour], this.tileStruct, this.unitStruct, this.decoder);
+      group.learned?.set(key, learned.slice());
       const next = colour + 1 < group.colours ? offsets.subarray(colour * n, (colour + 1) * n) : null;
       this.keep(phase, colour, rows, columns, next, bases.subarray(colour * n));
     }
@@ -856,8 +910,9 @@ class SegmentDecoder {
         const value = this.values[from];
         const column = 2 * (tile.left + x) + across;
         group.pixels[((row << level) * group.width + (column << level)) * colours + colour] = value;
-        if (level) {
-          const to = (row << (level - 1)) * group.residualWidth + (column << (level - 1));
+        if (level >= group.finest) {
+          const step = level - group.finest;
+          const to = (row << step) * group.residualWidth + (column << step);
           group.residuals[to * colours + colour] = this.residuals[from];
         }
         const sample = seen * (4 * cell + phase);
@@ -890,6 +945,7 @@ async function decodeModelled(native, header, chunks, findModel, report) {
   const [penalty, tone] = [chunks.get("GAMT")?.[0], chunks.get("TONE")?.[0]];
   if (penalty && (penalty.length !== 1 || penalty[0] < 1 || penalty[0] > 31)) throw damaged("its gamut is broken");
   if (penalty || tone) groups[0].setScales(tone ? readEdges(tone, groups[0].colours) : null, penalty?.[0] ?? 0);
+  if (chunks.has("NEAR")) await readNeighbours(chunks.get("NEAR")[0], groups);
   const varying = groups.filter((group) => !group.constant);
   const segments = segmentsOf(header.height, header.width);
   const payloads = chunks.get("SEGM") ?? [];
@@ -927,6 +983,26 @@ async function decodeModelled(native, header, chunks, findModel, report) {
   }
   for (const group of groups) restore(group, header, pixels);
   return picture;
+}
+
+/** Which groups look at which. */
+async function readNeighbours(payload, groups) {
+  const MAX_EARLIER = 2, MAX_DISTANCE = 16;
+  const distances = await inflated(payload, MAX_EARLIER * groups.length);
+  const found = groups.map((group, i) => {
+    const [first, second] = distances.subarray(MAX_EARLIER * i, MAX_EARLIER * (i + 1));
+    const own = [first, second].filter((x) => x).map((x) => groups[i - x]);
+    const sound = first !== second || !first;
+    if (!sound || (second && !first) || Math.max(first, second) > MAX_DISTANCE || own.some((x) => !x || x.constant || group.constant))
+      throw damaged("its list of earlier slices is broken");
+    return own;
+  });
+  if (distances.length !== MAX_EARLIER * groups.length || found.every((own) => !own.length))
+    throw damaged("its list of earlier slices is broken");
+  const seen = new Set(found.flat());
+  groups.forEach((group, i) => {
+    if (found[i].length || seen.has(group)) group.look(found[i]);
+  });
 }
 
 function decodeSegment(native, network, group, segment, payload, schedules, name) {

@@ -42,6 +42,7 @@ class TileCoder(ABC):
         inside = planes.values(phase)
         images, colours = inside.shape[:2]
         count = images * extent[0] * extent[1]
+        learned = planes.learned(phase)
         base = np.ascontiguousarray(prediction.base)
         offsets = np.empty((colours, count), dtype=np.int32)
         values = np.empty((count, colours), dtype=np.int32)
@@ -50,6 +51,8 @@ class TileCoder(ABC):
                 shapes, means = prediction.head(prediction.features, offsets[:colour], colour)
             with timed("coder"):
                 unit = library.Unit((phase, colour), extent, images, shapes, means, base[colour], offsets[:colour])
+                if learned is not None:
+                    unit.remember(learned)
                 self._code(self._scale(colour), planes.native, unit)
                 values[:, colour] = inside[:, colour].reshape(-1)
                 offsets[colour] = self._statistics.level_positions(values[:, colour], colour) - base[colour]

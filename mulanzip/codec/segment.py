@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -86,17 +87,23 @@ def encode_segments(
     Returns:
         the segments' payloads in order: hash of the samples, then coded symbols.
     """
-    parts = segments(*pixels.shape[:2])
+    return encode_canvas(Canvas.of(pixels), runtime, schedules, progress)
+
+
+def encode_canvas(
+    canvas: Canvas, runtime: Runtime, schedules: TileSchedules, progress: Progress | None = None
+) -> list[bytes]:
+    """The same for the pixels of a canvas, none of which is coded yet."""
+    parts = segments(*canvas.pixels.shape[:2])
     payloads = [b""] * len(parts)
     meter = Meter([_weight(part) for part in parts], progress)
-    canvas = Canvas.of(pixels)
 
     def work(index: int) -> None:
         encoder = TileEncoder(runtime.statistics)
         code_segment(parts[index], canvas, runtime, schedules, encoder)
         with timed("coder"):
             coded = encoder.finish()
-        payloads[index] = samples_hash(parts[index], pixels) + coded
+        payloads[index] = samples_hash(parts[index], canvas.pixels) + coded
         meter.finished(index)
 
     for_each_level(work, parts, runtime)
@@ -172,13 +179,57 @@ def decode_segments(
     Raises:
         CorruptFileError: naming the segment that is damaged.
     """
-    whole = segments(*shape[:2])
+    canvas = Canvas.of(new_level(shape, level, runtime))
+    decode_canvas(payloads, canvas, shape[:2], runtime, schedules, progress, Wanted(level))
+    return canvas.pixels
+
+
+def new_level(shape: tuple[int, int, int], level: int, runtime: Runtime) -> np.ndarray:
+    """Zeros for the pixels of a level of an image ``(H, W, C)``."""
     grid = level_grids(*shape[:2])[level]
-    parts = segments(grid.height, grid.width)
-    canvas = Canvas.of(np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype))
+    return np.zeros((grid.height, grid.width, shape[2]), dtype=runtime.sample_scale.dtype)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of an image is decoded.
+
+    Attributes:
+        level: of the lattice, 0 for the image.
+        only: positions of segments, with all that these are decoded from; None for all.
+    """
+
+    level: int = 0
+    only: Set[int] | None = None
+
+
+def decode_canvas(
+    payloads: Sequence[bytes],
+    canvas: Canvas,
+    size: tuple[int, int],
+    runtime: Runtime,
+    schedules: TileSchedules,
+    progress: Progress | None,
+    wanted: Wanted,
+) -> None:
+    """Fill in the pixels of a canvas, which are those of a level of an image.
+
+    Args:
+        size: height and width of the image.
+        wanted: what of it is decoded.
+
+    Raises:
+        CorruptFileError: naming the segment that is damaged.
+    """
+    whole = segments(*size)
+    parts = segments(*canvas.pixels.shape[:2])
     meter = Meter([_weight(part) for part in parts], progress)
 
+    level = wanted.level
+
     def work(index: int) -> None:
+        if wanted.only is not None and index not in wanted.only:
+            return
         part, payload = parts[index], payloads[index]
         try:
             if len(part.tiles) == len(whole[index].tiles):
@@ -191,4 +242,3 @@ def decode_segments(
         meter.finished(index)
 
     for_each_level(work, parts, runtime)
-    return canvas.pixels

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mulanzip.codec import value_map
+from mulanzip.codec import neighbours, value_map
+from mulanzip.codec.neighbours import Neighbourhood, References
 from mulanzip.codec.tile_schedule_code import decode_schedules, encode_schedules
 from mulanzip.codec.value_map import PLAIN, ValueMap
 from mulanzip.density import value_edges
@@ -22,6 +23,7 @@ from mulanzip.errors import CorruptFileError
 from mulanzip.format.container import (
     CONTEXT,
     GAMUT,
+    NEIGHBOURS,
     SCHEDULES_CHUNK,
     SEGMENT,
     VALUE_EDGES,
@@ -86,10 +88,12 @@ class SideInfo:
     Attributes:
         groups: of its channels, in the order in which they are coded.
         coded_context: payload of the context; None where the network is used as it was trained.
+        coded_references: payload that says which groups look at others; None where none does.
     """
 
     groups: tuple[ChannelGroup, ...]
     coded_context: bytes | None = None
+    coded_references: bytes | None = None
 
     @classmethod
     def build(
@@ -134,8 +138,10 @@ class SideInfo:
         for group in groups:
             schedules.append(whole.part(start, tiles))
             start += 0 if group.is_constant else tiles
-        contexts = file.of_kind(CONTEXT)
-        return cls(tuple(groups), contexts[0] if contexts else None).with_schedules(schedules)
+        contexts, references = file.of_kind(CONTEXT), file.of_kind(NEIGHBOURS)
+        side = cls(tuple(groups), contexts[0] if contexts else None, references[0] if references else None)
+        side.references  # noqa: B018 - damage is found here.
+        return side.with_schedules(schedules)
 
     def with_schedules(self, schedules: Sequence[TileSchedules]) -> SideInfo:
         """The same with these schedules, one entry for each group."""
@@ -146,6 +152,22 @@ class SideInfo:
     def varying(self) -> tuple[ChannelGroup, ...]:
         """The groups that are coded."""
         return tuple(group for group in self.groups if not group.is_constant)
+
+    @property
+    def references(self) -> References:
+        """For each group the groups that it is coded given.
+
+        Raises:
+            CorruptFileError: if they are damaged.
+        """
+        if self.coded_references is None:
+            return ((),) * len(self.groups)
+        return neighbours.unpack(self.coded_references, [group.is_constant for group in self.groups])
+
+    def neighbourhood(self) -> Neighbourhood:
+        """For coding the groups one after the other."""
+        maps = [(group.value_map.log2_steps, group.value_map.values.tobytes()) for group in self.groups]
+        return Neighbourhood(self.references, [maps.index(own) for own in maps])
 
     @property
     def segment_count(self) -> int:
@@ -188,6 +210,8 @@ class SideInfo:
             chunks.append(Chunk(GAMUT, bytes([statistics.gamut.log2_penalty])))
         if statistics.value_edges:
             chunks.append(Chunk(VALUE_EDGES, statistics.value_edges.encode()))
+        if self.coded_references is not None:
+            chunks.append(Chunk(NEIGHBOURS, self.coded_references))
         if self.coded_context is not None:
             chunks.append(Chunk(CONTEXT, self.coded_context))
         if header.schedule == MIXED:

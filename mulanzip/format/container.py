@@ -214,6 +214,9 @@ SCHEDULES_CHUNK = b"SCHD"
 VALUES = b"VALS"
 GAMUT = b"GAMT"
 VALUE_EDGES = b"TONE"
+#: Which bands or slices are coded given others; that bands are slices of a stack.
+NEIGHBOURS = b"NEAR"
+STACK = b"STAK"
 #: Pieces of a file: bytes, and JPEG files as JPEG XL.
 DATA = b"DATA"
 JPEG = b"JPEG"
@@ -224,7 +227,7 @@ STREAMS = b"STRM"
 IMAGE = b"IMAG"
 END = b"MEND"
 CRITICAL_KINDS = (
-    *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES),
+    *(SEGMENT, STORED, CHAIN, CONTEXT, SCHEDULES_CHUNK, VALUES, GAMUT, VALUE_EDGES, NEIGHBOURS, STACK),
     *(DATA, JPEG, SKELETON, STREAMS, IMAGE),
     END,
 )
@@ -368,6 +371,12 @@ def _check_counts(header: Header, chunks: Iterable[Chunk]) -> None:
         raise CorruptFileError("a gamut is for colour images of 8 bits, and this is another one")
     if VALUE_EDGES in kinds and not (is_coded and header.depth == 8):
         raise CorruptFileError("value edges are for images of 8 bits, and this is another one")
+    if NEIGHBOURS in kinds and not (is_coded and header.mode is Mode.BANDS):
+        raise CorruptFileError("a list of earlier slices is for bands that the model codes, and this is another image")
+    if STACK in kinds and (header.mode is not Mode.BANDS or header.coding.is_file):
+        raise CorruptFileError("the mark of a stack is for bands, and this is another image")
+    if any(chunk.kind == STACK and chunk.payload for chunk in chunks):
+        raise CorruptFileError("the mark of a stack is not empty")
     others = Counter(kind for kind in kinds if kind not in expected)
     for kind, count in others.items():
         if count > 1:

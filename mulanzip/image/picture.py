@@ -39,6 +39,7 @@ class Picture:
         metadata: payloads by kind, see :mod:`mulanzip.imageio.metadata`.
         lost: names of metadata of the source that cannot be kept.
         bits: bits per sample of the source, 9 to 16, where ``pixels`` has 16.
+        is_stack: whether bands are slices of a stack: arrays have them first.
     """
 
     mode: Mode
@@ -47,6 +48,7 @@ class Picture:
     metadata: dict[bytes, bytes] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
     bits: int = 16
+    is_stack: bool = False
 
     @property
     def depth(self) -> int:
@@ -98,8 +100,27 @@ class Picture:
         mode = _MODE_BY_CHANNELS.get(pixels.shape[2], Mode.BANDS)
         return cls(Mode.BANDS if kind == np.int16 and mode is not Mode.GRAY else mode, pixels)
 
+    @classmethod
+    def from_stack(cls, array: np.ndarray) -> Picture:
+        """Wrap slices ``(Z, H, W)`` of uint8, uint16 or int16.
+
+        Raises:
+            UnsupportedImageError: for any other shape or type, and for more than :data:`MAX_BANDS` slices.
+            LimitError: if slices are too large for the format.
+        """
+        array = np.asarray(array)
+        kind = array.dtype.newbyteorder("=")
+        if array.ndim != 3 or not 1 <= len(array) <= MAX_BANDS or kind not in (np.uint8, np.uint16, np.int16):
+            known = f"uint8, uint16 or int16 (1 to {MAX_BANDS}, H, W)"
+            raise UnsupportedImageError(f"{array.dtype} arrays of shape {array.shape} are not stacks; use {known}")
+        check_size(*array.shape[1:])
+        return cls(Mode.BANDS, np.moveaxis(array, 0, 2).astype(kind, copy=False), is_stack=True)
+
     def to_array(self) -> np.ndarray:
-        """The inverse of :meth:`from_array`; palette images become RGB, or RGBA if they have transparency."""
+        """The inverse of :meth:`from_array` and :meth:`from_stack`.
+
+        Palette images become RGB, or RGBA if they have transparency.
+        """
         if self.mode is Mode.BILEVEL:
             return self.pixels[..., 0].astype(bool)
         if self.mode is Mode.PALETTE:
@@ -112,6 +133,8 @@ class Picture:
             opacity = np.full((256, 1), 255, dtype=np.uint8)
             opacity[: len(alpha), 0] = np.frombuffer(alpha, dtype=np.uint8)
             return np.concatenate((colours, opacity), 1)[self.pixels[..., 0]]
+        if self.is_stack:
+            return np.ascontiguousarray(np.moveaxis(self.pixels, 2, 0))
         return self.pixels[..., 0] if self.pixels.shape[2] == 1 else self.pixels
 
     def pixel_hash(self) -> bytes:

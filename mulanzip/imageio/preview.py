@@ -44,7 +44,32 @@ def shrunk(picture: Picture, scale: int, done: int = 1) -> Picture:
     if scale == 1:
         return picture
     pixels = np.ascontiguousarray(picture.pixels[:: scale // done, :: scale // done])
-    return Picture(picture.mode, pixels, picture.palette, kept_metadata(picture.metadata, scale))
+    found = kept_metadata(picture.metadata, scale)
+    return Picture(picture.mode, pixels, picture.palette, found, is_stack=picture.is_stack)
+
+
+def region_of(region: tuple[slice, slice] | None, size: tuple[int, int], scale: int) -> tuple[slice, slice]:
+    """Rows and columns of a preview that lie in a region of its image, with both ends; all of them for None.
+
+    Args:
+        region: rows and columns of the image, as slices without steps.
+        size: height and width of the image.
+        scale: of the preview.
+
+    Raises:
+        IndexError: if there are none.
+        ValueError: for slices with steps.
+    """
+    found = []
+    for part, side in zip(region or (slice(None), slice(None)), size, strict=True):
+        start, stop, step = part.indices(side)
+        if step != 1:
+            raise ValueError(f"a region is made of slices without steps, not of {part}")
+        start, stop = -(-start // scale), -(-stop // scale)
+        if start >= stop:
+            raise IndexError(f"no pixel lies in the region: {part} of a side of {side}")
+        found.append(slice(start, stop))
+    return found[0], found[1]
 
 
 def kept_metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from mulanzip import api, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.planes import Canvas
@@ -98,9 +96,9 @@ def ledger(
     entries = _context_entries(side, runtime)
     for coded in coded_groups(file, side, runtime):
         mark = f"{side.groups.index(coded.group)}: " if len(side.groups) > 1 else ""
-        indices = coded.decode()
-        entries += _segment_entries(coded, indices, mark)
-        coded.group.restore(indices, pixels)
+        canvas = coded.decode()
+        entries += _segment_entries(coded, canvas, mark)
+        coded.group.restore(canvas.pixels, pixels)
     if Picture(header.mode, pixels).pixel_hash() != header.pixel_hash:
         raise CorruptFileError("the pixels do not have the hash that the header promises")
     return Ledger((*entries, *_other_entries(file)), pixels.size)
@@ -115,15 +113,15 @@ def _context_entries(side: SideInfo, runtime: Runtime) -> list[Entry]:
     return [Entry("context", prior.code_length(context), coded, coded)]
 
 
-def _segment_entries(coded: CodedGroup, indices: np.ndarray, mark: str) -> list[Entry]:
+def _segment_entries(coded: CodedGroup, canvas: Canvas, mark: str) -> list[Entry]:
     """An entry for each segment of a group.
 
     Args:
-        indices: ``(H, W, colours)`` of the group.
+        canvas: the group, decoded.
         mark: goes before the names of entries.
     """
     parts = segments(*coded.shape[:2])
-    lengths = measure_segments(Canvas.of(indices), coded.runtime, coded.group.schedules, parts)
+    lengths = measure_segments(canvas.anew(), coded.runtime, coded.group.schedules, parts)
     entries = []
     for number, (segment, length, payload) in enumerate(zip(parts, lengths, coded.payloads, strict=True)):
         bits = 8.0 * (len(payload) - HASH_BYTES)

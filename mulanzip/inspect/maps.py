@@ -70,10 +70,10 @@ def _group_bits(coded: CodedGroup) -> np.ndarray:
     """The map of channels that are coded together."""
     height, width, colours = coded.shape
     runtime, progress = coded.runtime, coded.progress
-    indices = replace(coded, progress=part_of(progress, 0, 0.5)).decode()
+    canvas = replace(coded, progress=part_of(progress, 0, 0.5)).decode().anew()
     bits = np.zeros((height, width, 1), dtype=np.float32)
     level_view(bits, level_grids(height, width)[-1])[...] = colours * np.log2(runtime.sample_scale.count)
-    parts, canvas = segments(height, width), Canvas.of(indices)
+    parts = segments(height, width)
     with inner_threads(runtime.threads):
         for done, segment in enumerate(parts):
             for number, tile in enumerate(segment.tiles, segment.first):

@@ -177,7 +177,7 @@ def _decode_group(
         candidates: for each segment, the payloads that it may have.
     """
     shape, progress = ways[0].shape, ways[0].progress
-    canvas = Canvas.of(np.zeros(shape, dtype=ways[0].runtime.sample_scale.dtype))
+    canvas = ways[0].new_canvas()
     trusted = np.zeros((*shape[:2], 1), dtype=bool)
     regions = []
     geometry = segments(*shape[:2])

@@ -6,9 +6,9 @@
 
 enum { MZ_ENERGIES = 8, MZ_SCALE_CLASSES = 8, MZ_SHIFT_CLASSES = 4 };
 
-/* Zero at the start of every unit. */
+/* Zero at the start of every unit, but of those that go on where the same unit of an earlier slice ended. */
 typedef struct {
-    int32_t shared[MZ_FEATURES], own[MZ_SHIFT_CLASSES][MZ_FEATURES]; /* coefficients of the shift */
+    int32_t shared[MZ_STACK_FEATURES], own[MZ_SHIFT_CLASSES][MZ_STACK_FEATURES]; /* coefficients of the shift */
     int32_t log_scale[MZ_ENERGIES], seen[MZ_ENERGIES];
     int32_t scales[1 + MZ_SCALE_CLASSES][MZ_MAX_COMPONENTS], logits[1 + MZ_SCALE_CLASSES][MZ_MAX_COMPONENTS];
 } mz_learner;
@@ -19,7 +19,7 @@ typedef struct {
     int32_t sigma;  /* index of its standard deviation */
     int scale_class, shift_class, energy;
     int64_t shift;  /* 2^-13 level */
-    int16_t features[MZ_FEATURES];
+    int16_t features[MZ_STACK_FEATURES];
 } mz_outlook;
 
 /* What the network says of one subpixel. */
@@ -56,11 +56,12 @@ MZ_INLINE void mz_look_out(const mz_tables *t, int components, const mz_predicti
     o->shift_class = (int)mz_clip(mz_floor_divide(o->sigma - 314, 177), 0, MZ_SHIFT_CLASSES - 1);
 }
 
-MZ_INLINE void mz_predict_shift(const mz_tables *t, const mz_learner *l, mz_outlook *o) {
+/* count: MZ_FEATURES or MZ_STACK_FEATURES; of 48 features 25 are at most 96, 16 at most 16, so sums fit 32 bits. */
+MZ_INLINE void mz_predict_shift(const mz_tables *t, const mz_learner *l, mz_outlook *o, int count) {
     const int32_t *own = l->own[o->shift_class];
     const int16_t *x = o->features;
     int32_t sum = 0;
-    for (int j = 0; j < MZ_FEATURES; j++) sum += (l->shared[j] + own[j]) * x[j];
+    for (int j = 0; j < count; j++) sum += (l->shared[j] + own[j]) * x[j];
     o->shift = (mz_clip(sum >> 10, -3072, 3072) * t->sigma[o->sigma]) >> 10;
 }
 
@@ -87,21 +88,21 @@ MZ_INLINE void mz_correct(const mz_tables *t, const mz_positions *p, const mz_le
 }
 
 /* w += (f x + half) >> bits, clipped to +-2^18, for all features x; |f| < 2^12. */
-MZ_INLINE void mz_move(int32_t *w, int16_t f, const int16_t *x, int bits) {
+MZ_INLINE void mz_move(int32_t *w, int16_t f, const int16_t *x, int bits, int count) {
     const int32_t half = 1 << (bits - 1), limit = 1 << 18;
     uint32_t outside = 0;
-    for (int j = 0; j < MZ_FEATURES; j++) {
+    for (int j = 0; j < count; j++) {
         w[j] += (f * x[j] + half) >> bits;
         outside |= (uint32_t)(w[j] + limit);
     }
     /* Rarely: one is at the limit, or beyond. */
     if (outside >> 19)
-        for (int j = 0; j < MZ_FEATURES; j++) w[j] = (int32_t)mz_clip(w[j], -limit, limit);
+        for (int j = 0; j < count; j++) w[j] = (int32_t)mz_clip(w[j], -limit, limit);
 }
 
 /* Learn from a value, given its two edges: step 5 and 6. */
 MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixture *m, const mz_outlook *o,
-                        const mz_edge_masses *low, const mz_edge_masses *high, mz_learner *l) {
+                        const mz_edge_masses *low, const mz_edge_masses *high, mz_learner *l, int count) {
     static const uint8_t rates[] = {3, 3, 3, 4, 5, 6, 7, 8, 9};
     const int64_t one = (int64_t)1 << MZ_CDF_BITS, middle = (int64_t)MZ_LOGISTIC_HALF << (8 + p->down);
     int64_t spread[MZ_MAX_COMPONENTS], share[MZ_MAX_COMPONENTS], slope = 0, mass = p->value_floor >> 6;
@@ -135,8 +136,8 @@ MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixt
     int64_t step = (mz_clip(all, -196608, 65536) + ((int64_t)1 << (rate - 1))) >> rate;
     l->log_scale[o->energy] = (int32_t)mz_clip(l->log_scale[o->energy] + step, -98304, 98304);
     int32_t gradient = (int32_t)mz_clip((slope * reciprocal) >> (n + 7), -1024, 1024);
-    mz_move(l->shared, (int16_t)(3 * gradient), o->features, 8);
-    mz_move(l->own[o->shift_class], (int16_t)gradient, o->features, 7);
+    mz_move(l->shared, (int16_t)(3 * gradient), o->features, 8, count);
+    mz_move(l->own[o->shift_class], (int16_t)gradient, o->features, 7, count);
 }
 
 #endif

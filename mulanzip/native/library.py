@@ -23,6 +23,10 @@ BORDER = 2
 PHASES = 4
 #: rANS probabilities are multiples of ``2**-SLOT_BITS``.
 SLOT_BITS = 24
+#: Earlier slices of a stack that a slice can look at.
+MAX_EARLIER = 2
+#: Numbers that a unit has learned.
+LEARNED = 384
 #: Code lengths are counted in ``2**-LENGTH_BITS`` bit.
 LENGTH_BITS = 16
 
@@ -48,6 +52,9 @@ class _Tile(ctypes.Structure):
         ("width", c_int32),
         ("values", c_void_p),
         ("residuals", c_void_p),
+        ("earlier", c_int32),
+        ("earlier_values", c_void_p),
+        ("earlier_residuals", c_void_p),
     )
 
 
@@ -62,6 +69,7 @@ class _Unit(ctypes.Structure):
         ("means", c_void_p),
         ("base", c_void_p),
         ("offsets", c_void_p),
+        ("learned", c_void_p),
     )
 
 
@@ -192,14 +200,18 @@ class Tile:
     Args:
         values: see above.
         residuals: see above.
+        earlier: values and residuals of the same place in up to :data:`MAX_EARLIER` earlier slices of a stack: int32
+            and int8 ``(slices, 4, height + 4, width + 4)``.  For tiles of one image and one colour.
     """
 
-    def __init__(self, values: np.ndarray, residuals: np.ndarray):
+    def __init__(self, values: np.ndarray, residuals: np.ndarray, earlier: tuple[np.ndarray, np.ndarray] | None = None):
         images, colours, phases, height, width = values.shape
         if phases != PHASES or height < 2 * BORDER or width < 2 * BORDER:
             raise ValueError(f"planes of {PHASES} phases with borders of {BORDER} cells are wanted, not {values.shape}")
         self.values = values
         self.residuals = residuals
+        self._earlier = earlier  # It must live as long as the addresses.
+        slices = 0 if earlier is None else len(earlier[0])
         self.struct = _Tile(
             images,
             colours,
@@ -207,13 +219,23 @@ class Tile:
             width - 2 * BORDER,
             pointer(values, np.int32, values.shape),
             pointer(residuals, np.int8, values.shape),
+            slices,
+            None if earlier is None else pointer(earlier[0], np.int32, (slices, *values.shape[2:])),
+            None if earlier is None else pointer(earlier[1], np.int8, (slices, *values.shape[2:])),
         )
 
     @classmethod
-    def empty(cls, images: int, colours: int, height: int, width: int) -> Tile:
+    def empty(
+        cls,
+        images: int,
+        colours: int,
+        height: int,
+        width: int,
+        earlier: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> Tile:
         """A tile of which nothing is known; ``height`` and ``width`` are in cells, without the border."""
         shape = (images, colours, PHASES, height + 2 * BORDER, width + 2 * BORDER)
-        return cls(np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int8))
+        return cls(np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int8), earlier)
 
 
 class Unit:
@@ -253,7 +275,17 @@ class Unit:
             pointer(means, np.int32, (components + colour, self.count)),
             pointer(base, np.int32, (self.count,)),
             pointer(offsets, np.int32, (colour, self.count)),
+            None,
         )
+
+    def remember(self, learned: np.ndarray) -> None:
+        """Begin with what was learned elsewhere, and leave there what is learned in the end.
+
+        Args:
+            learned: int32 ``(LEARNED,)``: zeros, or what another unit of the same phase left.
+        """
+        self._learned = learned  # It must live as long as the address.
+        self.struct.learned = pointer(learned, np.int32, (LEARNED,))
 
 
 def _arguments(scale: Scale, tile: Tile, unit: Unit) -> tuple[Any, ...]:

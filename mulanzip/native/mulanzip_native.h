@@ -35,7 +35,10 @@ enum {
     MZ_LOG_SCALES = 3072,
     MZ_SIGMAS = 2048,
     MZ_WEIGHTS = 4096,
-    MZ_FEATURES = 32,                /* at most, with zeros that make it fit vectors */
+    MZ_FEATURES = 32,               /* at most, with zeros that make it fit vectors */
+    MZ_STACK_FEATURES = 48,         /* the same where there are earlier slices */
+    MZ_MAX_EARLIER = 2,             /* earlier slices that a slice looks at */
+    MZ_LEARNED = 384,               /* numbers that a unit has learned */
     MZ_QUANTILES = 1024,
     MZ_EDGE_LIMIT = 1 << 20         /* of uneven edges, in 2^-5 level */
 };
@@ -74,6 +77,10 @@ typedef struct {
     int32_t images, colours, height, width; /* colours 1..3; sides up to 2^15; fewer than 2^30 cells with borders */
     int32_t *values;   /* (images, colours, 4, height + 4, width + 4), -1 where unknown */
     int8_t *residuals; /* the same shape, 0 where unknown */
+    /* The same place of earlier slices of a stack, for tiles of one image and colour. */
+    int32_t earlier;                  /* how many: 0..MZ_MAX_EARLIER */
+    const int32_t *earlier_values;    /* (earlier, 4, height + 4, width + 4), -1 where unknown */
+    const int8_t *earlier_residuals;  /* the same shape */
 } mz_tile;
 
 /* What the network says of one phase and colour of a tile: n = images * height * width subpixels, row by row. */
@@ -85,6 +92,7 @@ typedef struct {
     const int32_t *means;   /* (K + colour, n): means in 2^-5 level without base; couplings to the colours before */
     const int32_t *base;    /* (n): base predictions, in 2^-5 level */
     const int32_t *offsets; /* (colour, n): positions of the colours before, relative to their base predictions */
+    int32_t *learned;       /* (MZ_LEARNED): with what the unit begins, and what it has learned in the end; NULL: zeros */
 } mz_unit;
 
 /* Symbols as an encoder collects them. */

@@ -1,6 +1,9 @@
 /* The subpixels of one phase and colour of a tile, one after the other: docs/format.md, "Subpixels". */
+#include <string.h>
+
 #include "ans.h"
 #include "learner.h"
+#include "stack.h"
 
 /* 0 to measure what learning brings: benchmarks/correction.py. */
 #ifndef MZ_LEARNS
@@ -70,6 +73,13 @@ MZ_INLINE int32_t surround(const int32_t *at, const mz_neighbours *n, ptrdiff_t 
 
 /* How often values of constant surroundings differ from them. */
 typedef struct { uint32_t same, other; } mz_constancy;
+
+/* All that a unit has learned. */
+typedef struct {
+    mz_learner learner;
+    mz_constancy constancy;
+} mz_memory;
+_Static_assert(sizeof(mz_memory) == 4 * MZ_LEARNED, "MZ_LEARNED is the size of what is learned");
 
 MZ_INLINE uint32_t difference_width(const mz_constancy *c) {
     uint64_t width = ((uint64_t)(2 * c->other + 1) << MZ_SLOT_BITS) / (2 * ((uint64_t)c->same + c->other) + 2);
@@ -265,12 +275,16 @@ MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz
 }
 
 MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
-                         const mz_unit *unit, int decodes, int components, mz_sink *sink) {
+                         const mz_unit *unit, int decodes, int components, int earlier, mz_sink *sink) {
+    const int count = earlier ? MZ_STACK_FEATURES : MZ_FEATURES;
+    const mz_earlier before = earlier ? mz_earlier_of(tile, unit->phase) : (mz_earlier){0};
     const mz_neighbours neighbours = neighbours_of(tile, unit);
     const ptrdiff_t row = tile->width + 2 * MZ_BORDER, plane = plane_size(tile), colour_size = MZ_PHASES * plane;
     const int64_t n = (int64_t)tile->images * unit->height * unit->width;
-    mz_learner learner = {{0}, {{0}}, {0}, {0}, {{0}}, {{0}}};
-    mz_constancy constancy = {0, 0};
+    mz_memory memory = {{{0}, {{0}}, {0}, {0}, {{0}}, {{0}}}, {0, 0}};
+    if (unit->learned) memcpy(&memory, unit->learned, sizeof memory);
+    mz_learner learner = memory.learner;
+    mz_constancy constancy = memory.constancy;
     mz_mixture mixture;
     mz_prediction net = {{0}, {0}, {0}};
     mz_outlook outlook = {0};
@@ -294,7 +308,10 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 read_prediction(unit, n, i, components, &net);
                 mz_look_out(t, components, &net, &outlook);
                 read_features(t, &p, &neighbours, values, kept, &outlook);
-                mz_predict_shift(t, &learner, &outlook);
+                if (earlier)
+                    mz_add_earlier(t, &p, &before, kept - tile->residuals, kept, neighbours.residual,
+                                   neighbours.residuals, neighbours.pixels, &outlook);
+                mz_predict_shift(t, &learner, &outlook, count);
                 mz_correct(t, &p, &learner, &net, &outlook, &mixture);
                 int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
                                  (MZ_MEAN_BITS + p.up);
@@ -313,9 +330,14 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner);
+                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner, count);
             }
         }
+    if (unit->learned) {
+        memory.learner = learner;
+        memory.constancy = constancy;
+        memcpy(unit->learned, &memory, sizeof memory);
+    }
 }
 
 /* Loops for the common cases are compiled with their constants. */
@@ -324,14 +346,17 @@ static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile,
     const mz_positions other = {s->count, s->log2_steps < 0 ? -s->log2_steps : 0, s->log2_steps > 0 ? s->log2_steps : 0,
                                 s->count == 256 && s->log2_steps == 0, ((int64_t)1 << 28) / s->count, s->edges};
     const int components = other.is_plain && !s->edges ? unit->components : 0;
-    if (components == 3)
-        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 3, sink) : code_unit(t, s, plain, tile, unit, 0, 3, sink);
+    if (tile->earlier)
+        sink->decoder ? code_unit(t, s, other, tile, unit, 1, unit->components, 1, sink)
+                      : code_unit(t, s, other, tile, unit, 0, unit->components, 1, sink);
+    else if (components == 3)
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 3, 0, sink) : code_unit(t, s, plain, tile, unit, 0, 3, 0, sink);
     else if (components == 4)
-        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 4, sink) : code_unit(t, s, plain, tile, unit, 0, 4, sink);
+        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 4, 0, sink) : code_unit(t, s, plain, tile, unit, 0, 4, 0, sink);
     else if (sink->decoder)
-        code_unit(t, s, other, tile, unit, 1, unit->components, sink);
+        code_unit(t, s, other, tile, unit, 1, unit->components, 0, sink);
     else
-        code_unit(t, s, other, tile, unit, 0, unit->components, sink);
+        code_unit(t, s, other, tile, unit, 0, unit->components, 0, sink);
 }
 
 static int edges_rise(const int32_t *edges) {
@@ -353,6 +378,8 @@ static int check(const mz_scale *s, const mz_tile *tile, const mz_unit *u) {
     if (tile->images > (1 << 30) / plane_size(tile)) return MZ_ERROR_ARGUMENT;
     if (u->phase < 1 || u->phase >= MZ_PHASES || u->colour < 0 || u->colour >= tile->colours) return MZ_ERROR_ARGUMENT;
     if (u->height < 0 || u->height > tile->height || u->width < 0 || u->width > tile->width) return MZ_ERROR_ARGUMENT;
+    if (tile->earlier < 0 || tile->earlier > MZ_MAX_EARLIER) return MZ_ERROR_ARGUMENT;
+    if (tile->earlier && (tile->images != 1 || tile->colours != 1)) return MZ_ERROR_ARGUMENT;
     if (u->components < 1 || u->components > MZ_MAX_COMPONENTS) return MZ_ERROR_ARGUMENT;
     return MZ_OK;
 }

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mulanzip.image.kinds import Mode
+from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
 from mulanzip.source import bmp, dicom, fits, npy, pnm, tga, tiff
@@ -33,6 +33,8 @@ PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, tga)
 _LEAST_SAMPLES = 1024
 #: Images of up to this number of pixels are coded as one with others: each alone costs a header, and time.
 _SMALL_PIXELS = 1 << 15
+#: Gray images of this number of pixels and more are slices of a stack where several follow each other.
+_SLICE_PIXELS = 1 << 14
 #: Maximum number of pixels of several images as one.
 _STACK_PIXELS = 1 << 22
 
@@ -42,7 +44,8 @@ class Spans:
     """A file: ``restore(skeleton, holes, samples of the pictures)`` gives its bytes.
 
     Attributes:
-        pictures: the images that were taken out, without metadata; small ones may be several below each other.
+        pictures: the images that were taken out, without metadata; small ones may be several below each other, larger
+            gray ones may be stacks.
         holes: where they were.
         skeleton: the rest of the file.
         streams: what makes the file of the one that is restored; None if that is the file itself.
@@ -58,7 +61,8 @@ def find(data: bytes, limits: Limits = NO_LIMITS) -> Spans | None:
     """Take the images out of a file in which they lie uncompressed, or in streams that can be made again.
 
     Whatever is not understood stays in the skeleton, and so do small images.  Small images of the same kind that follow
-    each other become one.  The result was tried: it gives the same bytes.
+    each other become one, and larger gray ones become slices of a stack.  The result was tried: it gives the same
+    bytes.
 
     Args:
         data: the whole file.
@@ -120,11 +124,14 @@ def choose(data: bytes, found: Iterable[Found]) -> list[Found]:
 
 
 def stacked(images: Sequence[Found]) -> list[Found]:
-    """Images, with small ones of the same kind that follow each other as one image, one below the other."""
+    """Images; those of the same kind that follow each other as one: small ones below each other, or as slices."""
     done: list[Found] = []
     for _, group in groupby(images, lambda image: (image.hole.layout, image.mode, image.palette, image.bits)):
         alike = list(group)
-        layout = alike[0].hole.layout
+        layout, mode = alike[0].hole.layout, alike[0].mode
+        if mode is Mode.GRAY and layout.height * layout.width >= _SLICE_PIXELS and len(alike) > 1:
+            done += [_as_slices(alike[i : i + MAX_BANDS]) for i in range(0, len(alike), MAX_BANDS)]
+            continue
         is_small = layout.height * layout.width <= _SMALL_PIXELS and layout.height % layout.block_height == 0
         count = _STACK_PIXELS // (layout.height * layout.width) if is_small else 1
         done += [_as_one(alike[i : i + count]) for i in range(0, len(alike), count)]
@@ -140,6 +147,14 @@ def _as_one(images: Sequence[Found]) -> Found:
     return replace(images[0], hole=Hole(tall, offsets.ravel()))
 
 
+def _as_slices(images: Sequence[Found]) -> Found:
+    if len(images) == 1:
+        return images[0]
+    layout = replace(images[0].hole.layout, planes=len(images))
+    hole = Hole(layout, np.concatenate([image.hole.offsets for image in images]))
+    return replace(images[0], hole=hole, mode=Mode.BANDS, is_stack=True)
+
+
 def _picture(data: bytes, found: Found) -> Picture:
     pixels = read(data, found.hole)
     mode, palette, bits = found.mode, found.palette, 16
@@ -148,4 +163,4 @@ def _picture(data: bytes, found: Found) -> Picture:
         mode, palette = Mode.GRAY, b""
     if pixels.dtype == np.uint16 and top >> found.bits == 0:
         bits = found.bits
-    return Picture(mode, pixels, palette, bits=bits)
+    return Picture(mode, pixels, palette, bits=bits, is_stack=found.is_stack)

@@ -90,6 +90,13 @@ def _opaque() -> np.ndarray:
     return pixels
 
 
+def _slices(count: int, deep: bool) -> np.ndarray:
+    """Slices of a thing that moves: ``(count, 23, 22)``."""
+    still = deep_waves(23, 22, 1)[..., 0] if deep else waves(23, 22, 1)[..., 0]
+    noise = stable_noise("slices", count, 23, 22) % 4
+    return (np.stack([np.roll(still, i, 1) for i in range(count)]) // 2 + noise).astype(still.dtype)
+
+
 def _jpeg(others: int) -> np.ndarray:
     """Colours that JPEG decoders make, except for the first ``others`` pixels."""
     found = jpeg_colours(waves(66, 70, 3))
@@ -122,6 +129,8 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "model_gray_preset": (lambda: Picture.from_array(photo(130, 128, 1)), "default"),
     "model_gray_deep": (lambda: Picture.from_array(deep_waves(41, 43, 1)), "one"),
     "model_gray_bands": (lambda: Picture.from_array(deep_waves(21, 20, 5)), "default"),
+    "model_gray_stack": (lambda: Picture.from_stack(_slices(5, deep=False)), "default"),
+    "model_gray_stack_deep": (lambda: Picture.from_stack(_slices(4, deep=True).astype(np.int16) - 700), "one"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
 #: Those whose encoder chooses a preset, and value edges.

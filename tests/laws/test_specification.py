@@ -22,6 +22,7 @@ from mulanzip.codec.segment import encode_segments
 from mulanzip.density.jpeg_gamut import JpegGamut
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
+from mulanzip.encoder import image as encoder
 from mulanzip.entropy.ans import SymbolEncoder
 from mulanzip.format import container
 from mulanzip.format.container import CRITICAL_KINDS, HEADER_SIZE, Coding, Header
@@ -38,6 +39,7 @@ GOLDEN = TESTS / "golden"
 CODED = ["noise", "one_column", "one_row", "photo_one", "photo_odd", "photo_context", "tiles"]
 CODED += ["deep_gray", "deep_signed", "deep_rgba", "deep_noise", "bands"]
 CODED += ["model_gray_preset", "model_gray_deep", "model_gray_bands"]
+CODED += ["model_gray_stack", "model_gray_stack_deep"]
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -203,7 +205,7 @@ def test_that_decoder_knows_value_edges_and_gamuts(runtime: Runtime) -> None:
     sizes = reference_decoder.level_sizes(12, 13)
     tiles = [(i, (0, sizes[i + 1][0], 0, sizes[i + 1][1])) for i in reversed(range(len(sizes) - 1))]
     model = reference_decoder.Model.load(registry.find("photo").path)
-    found = reference_decoder.decode_group(payloads, model, planes.shape, samples, [0] * len(tiles), tiles)
+    found = reference_decoder.decode_group(payloads, model, planes.shape, samples, [0] * len(tiles), tiles).pixels
     np.testing.assert_array_equal(found, planes)
 
 
@@ -218,6 +220,17 @@ def test_that_decoder_reads_files_of_models_of_gray_images(image: np.ndarray) ->
     data = mulanzip.encode(image, effort=1, model="gray", stored=False, threads=1)
     decoded = reference_decoder.decode(data, registry.find("gray").path)
     np.testing.assert_array_equal(decoded.reshape(image.shape), image)
+
+
+def test_that_decoder_reads_bands_that_look_at_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of some values do not compare; one band is constant."""
+    first = deep(12, 13)
+    bands = np.dstack((first, first * 3, np.full_like(first, 9), first + 70, np.roll(first, 1, 0)))
+    monkeypatch.setattr(encoder, "choose_references", lambda *_: ((), (0,), (), (1, 0), (0, 3)))
+    data = mulanzip.encode(bands, effort=1, stored=False, threads=1)
+    assert container.unpack(data).of_kind(container.NEIGHBOURS)
+    np.testing.assert_array_equal(mulanzip.decode(data, threads=1), bands)
+    np.testing.assert_array_equal(decode(data), bands)
 
 
 def test_that_decoder_uses_nothing_of_ours() -> None:

@@ -73,8 +73,12 @@ static void one_case(const mz_tables *t, int kind) {
     int32_t *edges = room(257 * 4);
     uint8_t *forbidden = kind >= 3 ? room(1 << 21) : NULL;
     mz_scale s = any_scale(kind, edges, forbidden);
-    mz_tile tile = {(int32_t)below(3), (int32_t)below(3) + 1, (int32_t)below(12), (int32_t)below(14), NULL, NULL};
-    mz_unit unit = {(int32_t)below(3) + 1, 0, 0, 0, (int32_t)below(MZ_MAX_COMPONENTS) + 1, NULL, NULL, NULL};
+    mz_tile tile = {(int32_t)below(3), (int32_t)below(3) + 1, (int32_t)below(12), (int32_t)below(14)};
+    mz_unit unit = {(int32_t)below(3) + 1, 0, 0, 0, (int32_t)below(MZ_MAX_COMPONENTS) + 1};
+    if (kind < 3 && !below(3)) { /* A slice of a stack. */
+        tile.images = tile.colours = 1;
+        tile.earlier = (int32_t)below(MZ_MAX_EARLIER + 1);
+    }
     if (below(2)) unit.components = 3 + (int32_t)below(2);
     unit.colour = kind >= 3 ? tile.colours - 1 : (int32_t)below(tile.colours);
     unit.height = (int32_t)below(tile.height + 1);
@@ -108,6 +112,16 @@ static void one_case(const mz_tables *t, int kind) {
     unit.base = base;
     unit.offsets = offsets;
 
+    int64_t others = tile.earlier * MZ_PHASES * plane;
+    int32_t *earlier_values = room(others * 4);
+    int8_t *earlier_residuals = room(others);
+    for (int64_t i = 0; i < others; i++) {
+        earlier_values[i] = hostile ? any_int32() : (int32_t)((middle + below(width)) % s.count) - !below(9);
+        earlier_residuals[i] = (int8_t)(hostile ? any() : (uint64_t)below(193) - 96);
+    }
+    tile.earlier_values = earlier_values;
+    tile.earlier_residuals = earlier_residuals;
+
     mz_symbol *symbols = room(2 * n * (int64_t)sizeof(mz_symbol));
     uint32_t *bits = room(n * 4), *words = room((2 * n + 2) * 4);
     int64_t used = 0, count = 0;
@@ -119,7 +133,18 @@ static void one_case(const mz_tables *t, int kind) {
     measured.residuals = copy(residuals, cells);
     decoded.values = copy(values, cells * 4);
     decoded.residuals = copy(residuals, cells);
+    int32_t *start = calloc(MZ_LEARNED, 4), *end = room(MZ_LEARNED * 4), *learned = room(MZ_LEARNED * 4);
+    if (!start) exit(2);
+    if (below(2)) { /* What a unit has learned before, or nothing. */
+        unit.learned = start;
+        if (mz_encode_unit(t, &s, &encoded, &unit, symbols, 2 * n, &used)) fail("encode before");
+        memcpy(encoded.residuals, residuals, (size_t)cells);
+        unit.learned = learned;
+    }
+    memcpy(learned, start, MZ_LEARNED * 4);
     if (mz_encode_unit(t, &s, &encoded, &unit, symbols, 2 * n, &used)) fail("encode");
+    memcpy(end, learned, MZ_LEARNED * 4);
+    memcpy(learned, start, MZ_LEARNED * 4);
     if (mz_measure_unit(t, &s, &measured, &unit, bits, &total)) fail("measure");
     if (mz_push(symbols, used, words, used + 2, &count)) fail("push");
     if (memcmp(measured.residuals, encoded.residuals, (size_t)cells)) fail("residuals of a measurement");
@@ -127,6 +152,8 @@ static void one_case(const mz_tables *t, int kind) {
     if (mz_measure(t, symbols, used, &again) || again != total) fail("measure symbols");
     int64_t *seen = room(2 * (int64_t)s.count * 8), *expected = seen + s.count;
     memset(seen, 0, 2 * (size_t)s.count * 8);
+    if (memcmp(learned, end, MZ_LEARNED * 4)) fail("what a measurement has learned");
+    memcpy(learned, start, MZ_LEARNED * 4);
     memcpy(measured.residuals, residuals, (size_t)cells);
     if (mz_count_unit(t, &s, &measured, &unit, seen, expected) != (s.count < 16)) fail("count");
     add(seen, 2 * (int64_t)s.count * 8);
@@ -134,11 +161,14 @@ static void one_case(const mz_tables *t, int kind) {
     add(symbols, used * (int64_t)sizeof(mz_symbol));
     add(bits, n * 4);
     add(encoded.residuals, cells);
+    add(end, MZ_LEARNED * 4);
 
     mz_decoder decoder;
     uint32_t *kept = copy(words, count * 4); /* Of its very size. */
     mz_decoder_start(&decoder, kept, count);
+    memcpy(learned, start, MZ_LEARNED * 4);
     if (mz_decode_unit(t, &s, &decoded, &unit, &decoder)) fail("decode");
+    if (memcmp(learned, end, MZ_LEARNED * 4)) fail("what a decoder has learned");
     if (!mz_decoder_is_empty(&decoder)) fail("symbols are left");
     if (memcmp(decoded.values, values, (size_t)cells * 4)) fail("values");
     if (memcmp(decoded.residuals, encoded.residuals, (size_t)cells)) fail("residuals");
@@ -153,7 +183,8 @@ static void one_case(const mz_tables *t, int kind) {
     add(uniform, sizeof(uniform));
 
     void *rooms[] = {edges, forbidden, values, residuals, shapes, means, base, offsets, symbols, bits, words, kept, seen,
-                     encoded.residuals, measured.residuals, decoded.values, decoded.residuals};
+                     encoded.residuals, measured.residuals, decoded.values, decoded.residuals, earlier_values,
+                     earlier_residuals, start, end, learned};
     for (size_t i = 0; i < sizeof(rooms) / sizeof(*rooms); i++) free(rooms[i]);
 }
 

@@ -7,6 +7,7 @@ down, ``//`` too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -470,10 +471,13 @@ class Surroundings:
         around = AROUND[unit.phase]
         self.pixels = [self.value(*place) for place in (*around, *same[:4])]
         self.earlier = [int(self.values[self.image, c, unit.phase, self.y, self.x]) for c in range(unit.colour)]
-        places = [*same, *(place for place in around if place[0] != PHASE_A)]
-        self.residuals = [self.residual(unit.colour, *place) for place in places]
+        coarser = [(PHASE_A, *at) for at in ((0, 0), (0, 1), (1, 0))]
+        finer = [*same, *(place for place in around if place[0] != PHASE_A)]
+        #: Of the residuals, but for those of other colours.
+        self.places = [*finer, *coarser]
+        self.residuals = [self.residual(unit.colour, *place) for place in finer]
         self.residuals += [self.residual(c, unit.phase, 0, 0) for c in reversed(range(unit.colour))]
-        self.residuals += [self.residual(unit.colour, PHASE_A, *at) for at in ((0, 0), (0, 1), (1, 0))]
+        self.residuals += [self.residual(unit.colour, *place) for place in coarser]
 
     def value(self, phase: int, y: int, x: int) -> int:
         return int(self.values[self.image, self.unit.colour, phase, self.y + y, self.x + x])
@@ -506,6 +510,35 @@ class Surroundings:
         self.values[place], self.residual_planes[place] = value, residual
 
 
+@dataclass
+class EarlierSlice:
+    """Planes of an earlier slice of a stack: ``(4, height + 4, width + 4)``; values are -1 where they are not known."""
+
+    values: np.ndarray
+    residuals: np.ndarray
+
+    def features(self, around: Surroundings, scale: Scale, outlook: Outlook, number: int) -> list[int]:
+        """What a pixel's shift is predicted from: of the first slice more than of the second."""
+        row, column = divmod(around.unit.phase, 2)
+        y, x = 2 * around.y + row, 2 * around.x + column
+
+        def at(plane: np.ndarray, dy: int, dx: int) -> int:
+            return int(plane[(y + dy) % 2 * 2 + (x + dx) % 2, (y + dy) // 2, (x + dx) // 2])
+
+        here = at(self.residuals, 0, 0)
+        reach = range(-1, 2) if number == 0 else range(1)
+        residuals = [at(self.residuals, dy, dx) for dy in reach for dx in reach]
+        before = [int(self.residuals[phase, around.y + dy, around.x + dx]) for phase, dy, dx in around.places]
+        square = sum(r * r for r in before)
+        product = sum(r * own for r, own in zip(before, around.residuals, strict=True))
+        slope = 256 * product // square if square else 0
+        near = ((0, 0), (0, -1), (-1, 0), (0, 1), (1, 0)) if number == 0 else ((0, 0),)
+        inverse, mean = TABLES.inverse_sigma[outlook.sigma], outlook.mean << scale.down
+        values = [at(self.values, *place) for place in near]
+        pixels = [clip((scale.centre(v) - mean) * inverse >> 17 + scale.down, -16, 16) if v >= 0 else 0 for v in values]
+        return [*residuals, clip(slope * here >> 8, -96, 96), *pixels]
+
+
 class Constancy:
     """How often values differ from constant surroundings."""
 
@@ -520,20 +553,42 @@ class Constancy:
         return bool(symbol)
 
 
+@dataclass
+class Memory:
+    """What a unit has learned."""
+
+    learner: Learner | None = None
+    constancy: Constancy = field(default_factory=Constancy)
+
+
+@dataclass
+class Stack:
+    """What a unit of a stack's slice begins with, and the earlier slices that it looks at."""
+
+    memory: Memory = field(default_factory=Memory)
+    slices: list[EarlierSlice] = field(default_factory=list)
+
+
+#: Features of the first and the second earlier slice.
+EARLIER_FEATURES = (15, 3)
+
+
 def code_unit(
     scale: Scale,
     planes: tuple[np.ndarray, np.ndarray],
     unit: Unit,
     coder: Coder,
     histograms: Histograms | None = None,
-) -> None:
+    stack: Stack | None = None,
+) -> Memory:
     """Code a unit: an encoder reads the planes of values, a decoder writes them; both write those of residuals.
 
     Histograms count what is not constant.
     """
     values, _ = planes
-    learner: Learner | None = None
-    constancy = Constancy()
+    stack = stack or Stack()
+    learner = deepcopy(stack.memory.learner)
+    constancy = deepcopy(stack.memory.constancy)
     i = -1
     for image in range(len(values)):
         for y in range(unit.height):
@@ -548,6 +603,11 @@ def code_unit(
                 net = unit.prediction(i)
                 outlook = Outlook(net)
                 features = around.features(scale, outlook)
+                for number, count in enumerate(EARLIER_FEATURES):
+                    is_there = number < len(stack.slices)
+                    features += (
+                        stack.slices[number].features(around, scale, outlook, number) if is_there else [0] * count
+                    )
                 learner = learner or Learner(len(net.means), len(features))
                 shift, energy = learner.shift(outlook, features), around.energy()
                 mixture = learner.corrected(scale, net, outlook, shift, energy)
@@ -563,6 +623,7 @@ def code_unit(
                 inverse = TABLES.inverse_sigma[outlook.sigma]
                 around.keep(value, clip(off * inverse + (1 << 15 + scale.down) >> 16 + scale.down, -96, 96))
                 learner.learn(mixture, outlook, energy, features, value)
+    return Memory(learner, constancy)
 
 
 def code_value(cumulative: Mixture | Window, coder: Coder, count: int, present: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import safe_open
 
 from support import native_reference
-from support.native_reference import BORDER, SLOTS, Decoder, code_uniform, code_unit
+from support.native_reference import BORDER, SLOTS, Decoder, EarlierSlice, Memory, code_uniform, code_unit
 
 A, H, V, D = range(4)
 PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
@@ -245,6 +245,35 @@ def other_colours() -> np.ndarray:
     return np.packbits(others.reshape(-1), bitorder="little")
 
 
+@dataclass
+class Slice:
+    """Section "Earlier slices": a group that others look at."""
+
+    samples: Samples
+    pixels: np.ndarray
+    residuals: np.ndarray
+    earlier: list[Slice] = field(default_factory=list)
+    #: By level, tile and phase.
+    learned: dict[tuple[int, tuple[int, int, int, int], int], Memory] = field(default_factory=dict)
+
+    def planes(self, own: Samples, index: int, tile: tuple[int, int, int, int]) -> EarlierSlice:
+        """What a slice with the samples ``own`` sees of this one."""
+        top, bottom, left, right = tile
+        shape = (4, bottom - top + 2 * BORDER, right - left + 2 * BORDER)
+        found = EarlierSlice(np.full(shape, -1, dtype=np.int64), np.zeros(shape, dtype=np.int64))
+        is_alike = own.shift == self.samples.shift and np.array_equal(own.values, self.samples.values)
+        step = 1 << index
+        pixels, residuals = self.pixels[::step, ::step, 0], self.residuals[::step, ::step, 0]
+        for phase, (row, column) in enumerate(PHASES):
+            for i in range(BORDER, shape[1] - BORDER):
+                for j in range(BORDER, shape[2] - BORDER):
+                    y, x = 2 * (top + i - BORDER) + row, 2 * (left + j - BORDER) + column
+                    if y < pixels.shape[0] and x < pixels.shape[1]:
+                        found.residuals[phase, i, j] = residuals[y, x]
+                        found.values[phase, i, j] = pixels[y, x] if is_alike else -1
+        return found
+
+
 def decode_tile(
     stack: Stack,
     model: Model,
@@ -253,7 +282,7 @@ def decode_tile(
     index: int,
     tile: tuple[int, int, int, int],
     schedule: int,
-    samples: Samples,
+    own: Slice,
 ) -> None:
     """Section "A tile": fill in ``level`` and ``residuals`` (h, w, colours), whose phase A is there."""
     height, width, colours = level.shape
@@ -271,7 +300,8 @@ def decode_tile(
         for j in range(max(0, left - BORDER), min(columns, right + BORDER)):
             values[0, :, A, i - top + BORDER, j - left + BORDER] = level[2 * i, 2 * j]
             kept[0, :, A, i - top + BORDER, j - left + BORDER] = residuals[2 * i, 2 * j]
-    first: np.ndarray | None = None
+    samples, first = own.samples, None
+    earlier = [other.planes(samples, index, tile) for other in own.earlier]
     for phases in SCHEDULES[schedule]:
         planes = input_planes(cells, known, samples)
         in_pass_0 = H in phases or V in phases
@@ -286,7 +316,9 @@ def decode_tile(
                 continue
             there = (slice(None), slice(top - y, top - y + size[0]), slice(left - x, left - x + size[1]))
             inside = (0, slice(None), phase, slice(BORDER, BORDER + size[0]), slice(BORDER, BORDER + size[1]))
-            decode_phase(
+            key = (index, tile, phase)
+            begin = own.earlier[0].learned[key] if own.earlier else Memory()
+            own.learned[key] = decode_phase(
                 stack,
                 (model, "AHVD"[phase] + ("0" if in_pass_0 and phase == D else ""), index),
                 features[there].reshape(len(features), -1),
@@ -294,6 +326,7 @@ def decode_tile(
                 (values, kept),
                 (phase, size),
                 samples,
+                native_reference.Stack(begin, earlier),
             )
             cells[(phase, *there)] = values[inside]
             known[(phase, *there[1:])] = True
@@ -310,18 +343,20 @@ def decode_phase(
     planes: tuple[np.ndarray, np.ndarray],
     place: tuple[int, tuple[int, int]],
     samples: Samples,
-) -> None:
-    """All units of a phase: one for each colour."""
-    (phase, size), (values, _) = place, planes
+    slices: native_reference.Stack,
+) -> Memory:
+    """All units of a phase: one for each colour.  Returns what the last one has learned."""
+    (phase, size), (values, _), memory = place, planes, Memory()
     offsets: list[np.ndarray] = []
     for colour in range(values.shape[1]):
         shapes, means = run_head(network, colour, features, offsets)
         earlier = np.reshape(offsets, (colour, base.shape[1]))
         unit = native_reference.Unit(phase, colour, *size, shapes, means, base[colour], earlier)
         scale = samples.scale(colour)
-        code_unit(scale, planes, unit, stack)
+        memory = code_unit(scale, planes, unit, stack, stack=slices)
         own = values[0, colour, phase, BORDER : BORDER + size[0], BORDER : BORDER + size[1]].reshape(-1)
         offsets.append(np.array([scale.centre(int(v)) >> samples.down for v in own]) - base[colour])
+    return memory
 
 
 def run_head(
@@ -395,9 +430,11 @@ def decode_group(
     samples: Samples,
     schedules: list[int],
     tiles: list[tuple[int, tuple[int, int, int, int]]],
-) -> np.ndarray:
-    """Indices of a group (h, w, colours), colours in coding order."""
+    earlier: list[Slice] | None = None,
+) -> Slice:
+    """A group: indices (h, w, colours), colours in coding order, and what later ones may see."""
     pixels, residuals = np.zeros(shape, dtype=samples.dtype), np.zeros(shape, dtype=np.int64)
+    found = Slice(samples, pixels, residuals, earlier or [])
 
     def view(index: int) -> np.ndarray:
         return pixels[:: 1 << index, :: 1 << index]
@@ -405,7 +442,7 @@ def decode_group(
     def decode(stack: Stack, number: int) -> None:
         index, tile = tiles[number]
         own = residuals[:: 1 << index, :: 1 << index]
-        decode_tile(stack, model, view(index), own, index, tile, schedules[number], samples)
+        decode_tile(stack, model, view(index), own, index, tile, schedules[number], found)
 
     def check(payload: bytes, stack: Stack, part: np.ndarray) -> None:
         stack.finish()
@@ -426,7 +463,7 @@ def decode_group(
         top, bottom, left, right = (2 * side for side in tile)
         check(payload, stack, view(index)[top:bottom, left:right])
     assert pixels.max() < samples.count
-    return pixels
+    return found
 
 
 def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
@@ -438,7 +475,7 @@ def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def decode(data: bytes, path: Path) -> np.ndarray:
-    """Pixels (h, w, channels) of a file coded by the model at ``path``."""
+    """Pixels (h, w, channels) of a file coded by the model at ``path``; of a stack (slices, h, w)."""
     head = struct.unpack("<8sBBBBIIBBBB8s16sI", data[:52])
     signature, version, mode, depth, coding, width, height, levels, tile, schedule, bands, _, promised, checksum = head
     assert (signature, version, coding % 64, tile) == (b"\x8aMLZ\r\n\x1a\n", 0, 0, 8)
@@ -489,14 +526,20 @@ def decode(data: bytes, path: Path) -> np.ndarray:
     payloads = [payload for kind, payload in chunks if kind == b"SEGM"]
     each = len(payloads) // max(1, coded)
     result = np.zeros((height, width, channels), dtype="<u1" if depth == 8 else "<i2" if signed else "<u2")
-    for members, samples in zip(groups, codes, strict=True):
+    references = [[0, 0]] * len(groups)
+    for kind, payload in chunks:
+        if kind == b"NEAR":
+            assert mode == 6
+            references = np.frombuffer(zlib.decompress(payload), np.uint8).reshape(len(groups), 2).tolist()
+    slices: dict[int, Slice] = {}
+    for number, (members, samples, distances) in enumerate(zip(groups, codes, references, strict=True)):
+        earlier = [slices[number - distance] for distance in distances if distance]
         if samples.count == 1:
             result[..., members] = samples.values[0]
             continue
-        indices = decode_group(
-            payloads[:each], model, (height, width, len(members)), samples, schedules[: len(tiles)], tiles
-        )
-        result[..., members] = samples.values[indices]
+        shape = (height, width, len(members))
+        slices[number] = decode_group(payloads[:each], model, shape, samples, schedules[: len(tiles)], tiles, earlier)
+        result[..., members] = samples.values[slices[number].pixels]
         payloads, schedules = payloads[each:], schedules[len(tiles) :]
     assert not payloads
     state = hashlib.blake2b(struct.pack("<BII", mode, width, height), digest_size=16)
@@ -504,4 +547,4 @@ def decode(data: bytes, path: Path) -> np.ndarray:
         state.update(bytes([bands, result.itemsize, signed]))
     state.update(result.tobytes())
     assert state.digest() == promised
-    return result
+    return np.moveaxis(result, 2, 0) if (b"STAK", b"") in chunks else result
