@@ -234,7 +234,7 @@ def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution
     chunks, grade = [Chunk(SKELETON, skeleton.pack())], Grade.FILE
     if found.streams is not None:
         expanded = holes.restore(found.skeleton, found.holes, [picture.pixels for picture in found.pictures])
-        chunks.append(Chunk(STREAMS, StreamsChunk(pieces.file_hash(expanded), found.streams).pack()))
+        chunks.append(Chunk(STREAMS, StreamsChunk.of(expanded, found.streams).pack()))
         grade = Grade.FILE if found.streams.is_exact else Grade.CONTENT
     header = Header(
         first.mode,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -52,7 +53,7 @@ def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
         part = execution.part(number / len(images), (number + 1) / len(images))
         decoded.append(decode(image, 1, part).pixels)
     data = source.restore(skeleton.rest, holes, decoded)
-    if pieces.file_hash(data) != (streams.expanded_hash if streams else file.header.pixel_hash):
+    if not (streams.fits(data) if streams else is_source(file, data)):
         raise CorruptFileError("the file does not have the hash that its header promises")
     if streams is None:
         return data
@@ -81,9 +82,9 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
     if file.header.coding is Coding.SKELETON:
         skeleton, holes, images = _taken_apart(file, limits)
         blank = _blank(skeleton, holes, _streams(file, limits), limits)
-        if blank is not None:
-            found = _picture_of(blank, limits).metadata
-            metadata = found if scale == 1 else preview.kept_metadata(found, scale)
+        metadata = None if blank is None else _metadata_of(blank, limits)
+        if metadata is not None:
+            metadata = metadata if scale == 1 else preview.kept_metadata(metadata, scale)
             return replace(decode(images[0], scale, execution), metadata=metadata, is_stack=False)
         if len(images) == 1 and images[0].of_kind(STACK):
             return decode(images[0], scale, execution)
@@ -126,7 +127,8 @@ def front(file: Container, decode: Decode, limits: Limits = NO_LIMITS) -> Pictur
     if file.header.coding is Coding.SKELETON:
         blank = _blank(*_taken_apart(file, limits)[:2], _streams(file, limits), limits)
         if blank is not None:
-            return _picture_of(blank, limits)
+            with suppress(UnsupportedImageError):
+                return _picture_of(blank, limits)
     return shown(file, decode, 1, Execution(limits=limits))
 
 
@@ -176,6 +178,14 @@ def _blank(skeleton: Skeleton, holes: list[Hole], streams: StreamsChunk | None, 
     limits.require(_RESTORING * skeleton.size)
     data = source.restore(skeleton.rest, holes, [np.zeros(hole.layout.shape, hole.layout.dtype) for hole in holes])
     return data if streams is None else expanded.remake(data, streams.table.anew())
+
+
+def _metadata_of(blank: bytes, limits: Limits) -> dict[bytes, bytes] | None:
+    """The metadata of a file; None if no reader here knows it, or if it is damaged."""
+    try:
+        return _picture_of(blank, limits).metadata
+    except UnsupportedImageError:
+        return None
 
 
 def _picture_of(data: bytes, limits: Limits) -> Picture:

@@ -107,7 +107,7 @@ def expand(data: bytes, images: Sequence[Found], limits: Limits = NO_LIMITS) -> 
     Raises:
         LimitError: if there is not enough memory, or an image is too large; nothing has been expanded then.
     """
-    packed = [found for found in images if found.blocks is not None]
+    packed = [found for found in images if found.blocks is not None and _lies_inside(found, len(data))]
     for found in packed:
         limits.check_pixels(found.hole.layout.height, found.hole.layout.width)
     limits.require(len(data) + sum(memory_factor(one.blocks.recipe) * sum(_most(one)) for one in packed if one.blocks))
@@ -125,6 +125,17 @@ def expand(data: bytes, images: Sequence[Found], limits: Limits = NO_LIMITS) -> 
     is_exact = others <= _LEAST_SHARE * len(data)
     built = _built(data, made if is_exact else read, images, is_exact) if made or not is_exact else None
     return built or Expanded(data, [found for found in images if found.blocks is None])
+
+
+def _lies_inside(found: Found, size: int) -> bool:
+    """Whether the streams of an image lie in a file of ``size`` bytes, by their numbers, and fit into it together."""
+    assert found.blocks is not None
+    starts, lengths = found.hole.offsets, found.blocks.lengths.values[: len(found.hole.offsets)]
+    if len(lengths) < len(starts):
+        return False
+    is_there = starts != ABSENT
+    ends = starts[is_there] + lengths[is_there]
+    return bool((lengths >= 0).all() and ends.max() <= size and int(lengths[is_there].sum()) <= size)
 
 
 def _most(found: Found) -> list[int]:
@@ -155,8 +166,8 @@ def _read(data: bytes, found: Found, taken: np.ndarray, finder: _Finder) -> _Ima
     places = {place.start: place for place, _ in hole.places()}
     for i in np.flatnonzero(hole.offsets != ABSENT).tolist():
         start, length = int(hole.offsets[i]), int(blocks.lengths.values[i])
-        if length <= 0 or start + length > len(data) or taken[start : start + length].any():
-            raise ValueError("a stream outside of the file, or inside of another")
+        if length <= 0 or taken[start : start + length].any():
+            raise ValueError("an empty stream, or one inside of another")
         stream = data[start : start + length]
         content = blocks.recipe.content_of(stream, limits[i])
         if not content or len(content) < places[start].rows * abs(hole.layout.row_step):

@@ -10,11 +10,11 @@ length.  The content has those of the first item before the markers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import imagecodecs
 import numpy as np
 
 SIGNATURE = b"\xff\xd8\xff"
@@ -22,11 +22,14 @@ ITEM, ITEM_HEAD = b"\xfe\xff\x00\xe0", 8
 _FRAME, _TABLES, _SCAN, _RESTARTS = 0xC3, 0xC4, 0xDA, 0xDD
 #: Other kinds of frames, and arithmetic coding.
 _OTHERS = frozenset(range(0xC0, 0xD0)) - {_FRAME, _TABLES, 0xC8}
-_PREDICTORS = range(1, 8)
+#: A marker behind coded data, in which zeros follow bytes of ones.
+_MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
+#: The only predictor of ours: the sample on the left.
+_LEFT = 1
 #: Number of classes of differences: as many bits as they have, 0 to 16.
 _CLASSES = 17
-#: Differences that are coded at a time.
-_BLOCK = 1 << 16
+#: Differences that are coded at a time, and bytes that are decoded.
+_BLOCK, _BYTES = 1 << 16, 1 << 16
 
 
 class _Code(NamedTuple):
@@ -44,7 +47,6 @@ class Header:
         end: bytes of the markers.
         precision: bits per sample.
         height, width, components: of the image.
-        predictor: 1 to 7.
         codes: for each component.
     """
 
@@ -53,7 +55,6 @@ class Header:
     height: int
     width: int
     components: int
-    predictor: int
     codes: tuple[_Code, ...]
 
     @property
@@ -98,12 +99,14 @@ def _header(end: int, frame: bytes, scan: bytes, tables: dict[int, _Code]) -> He
     if not is_whole or any(frame[7::3][i] != 0x11 for i in range(components)):
         raise ValueError("components apart, or of several sizes")
     predictor, ending, transform = scan[-3:]
-    if scan[1:-3:2] != frame[6::3] or predictor not in _PREDICTORS or ending or transform:
+    if scan[1:-3:2] != frame[6::3] or predictor != _LEFT or ending or transform:
         raise ValueError("another kind of scan")
     numbers = [byte >> 4 for byte in scan[2:-3:2]]
     if not (2 <= precision <= 16 and height and width) or any(number not in tables for number in numbers):
         raise ValueError("a damaged frame")
-    return Header(end, precision, height, width, components, predictor, tuple(tables[number] for number in numbers))
+    if len(set(numbers)) > 1:
+        raise ValueError("several codes")
+    return Header(end, precision, height, width, components, tuple(tables[number] for number in numbers))
 
 
 def _read_tables(body: bytes) -> dict[int, _Code]:
@@ -142,15 +145,11 @@ def content_of(stream: bytes, size: int, unit: int) -> bytes | None:
         header = read_header(stream)
         if header.size * unit != size or header.precision > 8 * unit:
             return None
-        samples = np.asarray(imagecodecs.jpegsof3_decode(stream))
-    except MemoryError:
-        raise
-    except Exception:  # imagecodecs raises errors of several types.
+        samples = _samples(_decoded(stream, header), header)
+        data = samples.astype(f"<u{unit}").tobytes()
+        made = _make(data, stream[: header.end], unit)
+    except ValueError:
         return None
-    if samples.size != header.size:
-        return None
-    data = np.ascontiguousarray(samples.reshape(header.height, header.width, -1)).astype(f"<u{unit}").tobytes()
-    made = _make(data, stream[: header.end], unit)
     return data + stream[: header.end] + stream[len(made) :] if stream.startswith(made) else None
 
 
@@ -194,29 +193,70 @@ def _make(data: bytes, rest: bytes, unit: int) -> bytes:
 
 
 def _differences(samples: np.ndarray, header: Header) -> np.ndarray:
-    """Samples less their predictions: int32 ``(samples, components)``, -32767 to 32768."""
+    """Samples less those on their left: int32 ``(samples, components)``, -32767 to 32768."""
     predicted = np.empty_like(samples)
-    left, above, corner = samples[1:, :-1], samples[:-1, 1:], samples[:-1, :-1]
-    predicted[0, 0] = 1 << header.precision - 1
-    predicted[0, 1:], predicted[1:, 0] = samples[0, :-1], samples[:-1, 0]
-    match header.predictor:
-        case 1:
-            predicted[1:, 1:] = left
-        case 2:
-            predicted[1:, 1:] = above
-        case 3:
-            predicted[1:, 1:] = corner
-        case 4:
-            predicted[1:, 1:] = left + above - corner
-        case 5:
-            predicted[1:, 1:] = left + (above - corner >> 1)
-        case 6:
-            predicted[1:, 1:] = above + (left - corner >> 1)
-        case _:
-            predicted[1:, 1:] = left + above >> 1
+    predicted[:, 1:], predicted[1:, 0], predicted[0, 0] = samples[:, :-1], samples[:-1, 0], 1 << header.precision - 1
     found = samples - predicted & 0xFFFF
     found[found > 1 << 15] -= 1 << 16
     return found.reshape(-1, header.components)
+
+
+def _samples(differences: np.ndarray, header: Header) -> np.ndarray:
+    """The inverse of :func:`_differences`: int64 ``(H, W, components)``, 0 to 65535."""
+    found = differences.reshape(header.height, header.width, header.components)
+    found[:, 0] = np.cumsum(found[:, 0], axis=0) + (1 << header.precision - 1)
+    return np.cumsum(found, axis=1) & 0xFFFF
+
+
+def _decoded(stream: bytes, header: Header) -> np.ndarray:
+    """The differences in coded data, int64.
+
+    Raises:
+        ValueError: if the data are damaged.
+    """
+    marker = _MARKER.search(stream, header.end)
+    coded = stream[header.end : marker.start() if marker else len(stream)].replace(b"\xff\x00", b"\xff")
+    code = header.codes[0]
+    steps, classes = np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8)
+    for number in np.flatnonzero(code.lengths).tolist():
+        shift = 16 - int(code.lengths[number])
+        first = int(code.bits[number]) << shift
+        classes[first : first + (1 << shift)] = number
+        steps[first : first + (1 << shift)] = code.lengths[number] + number % 16
+    data = np.frombuffer(coded + bytes(4), np.uint8).astype(np.uint32)
+    words = data[:-2] << 16 | data[1:-1] << 8 | data[2:]
+    starts, at, left = list[np.ndarray](), 0, header.size
+    for base in range(0, len(coded), _BYTES):
+        count = min(_BYTES, len(coded) - base)
+        windows = words[base : base + count, None] >> 8 - np.arange(8, dtype=np.uint32) & 0xFFFF
+        found = _chain(steps[windows.ravel()].tolist(), at - 8 * base, left)
+        left -= len(found)
+        starts.append(np.array(found[:-1], np.int64) + 8 * base)
+        at = 8 * base + found[-1]
+        left += 1
+    if left or at > 8 * len(coded):
+        raise ValueError("short coded data")
+    places = np.concatenate(starts)
+    symbols = classes[words[places >> 3] >> (8 - (places & 7)).astype(np.uint32) & 0xFFFF].astype(np.int64)
+    extra, places = symbols % 16, places + code.lengths[symbols]
+    low = (words[places >> 3] >> (24 - (places & 7) - extra).astype(np.uint32)).astype(np.int64) & (1 << extra) - 1
+    low -= np.where((low >> np.maximum(extra - 1, 0) == 0) & (extra > 0), (1 << extra) - 1, 0)
+    return np.where(symbols == 16, 1 << 15, low)
+
+
+def _chain(steps: list[int], position: int, most: int) -> list[int]:
+    """Positions from one to the next, at most ``most`` and the one behind them; all but the last are in ``steps``.
+
+    Raises:
+        ValueError: if there is no step.
+    """
+    found = [position]
+    while position < len(steps) and len(found) <= most:
+        if not steps[position]:
+            raise ValueError("coded data that are no codes")
+        position += steps[position]
+        found.append(position)
+    return found
 
 
 def _coded(differences: np.ndarray, codes: tuple[_Code, ...]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,7 +11,6 @@ from typing import TypeAlias
 
 import deflate as libdeflate
 import imagecodecs
-import numpy as np
 
 from mulanzip.inflate import Outcome, inflate
 from mulanzip.streams import byte_planes, deflate, lossless_jpeg, runs, text
@@ -18,7 +18,7 @@ from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
 _ANEW_LEVEL = 12
-_STRIP_OFFSETS, _STRIP_SIZES = 273, 279
+_STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_SIZES = 273, 278, 279
 
 
 class Method(IntEnum):
@@ -64,7 +64,7 @@ _LIBRARIES = {
     Method.BYTE_PLANES: _ONLY,
 }
 #: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
-_OF_INTEGERS, _OF_OTHERS = 24, 3
+_OF_INTEGERS, _OF_OTHERS = 40, 3
 #: Methods whose contents leave no choice, and the largest unit of each.
 OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2, Method.BYTE_PLANES: 2}
 _MAKERS = {
@@ -133,9 +133,9 @@ class Recipe:
             return b"".join(self.settings.pieces(data, max(1, len(data))))
         if self.method is Method.DEFLATE:
             return bytes(libdeflate.zlib_compress(data, _ANEW_LEVEL))
-        if self.settings is None or self.settings is Library.LIBTIFF:
+        if self.settings is Library.LIBTIFF:
             return _by_libtiff(data, self.method, self.row_bytes)
-        step = max(1, len(data) if self.settings is Library.IMAGECODECS else self.row_bytes)
+        step = max(1, self.row_bytes if self.settings is Library.IMAGECODECS_ROWS else len(data))
         encode = imagecodecs.lzw_encode if self.method is Method.LZW else imagecodecs.packbits_encode
         return b"".join(bytes(encode(data[at : at + step])) for at in range(0, len(data), step))
 
@@ -192,11 +192,20 @@ def _decoded(stream: bytes, method: Method, limit: int) -> bytes | None:
 
 
 def _by_libtiff(data: bytes, method: Method, row_bytes: int) -> bytes:
-    """The only strip of a TIFF file with these rows, 1 byte or more."""
-    rows, columns = (len(data) // row_bytes, row_bytes) if len(data) % row_bytes == 0 else (1, len(data))
-    image = np.frombuffer(data, np.uint8).reshape(rows, columns)
-    name = "lzw" if method is Method.LZW else "packbits"
-    file = bytes(imagecodecs.tiff_encode(image, compression=name, rowsperstrip=rows))
+    """The only strip of a TIFF file with these rows, 1 byte or more.
+
+    Raises:
+        ValueError: if Pillow is without libtiff here.
+    """
+    from PIL import Image, features  # Only now: it takes time.
+
+    if not features.check("libtiff"):
+        raise ValueError("libtiff is missing")
+    size = (row_bytes, len(data) // row_bytes) if len(data) % row_bytes == 0 else (len(data), 1)
+    buffer = io.BytesIO()
+    name = "tiff_lzw" if method is Method.LZW else "packbits"
+    Image.frombytes("L", size, data).save(buffer, "TIFF", compression=name, tiffinfo={_ROWS_PER_STRIP: size[1]})
+    file = buffer.getvalue()
     order = "<" if file.startswith(b"II") else ">"
     (place,) = struct.unpack_from(order + "I", file, 4)
     (count,) = struct.unpack_from(order + "H", file, place)

@@ -167,7 +167,9 @@ def test_limits_hold_before_streams_are_inflated() -> None:
         spans.find(data, Limits(memory=1 << 24))
     with pytest.raises(LimitError, match="pixels"):
         spans.find(data, Limits(pixels=1000))
-    # A stream cannot hold what it claims: nothing is taken for it.
+    # A stream that claims more bytes than the file has, or cannot hold what it claims: nothing is taken for it.
+    length = struct.pack("<HHII", 279, 4, 1, len(zlib.compress(bytes(1 << 24))))
+    assert spans.find(data.replace(length, length[:8] + b"\xff" * 4), Limits(memory=1 << 24)) is None
     assert spans.find(by_hand(zlib.compress(b"x"), (1 << 16, 1 << 15)), Limits(memory=1 << 24)) is None
 
 

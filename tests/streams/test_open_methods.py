@@ -12,6 +12,7 @@ from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.sources import dicom_rle
+from support.sources import lossless_jpeg as lossless_jpeg_of
 
 from mulanzip.source import dicom
 from mulanzip.streams import byte_planes, lossless_jpeg, runs, text
@@ -84,45 +85,27 @@ def test_damaged_contents_of_text(content: bytes, size: int, unit: int) -> None:
         text.make(content, size, unit)
 
 
-def jpeg(precision: int, height: int, width: int, seed: int) -> tuple[bytes, np.ndarray]:
+def jpeg(precision: int, shape: tuple[int, ...], seed: int) -> tuple[bytes, np.ndarray]:
     """A lossless JPEG, and its samples."""
-    samples = np.random.default_rng(seed).integers(0, 1 << precision, (height, width)).astype(np.uint16)
-    return bytes(imagecodecs.ljpeg_encode(samples, bitspersample=precision)), samples
-
-
-def with_predictor(data: bytes, samples: np.ndarray, unit: int, number: int) -> bytes:
-    """The same samples by another predictor."""
-    header = lossless_jpeg.read_header(data)
-    marks = bytearray(data[: header.end])
-    assert marks[2:4] == b"\xff\xc4"
-    marks[-3] = number
-    codes = bytes(range(17)).ljust(256, b"\0")  # Each class of differences has a code of five bits.
-    table = b"\xff\xc4\0\x24\0" + bytes([0, 0, 0, 0, 17, *[0] * 11]) + codes[:17]
-    others = marks[4 + int.from_bytes(marks[4:6], "big") :]  # Behind the table that comes first.
-    rest = b"\xff\xd8" + table + bytes(others)
-    return lossless_jpeg.make(samples.astype(f"<u{unit}").tobytes() + rest, samples.size * unit, unit) + b"\xff\xd9"
+    samples = np.random.default_rng(seed).integers(0, 1 << precision, shape)
+    return lossless_jpeg_of(samples, precision), samples
 
 
 @settings(max_examples=40)
 @given(
     precision=st.integers(8, 16),
-    height=st.integers(2, 9),
-    width=st.integers(2, 9),
-    predictor=st.integers(1, 7),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4)),
     seed=st.integers(0, 99),
 )
-def test_lossless_jpegs_come_back(precision: int, height: int, width: int, predictor: int, seed: int) -> None:
+def test_lossless_jpegs_come_back(precision: int, shape: tuple[int, int, int], seed: int) -> None:
     unit = 1 if precision == 8 else 2
-    data, samples = jpeg(precision, height, width, seed)
+    data, samples = jpeg(precision, shape, seed)
     size = samples.size * unit
     content = lossless_jpeg.content_of(data, size, unit)
     assert content is not None
     assert content[:size] == samples.astype(f"<u{unit}").tobytes()
     assert lossless_jpeg.make(content, size, unit) == data
     assert lossless_jpeg.content_of(data, size - unit, unit) is None
-    made = with_predictor(data, samples, unit, predictor)
-    # Codes have five bits or more: of the last byte, which is not whole, are two samples at most.
-    np.testing.assert_array_equal(imagecodecs.jpegsof3_decode(made).ravel()[:-2], samples.ravel()[:-2])
     for length in (len(data), len(data) // 2, 50):
         items = [data[i : i + length] for i in range(0, len(data), length)]
         stream = b"".join(lossless_jpeg.ITEM + len(item).to_bytes(4, "little") + item for item in items)
@@ -131,10 +114,23 @@ def test_lossless_jpegs_come_back(precision: int, height: int, width: int, predi
         assert lossless_jpeg.make(content, size, unit) == stream
 
 
+def test_a_second_decoder_sees_the_same() -> None:
+    data, samples = jpeg(12, (30, 40, 1), 3)
+    np.testing.assert_array_equal(imagecodecs.jpegsof3_decode(bytearray(data)), samples[..., 0])
+
+
+def test_data_of_several_blocks() -> None:
+    """Codes cross the limits of what is decoded at a time."""
+    data, samples = jpeg(16, (150, 300, 1), 4)
+    content = lossless_jpeg.content_of(data, 2 * samples.size, 2)
+    assert content is not None
+    assert content[: 2 * samples.size] == samples.astype("<u2").tobytes()
+
+
 @given(seed=st.integers(0, 1 << 32))
 def test_damaged_jpegs(seed: int) -> None:
     """There is no content, or one that makes the stream again; a damaged content makes something, or an error."""
-    data, _ = jpeg(12, 6, 7, 1)
+    data, _ = jpeg(12, (6, 7, 1), 1)
     broken = damaged(Random(seed), data, [data])
     content = lossless_jpeg.content_of(broken, 84, 2)
     assert content is None or lossless_jpeg.make(content, 84, 2) == broken
@@ -145,11 +141,16 @@ def test_damaged_jpegs(seed: int) -> None:
 
 
 def test_samples_without_a_code() -> None:
-    data, _ = jpeg(12, 6, 7, 1)
+    data, _ = jpeg(12, (6, 7, 1), 1)
     content = lossless_jpeg.content_of(data, 84, 2)
     assert content is not None
+    table = content.index(bytes(range(17)), 84)
+    fewer = content[: table - 12] + b"\x10" + content[table - 11 : table + 16] + content[table + 17 :]
+    start = fewer.index(b"\xff\xc4", 84) + 2
+    fewer = fewer[:start] + (2 + 17 + 16).to_bytes(2, "big") + fewer[start + 2 :]
+    lossless_jpeg.make(fewer, 84, 2)
     with pytest.raises(ValueError, match="without a code"):
-        lossless_jpeg.make(b"\xff" * 84 + content[84:], 84, 2)
+        lossless_jpeg.make(b"\0\x88" + fewer[2:], 84, 2)
 
 
 @given(seed=st.integers(0, 1 << 32))

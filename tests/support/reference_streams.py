@@ -10,6 +10,7 @@ import deflate
 import imagecodecs
 import numpy as np
 import tifffile
+from PIL import Image
 from zlib_ng import zlib_ng
 
 
@@ -111,14 +112,11 @@ def _jpeg(samples: bytes, rest: bytes, unit: int) -> bytes:
                 code *= 2
         elif marker == 0xDA:
             break
-    precision, width, kind = frame[0], int.from_bytes(frame[3:5], "big"), body[3]
+    precision, width = frame[0], int.from_bytes(frame[3:5], "big")
     values = [int.from_bytes(samples[i : i + unit], "little") for i in range(0, len(samples), unit)]
     text = ""
     for i, value in enumerate(values):
-        left, above, corner = (values[max(0, i - step)] for step in (1, width, width + 1))
-        guess = [0, left, above, corner, left + above - corner, left + (above - corner >> 1)]
-        guess += [above + (left - corner >> 1), left + above >> 1]
-        predicted = 1 << precision - 1 if i == 0 else left if i < width else guess[kind] if i % width else above
+        predicted = values[i - 1] if i % width else values[i - width] if i else 1 << precision - 1
         difference = (value - predicted + 32767) % 65536 - 32767
         size = abs(difference).bit_length()
         text += codes[size]
@@ -165,12 +163,12 @@ def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> b
             made = coder.compress(content) + coder.flush()
         return library[5:] + made[2:]
     if library[0] == 0:
-        rows = np.frombuffer(content, np.uint8).reshape(-1, row)
-        name = ("lzw", "packbits")[method - 1]
-        file = bytes(imagecodecs.tiff_encode(rows, compression=name, rowsperstrip=len(rows)))
-        with tifffile.TiffFile(io.BytesIO(file)) as tiff:
+        buffer = io.BytesIO()
+        image = Image.frombytes("L", (row, len(content) // row), content)
+        image.save(buffer, "TIFF", compression=("tiff_lzw", "packbits")[method - 1], tiffinfo={278: image.height})
+        with tifffile.TiffFile(io.BytesIO(buffer.getvalue())) as tiff:
             page = tiff.pages.first
-            return file[page.dataoffsets[0] :][: page.databytecounts[0]]
+            return buffer.getvalue()[page.dataoffsets[0] :][: page.databytecounts[0]]
     if method == 1:
         return bytes(imagecodecs.lzw_encode(content))
     step = len(content) if library[0] == 1 else row

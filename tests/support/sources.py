@@ -394,7 +394,7 @@ def dicom_jpeg(random: Random, most: int = 9, images: np.ndarray | None = None) 
     """Frames of lossless JPEG, of 8 bits if they are given; a single one may be cut into items."""
     bits, signed = random.choice((8, 10, 12, 16)) if images is None else 8, random.random() < 0.3
     images = _frames(random, most, bits) if images is None else images
-    streams = [bytes(imagecodecs.ljpeg_encode(image[..., 0], bitspersample=bits)) for image in images]
+    streams = [lossless_jpeg(image, bits) for image in images]
     if len(images) == 1 and random.random() < 0.5:
         step = 2 * random.randint(40, 60)  # The markers lie in the first item.
         streams = [streams[0][i : i + step] for i in range(0, len(streams[0]), step)]
@@ -403,6 +403,29 @@ def dicom_jpeg(random: Random, most: int = 9, images: np.ndarray | None = None) 
         seen = images.view(np.int16) if bits == 16 else images ^ images.dtype.type(1 << bits - 1)
     data = _encapsulated(images, bits, signed, b"1.2.840.10008.1.2.4.70", streams)
     return SourceFile(random.randbytes(128) + data + junk(random), list(seen))
+
+
+def lossless_jpeg(pixels: np.ndarray, precision: int) -> bytes:
+    """A lossless JPEG of ``(H, W, channels)``: each class of differences has a code of five bits."""
+    height, width, channels = pixels.shape
+    table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11]) + bytes(range(17))
+    ids = range(1, channels + 1)
+    frame = struct.pack(">BHHB", precision, height, width, channels) + b"".join(bytes([i, 0x11, 0]) for i in ids)
+    scan = bytes([channels]) + b"".join(bytes([i, 0]) for i in ids) + b"\1\0\0"
+    segments = ((0xC4, table), (0xC3, frame), (0xFE, b"any words"), (0xDA, scan))
+    marks = b"".join(bytes([0xFF, kind]) + struct.pack(">H", 2 + len(body)) + body for kind, body in segments)
+    bits = ""
+    values = pixels.astype(int)
+    for i, j, k in np.ndindex(pixels.shape):
+        guess = values[i, j - 1, k] if j else values[i - 1, 0, k] if i else 1 << precision - 1
+        difference = (int(values[i, j, k]) - int(guess) + 32767) % 65536 - 32767
+        size = abs(difference).bit_length()
+        bits += f"{size:05b}"
+        if 0 < size < 16:
+            bits += f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}"
+    bits += "1" * (-len(bits) % 8)
+    coded = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+    return b"\xff\xd8" + marks + coded.replace(b"\xff", b"\xff\0") + b"\xff\xd9"
 
 
 def dicom_rle(random: Random, most: int = 9, images: np.ndarray | None = None) -> SourceFile:
