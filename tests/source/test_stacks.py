@@ -21,10 +21,10 @@ VOLUME = np.clip(
 ).astype(np.uint8)
 
 
-def _tiff(pages: np.ndarray, compression: str | None = None) -> bytes:
+def _tiff(pages: np.ndarray) -> bytes:
     first, *others = (Image.fromarray(page) for page in pages)
     buffer = io.BytesIO()
-    first.save(buffer, "TIFF", save_all=True, append_images=others, compression=compression)
+    first.save(buffer, "TIFF", save_all=True, append_images=others)
     return buffer.getvalue()
 
 
@@ -36,7 +36,6 @@ def _npy(array: np.ndarray) -> bytes:
 
 SOURCES = {
     "tiff": _tiff(VOLUME),
-    "deflated tiff": _tiff(VOLUME, "tiff_adobe_deflate"),
     "npy": _npy(VOLUME),
     "npy of words": _npy(VOLUME.astype(np.int16) * 7 - 900),
 }
@@ -64,7 +63,7 @@ def test_slices_of_files_are_coded_as_a_stack(name: str) -> None:
 
 
 def test_a_slice_of_a_file_of_single_images() -> None:
-    pages = [_tiff(VOLUME[:1, :60, :70])[:], _npy(VOLUME[0, :60])]
+    pages = [_tiff(VOLUME[:1, :60, :70]), _npy(VOLUME[0, :60])]
     for source in pages:
         data = keep.keep(source, encoding=EncodeOptions(effort=1)).file.pack()
         wanted = VOLUME[0, :60, :70] if source is pages[0] else VOLUME[0, :60]
@@ -81,6 +80,6 @@ def test_small_and_coloured_images_are_no_slices() -> None:
 
 
 def test_long_stacks_are_cut() -> None:
-    found = spans.find(_npy(np.zeros((300, 128, 128), dtype=np.uint8)))
+    found = spans.find(_npy(np.zeros((300, 128, 160), dtype=np.uint8)))
     assert found is not None
     assert [picture.bands for picture in found.pictures] == [255, 45]
