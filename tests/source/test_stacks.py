@@ -21,10 +21,10 @@ VOLUME = np.clip(
 ).astype(np.uint8)
 
 
-def _tiff(pages: np.ndarray) -> bytes:
+def _tiff(pages: np.ndarray, compression: str | None = None) -> bytes:
     first, *others = (Image.fromarray(page) for page in pages)
     buffer = io.BytesIO()
-    first.save(buffer, "TIFF", save_all=True, append_images=others)
+    first.save(buffer, "TIFF", save_all=True, append_images=others, compression=compression)
     return buffer.getvalue()
 
 
@@ -36,6 +36,7 @@ def _npy(array: np.ndarray) -> bytes:
 
 SOURCES = {
     "tiff": _tiff(VOLUME),
+    "deflated tiff": _tiff(VOLUME, "tiff_adobe_deflate"),
     "npy": _npy(VOLUME),
     "npy of words": _npy(VOLUME.astype(np.int16) * 7 - 900),
 }
