@@ -14,11 +14,13 @@ import click
 
 from mulanzip.cli.options import Outputs, Sources
 from mulanzip.cli.report import Reporter
+from mulanzip.jobs.urls import as_path
 
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Found, Job, Outcome, Task, Work
     from mulanzip.jobs.files import FileOptions
     from mulanzip.options import Execution
+    from mulanzip.progress import Progress
 
 _STREAM = Path("-")
 
@@ -45,7 +47,7 @@ def _names(source: Path, separator: bytes) -> Iterator[Path]:
         if b"\0" in name:
             raise click.UsageError(f"{source} holds NUL bytes; use -0 if names end with them")
         if name:
-            yield Path(os.fsdecode(name))
+            yield as_path(os.fsdecode(name))
 
 
 def _list(source: Path) -> bytes:
@@ -155,13 +157,11 @@ def run(
     count = min(len(jobs), count or batch.workers_for(len(jobs), task.execution.threads))
     if count > 1 or dask is not None:
         with (
-            closing(_outcomes(task, jobs, count, dask)) as outcomes,
             reporter.progress(f"{len(jobs)} files", len(jobs)) as progress,
+            closing(_outcomes(task, jobs, count, dask, progress)) as outcomes,
         ):
-            for number, outcome in enumerate(outcomes, 1):
+            for outcome in outcomes:
                 reporter.outcome(outcome, done, task.allow_loss)
-                if progress:
-                    progress(number)
     else:
         for job in jobs:
             with reporter.progress(job.source.name) as progress:
@@ -170,11 +170,13 @@ def run(
     reporter.finish()
 
 
-def _outcomes(task: Task, jobs: list[Job], count: int, dask: str | None) -> Generator[Outcome, None, None]:
+def _outcomes(
+    task: Task, jobs: list[Job], count: int, dask: str | None, progress: Progress | None
+) -> Generator[Outcome, None, None]:
     if dask is None:
         from mulanzip.jobs import batch
 
-        return batch.run(task, jobs, count)
+        return batch.run(task, jobs, count, progress)
     from mulanzip.jobs import cluster
 
-    return cluster.run(task, jobs, dask)
+    return cluster.run(task, jobs, dask, progress)

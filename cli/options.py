@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from mulanzip.cli.report import Reporter
+from mulanzip.jobs.urls import as_path
 from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution
 from mulanzip.registry import DEFAULT_GAUSSIAN_MODEL
@@ -73,7 +74,14 @@ def _output(_: click.Context, __: click.Parameter, value: str | None) -> Path | 
     """Refuse what can only be meant as a folder but is none."""
     if value is not None and value.endswith(("/", os.sep)) and not Path(value).is_dir():
         raise click.UsageError(f"there is no folder {value} (--output-dir makes one)")
-    return None if value is None else Path(value)
+    return None if value is None else as_path(value)
+
+
+class _Address(click.Path):
+    """The path or the URL of a file."""
+
+    def coerce_path_result(self, value: str | os.PathLike[str]) -> Path:
+        return as_path(os.fspath(value))
 
 
 def _all(*decorators: _Decorator) -> _Decorator:
@@ -186,7 +194,7 @@ reporting = _all(_together("reporter", Reporter, "quiet", "as_json"), _as_json, 
 #: Which files: ``sources``.
 sources = _all(
     _together("sources", Sources, "files", "recursive", "files_from", "null"),
-    click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path)),
+    click.argument("files", nargs=-1, metavar="[FILE]...", type=_Address()),
     click.option("-r", "--recursive", is_flag=True, help="Take all files below folders, except hidden ones."),
     click.option(
         "--files-from",
@@ -229,7 +237,7 @@ outputs = _all(
     ),
     click.option(
         "--output-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=_Address(file_okay=False),
         metavar="DIR",
         help="Write results to DIR, which is made if missing, in subfolders like those of the sources.",
     ),

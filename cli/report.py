@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mulanzip.jobs.urls import without_marks
+
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Outcome
 
@@ -116,8 +118,8 @@ class Reporter:
         exit_code = outcome.exit_code or int(bool(outcome.lost) and not allow_loss)
         self.record(
             {
-                "source": str(source),
-                "output": None if outcome.output is None else str(outcome.output),
+                "source": without_marks(str(source)),
+                "output": None if outcome.output is None else without_marks(str(outcome.output)),
                 "status": outcome.status,
                 "grade": None if outcome.grade is None else outcome.grade.name.lower(),
                 "source_size": outcome.source_size,
@@ -189,7 +191,7 @@ class Reporter:
         self.exit_code = exit_code if self.exit_code in (0, exit_code) else 1
 
     def _echo(self, text: str, to_stderr: bool = True) -> None:
-        self._print(printable(text), to_stderr)
+        self._print(printable(without_marks(text)), to_stderr)
 
     def _print(self, text: str, to_stderr: bool) -> None:
         if not self._has_bar:

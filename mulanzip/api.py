@@ -69,10 +69,12 @@ def encode(  # noqa: PLR0913
     Args:
         array: uint8 or uint16 ``(H, W)`` gray, ``(H, W, 2)`` gray and alpha, ``(H, W, 3)`` RGB, ``(H, W, 4)``
             RGBA, ``(H, W, 5 to 255)`` bands; int16 ``(H, W)`` or ``(H, W, bands)``; or bool ``(H, W)``.
-        model: ``auto``, which is ``gray`` for images without colours, else ``photo``; the name of a shipped model; or
-            the path of a model file.  A model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and
-            ignores effort, context and schedule.
-        effort: 1 (fast) to 9 (small): how long a context is fitted to the image; not at all at 1.
+        model: ``auto``, which is ``photo``, for images without colours ``gray``, or, from effort 2 on and with 8 bits,
+            the one of both that makes the smaller file; the name of a shipped model; or the path of a model file.  A
+            model of Gaussian noise codes 8-bit RGB images as a chain of tiles, slowly, and ignores effort, context and
+            schedule.
+        effort: 1 (fast) to 9 (small): how carefully the model is adapted to the image.  From 4 on, a context is fitted,
+            which needs torch.
         context: ``none``, ``fit``, or None: ``effort`` decides.  Or a context to use as it is, int8 ``(entries,)``,
             such as :func:`mulanzip.context_of` finds in the file of a similar image.
         schedule: order in which the denoiser reveals the pixels, one of
@@ -205,6 +207,13 @@ def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution
         return _encode_in_chain(picture, info, execution)
     kept = min(picture.bands, MAX_DISTANCE) * picture.pixels[..., 0].size * (picture.pixels.itemsize + 1)
     runtime = open_for_coding(info, picture.pixels.nbytes, execution, kept)
+    others = registry.others(model, colours_of(picture.mode)) if plan.tries_models and not picture.is_deep else ()
+    if others:
+        from mulanzip.encoder.model_choice import choose_model
+
+        runtimes = [runtime, *(open_for_coding(other, picture.pixels.nbytes, execution, kept) for other in others)]
+        index = choose_model(picture.pixels[..., :1], runtimes)
+        info, runtime = (info, *others)[index], runtimes[index]
     coded = encode_image(picture, runtime, plan, execution.progress)
     header = _header(picture, Coding.MODEL, coded.side.schedule, info.model_id)
     segments = (Chunk(SEGMENT, payload) for payload in coded.payloads)

@@ -46,7 +46,7 @@ def restore(file: Container, decode: Decode, execution: Execution) -> bytes:
         return pieces.unpack(file, limits)
     skeleton, holes, images = _taken_apart(file, limits)
     streams = _streams(file, limits)
-    limits.require(_RESTORING * (skeleton.size + (streams.table.source_size if streams else 0)))
+    limits.require(_RESTORING * skeleton.size + (streams.table.memory if streams else 0))
     decoded = []
     for number, image in enumerate(images):
         part = execution.part(number / len(images), (number + 1) / len(images))
@@ -87,7 +87,14 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
             return replace(decode(images[0], scale, execution), metadata=metadata, is_stack=False)
         if len(images) == 1 and images[0].of_kind(STACK):
             return decode(images[0], scale, execution)
-    return preview.shrunk(_picture_of(restore(file, decode, execution), limits), scale)
+    data = restore(file, decode, execution)
+    try:
+        return preview.shrunk(_picture_of(data, limits), scale)
+    except UnsupportedImageError:
+        images = [] if file.header.coding is not Coding.SKELETON else _taken_apart(file, limits)[2]
+        if len(images) != 1:
+            raise
+        return decode(images[0], scale, execution)  # No reader here knows more of it.
 
 
 def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> tuple[Container, int]:

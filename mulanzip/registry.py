@@ -106,6 +106,11 @@ def suited(name: str, colours: int, kind: str | None = None) -> ModelInfo:
     return found
 
 
+def others(name: str, colours: int) -> tuple[ModelInfo, ...]:
+    """Larger models than the suited one, which may make an image smaller; arguments as for :func:`suited`."""
+    return (find(DEFAULT_MODEL),) if name == AUTO and colours == 1 else ()
+
+
 def find(name: str, kind: str | None = "erasure") -> ModelInfo:
     """Find a model.
 

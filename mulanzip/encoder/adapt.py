@@ -71,19 +71,19 @@ def find_adaptation(
     indices, statistics = groups[0]
     if not is_adapted(*indices.shape[:2]):
         return Adaptation()
-    prior, is_judged = runtime.model.prior, len(plan.grids) > 1
+    prior = runtime.model.prior
     presets = [
         prior.preset(number) for number in suited_presets(indices, runtime.at(statistics), schedules, plan.grids)
     ]
-    edges = choose_edges(indices, runtime.at(statistics).adapted(presets[0]), is_judged) if has_edges else None
+    edges = choose_edges(indices, runtime.at(statistics).adapted(presets[0]), plan.is_judged) if has_edges else None
     fitted = None
     toned = [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
     if steps := plan.fit_steps(*indices.shape[:2]):
         fitted = _fit(toned[0], runtime, steps, presets[-1], progress)
     contexts = presets if fitted is None else [*presets, fitted]
-    if is_judged and all(context.any() for context in contexts):
+    if plan.is_judged and all(context.any() for context in contexts):
         contexts = [*contexts, prior.preset(0)]
-    if len(contexts) == 1 and not (is_judged and edges):
+    if len(contexts) == 1 and not (plan.is_judged and edges):
         return Adaptation(_kept(contexts[0]), edges)
     judged = _sample(segments(*indices.shape[:2]))
     # Payloads are whole bytes, so a small difference may not be one.

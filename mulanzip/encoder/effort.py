@@ -63,6 +63,16 @@ class SearchPlan:
         steps = fit_steps(options.effort, options.context if given is None else "none")
         return cls(given, steps, _schedule_choices(options.schedule, options.mu), GRIDS[: options.effort])
 
+    @property
+    def tries_models(self) -> bool:
+        """Whether more models than one may be compared."""
+        return self.context is None and self.is_judged
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether choices are compared on the whole image."""
+        return len(self.grids) > 1
+
     def quick(self) -> SearchPlan:
         """A plan without trials, for a first estimate of the size."""
         return SearchPlan(self.context, None, ScheduleChoices(self.schedules.names[:1]))

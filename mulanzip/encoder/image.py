@@ -58,7 +58,7 @@ def choose_side_info(
     channels = [
         group_in_coding_order(picture.pixels, part) for part in channel_groups(picture.mode, picture.pixels.shape[2])
     ]
-    maps = _value_maps(picture, channels, runtime, first)
+    maps = _value_maps(picture, channels, runtime, first, is_judged=plan.is_judged)
     gamut = jpeg_gamut.find(channels[0])
     side = SideInfo.build(picture, maps, gamut, schedules=first)
     context = plan.context
@@ -86,11 +86,11 @@ def choose_side_info(
 
 
 def _value_maps(
-    picture: Picture, channels: list[np.ndarray], runtime: Runtime, schedules: TileSchedules
+    picture: Picture, channels: list[np.ndarray], runtime: Runtime, schedules: TileSchedules, *, is_judged: bool
 ) -> list[ValueMap]:
     """A value map for each group of channels; slices of a stack share one if it suits them: so their values compare."""
     if not picture.is_deep:
         return [PLAIN] * len(channels)
     if picture.is_stack and have_like_scales(channels):
-        return [choose_value_map(np.concatenate(channels), runtime, schedules)] * len(channels)
-    return [choose_value_map(part, runtime, schedules) for part in channels]
+        return [choose_value_map(np.concatenate(channels), runtime, schedules, is_judged=is_judged)] * len(channels)
+    return [choose_value_map(part, runtime, schedules, is_judged=is_judged) for part in channels]

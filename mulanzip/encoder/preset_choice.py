@@ -22,6 +22,9 @@ from mulanzip.lattice.tile_schedules import TileSchedules
 
 #: Side of the crops, in pixels.  Their finest level tells as much as all levels of crops of 64.
 _SIDE = 48
+#: In images with fewer pixels, a single crop decides.  On 45 pictures of 128x128, this costs at most 0.02 %;
+#: trials on more crops took longer than all else.
+_FEW_PIXELS = 1 << 15
 
 
 def suited_presets(
@@ -29,7 +32,8 @@ def suited_presets(
 ) -> list[int]:
     """Numbers of the presets that may make an image smallest, each once; 0 is none.
 
-    The first one is what the first grid leads to.  It is compared with 0 on more crops, and so worth its bytes.
+    The first one is what the first grid leads to.  It is compared with 0 on more crops, and so worth its bytes.  In a
+    small image it is the only one.
 
     Args:
         indices: ``(H, W, C)`` of the runtime's sample scale, in coding order of colours, C 1 or 3; sides of at least
@@ -54,6 +58,8 @@ def suited_presets(
         side_by_side(measure, numbers, runtime.threads)
         return min(numbers, key=lambda number: costs[number])
 
+    if indices.shape[0] * indices.shape[1] < _FEW_PIXELS:
+        return [best(every, (1, 1))]
     first = best(every, grids[0])
     found = [best((0, first), GRID) if first else 0]
     for before, grid in pairwise(grids):

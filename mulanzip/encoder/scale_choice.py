@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,14 +14,17 @@ from mulanzip.codec.value_map import ValueMap, pack, spanned, used_values
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_scale import LOG2_STEPS
 from mulanzip.density.sample_statistics import SampleStatistics
-from mulanzip.lattice.geometry import Segment, level_grids, tiles
+from mulanzip.image.crops import sample_crops
+from mulanzip.lattice.geometry import Grid, Segment, tiles
 from mulanzip.lattice.tile_schedules import TileSchedules
 
-#: Side of the crops in pixels, and their maximum number across and down.
-_CROP = 96
+#: Ends of the range of the side of crops in pixels, and their maximum number across and down.
+_LEAST_SIDE, _MOST_SIDE = 24, 96
 _CROPS = 2
-#: Number of levels whose code lengths are compared, from the finest on.
-_LEVELS = 2
+#: Side of crops of large images on which the last few scales are compared.
+_JUDGED_SIDE = 512
+#: About the share of an image that crops are, so that trying takes no more time than coding.
+_SHARE = 1 / 5
 #: Median difference of a pixel from the mean of its neighbours that suits the denoiser, in levels.
 _USUAL_DIFFERENCE = 2
 #: Number of scales that are tried on each side of the suggested one.
@@ -29,17 +33,21 @@ _REACH = 2
 _SPARSE = 0.9
 
 
-def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedules) -> ValueMap:
+def choose_value_map(
+    pixels: np.ndarray, runtime: Runtime, schedules: TileSchedules, *, is_judged: bool = False
+) -> ValueMap:
     """The value map that makes some channels smallest.
 
     Args:
         pixels: uint16 or int16 ``(H, W, C)`` in coding order of colours, C 1 or 3.
+        is_judged: whether the scales beside the chosen one are tried on the whole image; of large ones, on crops.
     """
     used = used_values(pixels)
     every = spanned(used)
     if len(every) == 1:
         return ValueMap(every)
-    crops = _crops(pixels)
+    side = math.isqrt(round(_SHARE * pixels[..., 0].size)) // _CROPS
+    crops = _crops(pixels, min(max(side, _LEAST_SIDE), _MOST_SIDE))
     suggested = suggested_log2_steps(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
@@ -65,24 +73,30 @@ def choose_value_map(pixels: np.ndarray, runtime: Runtime, schedules: TileSchedu
         closer = found[1].log2_steps - round(math.log2(len(every) / len(used)))
         closer = min(max(closer, LOG2_STEPS[0]), LOG2_STEPS[-1])
         found = min(found, best(used, range(closer, found[1].log2_steps + 1)), key=lambda pair: pair[0])
-    return found[1]
+    chosen = found[1]
+    if is_judged:
+        near = [at for at in range(chosen.log2_steps - 1, chosen.log2_steps + 2) if at in LOG2_STEPS]
+        maps = [replace(chosen, log2_steps=at) for at in near]
+        sample = sample_crops(pixels, _JUDGED_SIDE, (_CROPS, _CROPS))
+        chosen = min(maps, key=lambda value_map: _bits(value_map, [sample], runtime, schedules))
+    return chosen
 
 
 def have_like_scales(slices: Sequence[np.ndarray]) -> bool:
     """Whether one scale suits slices, ``(H, W, 1)`` each: their differences are of nearly the same usual size."""
-    suggested = [suggested_log2_steps(_crops(pixels)) for pixels in slices]
+    suggested = [suggested_log2_steps(_crops(pixels, _MOST_SIDE)) for pixels in slices]
     return max(suggested) - min(suggested) <= 1
 
 
-def _crops(pixels: np.ndarray) -> list[np.ndarray]:
-    """Crops spread evenly, or the image where it is small."""
+def _crops(pixels: np.ndarray, crop: int) -> list[np.ndarray]:
+    """Crops of a side, spread evenly; or the image where it is small."""
 
     def starts(side: int) -> list[int]:
-        count = min(_CROPS, -(-side // _CROP))
-        return [(side - min(side, _CROP)) * (2 * i + 1) // (2 * count) // 2 * 2 for i in range(count)]
+        count = min(_CROPS, -(-side // crop))
+        return [(side - min(side, crop)) * (2 * i + 1) // (2 * count) // 2 * 2 for i in range(count)]
 
     height, width = pixels.shape[:2]
-    return [pixels[y : y + _CROP, x : x + _CROP] for y in starts(height) for x in starts(width)]
+    return [pixels[y : y + crop, x : x + crop] for y in starts(height) for x in starts(width)]
 
 
 def suggested_log2_steps(crops: list[np.ndarray]) -> int:
@@ -103,12 +117,10 @@ def suggested_log2_steps(crops: list[np.ndarray]) -> int:
 
 
 def _bits(value_map: ValueMap, crops: list[np.ndarray], runtime: Runtime, schedules: TileSchedules) -> float:
-    """Code length of the finest levels of crops."""
+    """Code length of the finest level of crops."""
     runtime = runtime.at(SampleStatistics(value_map.sample_scale))
     bits = 0.0
     for crop in crops:
-        canvas = Canvas.of(value_map.to_indices(crop))
-        grids = level_grids(*crop.shape[:2])[:-1][:_LEVELS]
-        parts = [Segment(tuple(tiles(grid))) for grid in reversed(grids)]
-        bits += sum(measure_segments(canvas, runtime, schedules, parts))
+        parts = [Segment((tile,)) for tile in tiles(Grid(0, *crop.shape[:2]))]
+        bits += sum(measure_segments(Canvas.of(value_map.to_indices(crop)), runtime, schedules, parts))
     return bits

@@ -16,6 +16,7 @@ from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, SIGNATURE, Header
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX
+from mulanzip.jobs.urls import beside
 from mulanzip.notes import collect
 from mulanzip.options import Execution, Grade
 from mulanzip.progress import Progress
@@ -95,7 +96,8 @@ def find(paths: Iterable[Path], selection: Selection, *, recursive: bool, report
     """
     seen = set()
     for path in paths:
-        found = _walk(path, selection, report) if recursive and path.is_dir() else [Found(path, Path(path.name))]
+        one = Found(path, Path(beside(path).name))
+        found = _walk(path, selection, report) if recursive and path.is_dir() else [one]
         for file in found:
             if (key := os.path.abspath(file.path)) not in seen:
                 seen.add(key)
@@ -150,7 +152,7 @@ def plan(
     jobs: list[Job] = []
     owners: dict[str, Path] = {}
     for file in found:
-        target: Path | None = STREAM if file.path == STREAM else name(file.path)
+        target: Path | None = STREAM if file.path == STREAM else name(beside(file.path))
         if output_dir is not None and target is not None:
             target = output_dir / file.below.parent / target.name
         elif output is not None and not output.is_dir():
@@ -335,8 +337,12 @@ def workers_for(jobs: int, threads: int | None = None) -> int:
     return max(1, min(jobs, threads or limits.available_cores(), fitting))
 
 
-def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, None]:
-    """Do all jobs in ``count`` processes, which share the threads of the task."""
+def run(task: Task, jobs: list[Job], count: int, progress: Progress | None = None) -> Generator[Outcome, None, None]:
+    """Do all jobs in ``count`` processes, which share the threads of the task.
+
+    Args:
+        progress: called with the number of jobs that are done, and the shares of those that are not.
+    """
     from mulanzip.jobs import workers
 
     share = max(1, task.execution.thread_count // count)
@@ -357,4 +363,5 @@ def run(task: Task, jobs: list[Job], count: int) -> Generator[Outcome, None, Non
             exit_code=1,
             reason="process",
         ),
+        progress=progress,
     )

@@ -6,8 +6,6 @@ Completed outputs are skipped, so jobs can be repeated: Dask repeats those of a 
 
 from __future__ import annotations
 
-import os
-import re
 import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -18,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from mulanzip.errors import MulanzipError
 from mulanzip.jobs import batch
 from mulanzip.jobs.batch import Job, Outcome, Task
+from mulanzip.jobs.urls import beside, url
+from mulanzip.progress import Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 _AHEAD = 4
 #: Seconds until a scheduler must have answered.
 _TIMEOUT = 10
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]+):/+")
-
-
-def url(path: Path) -> str:
-    """The absolute path, or the URL of which pathlib has dropped a slash."""
-    text = str(path)
-    if text.startswith("file:/"):
-        return text
-    return _SCHEME.sub(r"\1://", text) if _SCHEME.match(text) else os.path.abspath(text)
 
 
 def _connect(address: str) -> Client:
@@ -48,11 +39,12 @@ def _connect(address: str) -> Client:
         raise MulanzipError(f"there is no Dask scheduler at {address}: {error}") from None
 
 
-def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, None]:
+def run(task: Task, jobs: list[Job], address: str, progress: Progress | None = None) -> Generator[Outcome, None, None]:
     """Do all jobs on the cluster whose scheduler is at ``address``; outcomes come as they are ready.
 
     Args:
         task: ``execution.threads`` is the number for each job here; 1 if None.
+        progress: called with the number of jobs that are done.
 
     Raises:
         MulanzipError: if there is no such cluster.
@@ -78,7 +70,7 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
 
         ahead = _AHEAD * max(1, sum(client.nthreads().values()))
         ready = as_completed(list(submit(ahead)), loop=client.loop)
-        for future in ready:
+        for number, future in enumerate(ready, 1):
             job = known.pop(future.key)
             error = future.exception()
             if error is None:
@@ -86,6 +78,8 @@ def run(task: Task, jobs: list[Job], address: str) -> Generator[Outcome, None, N
             else:  # The worker is lost, or has another version of mulanzip, or has no mulanzip.
                 text = f"its worker failed: {type(error).__name__}: {error}".splitlines()[0]
                 yield Outcome(job.source, None, "failed", 0.0, error=text, exit_code=1, reason="process")
+            if progress is not None:
+                progress(number)
             ready.update(list(submit(1)))
 
 
@@ -96,7 +90,7 @@ def attempt(task: Task, job: Job, source: str, output: str) -> Outcome:
         source, output: URLs of the job's files.
     """
     with tempfile.TemporaryDirectory(prefix="mulanzip-") as folder:
-        here, result = Path(folder, "source", job.source.name), Path(folder, "output", Path(output).name)
+        here, result = Path(folder, "source", beside(job.source).name), Path(folder, "output", Path(output).name)
         for path in (here, result):
             path.parent.mkdir()
         try:

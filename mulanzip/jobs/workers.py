@@ -15,6 +15,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from mulanzip.progress import Progress
+
+#: Least share of a job that is told.
+_STEP = 0.01
 J = TypeVar("J")
 R = TypeVar("R")
 
@@ -30,8 +34,14 @@ class _Busy(NamedTuple, Generic[J]):
     cost: int
 
 
-def run(
-    work: Callable[[J], R],
+class _Share(NamedTuple):
+    """What a worker says of a job that it is at: the share that is done, 0 to 1."""
+
+    value: float
+
+
+def run(  # noqa: PLR0913
+    work: Callable[..., R],
     jobs: Iterable[J],
     *,
     count: int,
@@ -39,6 +49,7 @@ def run(
     cost: Callable[[J], int],
     budget: int | None,
     died: Callable[[J, str], R],
+    progress: Progress | None = None,
 ) -> Generator[R, None, None]:
     """Do jobs in worker processes; results come as they are ready.
 
@@ -46,13 +57,17 @@ def run(
     Ctrl-C.  When this process is killed, every worker ends by itself after its present job.
 
     Args:
-        work: does a job and raises no error; ``work`` and the jobs must be picklable.
+        work: does a job and raises no error; ``work`` and the jobs must be picklable.  With ``progress`` it gets, after
+            the job, a function to call with the share of the job that is done.
         count: maximum number of workers.
         threads: number of OpenMP threads in each worker.
         cost: estimates the memory that a job takes, in bytes; called in this process.
         budget: bytes for all jobs that run at the same time, None without limit; a larger job runs alone.
         died: makes the result of a job whose worker died, from the reason.
+        progress: called with the number of jobs that are done, and the shares of those that are not.
     """
+    shares: dict[Connection, float] = {}
+    finished = 0
     waiting = iter(jobs)
     idle: list[_Worker] = []
     busy: dict[Connection, _Busy[J]] = {}
@@ -67,7 +82,7 @@ def run(
                     upcoming = job, cost(job)
                 if busy and budget is not None and sum(b.cost for b in busy.values()) + upcoming[1] > budget:
                     break
-                worker = idle.pop() if idle else _start(work, threads)
+                worker = idle.pop() if idle else _start(work, threads, progress is not None)
                 busy[worker.connection] = _Busy(worker, *upcoming)
                 with suppress(OSError):  # The death of a worker is noticed below.
                     worker.connection.send(upcoming[0])
@@ -76,14 +91,22 @@ def run(
                 return
             ready = wait(list(busy))
             for connection in [c for c in busy if c in ready]:
-                done = busy.pop(connection)
+                done = busy[connection]
                 try:
-                    result = done.worker.connection.recv()
+                    result = connection.recv()
+                    is_alive = True
                 except (EOFError, OSError):
-                    result = died(done.job, _end(done.worker))
+                    result, is_alive = died(done.job, _end(done.worker)), False
+                if isinstance(result, _Share):
+                    shares[connection] = result.value
                 else:
-                    idle.append(done.worker)
-                yield result
+                    del busy[connection]
+                    shares.pop(connection, None)
+                    finished += 1
+                    idle += [done.worker] * is_alive
+                    yield result
+                if progress is not None:
+                    progress(finished + sum(shares.values()))
     finally:
         _stop(idle, [b.worker for b in busy.values()])
 
@@ -101,10 +124,10 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start(work: Callable[[Any], Any], threads: int) -> _Worker:
+def _start(work: Callable[..., Any], threads: int, tells: bool) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(threads, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(threads, theirs, tells), daemon=True)
     with _interrupts_blocked():
         process.start()
     theirs.close()
@@ -113,8 +136,8 @@ def _start(work: Callable[[Any], Any], threads: int) -> _Worker:
     return _Worker(process, ours)
 
 
-def _serve(threads: int, connection: Connection) -> None:
-    """The main loop of a worker."""
+def _serve(threads: int, connection: Connection, tells: bool) -> None:
+    """The main loop of a worker, which ``tells`` how far it is."""
     # Ctrl-C reaches all processes; the one that started the workers handles it and ends them with SIGTERM.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupted)
@@ -123,8 +146,22 @@ def _serve(threads: int, connection: Connection) -> None:
     with suppress(EOFError, OSError, KeyboardInterrupt):
         work = connection.recv()  # Only now: this may import torch, which reads the number of threads once.
         while True:
-            connection.send(work(connection.recv()))
+            job = connection.recv()
+            connection.send(work(job, _teller(connection)) if tells else work(job))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It is ending already.
+
+
+def _teller(connection: Connection) -> Progress:
+    """A function that tells the share of a job that is done, in steps of a hundredth."""
+    told = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        if share - told >= _STEP:
+            told = share
+            connection.send(_Share(share))
+
+    return tell
 
 
 def _interrupted(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""DICOM files of uncompressed frames: with and without preamble, in both byte orders, with and without types.
+"""DICOM files: with and without preamble, in both byte orders, with and without types; frames as they are, RLE or JPEG.
 
 The reader of elements is our own: it takes no more time and memory than the file has bytes, and needs no pydicom.
 """
@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mulanzip.image.kinds import Mode
-from mulanzip.source.found import Found, at, words_of
+from mulanzip.source.found import Found, at, open_block, words_of
 from mulanzip.source.holes import Hole, Layout, read
 from mulanzip.source.packing import Fields, Packing, Words
+from mulanzip.streams import lossless_jpeg
+from mulanzip.streams.recipe import Method, Recipe
 
 _PREAMBLE, _SIGNATURE = 128, b"DICM"
 #: Bytes at the start of a file that suffice to recognize it.
@@ -28,6 +30,10 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF
 _LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = tuple(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _IMPLICIT, _EXPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
+_RLE = b"1.2.840.10008.1.2.5"
+_LOSSLESS_JPEGS = (b"1.2.840.10008.1.2.4.57", b"1.2.840.10008.1.2.4.70")
+#: Maximum number of bytes that a byte of RLE stands for.
+_MOST_OF_RUN = 64
 _MAX_DEPTH = 32
 
 
@@ -74,6 +80,15 @@ def _bare_start(data: bytes) -> int | None:
 def find(data: bytes) -> Iterator[Found]:
     """The frames of a file; may end with ValueError."""
     syntax, position = syntax_of(data)
+    if syntax == _RLE or syntax in _LOSSLESS_JPEGS:
+        coding = _Coding()
+        values, element = _values(data, position, coding)
+        if element is not None:
+            fragments = _fragments(data, element, coding)
+            yield from (
+                _planes(values, fragments, coding) if syntax == _RLE else _jpegs(data, values, fragments, coding)
+            )
+        return
     coding = _coding(data, position, syntax)
     values, element = _values(data, position, coding)
     if element is not None and element.length != _UNKNOWN_LENGTH:
@@ -178,6 +193,66 @@ def _end(data: bytes, element: _Element, coding: _Coding, depth: int) -> int:
         if below.tag == stop:
             return below.start
         position = _end(data, below, inner, depth + 1)
+
+
+def _fragments(data: bytes, element: _Element, coding: _Coding) -> list[tuple[int, int]]:
+    """Start and end of each item of compressed pixels, but the first, which has positions of frames."""
+    found, position = [], element.start
+    while position < len(data):
+        item = _element(data, position, coding)
+        if item.tag != _ITEM or item.length == _UNKNOWN_LENGTH:
+            break
+        position = item.start + item.length
+        found.append((item.start, position))
+    return found[1:]
+
+
+def _jpegs(
+    data: bytes, values: dict[tuple[int, int], bytes], fragments: list[tuple[int, int]], coding: _Coding
+) -> Iterator[Found]:
+    """Frames of lossless JPEG, each an item."""
+    kind = values.get(_KIND, b"").rstrip(b"\0 ")
+    signed = bool(_short(values, _SIGNED, coding, 0) & 1)
+    frames = max(1, _count(values.get(_FRAMES, b"")))
+    if not fragments or len(fragments) != frames != 1:
+        raise ValueError("frames of several items")
+    streams = fragments
+    if len(fragments) > frames:  # The only frame, with the heads of its items.
+        streams = [(fragments[0][0] - lossless_jpeg.ITEM_HEAD, fragments[-1][1])]
+    for (start, end), (first, _) in zip(streams, fragments, strict=False):
+        header = lossless_jpeg.read_header(data, first)
+        if header.components not in (1, 3) or header.size > 8 * (end - start):
+            raise ValueError("no frames for us")
+        unit = 1 if header.precision <= 8 else 2
+        flip = 1 << header.precision - 1 if signed and header.precision < 16 else 0
+        places = tuple(range(0, unit * header.components, unit))
+        packing = Words(unit, "<", signed and not flip, flip, unit * header.components, places)
+        layout = Layout.of_rows(header.height, header.width, header.width * packing.pixel_step, packing)
+        mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not packing.signed else Mode.BANDS}[header.components]
+        recipe = Recipe(Method.LOSSLESS_JPEG, header.size * unit, unit=unit)
+        yield Found(at(layout, start), mode, bits=max(9, header.precision), blocks=open_block(recipe, start, end))
+
+
+def _planes(values: dict[tuple[int, int], bytes], fragments: list[tuple[int, int]], coding: _Coding) -> Iterator[Found]:
+    """Frames of RLE, each an item."""
+
+    def number(tag: tuple[int, int], default: int = 0) -> int:
+        return _short(values, tag, coding, default)
+
+    rows, columns, channels, allocated = number(_ROWS), number(_COLUMNS), number(_SAMPLES, 1), number(_ALLOCATED)
+    signed, kind = bool(number(_SIGNED) & 1), values.get(_KIND, b"").rstrip(b"\0 ")
+    frames = max(1, _count(values.get(_FRAMES, b"")))
+    if not rows or not columns or channels not in (1, 3) or allocated not in (8, 16) or len(fragments) != frames:
+        raise ValueError("no frames for us")
+    unit = allocated // 8
+    layout = Layout.of_rows(rows, columns, columns * unit * channels, words_of(unit, "<", signed, channels))
+    mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not (signed and unit == 2) else Mode.BANDS}[channels]
+    recipe = Recipe(Method.BYTE_PLANES, rows * layout.row_step, unit=unit)
+    for start, end in fragments:
+        if rows * layout.row_step > _MOST_OF_RUN * (end - start):
+            raise ValueError("a frame that cannot be in its item")
+        blocks = open_block(recipe, start, end)
+        yield Found(at(layout, start), mode, bits=max(9, number(_STORED, allocated)), blocks=blocks)
 
 
 def _frames(data: bytes, values: dict[tuple[int, int], bytes], element: _Element, coding: _Coding) -> Iterator[Found]:

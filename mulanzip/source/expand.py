@@ -14,7 +14,7 @@ from mulanzip.source.found import Found
 from mulanzip.source.holes import ABSENT, Hole, joined
 from mulanzip.streams.deflate import MAX_TAIL, common_length
 from mulanzip.streams.expanded import FIELD_SIZES, LENGTH, POSITION, Field, Stream, Streams, remake
-from mulanzip.streams.recipe import Method, Recipe, candidates, find_deflate
+from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, candidates, find_deflate, memory_factor
 from mulanzip.streams.table import MAX_FIELDS, MAX_STREAMS
 
 #: Searches for the settings of a stream, which are slow, in a file.
@@ -23,8 +23,6 @@ _SEARCHES = 8
 _MAX_RATIO = 1 << 12
 #: Streams are written anew only where those that no recipe makes are more than this share of the file.
 _LEAST_SHARE = 0.1
-#: Copies of the expanded file that are made.
-_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def expand(data: bytes, images: Sequence[Found], limits: Limits = NO_LIMITS) -> 
     packed = [found for found in images if found.blocks is not None]
     for found in packed:
         limits.check_pixels(found.hole.layout.height, found.hole.layout.width)
-    limits.require(len(data) + _COPIES * sum(sum(_most(found)) for found in packed))
+    limits.require(len(data) + sum(memory_factor(one.blocks.recipe) * sum(_most(one)) for one in packed if one.blocks))
     finder, taken, read = _Finder(), np.zeros(len(data), np.bool_), list[_Image]()
     for found in packed:
         try:
@@ -135,7 +133,9 @@ def _most(found: Found) -> list[int]:
     assert blocks is not None
     _, down, across = layout.grid
     rows = [blocks.rows or min(layout.block_height, layout.height - i * layout.block_height) for i in range(down)]
-    limits = [count * layout.row_step for count in rows for _ in range(across)] * layout.planes
+    limits = [count * abs(layout.row_step) for count in rows for _ in range(across)] * layout.planes
+    if blocks.recipe.method in OPEN_METHODS:  # What is not samples takes at most two bytes of content for each byte.
+        return [limit + 2 * length for limit, length in zip(limits, blocks.lengths.values.tolist(), strict=True)]
     lengths = blocks.lengths.values[: len(limits)].tolist()
     return [min(limit, _MAX_RATIO * max(0, length)) for limit, length in zip(limits, lengths, strict=False)]
 
@@ -149,7 +149,7 @@ def _read(data: bytes, found: Found, taken: np.ndarray, finder: _Finder) -> _Ima
     blocks, hole = found.blocks, found.hole
     assert blocks is not None
     fields = (blocks.positions, blocks.lengths)
-    if any(len(one.values) < len(hole.offsets) or one.size not in FIELD_SIZES for one in fields):
+    if any(len(one.values) < len(hole.offsets) or one.size not in (0, *FIELD_SIZES) for one in fields):
         raise ValueError("numbers that cannot be mended")
     limits, is_searched, parts = _most(found), True, list[_Part]()
     places = {place.start: place for place, _ in hole.places()}
@@ -159,7 +159,7 @@ def _read(data: bytes, found: Found, taken: np.ndarray, finder: _Finder) -> _Ima
             raise ValueError("a stream outside of the file, or inside of another")
         stream = data[start : start + length]
         content = blocks.recipe.content_of(stream, limits[i])
-        if not content or len(content) < places[start].rows * hole.layout.row_step:
+        if not content or len(content) < places[start].rows * abs(hole.layout.row_step):
             raise ValueError("a damaged stream")
         recipe = finder.find(blocks.recipe, stream, content) if is_searched else None
         is_searched = recipe is not None  # Others of the same writer would not be found either.
@@ -217,6 +217,8 @@ def _fields(found: Found, numbers: dict[int, int], moved: Callable[[np.ndarray],
     assert blocks is not None
     streams = [numbers.get(start) for start in blocks.positions.values[:count].tolist()]
     for kind, array in ((LENGTH, blocks.lengths), (POSITION, blocks.positions)):
+        if not array.size:
+            continue
         places = moved(array.start + array.size * np.arange(count, dtype=np.int64)).tolist()
         for place, stream in zip(places, streams, strict=True):
             if stream is not None:
@@ -224,5 +226,6 @@ def _fields(found: Found, numbers: dict[int, int], moved: Callable[[np.ndarray],
 
 
 def _moved(found: Found, moved: Callable[[np.ndarray], np.ndarray]) -> Found:
-    offsets = np.where(found.hole.offsets == ABSENT, ABSENT, moved(found.hole.offsets))
+    skip = found.blocks.skip if found.blocks else 0
+    offsets = np.where(found.hole.offsets == ABSENT, ABSENT, moved(found.hole.offsets) + skip)
     return replace(found, hole=joined(Hole(found.hole.layout, offsets)), blocks=None)

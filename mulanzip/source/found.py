@@ -17,11 +17,11 @@ WITH_ALPHA = {1: Mode.GRAY, 2: Mode.GRAY_ALPHA, 3: Mode.RGB, 4: Mode.RGBA}
 
 @dataclass(frozen=True)
 class Numbers:
-    """An array in the file with a number for each block of an image.
+    """An array with a number for each block of an image.
 
     Attributes:
-        start: position of the first number.
-        size: bytes of each.
+        start: position of the first number in the file.
+        size: bytes of each; 0 if they are not in the file.
         values: int64.
     """
 
@@ -39,13 +39,21 @@ class Blocks:
         rows: that all blocks hold; 0 where the last ones hold fewer.
         positions, lengths: of the streams, as the file states them.
         is_little: whether their low bytes come first.
+        skip: bytes of the content before the first row, which is not the first one where rows are stored bottom-up.
     """
 
     recipe: Recipe
     rows: int
     positions: Numbers
     lengths: Numbers
-    is_little: bool
+    is_little: bool = True
+    skip: int = 0
+
+
+def open_block(recipe: Recipe, start: int, end: int, skip: int = 0) -> Blocks:
+    """The only block of an image: a stream between two positions, of which no number in the file speaks."""
+    positions, lengths = (Numbers(0, 0, np.array([value], np.int64)) for value in (start, end - start))
+    return Blocks(recipe, 0, positions, lengths, skip=skip)
 
 
 @dataclass(frozen=True)

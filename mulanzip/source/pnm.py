@@ -1,4 +1,4 @@
-"""PBM, PGM, PPM and PAM files of raw samples: any number of images, one behind the other."""
+"""PBM, PGM, PPM and PAM files: any number of images of raw samples, one behind the other, or one as text."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterator
 
 from mulanzip.image.kinds import MAX_BANDS, Mode
-from mulanzip.source.found import Found, at, mode_of, words_of
+from mulanzip.source.found import Found, at, mode_of, open_block, words_of
 from mulanzip.source.holes import Layout
-from mulanzip.source.packing import Packed
+from mulanzip.source.packing import Packed, Words
+from mulanzip.streams import text
+from mulanzip.streams.recipe import Method, Recipe
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _NUMBER = _GAP + rb"(\d{1,10})"
 _BITS = re.compile(rb"P4" + _NUMBER + _NUMBER + rb"\s")
 _SAMPLES = re.compile(rb"P([56])" + _NUMBER * 3 + rb"\s")
 _LINE = re.compile(rb"(?:#[^\n]*|\s*?|(\w+)[ \t]+([^\n]*?)[ \t\r]*)\n")
+_DIGITS = re.compile(rb"P1" + _NUMBER * 2 + _GAP + rb"(?=\d)")
+_NUMBERS = re.compile(rb"P([23])" + _NUMBER * 3 + _GAP + rb"(?=\d)")
 #: Maximum number of bytes of a header.
 _MAX_HEADER = 1 << 14
 _MODES = {
@@ -27,18 +31,40 @@ _MODES = {
 
 def is_mine(data: bytes) -> bool:
     """Whether a file with these bytes may be of this format."""
-    return data[:2] in (b"P4", b"P5", b"P6", b"P7") and data[2:3].isspace()
+    return data[:2] in (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"P7") and data[2:3].isspace()
 
 
 def find(data: bytes) -> Iterator[Found]:
     """The images of a file; may end with ValueError."""
     position = 0
+    if data[1:2] in b"123":
+        yield _text(data)
+        return
     while is_mine(data[position : position + 3]):
         start = data[position : position + _MAX_HEADER]
         layout, mode, bits, size = _bitmap(start) or _plain(start) or _pam(start)
         position += size
         yield Found(at(layout, position), mode, bits=bits)
         position += layout.height * layout.row_step
+
+
+def _text(data: bytes) -> Found:
+    """An image as text.  What follows its last sample is not ours."""
+    head = data[:_MAX_HEADER]
+    if (match := _DIGITS.match(head)) is not None:
+        width, height = int(match[1]), int(match[2])
+        method, layout = Method.DIGITS, Layout.of_rows(height, width, width, Words(1, flip=1))
+        mode, bits = Mode.BILEVEL, 9
+    elif (match := _NUMBERS.match(head)) is not None:
+        width, height, maximum = (int(match[i]) for i in (2, 3, 4))
+        method = Method.NUMBERS
+        layout, mode, bits = _layout(height, width, 1 if match[1] == b"2" else 3, maximum)
+    else:
+        raise ValueError("a damaged header")
+    size, unit = layout.height * layout.row_step, layout.dtype.itemsize
+    end = text.stream_end(data, match.end(), size // unit, is_digits=method is Method.DIGITS)
+    blocks = open_block(Recipe(method, max(1, size), unit=unit), match.end(), end)
+    return Found(at(layout, match.end()), mode, bits=bits, blocks=blocks)
 
 
 def _bitmap(start: bytes) -> tuple[Layout, Mode, int, int] | None:

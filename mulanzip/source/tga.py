@@ -1,4 +1,4 @@
-"""TGA files of uncompressed pixels, in all orders of rows and columns."""
+"""TGA files, in all orders of rows and columns; pixels lie as they are, or in packets of runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from mulanzip.image.kinds import Mode
-from mulanzip.source.found import WITH_ALPHA, Found, at, palette_mode
+from mulanzip.source.found import WITH_ALPHA, Found, at, open_block, palette_mode
 from mulanzip.source.holes import Layout
 from mulanzip.source.packing import Fields, Words
+from mulanzip.streams import runs
+from mulanzip.streams.recipe import Method, Recipe
 
 _HEADER = struct.Struct("<BBBHHBHHHHBB")
 _PALETTE, _COLOUR, _GRAY = 1, 2, 3
+#: Bit of the kind: pixels are packets of runs.
+_PACKED = 8
 _FROM_TOP, _RESERVED = 0x20, 0xC0
 _BITS = {_PALETTE: (8,), _COLOUR: (15, 16, 24, 32), _GRAY: (8, 16)}
 _FIVE_BITS = ((10, 5), (5, 5), (0, 5))
@@ -25,7 +29,7 @@ def is_mine(data: bytes) -> bool:
         return False
     _, has_map, kind, first, length, entry, _, _, width, height, bits, flags = _HEADER.unpack_from(data)
     is_map = entry in (15, 16, 24, 32) and 0 < length <= 1 << 16 if has_map else not (first or length or entry)
-    fits = bits in _BITS.get(kind, ()) and has_map in (0, 1) and (has_map or kind != _PALETTE)
+    fits = bits in _BITS.get(kind & ~_PACKED, ()) and has_map in (0, 1) and (has_map or kind & ~_PACKED != _PALETTE)
     return bool(is_map and fits and width and height and not flags & _RESERVED)
 
 
@@ -33,6 +37,7 @@ def find(data: bytes) -> Iterator[Found]:
     """The image of a file; may end with ValueError."""
     text, has_map, kind, first, length, entry, _, _, width, height, bits, flags = _HEADER.unpack_from(data)
     start = _HEADER.size + text
+    kind, is_packed = kind & ~_PACKED, bool(kind & _PACKED)
     palette = data[start : start + (-(-entry // 8) * length if has_map else 0)]
     start += -(-entry // 8) * length if has_map else 0
     packing: Words | Fields
@@ -46,11 +51,15 @@ def find(data: bytes) -> Iterator[Found]:
     mode, colours = WITH_ALPHA[packing.channels], b""
     if kind == _PALETTE:
         mode, colours = _colours(palette, first, entry)
-    if flags & _FROM_TOP:
-        hole = at(Layout.of_rows(height, width, step, packing), start)
+    layout = Layout.of_rows(height, width, step if flags & _FROM_TOP else -step, packing)
+    skip = 0 if flags & _FROM_TOP else (height - 1) * step
+    if is_packed:
+        pixel = step // width
+        end = runs.stream_end(data, start, height * width, pixel)
+        recipe = Recipe(Method.RUNS, height * step, unit=pixel)
+        yield Found(at(layout, start), mode, colours, blocks=open_block(recipe, start, end, skip))
     else:
-        hole = at(Layout.of_rows(height, width, -step, packing), start + (height - 1) * step)
-    yield Found(hole, mode, colours)
+        yield Found(at(layout, start + skip), mode, colours)
 
 
 def _colours(palette: bytes, first: int, bits: int) -> tuple[Mode, bytes]:

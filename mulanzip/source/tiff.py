@@ -157,7 +157,7 @@ def _images(reader: _Reader, tags: dict[int, _Tag]) -> Iterator[Found]:
     if compression in _METHODS:
         blocks = _blocks(reader, tags, hole.layout, _METHODS[compression])
         if blocks is not None:
-            yield Found(hole, mode, palette, bits, blocks)
+            yield Found(hole, mode, palette, bits, blocks=blocks)
         return
     hole = joined(hole)
     yield Found(hole, mode, palette, bits)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
-from mulanzip.streams.recipe import Recipe
+from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, memory_factor
 
 #: What a field says of its stream: its length, or its position in the file.
 LENGTH, POSITION = 0, 1
@@ -78,6 +78,16 @@ class Streams:
         return self.size + sum(stream.place - stream.length for stream in self.streams)
 
     @property
+    def memory(self) -> int:
+        """Bytes that making the source takes beside the expanded file, about."""
+        return self.source_size + sum(memory_factor(stream.recipe) * stream.length for stream in self.streams)
+
+    @property
+    def takes_any_samples(self) -> bool:
+        """Whether streams can be made of any samples: the Huffman codes of a JPEG may lack some differences."""
+        return all(stream.recipe.method is not Method.LOSSLESS_JPEG for stream in self.streams)
+
+    @property
     def is_exact(self) -> bool:
         """Whether the source is made, byte for byte; otherwise streams are written anew."""
         return all(stream.recipe.settings is not None for stream in self.streams)
@@ -104,6 +114,9 @@ def remake(expanded: bytes, table: Streams) -> bytes:
         end = stream.start + stream.length
         data = _made(stream, expanded[stream.start : end])
         facts[number] = len(data), len(made)
+        if stream.recipe.method in OPEN_METHODS:  # No number speaks of it, and zeros may not follow text.
+            made += data
+            continue
         if len(data) > stream.place:
             behind.append((number, data))
             data = b""

@@ -13,7 +13,7 @@ import imagecodecs
 import numpy as np
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import deflate
+from mulanzip.streams import byte_planes, deflate, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -27,10 +27,22 @@ class Method(IntEnum):
     DEFLATE = 0
     LZW = 1
     PACKBITS = 2
+    #: Run-length packets of TGA.
+    RUNS = 3
+    #: Decimal numbers in text.
+    NUMBERS = 4
+    #: Decimal digits in text, each a sample.
+    DIGITS = 5
+    LOSSLESS_JPEG = 6
+    #: RLE of DICOM.
+    BYTE_PLANES = 7
 
 
 class Library(IntEnum):
-    """Writers of LZW and PackBits; they end runs and empty tables at different places."""
+    """Writers of LZW and PackBits; they end runs and empty tables at different places.
+
+    The contents of open methods leave no choice: these have one library, the first.
+    """
 
     #: libtiff, row by row.
     LIBTIFF = 0
@@ -41,7 +53,33 @@ class Library(IntEnum):
 
 
 Settings: TypeAlias = deflate.Settings | Library
-_LIBRARIES = {Method.LZW: (Library.LIBTIFF, Library.IMAGECODECS), Method.PACKBITS: tuple(Library)}
+_ONLY = (Library.LIBTIFF,)
+_LIBRARIES = {
+    Method.LZW: (Library.LIBTIFF, Library.IMAGECODECS),
+    Method.PACKBITS: tuple(Library),
+    Method.RUNS: _ONLY,
+    Method.NUMBERS: _ONLY,
+    Method.DIGITS: _ONLY,
+    Method.LOSSLESS_JPEG: _ONLY,
+    Method.BYTE_PLANES: _ONLY,
+}
+#: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
+_OF_INTEGERS, _OF_OTHERS = 24, 3
+#: Methods whose contents leave no choice, and the largest unit of each.
+OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2, Method.BYTE_PLANES: 2}
+_MAKERS = {
+    Method.RUNS: runs.make,
+    Method.NUMBERS: text.make,
+    Method.DIGITS: text.make,
+    Method.LOSSLESS_JPEG: lossless_jpeg.make,
+    Method.BYTE_PLANES: byte_planes.make,
+}
+#: Methods other than text.
+_READERS = {
+    Method.RUNS: runs.content_of,
+    Method.LOSSLESS_JPEG: lossless_jpeg.content_of,
+    Method.BYTE_PLANES: byte_planes.content_of,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +88,8 @@ class Recipe:
 
     Attributes:
         method: of compression.
-        row_bytes: bytes of a row of the content.
+        row_bytes: bytes of a row of the content; of open methods, of all samples, with which the content begins.
+        unit: of open methods, bytes of a pixel of runs, or of a sample of others; else 1.
         predictor: what rows go through before they are compressed.
         settings: the library and its settings; None: any stream of the content does.
     """
@@ -59,6 +98,7 @@ class Recipe:
     row_bytes: int
     predictor: Predictor | None = None
     settings: Settings | None = None
+    unit: int = 1
 
     def __post_init__(self) -> None:
         """Raises ValueError if the parts do not fit together."""
@@ -67,7 +107,11 @@ class Recipe:
             if self.method is Method.DEFLATE
             else self.settings in _LIBRARIES[self.method]
         )
-        if not is_right or self.row_bytes < 1:
+        if self.method in OPEN_METHODS:
+            is_right &= self.predictor is None and self.unit <= OPEN_METHODS[self.method]
+        else:
+            is_right &= self.unit == 1
+        if not is_right or self.row_bytes < 1 or self.unit < 1:
             raise ValueError("an impossible recipe")
 
     def make(self, content: bytes) -> bytes:
@@ -76,6 +120,8 @@ class Recipe:
         Raises:
             ValueError: if the content cannot be one of this recipe.
         """
+        if self.method in OPEN_METHODS:
+            return _MAKERS[self.method](content, self.row_bytes, self.unit)
         if self.predictor is not None:
             if not self.predictor.fits(content):
                 raise ValueError("the content has no whole rows")
@@ -95,6 +141,8 @@ class Recipe:
 
     def content_of(self, stream: bytes, limit: int) -> bytes | None:
         """The content of a stream of this method and predictor; None if it is damaged, or exceeds ``limit`` bytes."""
+        if self.method in OPEN_METHODS:
+            return self._open_content(stream)
         if self.method is Method.DEFLATE:
             found = inflate(stream, limit)
             content = found.content if found.outcome in (Outcome.CLEAN, Outcome.DATA_BEHIND) else None
@@ -103,6 +151,20 @@ class Recipe:
         if content is None or self.predictor is None:
             return content
         return self.predictor.samples(content) if self.predictor.fits(content) else None
+
+    def _open_content(self, stream: bytes) -> bytes | None:
+        if self.method in _READERS:
+            return _READERS[self.method](stream, self.row_bytes, self.unit)
+        content = text.content_of(stream, self.unit, is_digits=self.method is Method.DIGITS)
+        # As many numbers as there should be: one separator less.
+        is_whole = content is not None and content.count(0, self.row_bytes) == self.row_bytes // self.unit - 1
+        return content if is_whole else None
+
+
+def memory_factor(recipe: Recipe) -> int:
+    """Bytes of memory that are taken for a byte of content."""
+    is_of_integers = recipe.method in (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG)
+    return _OF_INTEGERS if is_of_integers else _OF_OTHERS
 
 
 def candidates(recipe: Recipe) -> Iterator[Recipe]:

@@ -14,7 +14,7 @@ from mulanzip.streams.deflate import MAX_TAIL, Engine
 from mulanzip.streams.deflate import Settings as DeflateSettings
 from mulanzip.streams.expanded import FIELD_SIZES, LENGTH, POSITION, Field, Stream, Streams
 from mulanzip.streams.predictor import SIZES, Predictor
-from mulanzip.streams.recipe import Library, Method, Recipe, Settings
+from mulanzip.streams.recipe import OPEN_METHODS, Library, Method, Recipe, Settings
 from mulanzip.varint import Reader, Writer
 
 #: Maximum number of streams, and of fields.
@@ -86,6 +86,8 @@ def _write_recipe(writer: Writer, recipe: Recipe) -> None:
         writer.number(recipe.predictor.size)
         writer.number("<>".index(recipe.predictor.order))
         writer.number(recipe.predictor.channels)
+    if recipe.method in OPEN_METHODS:
+        writer.number(recipe.unit)
     match recipe.settings:
         case None:
             writer.raw(bytes([_ANEW]))
@@ -103,6 +105,7 @@ def _read_recipe(reader: Reader) -> Recipe:
         if size not in SIZES:
             raise ValueError
         predictor = Predictor(size, "<>"[_at_most(reader.number(), 1)], _at_most(reader.number(), _MAX), row_bytes)
+    unit = reader.number() if method in OPEN_METHODS else 1
     settings: Settings | None = None
     library = reader.byte()
     if library != _ANEW and method is Method.DEFLATE:
@@ -110,7 +113,7 @@ def _read_recipe(reader: Reader) -> Recipe:
         settings = DeflateSettings(Engine(library), level, window, memory, strategy, reader.raw(2))
     elif library != _ANEW:
         settings = Library(library)
-    return Recipe(method, row_bytes, predictor, settings)
+    return Recipe(method, row_bytes, predictor, settings, unit)
 
 
 def _read_streams(reader: Reader) -> Iterator[Stream]:

@@ -10,10 +10,27 @@ from support.pictures import photo
 from support.processes import ROOT
 
 import mulanzip
+from mulanzip import registry
 from mulanzip.encoder.effort import EFFORTS, GRIDS
+from mulanzip.format import container
 from mulanzip.imageio.reader import read_picture
 
 SHIPPED = sorted((ROOT / "benchmarks" / "images").glob("*.webp"))
+
+
+def test_gray_images_get_the_better_model() -> None:
+    gray = photo(96, 120, 1)
+    cheap, careful = (mulanzip.encode(gray, effort=effort, stored=False) for effort in (1, 2))
+    ids = [container.unpack(data).header.model_id for data in (cheap, careful)]
+    names = [next(info.name for info in registry.shipped() if info.model_id == own) for own in ids]
+    assert names[0] == registry.GRAY_MODEL
+    alone = {
+        name: len(mulanzip.encode(gray, model=name, effort=2, stored=False))
+        for name in (registry.GRAY_MODEL, registry.DEFAULT_MODEL)
+    }
+    assert len(careful) == alone[names[1]]
+    assert alone[names[1]] <= 1.01 * min(alone.values())
+    np.testing.assert_array_equal(mulanzip.decode(careful), gray.squeeze())
 
 
 @pytest.mark.slow

@@ -133,6 +133,10 @@ def compressed() -> dict[str, bytes]:
         "stored rgba": _encoded(smooth(1, 40, 4).repeat(40, 0), stored=True),
         "stored gray and alpha": _encoded(smooth(1, 40, 2).repeat(40, 0), stored=True),
         "stored bilevel": _encoded(smooth(16, 15, 1) > 90),
+        "kept bmp": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "BMP")),
+        "kept streams": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "TIFF", compression="tiff_lzw")),
+        "kept runs": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "TGA", compression="tga_rle")),
+        "kept text": _compressed(b"P2 33 32 255\n" + b" ".join(b"%d" % v for v in smooth(32, 33, 1).ravel())),
         **{f"from {name}": _compressed(data) for name, data in images().items()},
     }
 

@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ sys.path.insert(0, str(FOLDER.parent))
 
 from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
+from support.sources import dicom_jpeg, dicom_rle  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import api, keep, registry  # noqa: E402
@@ -191,6 +193,10 @@ KEPT: dict[str, Callable[[], bytes]] = {
         append_images=[Image.fromarray(deep_waves(34, 35, 1)[..., 0])],
     ),
     "kept_streams": _packed_pages,
+    "kept_rle": lambda: dicom_rle(Random(3), images=waves(74, 37, 3).reshape(2, 37, 37, 3)).data,
+    "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
+    "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
+    "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",
 }
 
 

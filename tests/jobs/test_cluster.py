@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from support.pictures import smooth
 import mulanzip
 from mulanzip.cli.main import main
 from mulanzip.jobs import cluster
+from mulanzip.jobs.batch import Found, plan
+from mulanzip.jobs.names import compressed_name
+from mulanzip.jobs.urls import as_path, beside, url, without_marks
 
 distributed = pytest.importorskip("distributed", reason="needs pip install mulanzip[dask]")
 pytest.importorskip("fsspec", reason="needs pip install mulanzip[dask]")
@@ -69,7 +74,7 @@ def test_a_batch_over_urls_is_done_once(address: str, tmp_path: Path) -> None:
     result = run("--dask", address, *sources[:5], "--output-dir", output)
     assert result.exit_code == 1
     assert "5 files: 1 done, 3 skipped, 1 failed" in result.stderr
-    assert f"error: {cluster.url(Path(output))}/3.png.mzp exists, but does not hold this image" in result.stderr
+    assert f"error: {output}/3.png.mzp exists, but does not hold this image" in result.stderr
     after = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert {name for name in before if before[name] != after[name]} == {"2.png.mzp", "3.png.mzp"}
     assert run("--dask", address, "-f", *sources[:5], "--output-dir", output).exit_code == 0
@@ -104,7 +109,49 @@ def test_where_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_urls_survive_as_paths(text: str, expected: str) -> None:
-    assert cluster.url(Path(text)) == expected
+    assert url(Path(text)) == expected
+    assert url(as_path(text)) == expected.replace("file:/data", "file:///data")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://b/a//c.png",
+        "simplecache::s3://b/x.png",
+        "https://h/x.png?u=http%3A//y//z",
+        "zip://x.png::s3://b/z.zip",
+        "zip://in//x.png::simplecache::s3://b//z.zip",
+    ],
+)
+def test_urls_are_kept_as_they_are(text: str) -> None:
+    path = as_path(text)
+    assert url(path) == without_marks(str(path)) == text
+    assert url(path.with_name(path.name + ".mzp")) == f"{text}.mzp"
+    assert url(as_path("s3://out//there") / "a.mzp") == "s3://out//there/a.mzp"
+
+
+def test_results_of_members_lie_beside_their_archive() -> None:
+    (job,) = plan([Found(as_path("zip://in/x.png::s3://b//z.zip"), Path("x.png"))], compressed_name)
+    assert job.output is not None
+    assert url(job.output) == "s3://b//x.png.mzp"
+    for text in ("simplecache::s3://b/x.png", "s3://b/x.png", "a::b.png", "zip://x.png"):
+        assert beside(as_path(text)) == as_path(text)
+
+
+@pytest.mark.slow
+def test_members_of_archives(address: str, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(smooth(20, 21)).save(buffer, "PNG")
+    (tmp_path / "a").mkdir()
+    with zipfile.ZipFile(tmp_path / "a" / "z.zip", "w") as archive:
+        archive.writestr("in/x.png", buffer.getvalue())
+    source = f"zip://in/x.png::file://{tmp_path}/a/z.zip"
+    result = run("--dask", address, source, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["source"] == source
+    np.testing.assert_array_equal(mulanzip.decode((tmp_path / "a" / "x.png.mzp").read_bytes()), smooth(20, 21))
+    assert run("--dask", address, source, "--output-dir", f"file://{tmp_path}/out").exit_code == 0
+    assert (tmp_path / "out" / "x.png.mzp").is_file()
 
 
 @pytest.mark.slow

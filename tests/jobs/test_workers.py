@@ -60,6 +60,19 @@ def leave_a_mark(path: Path) -> None:
         path.unlink()
 
 
+def in_steps(job: int, tell: Callable[[float], None]) -> int:
+    for share in (0.001, 0.25, 0.2501, 0.5, 1.0):
+        tell(share)
+    return job
+
+
+@pytest.mark.slow
+def test_progress_has_the_shares_of_jobs_that_are_not_done() -> None:
+    told: list[float] = []
+    assert run(in_steps, [1, 2], count=1, progress=told.append) == [1, 2]
+    assert told == [0.25, 0.5, 1, 1, 1.25, 1.5, 2, 2]
+
+
 @pytest.mark.slow
 def test_jobs_are_shared_among_processes(tmp_path: Path) -> None:
     found = run(process_id, [tmp_path] * 8, count=3)

@@ -16,8 +16,9 @@ _SCRIPT = """
 import sys
 from mulanzip.cli.main import main
 main(sys.argv[1:], standalone_mode=False)
-print(*sys.modules, file=sys.stderr)
 """
+_MODULES = _SCRIPT + "print(*sys.modules, file=sys.stderr)"
+_PEAK = _SCRIPT + "from mulanzip.bench.peak_memory import peak_mib; print(peak_mib(), file=sys.stderr)"
 #: What no command needs for a PNG file on a CPU.
 _NEVER = {
     "concurrent.futures.process",
@@ -57,7 +58,7 @@ _PLUGINS_OF_PIL = {"PIL.PdfImagePlugin", "PIL.TiffImagePlugin"}
 
 def imported(*arguments: str | Path) -> set[str]:
     """The modules that a command has imported at its end."""
-    done = run_python("-c", _SCRIPT, *arguments)
+    done = run_python("-c", _MODULES, *arguments)
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 
@@ -79,3 +80,12 @@ def test_one_command_does_not_import_the_others() -> None:
     found = {name for name in imported("compress", "--help") if name.startswith("mulanzip.cli.")}
     assert "mulanzip.cli.compress" in found
     assert not found & {"mulanzip.cli.bench", "mulanzip.cli.decompress", "mulanzip.cli.train"}
+
+
+@pytest.mark.slow
+def test_restoring_a_photograph_takes_little_memory(tmp_path: Path) -> None:
+    compressed = tmp_path / "a.mzp"
+    compressed.write_bytes(mulanzip.encode(photo(512, 768), effort=1))
+    done = run_python("-c", _PEAK, "decompress", "-T", "2", compressed, "-o", tmp_path / "a.png")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stderr) < 150

@@ -64,7 +64,8 @@ def test_images_are_found_and_the_file_comes_back(name: str, data: st.DataObject
     for picture, image in zip(found.pictures, file.images, strict=True):
         np.testing.assert_array_equal(picture.pixels, image)
         assert picture.pixels.dtype == image.dtype
-    assert _restored(found) == file.data
+    if found.streams is None or found.streams.is_exact:
+        assert _restored(found) == file.data
     assert restored_size(len(found.skeleton), found.holes) == len(data_expanded)
     assert found.streams is None or found.streams.source_size == len(file.data)
 
@@ -127,10 +128,20 @@ def test_small_images_become_one() -> None:
     (picture,) = found.pictures
     np.testing.assert_array_equal(picture.pixels[..., 0], frames.reshape(-1, 40))
     file = io.BytesIO()
-    np.save(file, np.zeros((3, 256, 256), np.uint8))
+    np.save(file, np.zeros((3, 256, 256, 3), np.uint8))
     found = spans.find(file.getvalue())
     assert found is not None
     assert len(found.pictures) == 3
+
+
+def test_larger_gray_images_become_slices() -> None:
+    file = io.BytesIO()
+    np.save(file, np.zeros((3, 256, 200), np.uint8))
+    found = spans.find(file.getvalue())
+    assert found is not None
+    (picture,) = found.pictures
+    assert picture.is_stack
+    assert picture.pixels.shape == (256, 200, 3)
 
 
 def test_planes_of_small_images_become_one() -> None:

@@ -38,6 +38,7 @@ def restore(table: bytes, expanded: bytes) -> bytes:
     for _ in range(numbers.number()):
         method, row, size = numbers.number(), numbers.number(), numbers.number()
         predictor = (size, numbers.number(), numbers.number()) if size else None
+        unit = numbers.number() if method > 2 else 1
         library = numbers.raw(7 if method == 0 else 1)
         for _ in range(numbers.number()):
             start = end + numbers.number()
@@ -47,7 +48,7 @@ def restore(table: bytes, expanded: bytes) -> bytes:
             end = start + length
             content = expanded[start:end] if predictor is None else _differences(expanded[start:end], row, *predictor)
             facts.append((place, len(file)))
-            file += _made(method, library, content, row)[: place - len(tail)] + tail
+            file += _made(method, library, content, row, unit)[: place - len(tail)] + tail
             shifts.append((end, len(file) - end))
     made = bytearray(file + expanded[end:])
     for position, flags, stream in _fields(numbers):
@@ -72,7 +73,89 @@ def _differences(content: bytes, row: int, size: int, order: int, channels: int)
     return ((samples - left) % 256**size).astype(kind).tobytes()
 
 
-def _made(method: int, library: bytes, content: bytes, row: int) -> bytes:
+def _runs(samples: bytes, headers: bytes, unit: int) -> bytes:
+    made, at = b"", 0
+    for header in headers:
+        count = header + 1 if header < 128 else 1
+        made += bytes([header]) + samples[at : at + count * unit]
+        at += unit * (count if header < 128 else header - 127)
+    return made
+
+
+def _text(samples: bytes, between: bytes, unit: int) -> bytes:
+    numbers = [int.from_bytes(samples[i : i + unit], "big") for i in range(0, len(samples), unit)]
+    pairs = zip(numbers, between.split(b"\0"), strict=True)  # No text stands behind the last number.
+    return b"".join(str(number).encode() + text for number, text in pairs)
+
+
+def _jpeg(samples: bytes, rest: bytes, unit: int) -> bytes:
+    """A lossless JPEG of one component, sample by sample."""
+    if rest.startswith(b"\xfe\xff\0\xe0"):
+        length = int.from_bytes(rest[4:8], "little")
+        whole = _jpeg(samples, rest[8:], unit)
+        parts = [whole[i : i + length] for i in range(0, len(whole), length)]
+        return b"".join(rest[:4] + len(part).to_bytes(4, "little") + part for part in parts)
+    at, codes, frame = 2, {}, b""
+    while True:
+        marker, length = rest[at + 1], int.from_bytes(rest[at + 2 : at + 4], "big")
+        body = rest[at + 4 : at + 2 + length]
+        at += 2 + length
+        if marker == 0xC3:
+            frame = body
+        elif marker == 0xC4:
+            code, symbols = 0, iter(body[17:])
+            for bits, count in enumerate(body[1:17], 1):
+                for _ in range(count):
+                    codes[next(symbols)] = f"{code:0{bits}b}"
+                    code += 1
+                code *= 2
+        elif marker == 0xDA:
+            break
+    precision, width, kind = frame[0], int.from_bytes(frame[3:5], "big"), body[3]
+    values = [int.from_bytes(samples[i : i + unit], "little") for i in range(0, len(samples), unit)]
+    text = ""
+    for i, value in enumerate(values):
+        left, above, corner = (values[max(0, i - step)] for step in (1, width, width + 1))
+        guess = [0, left, above, corner, left + above - corner, left + (above - corner >> 1)]
+        guess += [above + (left - corner >> 1), left + above >> 1]
+        predicted = 1 << precision - 1 if i == 0 else left if i < width else guess[kind] if i % width else above
+        difference = (value - predicted + 32767) % 65536 - 32767
+        size = abs(difference).bit_length()
+        text += codes[size]
+        if 0 < size < 16:
+            text += f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}"
+    made = bytes(int(text[i : i + 8], 2) for i in range(0, len(text) // 8 * 8, 8))
+    return rest[:at] + made.replace(b"\xff", b"\xff\0") + rest[at:]
+
+
+def _planes(samples: bytes, rest: bytes, unit: int) -> bytes:
+    """RLE of DICOM."""
+    starts = [int.from_bytes(rest[i : i + 4], "little") for i in range(0, 64, 4)]
+    count, made, at = starts[0], rest[:64], 64
+    for number in range(count):
+        byte = number // unit * unit + unit - 1 - number % unit  # The high byte of a sample comes first.
+        plane, done = samples[byte::count], 0
+        while done < len(plane):
+            header = rest[at]
+            made += rest[at : at + 1]
+            made += plane[done : done + header + 1] if header < 128 else plane[done : done + 1] * (header != 128)
+            done += header + 1 if header < 128 else (257 - header) * (header != 128)
+            at += 1
+        behind = starts[number + 2] - len(made) if number + 1 < count else len(rest) - at
+        made += rest[at : at + behind]
+        at += behind
+    return made
+
+
+def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> bytes:
+    if method == 3:
+        return _runs(content[:row], content[row:], unit)
+    if method == 7:
+        return _planes(content[:row], content[row:], unit)
+    if method == 6:
+        return _jpeg(content[:row], content[row:], unit)
+    if method > 3:
+        return _text(content[:row], content[row:], unit)
     if method == 0:
         number, level, window, memory, strategy = library[:5]
         if number == 2:

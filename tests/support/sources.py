@@ -125,6 +125,45 @@ def tga(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(head + text + palette + rows + junk(random), [image])
 
 
+def tga_runs(random: Random, most: int = 9) -> SourceFile:
+    """Pixels in packets, of which some are runs."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice((10, 11))
+    channels = random.choice((3, 4)) if kind == 10 else 1
+    image = samples(random, (height * width, channels), 8)
+    packets, i = b"", 0
+    while i < len(image):
+        count = min(random.choice((1, 2, 5, 128)), len(image) - i)
+        if random.random() < 0.5:
+            image[i : i + count] = image[i]
+            packets += bytes([0x80 | count - 1]) + _blue_first(image[i : i + 1], channels)
+        else:
+            packets += bytes([count - 1]) + _blue_first(image[i : i + count], channels)
+        i += count
+    is_downward = random.random() < 0.5
+    text = junk(random)
+    head = struct.pack(
+        "<BBBHHBHHHHBB", len(text), 0, kind, 0, 0, 0, 3, 4, width, height, 8 * channels, 0x20 * is_downward
+    )
+    rows = image.reshape(height, width, channels)
+    return SourceFile(head + text + packets + junk(random), [rows if is_downward else rows[::-1]])
+
+
+def _blue_first(pixels: np.ndarray, channels: int) -> bytes:
+    return pixels[:, [2, 1, 0, 3][:channels]].tobytes() if channels > 1 else pixels.tobytes()
+
+
+def pnm_text(random: Random, most: int = 9) -> SourceFile:
+    """Numbers with any spaces between them."""
+    height, width, kind = random.randint(1, most), random.randint(1, 2 * most), random.choice("123")
+    channels, bits = 3 if kind == "3" else 1, 1 if kind == "1" else random.choice((1, 5, 8, 10, 16))
+    image = samples(random, (height, width, channels), bits)
+    numbers = (1 - image if kind == "1" else image).ravel().tolist()
+    spaces = ("", " ", "\n", " \t") if kind == "1" else (" ", "\n", "\r\n", " \t ")
+    head = f"P{kind}\n# any words\n{width} {height}\n" + ("" if kind == "1" else f"{(1 << bits) - 1}\n")
+    text = "".join(str(number) + random.choice(spaces) for number in numbers[:-1]) + str(numbers[-1])
+    return SourceFile((head + text).encode() + random.choice((b"", b"\n", b"\n# end")), [image])
+
+
 def npy(random: Random, most: int = 9) -> SourceFile:
     bits, signed = random.choice((8, 16)), random.random() < 0.3
     rank, order = random.choice((2, 2, 3, 3, 4)), random.choice("CF")
@@ -351,15 +390,99 @@ def dicom(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(random.randbytes(128) + b"DICM" + meta + body, list(seen))
 
 
+def dicom_jpeg(random: Random, most: int = 9, images: np.ndarray | None = None) -> SourceFile:
+    """Frames of lossless JPEG, of 8 bits if they are given; a single one may be cut into items."""
+    bits, signed = random.choice((8, 10, 12, 16)) if images is None else 8, random.random() < 0.3
+    images = _frames(random, most, bits) if images is None else images
+    streams = [bytes(imagecodecs.ljpeg_encode(image[..., 0], bitspersample=bits)) for image in images]
+    if len(images) == 1 and random.random() < 0.5:
+        step = 2 * random.randint(40, 60)  # The markers lie in the first item.
+        streams = [streams[0][i : i + step] for i in range(0, len(streams[0]), step)]
+    seen = images
+    if signed:
+        seen = images.view(np.int16) if bits == 16 else images ^ images.dtype.type(1 << bits - 1)
+    data = _encapsulated(images, bits, signed, b"1.2.840.10008.1.2.4.70", streams)
+    return SourceFile(random.randbytes(128) + data + junk(random), list(seen))
+
+
+def dicom_rle(random: Random, most: int = 9, images: np.ndarray | None = None) -> SourceFile:
+    """Frames of RLE, of 8 bits if they are given, with packets of any length."""
+    bits, signed = random.choice((8, 16)) if images is None else 8, random.random() < 0.3
+    images = _frames(random, most, bits, random.choice((1, 3))) if images is None else images
+    streams = []
+    for image in images:
+        segments = []
+        for channel in range(image.shape[2]):
+            planes = image[..., channel].astype(f">u{bits // 8}").reshape(-1, 1).view(np.uint8)
+            segments += [_packets(random, plane.tobytes()) for plane in planes.T]
+        positions = np.cumsum([64, *map(len, segments)])[:-1].tolist()
+        header = struct.pack("<16I", len(segments), *positions, *[0] * (15 - len(positions)))
+        streams.append(header + b"".join(segments))
+    seen = images
+    if signed:
+        seen = images.view(np.int16) if bits == 16 else images ^ np.uint8(128)
+    data = _encapsulated(images, bits, signed, b"1.2.840.10008.1.2.5", streams)
+    return SourceFile(random.randbytes(128) + data + junk(random), list(seen))
+
+
+def _frames(random: Random, most: int, bits: int, channels: int = 1) -> np.ndarray:
+    shape = (random.choice((1, 1, 2, 5)), random.randint(1, most), random.randint(1, most), channels)
+    return samples(random, shape, bits)
+
+
+def _packets(random: Random, plane: bytes) -> bytes:
+    """PackBits with whole and broken runs, packets of nothing, and something behind the last one."""
+    made, at = b"", 0
+    while at < len(plane):
+        length = min(random.choice((1, 2, 3, 9)), len(plane) - at)
+        part = plane[at : at + length]
+        if len(set(part)) == 1 and length > 1:
+            made += bytes([257 - length]) + part[:1]
+        else:
+            made += bytes([length - 1]) + part
+        made += b"\x80" * (random.random() < 0.1)
+        at += length
+    return made + bytes(len(made) % 2)
+
+
+def _encapsulated(images: np.ndarray, bits: int, signed: bool, syntax: bytes, streams: list[bytes]) -> bytes:
+    """A DICOM file without its preamble."""
+
+    def element(group: int, number: int, kind: str, value: bytes) -> bytes:
+        value += (b"\0" if kind == "UI" else b" ") * (len(value) % 2)
+        return struct.pack("<HH2sH", group, number, kind.encode(), len(value)) + value
+
+    def item(value: bytes) -> bytes:
+        value += bytes(len(value) % 2)
+        return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+    def short(tag: int, value: int) -> bytes:
+        return element(0x28, tag, "US", struct.pack("<H", value))
+
+    frames, height, width, channels = images.shape
+    kind = b"RGB" if channels == 3 else b"MONOCHROME2"
+    body = element(0x8, 0x16, "UI", b"1.2.3") + short(2, channels) + element(0x28, 4, "CS", kind)
+    body += element(0x28, 8, "IS", str(frames).encode()) if frames > 1 else b""
+    body += short(0x10, height) + short(0x11, width) + short(0x100, 8 if bits == 8 else 16) + short(0x101, bits)
+    body += short(0x102, bits - 1) + short(0x103, signed)
+    items = b"".join(map(item, (b"", *streams))) + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    pixels = struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF) + items
+    return b"DICM" + element(2, 0x10, "UI", syntax) + body + pixels
+
+
 #: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
 MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
     "pnm": pnm,
     "tga": tga,
+    "tga_runs": tga_runs,
+    "pnm_text": pnm_text,
     "npy": npy,
     "fits": fits,
     "tiff": tiff,
     "dicom": dicom,
+    "dicom_jpeg": dicom_jpeg,
+    "dicom_rle": dicom_rle,
 }
 
 
