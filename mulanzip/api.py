@@ -329,6 +329,8 @@ def decode_part(
     preview.check_scale(scale)
     header = file.header
     if index is not None and header.coding.is_file:
+        from mulanzip import kept_file
+
         image, within = kept_file.image_of_slice(file, index, execution.limits)
         number = within if image.header.bands else None
         return decode_part(image, number, region, scale=scale, model=model, execution=execution)

@@ -32,6 +32,8 @@ _PARTS = {
     container.VALUES: "values in use",
     container.GAMUT: "gamut",
     container.VALUE_EDGES: "value edges",
+    container.NEIGHBOURS: "earlier slices",
+    container.STACK: "mark of a stack",
     original.KIND: "original file",
     container.DATA: "bytes",
     container.JPEG: "JPEG as JPEG XL",

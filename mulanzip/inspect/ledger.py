@@ -18,6 +18,7 @@ from mulanzip.format.container import (
     CONTEXT,
     GAMUT,
     HEADER_SIZE,
+    NEIGHBOURS,
     SCHEDULES_CHUNK,
     SEGMENT,
     VALUE_EDGES,
@@ -30,7 +31,13 @@ from mulanzip.lattice.geometry import segments
 from mulanzip.options import Execution
 
 #: Chunks of side information that have no code length of their own, and their names.
-_SIDE_NAMES = {SCHEDULES_CHUNK: "schedules", VALUES: "values in use", GAMUT: "gamut", VALUE_EDGES: "value edges"}
+_SIDE_NAMES = {
+    SCHEDULES_CHUNK: "schedules",
+    VALUES: "values in use",
+    GAMUT: "gamut",
+    VALUE_EDGES: "value edges",
+    NEIGHBOURS: "earlier slices",
+}
 
 
 @dataclass(frozen=True)

@@ -65,16 +65,16 @@ class Found:
         mode: their meaning.
         palette: RGB triples, 3 to 768 bytes, with :attr:`Mode.PALETTE`.
         bits: that the file says samples of two bytes have, 9 to 16.
-        is_stack: whether its planes are slices of a stack.
         blocks: how the blocks of the hole are compressed; the offsets are those of their streams then.
+        is_stack: whether its planes are slices of a stack.
     """
 
     hole: Hole
     mode: Mode
     palette: bytes = b""
     bits: int = 16
-    is_stack: bool = False
     blocks: Blocks | None = None
+    is_stack: bool = False
 
     @property
     def size(self) -> int:

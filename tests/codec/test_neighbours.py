@@ -19,6 +19,7 @@ from mulanzip.errors import CorruptFileError, LimitError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import NEIGHBOURS, STACK, Chunk, Container
 from mulanzip.image.picture import Picture
+from mulanzip.inspect.info import describe
 from mulanzip.inspect.ledger import ledger
 from mulanzip.inspect.maps import bits_map
 from mulanzip.inspect.salvage import salvage
@@ -216,12 +217,19 @@ def test_bands_that_look_at_others_come_back() -> None:
 def test_lengths_and_maps_of_stacks() -> None:
     entries = ledger(DATA).entries
     assert sum(entry.file for entry in entries) == 8 * len(DATA)
+    assert not any(entry.name == "metadata" for entry in entries)
     segments = [entry for entry in entries if "coarse levels" in entry.name]
     assert len(segments) == len(STACKED)
     assert all(entry.theory <= entry.coded < entry.theory + 64 for entry in segments)
     bits = bits_map(DATA)
     assert bits.shape == STACKED.shape[1:]
     assert float(bits.sum()) == pytest.approx(sum(entry.theory for entry in segments), rel=1e-4)
+
+
+def test_all_parts_are_described() -> None:
+    facts = describe(container.unpack(DATA), len(DATA))
+    assert not any(part.startswith("unknown") for part in facts.parts)
+    assert facts.channels == len(STACKED)
 
 
 def test_slices_before_a_damaged_one_are_salvaged() -> None:

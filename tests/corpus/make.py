@@ -32,6 +32,7 @@ from mulanzip.format.container import (  # noqa: E402
     END,
     GAMUT,
     HEADER_SIZE,
+    NEIGHBOURS,
     SCHEDULES_CHUNK,
     SEGMENT,
     STORED,
@@ -113,6 +114,8 @@ def compressed() -> dict[str, Faulty]:
     crossing = ValueEdges(np.where(np.arange(255) == 99, 40, 0)[None].repeat(3, 0), 0, PLAIN_EDGES)
     tiles = api.encode(smooth(3, 514, 1), effort=1, stored=False, threads=1)
     base, *rest = unpack(tiles).chunks
+    stack = api.encode(smooth(7, 9, 2).transpose(2, 0, 1), effort=1, stored=False, stack=True, threads=1)
+    mark, near, *slices = unpack(stack).chunks
     original = _compressed(_saved(Image.fromarray(smooth(9, 11, 1)), "PNG", compress_level=1))
     kept = next(chunk for chunk in unpack(original).chunks if chunk.kind == png_original.KIND)
     nothing = encode_context(np.zeros_like(context), load(registry.find(registry.DEFAULT_MODEL).path).prior)
@@ -226,6 +229,24 @@ def compressed() -> dict[str, Faulty]:
         ),
         "gamut_unknown": Faulty(
             with_chunks(model, Chunk(GAMUT, b"\0"), segment), "an unknown gamut", 4, "gamut is damaged"
+        ),
+        "neighbours_far": Faulty(
+            with_chunks(stack, mark, packed(NEIGHBOURS, b"\0\0\2\0"), *slices),
+            "a slice that looks at one before the first",
+            4,
+            "list of earlier slices is damaged",
+        ),
+        "neighbours_none": Faulty(
+            with_chunks(stack, mark, packed(NEIGHBOURS, bytes(4)), *slices),
+            "a list of earlier slices without any",
+            4,
+            "list of earlier slices is damaged",
+        ),
+        "neighbours_on_colours": Faulty(
+            with_chunks(model, near, segment), "earlier slices of a colour image", 4, "earlier slices is for bands"
+        ),
+        "stack_mark_on_gray": Faulty(
+            with_chunks(tiles, mark, base, *rest), "a gray image that is marked as a stack", 4, "a stack is for bands"
         ),
         "gamut_gray": Faulty(
             with_chunks(tiles, Chunk(GAMUT, b"\x10"), base, *rest), "a gamut for a gray image", 4, "a gamut is for"
