@@ -14,7 +14,7 @@ from mulanzip.source.found import Found
 from mulanzip.source.holes import ABSENT, Hole, joined
 from mulanzip.streams.deflate import MAX_TAIL, common_length
 from mulanzip.streams.expanded import FIELD_SIZES, LENGTH, POSITION, Field, Stream, Streams, remake
-from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, candidates, find_deflate, memory_factor
+from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, Settings, candidates, find_deflate, memory_factor
 from mulanzip.streams.table import MAX_FIELDS, MAX_STREAMS
 
 #: Searches for the settings of a stream, which are slow, in a file.
@@ -65,19 +65,20 @@ class _Image:
 
 
 class _Finder:
-    """Finds recipes; what was found before is tried first."""
+    """Finds recipes; settings that were found before, also in other images, are tried first."""
 
     def __init__(self) -> None:
-        self.known: list[Recipe] = []
+        self.known: list[tuple[Method, Settings | None]] = []
         self.searches = _SEARCHES
 
     def find(self, plain: Recipe, stream: bytes, content: bytes) -> tuple[Recipe, bytes] | None:
         """A recipe, and the last bytes of the stream, which it does not make."""
-        tried = [found for found in self.known if replace(found, settings=None) == plain]
+        tried = [replace(plain, settings=settings) for method, settings in self.known if method is plain.method]
         for recipe in (*tried, *(one for one in candidates(plain) if one not in tried)):
             tail = _tail(recipe, stream, content)
             if tail is not None:
-                self.known = [recipe, *(other for other in self.known if other != recipe)]
+                found = (recipe.method, recipe.settings)
+                self.known = [found, *(other for other in self.known if other != found)]
                 return recipe, tail
         if plain.method is not Method.DEFLATE or not self.searches:
             return None
@@ -85,7 +86,7 @@ class _Finder:
         recipe_found = find_deflate(plain, stream, content)
         if recipe_found is None:
             return None
-        self.known.insert(0, recipe_found)
+        self.known.insert(0, (recipe_found.method, recipe_found.settings))
         return recipe_found, _tail(recipe_found, stream, content) or b""
 
 

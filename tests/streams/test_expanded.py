@@ -105,7 +105,7 @@ def test_the_specification_suffices(name: str, seed: int) -> None:
     """What is written from the text alone makes the same files."""
     data = MAKERS[name](Random(seed)).data
     file = expand(data, list(spans.find_all(data)))
-    if file.streams is not None:
+    if file.streams is not None and file.streams.is_exact:
         assert reference_streams.restore(pack(file.streams), file.data) == data
 
 
