@@ -19,7 +19,7 @@ from mulanzip.options import EncodeOptions
 
 
 def encode(image: np.ndarray, schedule: str = "default") -> bytes:
-    return mulanzip.encode(image, schedule=schedule, stored=False, threads=1)
+    return mulanzip.encode(image, effort=1, schedule=schedule, stored=False, threads=1)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from mulanzip import api, limits
 from mulanzip.cli.main import main
 from mulanzip.codec.segment import HASH_BYTES
 from mulanzip.errors import CorruptFileError
-from mulanzip.format.container import SEGMENT, Chunk, Container, unpack
+from mulanzip.format.container import SEGMENT, STACK, Chunk, Container, unpack
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY, XMP
 from mulanzip.image.picture import Picture
@@ -44,8 +44,9 @@ def test_a_preview_is_every_nth_pixel(image: np.ndarray, scale: int, schedule: s
         np.testing.assert_array_equal(mulanzip.decode(data, scale=scale, threads=1), image[::scale, ::scale])
 
 
-#: Of the others, one keeps bytes that are no image, one a file of two pictures.
-SHOWN = [p for p in sorted((TESTS / "golden").glob("*.mzp")) if p.stem not in ("kept_bytes", "kept_pages")]
+#: These keep bytes that are no image, and files of several pictures.
+NOT_SHOWN = ("kept_bytes", "kept_pages", "kept_streams")
+SHOWN = [p for p in sorted((TESTS / "golden").glob("*.mzp")) if p.stem not in NOT_SHOWN]
 
 
 @pytest.mark.slow
@@ -53,8 +54,10 @@ SHOWN = [p for p in sorted((TESTS / "golden").glob("*.mzp")) if p.stem not in ("
 def test_previews_of_the_golden_files(path: Path) -> None:
     data = path.read_bytes()
     whole = mulanzip.decode(data, threads=1)
+    slices = (slice(None),) if unpack(data).of_kind(STACK) else ()
     for scale in preview.SCALES:
-        np.testing.assert_array_equal(mulanzip.decode(data, scale=scale, threads=1), whole[::scale, ::scale])
+        shown = whole[(*slices, slice(None, None, scale), slice(None, None, scale))]
+        np.testing.assert_array_equal(mulanzip.decode(data, scale=scale, threads=1), shown)
 
 
 def replaced(data: bytes, segment: int, payload: bytes) -> bytes:
