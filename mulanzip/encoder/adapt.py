@@ -75,29 +75,42 @@ def find_adaptation(
     presets = [
         prior.preset(number) for number in suited_presets(indices, runtime.at(statistics), schedules, plan.grids)
     ]
-    edges = choose_edges(indices, runtime.at(statistics).adapted(presets[0]), plan.is_judged) if has_edges else None
+    adapted = runtime.at(statistics).adapted(presets[0])
+    edges = [choose_edges(indices, adapted, False) if has_edges else None]
+    steps = plan.fit_steps(*indices.shape[:2])
+    if not plan.is_judged and not steps:
+        return Adaptation(_kept(presets[0]), edges[0])
+    if has_edges:
+        edges.append(choose_edges(indices, adapted, True))
+
+    def toned(choice: ValueEdges | None) -> list[Group]:
+        return [(indices, replace(statistics, value_edges=choice)), *groups[1:]]
+
     fitted = None
-    toned = [(indices, replace(statistics, value_edges=edges)), *groups[1:]]
-    if steps := plan.fit_steps(*indices.shape[:2]):
-        fitted = _fit(toned[0], runtime, steps, presets[-1], progress)
+    if steps:
+        fitted = _fit(toned(edges[0])[0], runtime, steps, presets[-1], progress)
     contexts = presets if fitted is None else [*presets, fitted]
-    if plan.is_judged and all(context.any() for context in contexts):
+    if all(context.any() for context in contexts):
         contexts = [*contexts, prior.preset(0)]
-    if len(contexts) == 1 and not (plan.is_judged and edges):
-        return Adaptation(_kept(contexts[0]), edges)
     judged = _sample(segments(*indices.shape[:2]))
-    # Payloads are whole bytes, so a small difference may not be one.
+    # Payloads are whole bytes, so a small difference may not be one: what comes first is preferred.
     margin = 16 * len(judged)
 
-    def bits(context: np.ndarray, groups: Sequence[Group]) -> float:
-        own = 8 * (len(encode(context, prior)) + CHUNK_OVERHEAD) if context.any() else 0
-        return own + _bits(judged, groups, runtime.adapted(_kept(context)), schedules)
+    def best(costs: list[float]) -> int:
+        return min(range(len(costs)), key=lambda i: costs[i] + (margin if i else 0))
 
-    costs = [bits(context, toned) + (margin if i else 0) for i, context in enumerate(contexts)]
-    best = contexts[costs.index(min(costs))]
-    if edges and min(costs) + 8 * (len(edges.encode()) + CHUNK_OVERHEAD) > bits(best, groups):
-        edges = None
-    return Adaptation(_kept(best), edges)
+    def bits(context: np.ndarray, choice: ValueEdges | None) -> float:
+        own = 8 * (len(encode(context, prior)) + CHUNK_OVERHEAD) if context.any() else 0
+        own += 8 * (len(choice.encode()) + CHUNK_OVERHEAD) if choice else 0
+        return own + _bits(judged, toned(choice), runtime.adapted(_kept(context)), schedules)
+
+    context = contexts[0]
+    if len(contexts) > 1:
+        context = contexts[best([bits(context, edges[0]) for context in contexts])]
+    if any(edges):
+        choices = [*edges, None]
+        return Adaptation(_kept(context), choices[best([bits(context, choice) for choice in choices])])
+    return Adaptation(_kept(context), None)
 
 
 def _kept(context: np.ndarray) -> np.ndarray | None:
