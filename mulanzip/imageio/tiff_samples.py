@@ -101,8 +101,16 @@ def _all(file: BinaryIO) -> bytes:
 
 
 def _is_read_twice(pages: list[TiffPage]) -> bool:
-    """Whether libtiff has the compression of all pages, and all their blocks are in the file."""
-    return all(page.compression in second_reader.COMPRESSIONS and all(page.databytecounts) for page in pages)
+    """Whether libtiff has the compression of all pages, and all their blocks are in the file.
+
+    It does not unpack samples of PackBits that are no whole bytes, where runs reach from row to row.
+    """
+    return all(
+        page.compression in second_reader.COMPRESSIONS
+        and all(page.databytecounts)
+        and not (page.compression == COMPRESSION.PACKBITS and page.bitspersample % 8)
+        for page in pages
+    )
 
 
 def _are_bands(pages: list[TiffPage]) -> bool:

@@ -28,11 +28,7 @@ def test_samples_are_read_as_they_are_stored(seed: int) -> None:
     except UnsupportedImageError:
         return  # Several pictures.
     except Exception as error:
-        with tifffile.TiffFile(io.BytesIO(file.data)) as tiff:
-            is_packbits = tiff.pages[0].compression == 32773
-        # libtiff lets no run of PackBits reach into the next row, as some of these do.
-        known = ["unknown pixel mode", "Pillow does not know", *["two readers see different"] * is_packbits]
-        assert any(words in str(error) for words in known), error  # noqa: PT017
+        assert "unknown pixel mode" in str(error) or "Pillow does not know" in str(error)  # noqa: PT017
         return
     np.testing.assert_array_equal(picture.pixels, file.images[0])
 
