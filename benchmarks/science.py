@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import imagecodecs
@@ -29,6 +30,7 @@ from mulanzip.options import EncodeOptions
 _XL_EFFORTS = (3, 6, 7, 9)
 _REFERENCE = "jxl-e7"
 _RESAMPLES = 2000
+T = TypeVar("T")
 _Pair = tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]
 
 
@@ -83,6 +85,18 @@ def measure(name: str, codec: str, pair: _Pair, array: np.ndarray) -> Outcome:
     Raises:
         AssertionError: if it does not come back.
     """
+    data, encode, decode = timed(name, codec, pair, array)
+    return Outcome(name, codec, array.size, len(data), encode, decode)
+
+
+def timed(
+    name: str, codec: str, pair: tuple[Callable[[np.ndarray], T], Callable[[T], np.ndarray]], array: np.ndarray
+) -> tuple[T, float, float]:
+    """What a codec makes of an array, and seconds of processor time to encode and to decode it.
+
+    Raises:
+        AssertionError: if it does not come back.
+    """
     encode, decode = pair
     start = time.process_time()
     data = encode(array)
@@ -91,7 +105,7 @@ def measure(name: str, codec: str, pair: _Pair, array: np.ndarray) -> Outcome:
     end = time.process_time()
     if not np.array_equal(restored, array):
         raise AssertionError(f"{name}: {codec} does not restore it")
-    return Outcome(name, codec, array.size, len(data), middle - start, end - middle)
+    return data, middle - start, end - middle
 
 
 def source_of(image: str) -> str:

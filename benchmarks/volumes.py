@@ -11,7 +11,6 @@ slice; and nanoseconds of processor time per sample.
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -22,7 +21,7 @@ import numpy as np
 import tifffile
 
 import mulanzip
-from benchmarks.science import Outcome, other_codecs, our_codec
+from benchmarks.science import Outcome, other_codecs, our_codec, timed
 
 _EFFORTS = (1,)
 _OTHERS = ("jpeg-ls", "jxl-e7", "jxl-e9")
@@ -69,15 +68,8 @@ def measure(name: str, codec: str, pair: tuple[_Encode, _Decode], volume: np.nda
     Raises:
         AssertionError: if it does not come back.
     """
-    encode, decode = pair
-    start = time.process_time()
-    files = encode(volume)
-    middle = time.process_time()
-    restored = decode(files)
-    end = time.process_time()
-    if not np.array_equal(restored, volume):
-        raise AssertionError(f"{name}: {codec} does not restore it")
-    return Outcome(name, codec, volume.size, sum(map(len, files)), middle - start, end - middle)
+    files, encode, decode = timed(name, codec, pair, volume)
+    return Outcome(name, codec, volume.size, sum(map(len, files)), encode, decode)
 
 
 def table(outcomes: Sequence[Outcome], efforts: Sequence[int]) -> str:

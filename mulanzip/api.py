@@ -82,7 +82,7 @@ def encode(  # noqa: PLR0913
         mu: with ``adaptive``, bits per cell (four pixels) that a tile may grow for each evaluation of the network that
             it saves the decoder.
         stored: store the image as JPEG XL, WebP or PNG where that is smaller than the model's form.  Tried for small
-            images, for images that look like drawings, and where a crop from the middle is smaller that way.
+            images, for images that look like drawings, and where crops are smaller that way.
         stack: whether the array is a stack of slices, uint8, uint16 or int16 ``(1 to 255, H, W)``: slices of a volume,
             or moments of a film.  A slice is coded given those before it, but for one in 32, with which decoding may
             begin.  Bands are coded given each other too, where they are alike.
@@ -121,9 +121,9 @@ def decode(  # noqa: PLR0913
         scale: 1 for the image; 2, 4 or 8 for a preview: exactly its pixels ``[::scale, ::scale]``, in a
             fraction of the time.  All checksums are checked, but no hash of samples that are not decoded.
         index: of a slice of a stack or of a band, from 0: this one alone, ``(H, W)``.  Only what it takes is decoded.
-            Of a file that was kept, slices, bands and other images are counted together.
+            In a file that was kept, slices, bands and other images are counted together.
         region: rows and columns that are wanted, as slices without steps: the result is that part of the array, or of
-            the preview those of its pixels that lie in it.  Of images that a model coded, only the tiles that it takes
+            the preview those of its pixels that lie in it.  Where a model coded the image, only the tiles that it takes
             are decoded.
         model: a model to try beside the shipped ones.
         device, threads: as for :func:`encode`.

@@ -9,7 +9,7 @@ from mulanzip.image.crops import sample_crops
 from mulanzip.image.picture import Picture
 from mulanzip.native.library import MAX_EARLIER
 
-#: Every so many slices of a stack there is one that looks at no other: to decode one takes this number at most.
+#: One slice of a stack in this number looks at no other, so that decoding a slice takes this number at most.
 KEY_INTERVAL = 32
 #: Bands with less likeness than this to all others are coded alone, and so are those of small images.
 _LEAST_LIKENESS = 0.1
@@ -36,7 +36,7 @@ def choose_references(picture: Picture, constant: list[bool]) -> References | No
         likeness = {i: abs(float(own @ other)) for i, other in structures.items()}
         if not picture.is_stack:
             likeness = {i: value for i, value in likeness.items() if value >= _LEAST_LIKENESS}
-        # Of equally alike ones, the nearest.
+        # The nearest wins among equally alike ones.
         best = sorted(likeness, key=lambda i: (-likeness[i], -i))[:MAX_EARLIER]
         found.append(() if is_constant else tuple(best))
         if not is_constant:

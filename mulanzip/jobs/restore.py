@@ -150,7 +150,7 @@ def restore_kept(
         return data, header.grade is not Grade.FILE or kept_file.is_source(file, data)
 
     if files.skip_done and is_existing_file(output):
-        # Of the grade ``content``, the header has the hash of the source, and another file comes back.
+        # With the grade ``content``, the header has the hash of the source, and another file comes back.
         there, is_content = output.read_bytes(), header.grade is Grade.CONTENT
         if (restored()[0] == there) if is_content else file_hash(there) == header.pixel_hash:
             return replace(result, output_size=len(there), status="skipped")
