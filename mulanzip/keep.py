@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from mulanzip import api
+import numpy as np
+
+from mulanzip import picture_decoder, picture_encoder
 from mulanzip.errors import (
     CorruptFileError,
     GradeError,
@@ -120,15 +122,26 @@ def verify(kept: Kept, source: bytes, model: str, execution: Execution = Executi
     try:
         file = container.unpack(kept.file.pack())
         if kept.picture is None:
-            restored = api.restore_file(file, model=model, execution=execution)
+            restored = picture_decoder.restore_file(file, model=model, execution=execution)
         else:
-            picture = api.decode_container(file, model=model, execution=execution)
-            api.compare(picture, kept.picture)
+            picture = picture_decoder.decode_container(file, model=model, execution=execution)
+            _compare(picture, kept.picture)
             restored = png_original.restore(file, picture)[0] or b""
     except CorruptFileError as error:
         raise VerificationError(f"verification failed: {error}") from error
     if kept.grade is Grade.FILE and restored != source:
         raise VerificationError("verification failed: the restored file has other bytes than the source")
+
+
+def _compare(restored: Picture, picture: Picture) -> None:
+    """Check that a picture has come back, pixels and metadata.
+
+    Raises:
+        VerificationError: if it has not.
+    """
+    # Decoding has compared the pixels with the header's hash, which is the picture's.
+    if restored.metadata != picture.metadata or not np.array_equal(restored.pixels, picture.pixels):
+        raise VerificationError("verification failed: the file does not decode to the same image")
 
 
 def holds(file: Container, source: bytes, keeping: Keeping, execution: Execution = Execution()) -> bool:
@@ -143,7 +156,7 @@ def holds(file: Container, source: bytes, keeping: Keeping, execution: Execution
     if file.header.coding.is_file:
         return False
     picture = _read(source, keeping, execution)[0]
-    return file.header.pixel_hash == picture.pixel_hash() and api.metadata_of(file) == picture.metadata
+    return file.header.pixel_hash == picture.pixel_hash() and picture_decoder.metadata_of(file) == picture.metadata
 
 
 def _file_hash(file: Container) -> bytes | None:
@@ -169,7 +182,7 @@ def _keep_picture(
     execution: Execution,
 ) -> Kept:
     """The form of a picture; a PNG file comes back where a description of it is small."""
-    file = api.encode_picture(picture, encoding, execution)
+    file = picture_encoder.encode_picture(picture, encoding, execution)
     if not keeping.strip:
         file = png_original.keep(file, source, picture)
     if file.header.grade > Grade.SAMPLES:
@@ -225,7 +238,7 @@ def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution
     images, done = list[Chunk](), 0
     for picture in found.pictures:
         part = execution.part(done / total, (done + picture.pixels.size) / total)
-        images.append(Chunk(IMAGE, api.encode_picture(picture, encoding, part).pack()))
+        images.append(Chunk(IMAGE, picture_encoder.encode_picture(picture, encoding, part).pack()))
         done += picture.pixels.size
     first = found.pictures[0]
     size = found.streams.size if found.streams else len(source)
@@ -255,8 +268,8 @@ def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution
 def _is_read_alike(kept: Kept, source: bytes, execution: Execution) -> bool:
     """Whether readers see the same picture in a source and in what comes back of it."""
     try:
-        restored = api.restore_file(kept.file, execution=execution)
-        api.compare(*(read_picture(io.BytesIO(data), execution.limits)[0] for data in (restored, source)))
+        restored = picture_decoder.restore_file(kept.file, execution=execution)
+        _compare(*(read_picture(io.BytesIO(data), execution.limits)[0] for data in (restored, source)))
     except MulanzipError:
         return False
     return True

@@ -8,7 +8,7 @@ from support.models import ONE_THREAD
 from support.pictures import photo, smooth
 
 import mulanzip
-from mulanzip import api
+from mulanzip import picture_encoder
 from mulanzip.api import code_length
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.format import container
@@ -42,9 +42,9 @@ def test_the_terms_add_up_to_the_file_and_coding_costs_next_to_nothing(image: np
 
 def test_metadata_is_a_term_of_its_own() -> None:
     picture = Picture.from_array(photo(20, 20))
-    plain = api.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
+    plain = picture_encoder.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
     picture.metadata[b"iccp"] = bytes(range(200))
-    data = api.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
+    data = picture_encoder.encode_picture(picture, EncodeOptions(stored=False), ONE_THREAD).pack()
     ledger = mulanzip.ledger(data, threads=1)
     assert ledger.total.file == 8 * len(data)
     term = {e.name: e.file for e in ledger.entries}["metadata"]

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from mulanzip import api, registry
+from mulanzip import open_model, picture_decoder, registry
 from mulanzip.codec.stack import decode_stack, stack_hash
 from mulanzip.density.runtime import Runtime
 from mulanzip.errors import CorruptFileError, MulanzipError
@@ -227,7 +227,7 @@ class Archive(Mapping[str, np.ndarray]):
             if opened.file is not None:
                 try:
                     file = container.unpack(opened.file)
-                    api.check_container(file, model=self._model, execution=self._execution)
+                    picture_decoder.check_container(file, model=self._model, execution=self._execution)
                 except CorruptFileError as error:
                     opened = Opened(opened.members, error=error)
             if opened.error is not None:
@@ -262,7 +262,7 @@ class Archive(Mapping[str, np.ndarray]):
     @cached_property
     def _runtime(self) -> Runtime:
         info = registry.by_id(self.header.model_id, self._model)
-        return api.open_for_coding(info, 0, self._execution)
+        return open_model.open_for_coding(info, 0, self._execution)
 
     def _decode_group(self, number: int, payload: bytes) -> list[Picture]:
         part = self.directory.parts[number]
@@ -285,7 +285,7 @@ class Archive(Mapping[str, np.ndarray]):
         return [Picture(shape.mode, from_coding_order(p) if shape.channels == 3 else p) for p in planes]
 
     def _decode_file(self, data: bytes) -> Picture:
-        return api.decode_picture(data, model=self._model, execution=self._execution)
+        return picture_decoder.decode_picture(data, model=self._model, execution=self._execution)
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:

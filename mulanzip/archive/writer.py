@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from mulanzip import api, registry
+from mulanzip import api, open_model, picture_encoder, registry
 from mulanzip.archive.groups import CodedPart, GroupCoder, GroupOptions
 from mulanzip.encoder.effort import is_adapted
 from mulanzip.errors import LimitError, OutputExistsError
@@ -92,7 +92,7 @@ class ArchiveWriter:
         self.execution = Execution(device, threads, limits)
         self._group_model = registry.DEFAULT_MODEL if model == registry.AUTO else model
         info = registry.find(self._group_model)
-        runtime = api.open_for_coding(info, _WAITING, self.execution)
+        runtime = open_model.open_for_coding(info, _WAITING, self.execution)
         groups = GroupOptions(process, gaussian_model)
         self._coder = GroupCoder(groups, runtime, TileSchedules.uniform(schedule), device)
         self.chains: list[Chain] = []
@@ -194,9 +194,9 @@ class ArchiveWriter:
         """The ``.mzp`` file of an image that is coded by itself; None for an image of a group."""
         height, width = picture.pixels.shape[:2]
         if picture.is_deep or is_adapted(height, width) or not Shape(picture.mode, height, width).is_small:
-            return api.encode_picture(picture, self.encoding, self.execution)
+            return picture_encoder.encode_picture(picture, self.encoding, self.execution)
         if looks_drawn(picture):
-            file = api.encode_picture(picture, replace(self.encoding, effort=1), self.execution)
+            file = picture_encoder.encode_picture(picture, replace(self.encoding, effort=1), self.execution)
             if file.header.coding is Coding.STORED and 8 * file.size < self._code_length(picture):
                 return file
         return None

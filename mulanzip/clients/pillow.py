@@ -13,7 +13,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin
 
-from mulanzip import api
+from mulanzip import picture_decoder, picture_encoder
 from mulanzip.errors import MulanzipError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import SIGNATURE
@@ -123,7 +123,9 @@ class MzpImageFile(ImageFile.ImageFile):
             ) from error
         file.seek(0)
         try:
-            return api.decode_picture(file.read(), model=self.model, execution=Execution(limits=self.limits))
+            return picture_decoder.decode_picture(
+                file.read(), model=self.model, execution=Execution(limits=self.limits)
+            )
         except MulanzipError as error:
             raise MzpReadError(str(error)) from error
 
@@ -148,9 +150,9 @@ def _read_front(file: IO[bytes], limits: Limits) -> tuple[Kind, tuple[int, int],
     header, chunks = container.read_front(file)
     if header.coding.is_file:
         file.seek(0)
-        shown = api.front_of(container.unpack(file.read()), limits)
+        shown = picture_decoder.front_of(container.unpack(file.read()), limits)
         return shown.kind, (shown.pixels.shape[1], shown.pixels.shape[0]), shown.metadata
-    found = {chunk.kind: api.metadata_content(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
+    found = {chunk.kind: picture_decoder.metadata_content(chunk, limits) for chunk in chunks if chunk.kind in KINDS}
     metadata.check(found, header.mode)
     return header.kind, (header.width, header.height), found
 
@@ -228,7 +230,9 @@ def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
         picture = from_pillow(image, _from_info(image, options))
     except UnsupportedImageError as error:
         raise MzpModeError(str(error)) from None
-    file.write(api.encode_picture(picture, _among(options, EncodeOptions), _among(options, Execution)).pack())
+    file.write(
+        picture_encoder.encode_picture(picture, _among(options, EncodeOptions), _among(options, Execution)).pack()
+    )
 
 
 def _among(given: dict[str, Any], kind: type[_Options]) -> _Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mulanzip import api, registry
+from mulanzip import open_model, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import HASH_BYTES, measure_segments
@@ -97,7 +97,7 @@ def ledger(
     if header.coding is not Coding.MODEL:
         raise UnsupportedImageError("the image is stored, or a chain of tiles: it has no code length under a model")
     size = header.height * header.width * header.channels * header.dtype.itemsize
-    runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, Execution(device, threads))
+    runtime = open_model.open_for_coding(registry.by_id(header.model_id, model), size, Execution(device, threads))
     side = SideInfo.read(file)
     pixels = new_pixels(file, side)
     entries = _context_entries(side, runtime)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mulanzip import api, registry
+from mulanzip import open_model, registry
 from mulanzip.codec.coders import CellMeter
 from mulanzip.codec.image import CodedGroup, coded_groups
 from mulanzip.codec.planes import Canvas
@@ -59,7 +59,7 @@ def bits_map(
     # The map takes as much as four bytes of samples per pixel.
     size = header.height * header.width * (header.channels * header.dtype.itemsize + 4)
     execution = Execution(device, threads, limits)
-    runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, execution)
+    runtime = open_model.open_for_coding(registry.by_id(header.model_id, model), size, execution)
     bits = np.zeros((header.height, header.width), dtype=np.float32)
     for coded in coded_groups(file, SideInfo.read(file), runtime, progress):
         bits += _group_bits(coded)

@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from mulanzip import api, registry
+from mulanzip import open_model, picture_decoder, registry
 from mulanzip.codec.image import CodedGroup, coded_groups, new_pixels
 from mulanzip.codec.planes import Canvas
 from mulanzip.codec.segment import decode_segment
@@ -82,7 +82,7 @@ def salvage(data: bytes, *, model: str | None = None, execution: Execution = Exe
         trusted = np.ones(pixels.shape[:2], dtype=bool)
     else:
         size = 2 * header.height * header.width * header.channels * header.dtype.itemsize
-        runtime = api.open_for_coding(registry.by_id(header.model_id, model), size, execution)
+        runtime = open_model.open_for_coding(registry.by_id(header.model_id, model), size, execution)
         # Without its context, where that is lost, no segment has the right hash.
         file = Container(header, tuple(part.chunk for part in fragments if part.chunk is not None))
         pixels, trusted, regions = _decode(file, fragments, runtime, execution.progress)
@@ -115,7 +115,7 @@ def _metadata(parts: list[Fragment], mode: Mode, limits: Limits) -> tuple[dict[b
         try:
             if not part.intact:
                 raise CorruptFileError("its checksum is wrong")
-            payload = api.metadata_content(part.chunk, limits)
+            payload = picture_decoder.metadata_content(part.chunk, limits)
             metadata.check({part.chunk.kind: payload}, mode)
             kept[part.chunk.kind] = payload
         except CorruptFileError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mulanzip import api
+from mulanzip import picture_decoder
 from mulanzip.format import container
 from mulanzip.format.container import ARCHIVE_SIGNATURE, HEADER_SIZE, Header
 from mulanzip.jobs.endpoints import Endpoint, Source
@@ -41,5 +41,5 @@ def check(
             archive.check(execution.progress)
     else:
         data = source.read_compressed(Header.unpack(head))
-        api.check_container(container.unpack(data), model=model, execution=execution)
+        picture_decoder.check_container(container.unpack(data), model=model, execution=execution)
     return result

@@ -11,7 +11,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from mulanzip import api
+from mulanzip import picture_decoder
 from mulanzip.errors import MulanzipError, VerificationError
 from mulanzip.format import container
 from mulanzip.format.container import HEADER_SIZE, Container, Header
@@ -105,7 +105,7 @@ def decompress(
 
     def decode(data: bytes, execution: Execution) -> tuple[Picture, Container | None]:
         file = container.unpack(data)
-        picture = api.decode_container(file, scale=scale, model=model, execution=execution)
+        picture = picture_decoder.decode_container(file, scale=scale, model=model, execution=execution)
         return picture, file if scale == 1 else None
 
     return restore(given, output, decode, files, execution, mark="" if scale == 1 else preview.MARK)
@@ -146,7 +146,7 @@ def restore_kept(
     def restored() -> tuple[bytes, bool]:
         """The file, and whether it is the one that its grade promises."""
         file = container.unpack(source.read_compressed(header))
-        data = api.restore_file(file, model=model, execution=execution)
+        data = picture_decoder.restore_file(file, model=model, execution=execution)
         return data, header.grade is not Grade.FILE or kept_file.is_source(file, data)
 
     if files.skip_done and is_existing_file(output):

@@ -22,7 +22,7 @@ from support.pictures import deep, photo, smooth
 from support.processes import run_python
 
 import mulanzip
-from mulanzip import api
+from mulanzip import limits, picture_encoder
 from mulanzip.cli.main import main
 from mulanzip.clients import pillow
 from mulanzip.clients.imagecodecs import mzp_check, mzp_decode, mzp_encode, mzp_version
@@ -247,7 +247,7 @@ class TestPillow:
             opened(Container(file.header, chunks).pack())
         gamma = {b"pngc": b"\0\0\0\1gAMA\0"}
         with pytest.raises(MzpReadError, match="metadata are damaged"):
-            opened(api.encode_picture(Picture(Mode.RGB, smooth(9, 9), b"", gamma)).pack())
+            opened(picture_encoder.encode_picture(Picture(Mode.RGB, smooth(9, 9), b"", gamma)).pack())
 
     def test_limits_of_pixels(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = saved(Image.fromarray(smooth(16, 16)))
@@ -264,7 +264,7 @@ class TestPillow:
         with pytest.raises(Image.DecompressionBombError):
             opened(data)
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-        monkeypatch.setattr(api.memory, "available_memory", lambda: 1)
+        monkeypatch.setattr(limits, "available_memory", lambda: 1)
         with pytest.raises(MzpReadError, match="MiB") as caught:
             opened(data).load()
         assert isinstance(caught.value.__cause__, LimitError)

@@ -21,7 +21,7 @@ sys.path.insert(0, str(FOLDER.parent.parent))
 
 from support.pictures import smooth  # noqa: E402
 
-from mulanzip import api, registry  # noqa: E402
+from mulanzip import api, picture_encoder, registry  # noqa: E402
 from mulanzip.codec.tile_schedule_code import encode_schedules  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.context import encode as encode_context  # noqa: E402
@@ -100,7 +100,9 @@ def _compressed(image: bytes) -> bytes:
 def compressed() -> dict[str, Faulty]:
     """Faulty ``.mzp`` files."""
     model = api.encode(smooth(7, 9), effort=1, stored=False, threads=1)
-    stored = api.encode_picture(Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9)))).pack()
+    stored = picture_encoder.encode_picture(
+        Picture(Mode.PALETTE, smooth(6, 5, 1)[..., None] % 3, bytes(range(9)))
+    ).pack()
     (segment,) = unpack(model).chunks
     (image,) = unpack(stored).chunks
     config = Config.from_dict(registry.find(registry.DEFAULT_MODEL).config)

@@ -15,7 +15,7 @@ from support.models import ONE_THREAD
 
 from fuzz import seeds
 from fuzz.mutation import damaged
-from mulanzip import api
+from mulanzip import picture_decoder
 from mulanzip.archive.reader import Archive
 from mulanzip.errors import (
     CorruptFileError,
@@ -69,7 +69,8 @@ def _require(holds: bool, what: str) -> None:
 def _originals() -> dict[bytes, Picture]:
     """Pictures of the seeds, by the hash of their pixels."""
     return {
-        p.pixel_hash(): p for p in (api.decode_picture(d, execution=ONE_THREAD) for d in seeds.compressed().values())
+        p.pixel_hash(): p
+        for p in (picture_decoder.decode_picture(d, execution=ONE_THREAD) for d in seeds.compressed().values())
     }
 
 
@@ -91,7 +92,7 @@ def check(data: bytes) -> str:
 
 def _check_compressed(data: bytes) -> str:
     try:
-        picture = api.decode_picture(data, execution=_EXECUTION)
+        picture = picture_decoder.decode_picture(data, execution=_EXECUTION)
     except MulanzipError as error:
         outcome = _check_error(error)
     else:
@@ -113,7 +114,7 @@ def _check_picture(data: bytes, picture: Picture) -> str:
     if header.coding.is_file:
         file = container.unpack(data)
         try:
-            restored = api.restore_file(file, execution=_EXECUTION)
+            restored = picture_decoder.restore_file(file, execution=_EXECUTION)
         except MulanzipError as error:  # A picture may be shown without the images behind it.
             return f"the picture of a kept file, then {_check_error(error)}"
         if pieces.file_hash(restored) != promised:
@@ -140,7 +141,7 @@ def _use_otherwise(data: bytes, way: int) -> None:
             case 2:
                 _check_salvaged(data)
             case 3:
-                api.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, execution=_EXECUTION)
+                picture_decoder.decode_picture(data, scale=2 << zlib.crc32(data[::-1]) % 3, execution=_EXECUTION)
             case 4 if container.unpack(data).header.coding is Coding.MODEL:
                 ledger.ledger(data, threads=1)
             case 5 | 6 | 7:

@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 from support.models import ONE_THREAD
 from support.pictures import brightened, smooth
 
-from mulanzip import api, registry
+from mulanzip import picture_encoder, registry
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.density.config import Config
 from mulanzip.density.model import context_entries
@@ -29,7 +29,7 @@ def _context() -> np.ndarray:
 
 def _encoded(array: np.ndarray, **options: Any) -> bytes:
     given = EncodeOptions(**{"effort": 1, "stored": False, **options})
-    return api.encode_picture(Picture.from_array(array), given, ONE_THREAD).pack()
+    return picture_encoder.encode_picture(Picture.from_array(array), given, ONE_THREAD).pack()
 
 
 def _compressed(image: bytes) -> bytes:

@@ -29,7 +29,7 @@ from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 from support.sources import dicom_jpeg, dicom_rle  # noqa: E402
 
 import mulanzip  # noqa: E402
-from mulanzip import api, keep, registry  # noqa: E402
+from mulanzip import keep, picture_decoder, picture_encoder, registry  # noqa: E402
 from mulanzip.density.config import Config  # noqa: E402
 from mulanzip.density.model import context_entries  # noqa: E402
 from mulanzip.format import container  # noqa: E402
@@ -223,21 +223,21 @@ def describe_kept(data: bytes) -> dict[str, str]:
     """The pinned facts of a file that keeps another: digests of its bytes and of what it restores."""
     file = container.unpack(data)
     if file.header.coding.is_file:
-        restored = api.restore_file(file, execution=ONE_THREAD)
+        restored = picture_decoder.restore_file(file, execution=ONE_THREAD)
     else:
-        restored = png_original.restore(file, api.decode_container(file, execution=ONE_THREAD))[0] or b""
+        restored = png_original.restore(file, picture_decoder.decode_container(file, execution=ONE_THREAD))[0] or b""
     return {"file": _digest(data), "grade": file.header.grade.name, "restored": _digest(restored)}
 
 
 def encode(name: str) -> bytes:
     """The bytes of a golden file as this version makes them."""
     if name in STORED:
-        return api.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
+        return picture_encoder.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
     context = some_context() if name == "photo_context" else None if name in _CHOSEN else "none"
     model = registry.AUTO if name.startswith("model_gray") else registry.DEFAULT_MODEL
     options = EncodeOptions(model, effort=1, context=context, schedule=schedule, stored=False)
-    return api.encode_picture(picture(), options, ONE_THREAD).pack()
+    return picture_encoder.encode_picture(picture(), options, ONE_THREAD).pack()
 
 
 def encode_archive() -> bytes:
@@ -256,7 +256,7 @@ def describe_archive(data: bytes) -> dict[str, str]:
 
 def describe(data: bytes) -> dict[str, str]:
     """The pinned facts of a file: digests of its bytes and of its picture."""
-    picture = api.decode_picture(data, execution=ONE_THREAD)
+    picture = picture_decoder.decode_picture(data, execution=ONE_THREAD)
     return {
         "file": _digest(data),
         "shape": " ".join(map(str, (picture.mode.name, *picture.pixels.shape))),

@@ -18,7 +18,7 @@ from support.pictures import images, photo, smooth
 from support.processes import TESTS
 
 import mulanzip
-from mulanzip import api, limits
+from mulanzip import limits, picture_decoder, picture_encoder
 from mulanzip.cli.main import main
 from mulanzip.codec.segment import HASH_BYTES
 from mulanzip.errors import CorruptFileError
@@ -98,7 +98,7 @@ def test_other_scales_are_refused() -> None:
 def test_progress_goes_to_one() -> None:
     seen: list[float] = []
     data = mulanzip.encode(photo(70, 30), stored=False, threads=1)
-    api.decode_picture(data, scale=4, execution=Execution(threads=1, progress=seen.append))
+    picture_decoder.decode_picture(data, scale=4, execution=Execution(threads=1, progress=seen.append))
     assert seen[-1] == 1
 
 
@@ -137,7 +137,7 @@ def test_what_shows_the_image_right_is_kept_and_the_rest_is_not() -> None:
         TRANSPARENCY: b"\0\1\0\2\0\3",
     }
     picture = Picture(Mode.RGB, smooth(20, 30), b"", found)
-    small = api.decode_container(api.encode_picture(picture), scale=4, execution=ONE_THREAD)
+    small = picture_decoder.decode_container(picture_encoder.encode_picture(picture), scale=4, execution=ONE_THREAD)
     kept = dict(small.metadata)
     with Image.open(io.BytesIO(png.encode(small, [(b"eXIf", kept.pop(EXIF))]))) as image:
         assert dict(image.getexif()) == {274: 6}

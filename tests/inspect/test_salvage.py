@@ -18,7 +18,7 @@ from support.pictures import photo, smooth
 from support.processes import TESTS
 
 import mulanzip
-from mulanzip import api, limits
+from mulanzip import limits, picture_encoder
 from mulanzip.cli.main import main
 from mulanzip.errors import CorruptFileError, NotDamagedError
 from mulanzip.format.container import CHUNK_OVERHEAD, HEADER_SIZE, Chunk, Container, Header, unpack
@@ -220,7 +220,9 @@ def test_segments_that_are_missing_without_a_trace_are_found_by_their_hashes() -
 
 def test_metadata_are_kept_where_they_are_intact() -> None:
     kinds = {b"iccp": b"profile", b"xmpm": b"<x/>"}
-    data = api.encode_picture(Picture(Mode.RGB, smooth(20, 21), b"", kinds), EncodeOptions(stored=False)).pack()
+    data = picture_encoder.encode_picture(
+        Picture(Mode.RGB, smooth(20, 21), b"", kinds), EncodeOptions(stored=False)
+    ).pack()
     found = salvage(damaged(data, spans(data)[0][0] + 12), execution=ONE_THREAD)
     assert found.picture.metadata == {b"xmpm": b"<x/>"}
     assert found.damaged_metadata == ["metadata iccp"]
@@ -232,7 +234,7 @@ def test_metadata_are_kept_where_they_are_intact() -> None:
 
 
 def test_stored_images_are_all_or_nothing() -> None:
-    data = api.encode_picture(Picture.from_array(smooth(20, 21, 1) > 90)).pack()
+    data = picture_encoder.encode_picture(Picture.from_array(smooth(20, 21, 1) > 90)).pack()
     (start, end), (mark, _) = spans(data)
     found = salvage(damaged(data, mark + 2))
     check(found, smooth(20, 21, 1) > 90)

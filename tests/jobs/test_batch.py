@@ -498,7 +498,7 @@ class TestLimits:
     def test_metadata_that_inflates(self, folder: Path) -> None:
         picture = mulanzip.image.picture.Picture.from_array(smooth(9, 12, 1) > 90)  # type: ignore[attr-defined]
         picture.metadata[b"iccp"] = bytes(1 << 20)
-        data = mulanzip.api.encode_picture(picture).pack()  # type: ignore[attr-defined]
+        data = mulanzip.picture_encoder.encode_picture(picture).pack()  # type: ignore[attr-defined]
         with pytest.raises(mulanzip.LimitError):
             mulanzip.decode(data, limits=memory.Limits(memory=1 << 19))
         mulanzip.decode(data, limits=memory.Limits(memory=1 << 20))

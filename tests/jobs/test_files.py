@@ -16,8 +16,8 @@ from PIL import Image
 from support.pictures import drawing, photo, smooth
 
 import mulanzip
-from mulanzip import api
 from mulanzip import limits as memory
+from mulanzip import picture_decoder, picture_encoder
 from mulanzip.errors import (
     CorruptFileError,
     LimitError,
@@ -159,7 +159,7 @@ class TestNames:
 
     def test_the_suffix_is_refused_before_the_work(self, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         output = compressed(source)
-        monkeypatch.setattr(api, "decode_container", lambda *_, **__: pytest.fail("decoded"))
+        monkeypatch.setattr(picture_decoder, "decode_container", lambda *_, **__: pytest.fail("decoded"))
         with pytest.raises(UnsupportedImageError, match=r"as photo\.jpg; use one of \.png, \.tif"):
             decompress_file(output, source.with_name("photo.jpg"))
 
@@ -295,7 +295,7 @@ class TestWriting:
         other = source.with_name("other.png")
         Image.fromarray(smooth(9, 12, 4, seed=1)).save(other)
         wrong = container.unpack(compressed(other).read_bytes())
-        monkeypatch.setattr(api, "encode_picture", lambda *_, **__: wrong)
+        monkeypatch.setattr(picture_encoder, "encode_picture", lambda *_, **__: wrong)
         with pytest.raises(VerificationError):
             compress_file(source)
         assert not source.with_name("photo.png.mzp").exists()

@@ -20,7 +20,7 @@ from support.pictures import noise, photo, smooth
 from support.processes import run_python
 
 import mulanzip
-from mulanzip import api, limits, registry
+from mulanzip import limits, picture_decoder, picture_encoder, registry
 from mulanzip.cli.main import main
 from mulanzip.density.config import Config
 from mulanzip.density.model import context_entries
@@ -81,7 +81,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "tiny": lambda: mulanzip.encode(smooth(16, 16), stored=False, threads=1),
     "gray": lambda: mulanzip.encode(smooth(40, 35, 1), stored=False, schedule="one", threads=1),
     "medium": lambda: mulanzip.encode(photo(200, 150), effort=1, stored=False, threads=1),
-    "palette": lambda: api.encode_picture(palette_picture()).pack(),
+    "palette": lambda: picture_encoder.encode_picture(palette_picture()).pack(),
     "rgba": lambda: mulanzip.encode(np.repeat(noise(1, 31, 4), 30, 0), threads=1),
     "bilevel": lambda: mulanzip.encode(smooth(30, 31, 1) > 90),
 }
@@ -255,7 +255,7 @@ def test_an_unknown_model_is_a_model_error() -> None:
 
 
 def test_a_metadata_bomb_is_refused_without_inflating_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_MAX_METADATA", 1 << 16)
+    monkeypatch.setattr(picture_decoder, "_MAX_METADATA", 1 << 16)
     file_ = unpack(file("palette"))
     bomb = Chunk(b"exif", zlib.compress(bytes(1 << 17)))
     error = refuse(Container(file_.header, (bomb, *file_.chunks)).pack())

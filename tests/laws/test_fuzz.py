@@ -10,7 +10,7 @@ from fuzz import law, seeds
 from fuzz.mutation import mutated, rebuilt, rebuilt_archive, repaired
 from support.processes import TESTS, run_python
 
-from mulanzip import api
+from mulanzip import picture_decoder
 from mulanzip.archive.reader import Archive
 from mulanzip.errors import MulanzipError
 from mulanzip.format.container import unpack
@@ -73,7 +73,7 @@ def test_names_that_lead_elsewhere_would_be_noticed(monkeypatch: pytest.MonkeyPa
 def test_a_wrong_picture_of_an_archive_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     data = seeds.archives()["colour"]
     law.check(data)
-    other = api.decode_picture(seeds.compressed()["rgb"])
+    other = picture_decoder.decode_picture(seeds.compressed()["rgb"])
     monkeypatch.setattr(Archive, "picture", lambda *_: other)
     with pytest.raises(law.Violation, match="hash of an original's part"):
         law.check(data)
@@ -83,13 +83,13 @@ def test_a_wrong_picture_of_an_archive_would_be_noticed(monkeypatch: pytest.Monk
 def test_a_wrong_picture_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     data = seeds.compressed()["rgb"]
     assert law.check(data) == "the original picture"
-    other = api.decode_picture(seeds.compressed()["gray"])
-    monkeypatch.setattr(api, "decode_picture", lambda *_, **__: other)
+    other = picture_decoder.decode_picture(seeds.compressed()["gray"])
+    monkeypatch.setattr(picture_decoder, "decode_picture", lambda *_, **__: other)
     with pytest.raises(law.Violation, match="promised hash"):
         law.check(data)
 
 
 def test_another_exception_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "decode_picture", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(picture_decoder, "decode_picture", lambda *_, **__: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         law.check(seeds.compressed()["rgb"])

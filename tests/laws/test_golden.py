@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.processes import TESTS, load_script
 
-from mulanzip import api, registry
+from mulanzip import picture_decoder, registry
 from mulanzip.format import container
 from mulanzip.format.container import Coding
 
@@ -45,7 +45,7 @@ def test_golden_pictures_encode_to_the_same_bytes(name: str) -> None:
 @pytest.mark.parametrize("name", make.STORED)
 def test_golden_stored_pictures_are_those_they_were_made_from(name: str) -> None:
     assert container.unpack(FILES[name]).header.coding is Coding.STORED
-    found, wanted = api.decode_picture(FILES[name]), make.STORED[name]()
+    found, wanted = picture_decoder.decode_picture(FILES[name]), make.STORED[name]()
     np.testing.assert_array_equal(found.pixels, wanted.pixels)
     assert (found.mode, found.palette, found.metadata) == (wanted.mode, wanted.palette, wanted.metadata)
 

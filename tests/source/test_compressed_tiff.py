@@ -15,7 +15,7 @@ from PIL import Image
 from support.models import ONE_THREAD
 from support.pictures import smooth
 
-from mulanzip import api, keep
+from mulanzip import keep, picture_decoder
 from mulanzip.errors import CorruptFileError, GradeError, LimitError
 from mulanzip.format import container
 from mulanzip.format.container import STREAMS, Chunk, Coding, Container
@@ -65,7 +65,7 @@ def kept(data: bytes, **keeping: Any) -> tuple[Container, bytes]:
     found = keep.keep(data, Keeping(**keeping), FAST, ONE_THREAD)
     file = container.unpack(found.file.pack())
     keep.verify(found, data, FAST.model, ONE_THREAD)
-    return file, api.restore_file(file, execution=ONE_THREAD)
+    return file, picture_decoder.restore_file(file, execution=ONE_THREAD)
 
 
 @pytest.mark.parametrize("name", PILLOW)
@@ -98,10 +98,10 @@ def test_the_file_comes_back_and_is_shown() -> None:
     assert restored == data
     assert (file.header.grade, file.header.coding) == (Grade.FILE, Coding.SKELETON)
     assert file.size < len(data) / 2
-    np.testing.assert_array_equal(api.decode_container(file, execution=ONE_THREAD).to_array(), COLOUR)
-    preview = api.decode_container(file, scale=4, execution=ONE_THREAD)
+    np.testing.assert_array_equal(picture_decoder.decode_container(file, execution=ONE_THREAD).to_array(), COLOUR)
+    preview = picture_decoder.decode_container(file, scale=4, execution=ONE_THREAD)
     np.testing.assert_array_equal(preview.to_array(), COLOUR[::4, ::4])
-    assert api.front_of(file).pixels.shape == COLOUR.shape
+    assert picture_decoder.front_of(file).pixels.shape == COLOUR.shape
 
 
 def test_streams_that_nobody_makes_are_written_anew() -> None:
@@ -113,7 +113,7 @@ def test_streams_that_nobody_makes_are_written_anew() -> None:
     assert restored != data
     assert (restored[:150].find(b"____"), b"a word behind" in restored) == (data.find(b"____"), True)
     np.testing.assert_array_equal(tifffile.imread(io.BytesIO(restored)), gray)
-    np.testing.assert_array_equal(api.decode_container(file, execution=ONE_THREAD).to_array(), gray)
+    np.testing.assert_array_equal(picture_decoder.decode_container(file, execution=ONE_THREAD).to_array(), gray)
     with pytest.raises(GradeError, match="content"):
         keep.keep(data, Keeping(require="file"), FAST, ONE_THREAD)
 
@@ -183,4 +183,4 @@ def test_a_damaged_table_of_streams() -> None:
     ):
         chunks = tuple(Chunk(STREAMS, changed) if chunk.kind == STREAMS else chunk for chunk in file.chunks)
         with pytest.raises(CorruptFileError, match=error):
-            api.restore_file(Container(file.header, chunks), execution=Execution(threads=1))
+            picture_decoder.restore_file(Container(file.header, chunks), execution=Execution(threads=1))

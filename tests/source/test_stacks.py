@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import mulanzip
-from mulanzip import api, keep
+from mulanzip import keep, picture_decoder
 from mulanzip.format import container
 from mulanzip.format.container import IMAGE, STACK
 from mulanzip.image.kinds import Mode
@@ -51,7 +51,7 @@ def test_slices_of_files_are_coded_as_a_stack(name: str) -> None:
     assert image.of_kind(STACK) == [b""]
     assert image.header.mode is Mode.BANDS
     assert image.header.bands == len(VOLUME)
-    assert api.restore_file(file) == source
+    assert picture_decoder.restore_file(file) == source
     wanted = VOLUME if "words" not in name else VOLUME.astype(np.int16) * 7 - 900
     data = kept.file.pack()
     np.testing.assert_array_equal(mulanzip.decode(data, index=1), wanted[1])

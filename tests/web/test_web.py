@@ -15,7 +15,7 @@ import pytest
 from support.processes import TESTS
 
 import web_build
-from mulanzip import api
+from mulanzip import api, picture_decoder, picture_encoder
 from mulanzip.format import container
 from mulanzip.format.container import Coding
 from mulanzip.image.kinds import Mode
@@ -88,7 +88,7 @@ def test_saved_files_are_the_pictures_with_their_metadata(page: Path, tmp_path: 
     }
     options = api.EncodeOptions(effort=1, context="none", stored=False)
     for name, picture in pictures.items():
-        (tmp_path / f"{name}.mzp").write_bytes(api.encode_picture(picture, options).pack())
+        (tmp_path / f"{name}.mzp").write_bytes(picture_encoder.encode_picture(picture, options).pack())
     outcomes = _decode(page, tmp_path, [tmp_path / f"{name}.mzp" for name in pictures])
     assert outcomes == dict.fromkeys(pictures)
     for name, picture in pictures.items():
@@ -124,7 +124,7 @@ def test_the_page_shows_golden_files(page: Path, tmp_path: Path) -> None:
     assert outcomes.pop("segment_hash")["state"] == "failed"
     assert {name: outcome["state"] for name, outcome in outcomes.items()} == dict.fromkeys(shown, "done"), outcomes
     for name in shown:
-        array = api.decode_picture((GOLDEN / f"{name}.mzp").read_bytes()).to_array()
+        array = picture_decoder.decode_picture((GOLDEN / f"{name}.mzp").read_bytes()).to_array()
         rgb = array[..., :3] if array.ndim == 3 else np.repeat(array[..., None], 3, 2)
         height, width = rgb.shape[:2]
         found = np.fromfile(tmp_path / f"{name}.rgba", dtype=np.uint8).reshape(height, width, 4)

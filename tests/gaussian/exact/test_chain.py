@@ -15,7 +15,7 @@ from support.gaussian_toy import SIDE, images, saved
 from support.pictures import smooth
 
 import mulanzip
-from mulanzip import api, registry
+from mulanzip import open_model, registry
 from mulanzip.archive.writer import ArchiveWriter
 from mulanzip.cli.main import main
 from mulanzip.density.runtime import Runtime
@@ -46,7 +46,7 @@ def gaussian(model: Path) -> GaussianRuntime:
 
 @pytest.fixture(scope="module")
 def erasure() -> Runtime:
-    return api.open_for_coding(registry.find("photo"), 0, Execution(threads=1))
+    return open_model.open_for_coding(registry.find("photo"), 0, Execution(threads=1))
 
 
 @pytest.mark.slow
