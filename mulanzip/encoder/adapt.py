@@ -78,7 +78,7 @@ def find_adaptation(
     adapted = runtime.at(statistics).adapted(presets[0])
     edges = [choose_edges(indices, adapted, False) if has_edges else None]
     steps = plan.fit_steps(*indices.shape[:2])
-    if not plan.is_judged and not steps:
+    if not plan.judges_adaptation(*indices.shape[:2]):
         return Adaptation(_kept(presets[0]), edges[0])
     if has_edges:
         edges.append(choose_edges(indices, adapted, True))
