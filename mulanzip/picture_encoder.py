@@ -62,6 +62,9 @@ def encode_picture(
     if is_quick and candidates[0].payload_size < _OUT_OF_REACH * candidates[-1].payload_size:
         candidates[0] = _encode_with_model(picture, options.model, plan, execution)
     best = min(candidates, key=lambda file: file.payload_size)
+    if plan.is_judged and best.header.coding is Coding.STORED:
+        stored = stored_form.refined(picture, best.of_kind(STORED)[0])
+        best = replace(best, chunks=(Chunk(STORED, stored),))
     stack = (Chunk(STACK, b""),) if picture.is_stack else ()
     return replace(best, chunks=(*metadata, *stack, *best.chunks))
 

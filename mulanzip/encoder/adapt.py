@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -15,7 +16,7 @@ from mulanzip.density.inner_threads import inner_threads
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.density.value_edges import ValueEdges
-from mulanzip.encoder.edge_choice import choose_edges
+from mulanzip.encoder.edge_choice import edge_choices
 from mulanzip.encoder.effort import SearchPlan, is_adapted
 from mulanzip.encoder.preset_choice import suited_presets
 from mulanzip.format.container import CHUNK_OVERHEAD
@@ -76,12 +77,10 @@ def find_adaptation(
         prior.preset(number) for number in suited_presets(indices, runtime.at(statistics), schedules, plan.grids)
     ]
     adapted = runtime.at(statistics).adapted(presets[0])
-    edges = [choose_edges(indices, adapted, False) if has_edges else None]
+    edges = edge_choices(indices, adapted, is_judged=plan.is_judged) if has_edges else [None]
     steps = plan.fit_steps(*indices.shape[:2])
     if not plan.is_judged and not steps:
         return Adaptation(_kept(presets[0]), edges[0])
-    if has_edges:
-        edges.append(choose_edges(indices, adapted, True))
 
     def toned(choice: ValueEdges | None) -> list[Group]:
         return [(indices, replace(statistics, value_edges=choice)), *groups[1:]]
@@ -90,8 +89,9 @@ def find_adaptation(
     if steps:
         fitted = _fit(toned(edges[0])[0], runtime, steps, presets[-1], progress)
     contexts = presets if fitted is None else [*presets, fitted]
-    if all(context.any() for context in contexts):
+    if len(contexts) > 1 and all(context.any() for context in contexts):
         contexts = [*contexts, prior.preset(0)]
+    edges = list({found.encode() if found else b"": found for found in (*edges, None)}.values())
     judged = _sample(segments(*indices.shape[:2]))
     # Payloads are whole bytes, so a small difference may not be one: what comes first is preferred.
     margin = 16 * len(judged)
@@ -99,18 +99,16 @@ def find_adaptation(
     def best(costs: list[float]) -> int:
         return min(range(len(costs)), key=lambda i: costs[i] + (margin if i else 0))
 
-    def bits(context: np.ndarray, choice: ValueEdges | None) -> float:
+    @cache
+    def bits(number: int, edges_number: int) -> float:
+        context, own_edges = contexts[number], edges[edges_number]
         own = 8 * (len(encode(context, prior)) + CHUNK_OVERHEAD) if context.any() else 0
-        own += 8 * (len(choice.encode()) + CHUNK_OVERHEAD) if choice else 0
-        return own + _bits(judged, toned(choice), runtime.adapted(_kept(context)), schedules)
+        own += 8 * (len(own_edges.encode()) + CHUNK_OVERHEAD) if own_edges else 0
+        return own + _bits(judged, toned(own_edges), runtime.adapted(_kept(context)), schedules)
 
-    context = contexts[0]
-    if len(contexts) > 1:
-        context = contexts[best([bits(context, edges[0]) for context in contexts])]
-    if any(edges):
-        choices = [*edges, None]
-        return Adaptation(_kept(context), choices[best([bits(context, choice) for choice in choices])])
-    return Adaptation(_kept(context), None)
+    number = best([bits(i, 0) for i in range(len(contexts))]) if len(contexts) > 1 else 0
+    edges_number = best([bits(number, i) for i in range(len(edges))]) if len(edges) > 1 else 0
+    return Adaptation(_kept(contexts[number]), edges[edges_number])
 
 
 def _kept(context: np.ndarray) -> np.ndarray | None:

@@ -37,23 +37,36 @@ _NAT = 1 / math.log(2)
 _FINE_PAYS = 22
 
 
-def choose_edges(planes: np.ndarray, runtime: Runtime, judged: bool) -> ValueEdges | None:
-    """Value edges of an image; None where they are not worth their bytes.
+def edge_choices(planes: np.ndarray, runtime: Runtime, *, is_judged: bool) -> list[ValueEdges | None]:
+    """Value edges that may make an image smaller; None where they are not worth their bytes.
 
     Args:
         planes: uint8 ``(H, W, C)`` in coding order of colours, C 1 or 3.
         runtime: for plain samples.
-        judged: whether the caller drops the edges if the whole image takes more bytes with them.  Then they
-            are tried for more images.
+        is_judged: whether the caller drops edges if the whole image takes more bytes with them.  Then there is a second
+            choice, of edges for more images.
     """
-    rugged = _MAYBE_RUGGED if judged else _RUGGED
-    combs = [_is_comb(planes[..., colour], rugged) for colour in range(planes.shape[2])]
+    combs = [
+        [_is_comb(planes[..., colour], rugged) for colour in range(planes.shape[2])]
+        for rugged in (_RUGGED, _MAYBE_RUGGED)[: 1 + is_judged]
+    ]
+    if not any(combs[-1]):
+        return [None] * len(combs)
+    sample = sample_crops(planes, _SIDE)
+    census, share = _count(sample, runtime), sample.size / planes.size
+    unit = _log2_unit(planes[..., 0].size // VALUES)
+    return [_choose(of_colours, census, share, unit) for of_colours in combs]
+
+
+def _choose(combs: list[bool], census: Census, share: float, unit: int) -> ValueEdges | None:
+    """Edges of the colours that are combs, where they are worth their bytes.
+
+    Args:
+        share: of the image that was counted.
+        unit: log2 of the unit of edges.
+    """
     if not any(combs):
         return None
-    sample = sample_crops(planes, _SIDE)
-    share = sample.size / planes.size
-    unit = _log2_unit(planes[..., 0].size // VALUES)
-    census = _count(sample, runtime)
     offsets = _edge_offsets(census, unit)
     gains = _gains(ValueEdges.moved(offsets, unit), census)
     for colour, is_comb in enumerate(combs):

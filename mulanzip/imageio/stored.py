@@ -46,6 +46,8 @@ _INDICES = Kind(Mode.GRAY, 8)
 #: Signatures of JPEG XL files and codestreams.
 _JPEG_XL = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
 _EFFORT = 7
+#: Effort of a second trial, which takes five times as long, and the maximum number of samples that it is made for.
+_HIGH_EFFORT, _HIGH_EFFORT_SAMPLES = 9, 1 << 20
 #: Efforts of quick estimates: one without and one with a prediction from neighbours that adapts to them, and the ratio
 #: of sizes from which on the image is one that more effort makes little smaller.
 _QUICK_EFFORTS = (2, 3)
@@ -108,6 +110,13 @@ def store(picture: Picture) -> bytes:
         source = _webp_source(picture)
         forms += [] if source is None else [_webp(source)]
     return min(forms, key=len)
+
+
+def refined(picture: Picture, data: bytes) -> bytes:
+    """A stored form that is as small as one of :func:`store`, or smaller."""
+    if picture.mode is Mode.PALETTE or picture.pixels.size > _HIGH_EFFORT_SAMPLES or not data.startswith(_JPEG_XL):
+        return data
+    return min(data, _jpeg_xl(_to_stored(picture), _HIGH_EFFORT), key=len)
 
 
 def quick_size(picture: Picture) -> float:

@@ -13,7 +13,7 @@ import mulanzip
 from mulanzip.density import value_edges
 from mulanzip.density.runtime import Runtime
 from mulanzip.density.value_edges import MAX_LOG2_UNIT, MAX_OFFSET
-from mulanzip.encoder.edge_choice import choose_edges
+from mulanzip.encoder.edge_choice import edge_choices
 from mulanzip.errors import CorruptFileError
 from mulanzip.format import container
 from mulanzip.format.container import VALUE_EDGES, Chunk, Container
@@ -82,7 +82,7 @@ def test_other_images_have_none() -> None:
 
 def test_what_is_found_is_the_same_for_the_same_image(runtime: Runtime) -> None:
     planes = to_coding_order(brightened(photo(HIGH, WIDE)))
-    found = [choose_edges(planes, runtime, judged) for judged in (False, True)]
+    found = edge_choices(planes, runtime, is_judged=True)
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].encode() == found[1].encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imagecodecs
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,3 +60,17 @@ def test_colours_under_no_opacity_are_kept() -> None:
     pixels[:15, :, 3] = 0
     data = stored.store(Picture(Mode.RGBA, pixels))
     np.testing.assert_array_equal(stored.restore(data, Kind(Mode.RGBA, 8), 30, 30)[0], pixels)
+
+
+@pytest.mark.parametrize("size", [(40, 41, 3), (1030, 1024)])
+def test_more_effort_is_tried_where_jpeg_xl_is_the_smallest(
+    size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros(size, dtype=np.uint8)
+    picture = Picture(Mode.RGB if len(size) == 3 else Mode.GRAY, pixels)
+    best = imagecodecs.jpegxl_encode(pixels, lossless=True, effort=9)
+    monkeypatch.setattr(stored, "_jpeg_xl", lambda pixels, effort: best if effort == 9 else pytest.fail(effort))
+    worse = best[:2] + bytes(len(best))
+    assert stored.refined(picture, worse) == (best if len(size) == 3 else worse)
+    assert stored.refined(picture, png.SIGNATURE + bytes(1 << 16)).startswith(png.SIGNATURE)
+    assert stored.refined(picture, best[:2]) == best[:2]
