@@ -3,18 +3,21 @@
     python -m benchmarks.science FOLDER --state FILE [-m MODEL] [-e EFFORT]... [-o TABLE]
 
 FOLDER has PNG files of 8 or 16 bits whose names are KIND_SOURCE_NUMBER.png.  Every image is coded and decoded by every
-codec on one thread, and compared.  What is done stands in FILE: a run that was stopped goes on where it was.  The table
-has, for each kind and all images, bits per sample of all its samples together; the bits of ours as a ratio to those of
-the smallest JPEG XL file of each image (efforts 3, 6, 7 and 9), with an interval of 95 % by resampling sources; and the
-processor time of coding and decoding as a multiple of that of JPEG XL at effort 7.
+codec on one thread, each codec in a process of its own, and compared.  What is done stands in FILE: a run that was
+stopped goes on where it was.  The table has, for each kind and all images, bits per sample of all its samples together;
+the bits of ours as a ratio to those of the smallest JPEG XL file of each image (efforts 3, 6, 7 and 9), with an
+interval of 95 % by resampling sources, and the ratio of the worst image; and the processor time of coding and decoding
+as a multiple of that of JPEG XL at effort 7, with the peak memory of the process.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +28,7 @@ import numpy as np
 from PIL import Image
 
 import mulanzip
+from mulanzip.bench.peak_memory import peak_mib, reset_peak
 from mulanzip.options import EncodeOptions
 
 _XL_EFFORTS = (3, 6, 7, 9)
@@ -36,7 +40,7 @@ _Pair = tuple[Callable[[np.ndarray], bytes], Callable[[bytes], np.ndarray]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One image by one codec.  Times are seconds of processor time."""
+    """One image by one codec.  Times are seconds of processor time; the peak is MiB of the whole process."""
 
     image: str
     codec: str
@@ -44,6 +48,7 @@ class Outcome:
     size: int
     encode: float
     decode: float
+    peak: float
 
 
 def other_codecs() -> dict[str, _Pair]:
@@ -79,33 +84,69 @@ def read(path: Path) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint16)
 
 
-def measure(name: str, codec: str, pair: _Pair, array: np.ndarray) -> Outcome:
+def codec_of(name: str) -> _Pair:
+    """A codec by its name in the table; ours is ``MODEL-eEFFORT``."""
+    others = other_codecs()
+    if name in others:
+        return others[name]
+    model, effort = name.rsplit("-e", 1)
+    return our_codec(model, int(effort))
+
+
+def measure(path: Path, codec: str) -> Outcome:
     """Code and decode an image.
 
     Raises:
         AssertionError: if it does not come back.
     """
-    data, encode, decode = timed(name, codec, pair, array)
-    return Outcome(name, codec, array.size, len(data), encode, decode)
+    array = read(path)
+    data, encode, decode, peak = timed(path.name, codec, codec_of(codec), array)
+    return Outcome(path.name, codec, array.size, len(data), encode, decode, peak)
+
+
+def outcomes_in(
+    state: Path, paths: Sequence[Path], codecs: Sequence[str], measure: Callable[[Path, str], Outcome]
+) -> list[Outcome]:
+    """All images by all codecs, one process for each codec; what is not in the state file yet is measured."""
+    outcomes = [Outcome(**json.loads(line)) for line in state.read_text().splitlines()] if state.exists() else []
+    done = {(outcome.image, outcome.codec) for outcome in outcomes}
+    for codec in codecs:
+        left = [path for path in paths if (path.name, codec) not in done]
+        for outcome in _apart(codec, left, measure):
+            outcomes.append(outcome)
+            with open(state, "a") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
+    return outcomes
+
+
+def _apart(codec: str, paths: Sequence[Path], measure: Callable[[Path, str], Outcome]) -> Iterator[Outcome]:
+    if not paths:
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as process:
+        for path in paths:
+            yield process.submit(measure, path, codec).result()
 
 
 def timed(
     name: str, codec: str, pair: tuple[Callable[[np.ndarray], T], Callable[[T], np.ndarray]], array: np.ndarray
-) -> tuple[T, float, float]:
-    """What a codec makes of an array, and seconds of processor time to encode and to decode it.
+) -> tuple[T, float, float, float]:
+    """What a codec makes of an array, seconds of processor time to encode and to decode it, and MiB at the peak.
 
     Raises:
         AssertionError: if it does not come back.
     """
     encode, decode = pair
+    reset_peak()
     start = time.process_time()
     data = encode(array)
     middle = time.process_time()
     restored = decode(data)
     end = time.process_time()
+    peak = peak_mib()
     if not np.array_equal(restored, array):
         raise AssertionError(f"{name}: {codec} does not restore it")
-    return data, middle - start, end - middle
+    return data, middle - start, end - middle, peak
 
 
 def source_of(image: str) -> str:
@@ -135,7 +176,7 @@ def table(outcomes: list[Outcome], codecs: list[str], own: list[str]) -> str:
     images = sorted(image for image in samples if all(image in size[codec] for codec in codecs))
     best = {image: min(size[f"jxl-e{effort}"][image] for effort in _XL_EFFORTS) for image in images}
     lines = [f"{'kind':8}{'images':>7}" + "".join(f"{codec:>11}" for codec in codecs) + f"{'best jxl':>11}"]
-    lines[0] += "".join(f"{name + ' / best jxl':>32}" for name in own)
+    lines[0] += "".join(f"{name + ' / best jxl':>30}{'worst':>7}" for name in own)
     kinds = sorted({image.split("_")[0] for image in images})
     for kind in (*kinds, "all"):
         part = [image for image in images if kind in ("all", image.split("_")[0])]
@@ -146,15 +187,19 @@ def table(outcomes: list[Outcome], codecs: list[str], own: list[str]) -> str:
         for name in own:
             ratio = sum(size[name][image] for image in part) / sum(best[image] for image in part)
             low, high = interval(part, size[name], best)
-            line += f"{f'{ratio:.3f} ({low:.3f} to {high:.3f})':>32}"
+            worst = max(size[name][image] / best[image] for image in part)
+            line += f"{f'{ratio:.3f} ({low:.3f} to {high:.3f})':>30}{worst:7.3f}"
         lines.append(line)
     lines.append("")
-    lines.append(f"processor time, one thread, as a multiple of that of {_REFERENCE}: coding, decoding")
+    lines.append(f"processor time, one thread, as a multiple of that of {_REFERENCE}: coding, decoding; peak MiB")
     times = {codec: [o for o in outcomes if o.codec == codec and o.image in images] for codec in codecs}
     unit = [sum(o.encode for o in times[_REFERENCE]), sum(o.decode for o in times[_REFERENCE])]
     for codec in codecs:
         coding, decoding = sum(o.encode for o in times[codec]), sum(o.decode for o in times[codec])
-        lines.append(f"{codec:20}{coding / unit[0]:8.2f}{decoding / unit[1]:8.2f}")
+        peak = max(o.peak for o in times[codec])
+        lines.append(f"{codec:20}{coding / unit[0]:8.2f}{decoding / unit[1]:8.2f}{peak:8.0f}")
+    seconds = [sum(samples[image] for image in images) / 1e6 / total for total in unit]
+    lines.append(f"{_REFERENCE}: {seconds[0]:.2f} and {seconds[1]:.2f} megasamples a second")
     return "\n".join(lines) + "\n"
 
 
@@ -165,18 +210,9 @@ def table(outcomes: list[Outcome], codecs: list[str], own: list[str]) -> str:
 @click.option("-e", "--effort", "efforts", default=(1, EncodeOptions.effort), multiple=True, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path))
 def main(folder: Path, state: Path, models: tuple[str, ...], efforts: tuple[int, ...], output: Path | None) -> None:
-    own = {f"{model}-e{effort}": our_codec(model, effort) for model in models for effort in efforts}
-    codecs = other_codecs() | own
-    outcomes = [Outcome(**json.loads(line)) for line in state.read_text().splitlines()] if state.exists() else []
-    done = {(o.image, o.codec) for o in outcomes}
-    for path in sorted(folder.glob("*.png")):
-        array = read(path)
-        for codec, pair in codecs.items():
-            if (path.name, codec) not in done:
-                outcomes.append(measure(path.name, codec, pair, array))
-                with open(state, "a") as file:
-                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
-    text = table(outcomes, list(codecs), list(own))
+    own = [f"{model}-e{effort}" for model in models for effort in efforts]
+    codecs = [*other_codecs(), *own]
+    text = table(outcomes_in(state, sorted(folder.glob("*.png")), codecs, measure), codecs, own)
     click.echo(text, nl=False)
     if output is not None:
         output.write_text(text)

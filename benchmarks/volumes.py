@@ -5,15 +5,13 @@
 FOLDER has TIFF files of gray slices, or of bands where "bands" is in the name.  Everything is coded and decoded on one
 thread, and compared.  What is done stands in FILE: a run that was stopped goes on where it was.  The table has bits per
 sample; then the size of ours as a ratio to that of JPEG XL at effort 7, slice by slice, and to that of ours slice by
-slice; and nanoseconds of processor time per sample.
+slice; nanoseconds of processor time per sample, and the peak memory of a process for each codec.
 """
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -21,7 +19,7 @@ import numpy as np
 import tifffile
 
 import mulanzip
-from benchmarks.science import Outcome, other_codecs, our_codec, timed
+from benchmarks.science import Outcome, other_codecs, our_codec, outcomes_in, timed
 
 _EFFORTS = (1,)
 _OTHERS = ("jpeg-ls", "jxl-e7", "jxl-e9")
@@ -53,23 +51,28 @@ def as_stack(effort: int, bands: bool) -> tuple[_Encode, _Decode]:
     return encode, decode
 
 
-def codecs_for(name: str, efforts: Sequence[int]) -> dict[str, tuple[_Encode, _Decode]]:
-    """By name; ours last."""
-    found = {other: by_slice(pair) for other, pair in other_codecs().items() if other in _OTHERS}
-    for effort in efforts:
-        found[f"slices-e{effort}"] = by_slice(our_codec("auto", effort))
-        found[f"stack-e{effort}"] = as_stack(effort, "bands" in name)
-    return found
+def codecs_for(efforts: Sequence[int]) -> list[str]:
+    """Names of all codecs; ours last."""
+    return [*_OTHERS, *(f"{form}-e{effort}" for effort in efforts for form in ("slices", "stack"))]
 
 
-def measure(name: str, codec: str, pair: tuple[_Encode, _Decode], volume: np.ndarray) -> Outcome:
+def codec_of(name: str, bands: bool) -> tuple[_Encode, _Decode]:
+    """A codec by its name; ``bands`` says what the slices are."""
+    if name in _OTHERS:
+        return by_slice(other_codecs()[name])
+    form, effort = name.rsplit("-e", 1)
+    return by_slice(our_codec("auto", int(effort))) if form == "slices" else as_stack(int(effort), bands)
+
+
+def measure(path: Path, codec: str) -> Outcome:
     """Code and decode a volume.
 
     Raises:
         AssertionError: if it does not come back.
     """
-    files, encode, decode = timed(name, codec, pair, volume)
-    return Outcome(name, codec, volume.size, sum(map(len, files)), encode, decode)
+    volume = tifffile.imread(path)
+    files, encode, decode, peak = timed(path.name, codec, codec_of(codec, "bands" in path.stem), volume)
+    return Outcome(path.name, codec, volume.size, sum(map(len, files)), encode, decode, peak)
 
 
 def table(outcomes: Sequence[Outcome], efforts: Sequence[int]) -> str:
@@ -77,7 +80,7 @@ def table(outcomes: Sequence[Outcome], efforts: Sequence[int]) -> str:
     found: dict[str, dict[str, Outcome]] = defaultdict(dict)
     for outcome in outcomes:
         found[outcome.image][outcome.codec] = outcome
-    codecs = list(codecs_for("", efforts))
+    codecs = codecs_for(efforts)
     lines = [f"{'volume':26}" + "".join(f"{codec:>11}" for codec in codecs)]
     for effort in efforts:
         lines[0] += f"{f'stack-e{effort} / jxl':>17}{'/ slices':>10}"
@@ -85,18 +88,19 @@ def table(outcomes: Sequence[Outcome], efforts: Sequence[int]) -> str:
     for names in (*([name] for name in volumes), volumes):
         sizes = {codec: sum(found[name][codec].size for name in names) for codec in codecs}
         samples = sum(found[name][codecs[0]].samples for name in names)
-        line = f"{names[0] if len(names) == 1 else 'all':26}"
+        line = f"{names[0].removesuffix('.tif') if len(names) == 1 else 'all':26}"
         line += "".join(f"{8 * sizes[codec] / samples:11.3f}" for codec in codecs)
         for effort in efforts:
             own = sizes[f"stack-e{effort}"]
             line += f"{own / sizes[_REFERENCE]:17.3f}{own / sizes[f'slices-e{effort}']:10.3f}"
         lines.append(line)
-    lines += ["", "processor time, ns per sample, one thread: coding, decoding"]
+    lines += ["", "processor time, ns per sample, one thread: coding, decoding; peak MiB"]
     for codec in codecs:
         samples = sum(found[name][codec].samples for name in volumes)
         coding = 1e9 * sum(found[name][codec].encode for name in volumes) / samples
         decoding = 1e9 * sum(found[name][codec].decode for name in volumes) / samples
-        lines.append(f"{codec:26}{coding:11.0f}{decoding:11.0f}")
+        peak = max(found[name][codec].peak for name in volumes)
+        lines.append(f"{codec:26}{coding:11.0f}{decoding:11.0f}{peak:11.0f}")
     return "\n".join(lines) + "\n"
 
 
@@ -106,15 +110,7 @@ def table(outcomes: Sequence[Outcome], efforts: Sequence[int]) -> str:
 @click.option("-e", "--effort", "efforts", default=_EFFORTS, multiple=True, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path))
 def main(folder: Path, state: Path, efforts: tuple[int, ...], output: Path | None) -> None:
-    outcomes = [Outcome(**json.loads(line)) for line in state.read_text().splitlines()] if state.exists() else []
-    done = {(outcome.image, outcome.codec) for outcome in outcomes}
-    for path in sorted(folder.glob("*.tif")):
-        volume = tifffile.imread(path)
-        for codec, pair in codecs_for(path.stem, efforts).items():
-            if (path.stem, codec) not in done:
-                outcomes.append(measure(path.stem, codec, pair, volume))
-                with open(state, "a") as file:
-                    file.write(json.dumps(asdict(outcomes[-1])) + "\n")
+    outcomes = outcomes_in(state, sorted(folder.glob("*.tif")), codecs_for(efforts), measure)
     text = table(outcomes, efforts)
     click.echo(text, nl=False)
     if output is not None:

@@ -98,7 +98,7 @@ def decode(  # noqa: PLR0913
 
     Raises:
         CorruptFileError: if the bytes are damaged in any way.
-        IndexError: if there is no such slice or band, or no pixel in the region.
+        PartError: if there is no such slice or band, or no pixel in the region; an IndexError, too.
         ModelError: if the model that made the file is not here.
         LimitError: if there is not enough memory, or the image is beyond the limits.
         ValueError: for unknown options.

@@ -53,6 +53,12 @@ class ArchiveError(MulanzipError):
     reason = "archive"
 
 
+class PartError(MulanzipError, IndexError):
+    """There is no such slice or band, or no pixel lies in the region."""
+
+    reason = "no-such-part"
+
+
 class ModelError(MulanzipError):
     """A model is missing, damaged, or not the one that a file was made with."""
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mulanzip.errors import CorruptFileError, UnreadableImageError, UnsupportedImageError
+from mulanzip.errors import CorruptFileError, PartError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.format.container import DATA, IMAGE, JPEG, SKELETON, STACK, STREAMS, Coding, Container
 from mulanzip.image.picture import Picture
@@ -79,15 +79,10 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
         UnsupportedImageError: if that is nothing; and as :func:`restore`.
     """
     limits = execution.limits
-    if file.header.coding is Coding.SKELETON:
-        skeleton, holes, images = _taken_apart(file, limits)
-        blank = _blank(skeleton, holes, _streams(file, limits), limits)
-        metadata = None if blank is None else _metadata_of(blank, limits)
-        if metadata is not None:
-            metadata = metadata if scale == 1 else preview.kept_metadata(metadata, scale)
-            return replace(decode(images[0], scale, execution), metadata=metadata, is_stack=False)
-        if len(images) == 1 and images[0].of_kind(STACK):
-            return decode(images[0], scale, execution)
+    if (found := shown_image(file, limits)) is not None:
+        image, metadata = found
+        metadata = metadata if scale == 1 else preview.kept_metadata(metadata, scale)
+        return replace(decode(image, scale, execution), metadata=metadata)
     data = restore(file, decode, execution)
     try:
         return preview.shrunk(_picture_of(data, limits), scale)
@@ -98,11 +93,28 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
         return decode(images[0], scale, execution)  # No reader here knows more of it.
 
 
+def shown_image(file: Container, limits: Limits = NO_LIMITS) -> tuple[Container, dict[bytes, bytes]] | None:
+    """The first image of a file and its metadata, if readers of the file show it, or else its only stack.
+
+    Raises:
+        CorruptFileError, LimitError: as :func:`restore`.
+    """
+    if file.header.coding is not Coding.SKELETON:
+        return None
+    skeleton, holes, images = _taken_apart(file, limits)
+    blank = _blank(skeleton, holes, _streams(file, limits), limits)
+    metadata = None if blank is None else _metadata_of(blank, limits)
+    if metadata is not None:
+        as_bands = tuple(chunk for chunk in images[0].chunks if chunk.kind != STACK)
+        return replace(images[0], chunks=as_bands), metadata
+    return (images[0], {}) if len(images) == 1 and images[0].of_kind(STACK) else None
+
+
 def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> tuple[Container, int]:
     """The image that a slice or band is in, counted through all images of a file, and its number there.
 
     Raises:
-        IndexError: if there is no such slice.
+        PartError: if there is no such slice.
         CorruptFileError, LimitError: as :func:`restore`.
     """
     before = 0
@@ -112,7 +124,8 @@ def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> t
         if before <= index < before + count:
             return image, index - before
         before += count
-    raise IndexError(f"the file has {before} slices, bands or images: none has the number {index}")
+    counted = f"{before} slices, bands or images, counted from 0" if before else "no slices, bands or images"
+    raise PartError(f"there is no slice, band or image {index}: the file has {counted}")
 
 
 def front(file: Container, decode: Decode, limits: Limits = NO_LIMITS) -> Picture:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mulanzip import registry
-from mulanzip.errors import CorruptFileError
+from mulanzip.errors import CorruptFileError, PartError
 from mulanzip.format import container
 from mulanzip.format.container import CHAIN, STACK, STORED, Chunk, Coding, Container
 from mulanzip.image.kinds import Mode
@@ -86,30 +86,37 @@ def decode_part(
     model: str | None = None,
     execution: Execution = Execution(),
 ) -> Picture:
-    """Restore a slice or band, a region of a picture, or both, without metadata; arguments as for :func:`decode`.
+    """Restore a slice or band, a region of a picture, or both; arguments as for :func:`decode`.
+
+    A region has the metadata that a preview would have.
 
     All checksums are checked, and the hashes of what is decoded.
 
     Raises:
-        CorruptFileError, IndexError, ModelError, LimitError, ValueError: as :func:`decode`.
+        CorruptFileError, PartError, ModelError, LimitError, ValueError: as :func:`decode`.
         UnsupportedImageError: as :func:`decode_container`.
     """
     preview.check_scale(scale)
     header = file.header
-    if index is not None and header.coding.is_file:
+    if header.coding.is_file:
         from mulanzip import kept_file
 
-        image, within = kept_file.image_of_slice(file, index, execution.limits)
-        number = within if image.header.bands else None
-        return decode_part(image, number, region, scale=scale, model=model, execution=execution)
+        if index is not None:
+            image, within = kept_file.image_of_slice(file, index, execution.limits)
+            number = within if image.header.bands else None
+            return decode_part(image, number, region, scale=scale, model=model, execution=execution)
+        if (found := kept_file.shown_image(file, execution.limits)) is not None:
+            picture = decode_part(found[0], None, region, scale=scale, model=model, execution=execution)
+            return replace(picture, metadata=preview.kept_metadata(found[1], scale))
     if index is not None and not 0 <= index < header.bands:
-        raise IndexError(f"the file has {header.bands} slices or bands: none has the number {index}")
+        counted = f"{header.bands} slices or bands, counted from 0" if header.bands else "no slices or bands"
+        raise PartError(f"there is no slice or band {index}: the file has {counted}")
     level = SCALES.index(scale)
     has_level = level < len(level_grids(max(1, header.height), max(1, header.width)))
     if header.coding is not Coding.MODEL or not has_level:
         whole = decode_container(file, model=model, execution=execution)
         pixels = whole.pixels[::scale, ::scale][preview.region_of(region, whole.pixels.shape[:2], scale)]
-        picture = replace(whole, pixels=pixels, metadata={})
+        picture = replace(whole, pixels=pixels, metadata=preview.kept_metadata(whole.metadata, scale))
         return picture if index is None else _band(picture, pixels[..., index : index + 1])
     from mulanzip.codec.image import bytes_kept, decode_groups
 
@@ -119,13 +126,14 @@ def decode_part(
     size = grid.height * grid.width * header.channels * header.dtype.itemsize
     runtime = open_for_coding(registry.by_id(header.model_id, model), size, execution, bytes_kept(file))
     pixels = decode_groups(file, runtime, execution.progress, level=level, only=index, region=part)
-    picture = Picture(header.mode, pixels, bits=header.depth, is_stack=bool(file.of_kind(STACK)))
+    metadata = preview.kept_metadata(metadata_of(file, execution.limits), scale)
+    picture = Picture(header.mode, pixels, b"", metadata, bits=header.depth, is_stack=bool(file.of_kind(STACK)))
     return picture if index is None else _band(picture, pixels)
 
 
 def _band(picture: Picture, pixels: np.ndarray) -> Picture:
-    """A band or slice as a gray picture."""
-    return replace(picture, mode=Mode.GRAY, pixels=pixels, is_stack=False)
+    """A band or slice as a gray picture.  Metadata are left out: they describe the whole image."""
+    return replace(picture, mode=Mode.GRAY, pixels=pixels, metadata={}, is_stack=False)
 
 
 def restore_file(file: Container, *, model: str | None = None, execution: Execution = Execution()) -> bytes:

@@ -58,7 +58,7 @@ def encode_picture(
         or is_tried
         or (options.stored and stored_form.quick_size(picture) < _QUICK_MARGIN * candidates[0].payload_size)
     ):
-        candidates.append(_store(picture))
+        candidates.append(_store(picture, candidates[0].payload_size if candidates else None))
     if is_quick and candidates[0].payload_size < _OUT_OF_REACH * candidates[-1].payload_size:
         candidates[0] = _encode_with_model(picture, options.model, plan, execution)
     best = min(candidates, key=lambda file: file.payload_size)
@@ -76,11 +76,11 @@ def _has_stored_chance(picture: Picture) -> bool:
     return picture.is_deep or picture.pixels.size <= _SMALL or stored_form.looks_drawn(picture)
 
 
-def _store(picture: Picture) -> Container:
+def _store(picture: Picture, rival: int | None) -> Container:
     from mulanzip.imageio import stored as stored_form
 
     header = _header(picture, Coding.STORED, 0, bytes(registry.ID_BYTES))
-    return Container(header, (Chunk(STORED, stored_form.store(picture)),))
+    return Container(header, (Chunk(STORED, stored_form.store(picture, rival)),))
 
 
 def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution: Execution) -> Container:

@@ -12,14 +12,12 @@ import numpy as np
 from numcodecs.abc import Codec
 from numcodecs.compat import ensure_bytes, ensure_contiguous_ndarray, ensure_ndarray
 
-from mulanzip import api
-from mulanzip.clients import arrays
-from mulanzip.errors import UnsupportedImageError
+from mulanzip.clients import arrays, chunks
 from mulanzip.options import EncodeOptions
 
 
 class Mulanzip(Codec):
-    """Chunks are images: see :func:`mulanzip.clients.arrays.as_image`.
+    """Chunks are images and stacks of them: see :mod:`mulanzip.clients.arrays`.
 
     Attributes:
         model, effort: as for :func:`mulanzip.encode`; a model that is not shipped is needed for decoding, too.
@@ -32,29 +30,29 @@ class Mulanzip(Codec):
         self.effort = effort
 
     def encode(self, buf: Any) -> bytes:
-        """Compress a chunk: uint8, uint16, int16 or bool.  It is little-endian: decoding gives bytes of unknown order.
+        """Compress a chunk: bool, integers, floats or complex numbers, of any shape and byte order.
 
         Raises:
-            UnsupportedImageError: if it is no image.
+            UnsupportedImageError: for other types.
         """
         chunk = ensure_ndarray(buf)
-        if chunk.dtype != chunk.dtype.newbyteorder("<"):
-            raise UnsupportedImageError(f"chunks of type {chunk.dtype.str} are not supported; use little-endian ones")
         if chunk.flags.f_contiguous and not chunk.flags.c_contiguous:
             chunk = chunk.T  # A buffer is what is in memory, in that order.
-        return api.encode(arrays.as_image(chunk), model=self.model, effort=self.effort)
+        return chunks.encode(chunk, EncodeOptions(self.model, self.effort))
 
     def decode(self, buf: Any, out: Any = None) -> Any:
-        """Restore a chunk: an array of the image's shape, or ``out`` filled with it.
+        """Restore a chunk: an array of its samples in their order, or ``out`` filled with them.
+
+        The array has the chunk's type, and its shape but for axes of length 1 at the front, and frames that are below
+        each other.
 
         Raises:
             CorruptFileError: if it is damaged, or ``out`` has another size.
             ValueError: if ``out`` is no contiguous memory that can be written to.
         """
-        image = api.decode(ensure_bytes(buf), model=self.model)
-        image = np.ascontiguousarray(image, image.dtype.newbyteorder("<"))
+        chunk = chunks.decode(ensure_bytes(buf), self.model)
         if out is None:
-            return image
+            return chunk
         target = ensure_contiguous_ndarray(out).view(np.uint8)
-        target[...] = arrays.shaped(image.view(np.uint8), target.shape)
+        target[...] = arrays.shaped(np.ascontiguousarray(chunk).reshape(-1).view(np.uint8), target.shape)
         return out

@@ -10,12 +10,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from zarr.abc.codec import ArrayBytesCodec
 
-from mulanzip import api
-from mulanzip.clients import arrays
-from mulanzip.image.picture import Picture
+from mulanzip.clients import arrays, chunks
+from mulanzip.errors import CorruptFileError
 from mulanzip.options import EncodeOptions
 
 NAME = "mulanzip"
@@ -23,7 +21,7 @@ NAME = "mulanzip"
 
 @dataclass(frozen=True)
 class MulanzipCodec(ArrayBytesCodec):
-    """Chunks are images: see :func:`mulanzip.clients.arrays.as_image`.
+    """Chunks are images and stacks of them: see :mod:`mulanzip.clients.arrays`.
 
     Attributes:
         model, effort: as for :func:`mulanzip.encode`; a model that is not shipped is needed for decoding, too.
@@ -44,22 +42,27 @@ class MulanzipCodec(ArrayBytesCodec):
         return {"name": NAME, "configuration": {"model": self.model, "effort": self.effort}}
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
-        """Check when an array is made that its chunks will be images.
+        """Check when an array is made that its chunks can be coded.
 
         Raises:
             UnsupportedImageError: if not.
         """
-        chunk = np.broadcast_to(np.zeros((), dtype.to_native_dtype()), getattr(chunk_grid, "chunk_shape", shape))
-        Picture.from_array(arrays.as_image(chunk))
+        chunks.check_type(dtype.to_native_dtype())
 
     async def _encode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
-        image = arrays.as_image(chunk_data.as_numpy_array())
-        data = await asyncio.to_thread(api.encode, image, model=self.model, effort=self.effort)
+        options = EncodeOptions(self.model, self.effort)
+        chunk = chunk_data.as_numpy_array()
+        chunk = chunk.astype(chunk.dtype.newbyteorder("<"), copy=False)  # Types of zarr 3 are without byte order.
+        data = await asyncio.to_thread(chunks.encode, chunk, options)
         return chunk_spec.prototype.buffer.from_bytes(data)
 
     async def _decode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
-        image = await asyncio.to_thread(api.decode, chunk_data.to_bytes(), model=self.model)
-        return chunk_spec.prototype.nd_buffer.from_ndarray_like(arrays.shaped(image, chunk_spec.shape))
+        chunk = await asyncio.to_thread(chunks.decode, chunk_data.to_bytes(), self.model)
+        wanted = chunk_spec.dtype.to_native_dtype()
+        if chunk.dtype != wanted.newbyteorder("<"):
+            raise CorruptFileError(f"a chunk of {chunk.dtype} is in an array of {wanted}")
+        chunk = arrays.shaped(chunk, chunk_spec.shape).astype(wanted, copy=False)
+        return chunk_spec.prototype.nd_buffer.from_ndarray_like(chunk)
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
         """Unknown before encoding: raises NotImplementedError, as zarr wants it."""

@@ -29,6 +29,8 @@ _SHARE = 1 / 5
 _USUAL_DIFFERENCE = 2
 #: Number of scales that are tried on each side of the suggested one.
 _REACH = 2
+#: In images of fewer pixels, one crop and a reach of one have to do: trying would take longer than coding.
+_SMALL_PIXELS = 1 << 14
 #: A list of the values in use is tried where they are less than this share of the values between the ends.
 _SPARSE = 0.9
 
@@ -46,8 +48,10 @@ def choose_value_map(
     every = spanned(used)
     if len(every) == 1:
         return ValueMap(every)
-    side = math.isqrt(round(_SHARE * pixels[..., 0].size)) // _CROPS
-    crops = _crops(pixels, min(max(side, _LEAST_SIDE), _MOST_SIDE))
+    is_small = pixels[..., 0].size < _SMALL_PIXELS
+    count, reach = (1, 1) if is_small else (_CROPS, _REACH)
+    side = math.isqrt(round(_SHARE * pixels[..., 0].size)) // count
+    crops = _crops(pixels, min(max(side, _LEAST_SIDE), _MOST_SIDE), count)
     suggested = suggested_log2_steps(crops)
     size = pixels.size / sum(crop.size for crop in crops)
 
@@ -67,7 +71,7 @@ def choose_value_map(
             ]
         return costs[least], ValueMap(values, least)
 
-    found = best(every, range(suggested - _REACH, suggested + _REACH + 1))
+    found = best(every, range(suggested - reach, suggested + reach + 1))
     if len(used) < _SPARSE * len(every):
         # Without the gaps, the same differences are fewer indices.
         closer = found[1].log2_steps - round(math.log2(len(every) / len(used)))
@@ -84,15 +88,15 @@ def choose_value_map(
 
 def have_like_scales(slices: Sequence[np.ndarray]) -> bool:
     """Whether one scale suits slices, ``(H, W, 1)`` each: their differences are of nearly the same usual size."""
-    suggested = [suggested_log2_steps(_crops(pixels, _MOST_SIDE)) for pixels in slices]
+    suggested = [suggested_log2_steps(_crops(pixels, _MOST_SIDE, _CROPS)) for pixels in slices]
     return max(suggested) - min(suggested) <= 1
 
 
-def _crops(pixels: np.ndarray, crop: int) -> list[np.ndarray]:
-    """Crops of a side, spread evenly; or the image where it is small."""
+def _crops(pixels: np.ndarray, crop: int, most: int) -> list[np.ndarray]:
+    """Crops of a side, at most ``most`` down and across, spread evenly; or the image where it is small."""
 
     def starts(side: int) -> list[int]:
-        count = min(_CROPS, -(-side // crop))
+        count = min(most, -(-side // crop))
         return [(side - min(side, crop)) * (2 * i + 1) // (2 * count) // 2 * 2 for i in range(count)]
 
     height, width = pixels.shape[:2]

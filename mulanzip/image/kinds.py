@@ -66,6 +66,11 @@ class Kind:
         return self.channels - 2 if self.mode in (Mode.RGB, Mode.RGBA) else self.channels
 
     @property
+    def of_slice(self) -> Kind:
+        """The kind of one band or slice of the image; the same kind where it has none."""
+        return Kind(Mode.GRAY, self.depth, self.signed) if self.bands else self
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the array that holds the samples."""
         if not self.is_deep:

@@ -29,7 +29,7 @@ _KINDS = [(name, re.compile(start, re.DOTALL)) for name, start in _STARTS.items(
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
 _OTHERS = (
-    "avif avifs heic heif hif jxl jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit "
+    "avif avifs heic heif hif jxl jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit nii "
     "cr3 crw orf rw2 raf mrw x3f mpo"
 )
 #: Usual suffixes of files of these kinds, and of files that keep the data of a sensor in TIFF.

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 
+from mulanzip.errors import PartError
 from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, TRANSPARENCY
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
@@ -57,23 +58,25 @@ def region_of(region: tuple[slice, slice] | None, size: tuple[int, int], scale: 
         scale: of the preview.
 
     Raises:
-        IndexError: if there are none.
+        PartError: if there are none.
         ValueError: for slices with steps.
     """
     found = []
-    for part, side in zip(region or (slice(None), slice(None)), size, strict=True):
+    for name, part, side in zip(("rows", "columns"), region or (slice(None), slice(None)), size, strict=True):
         start, stop, step = part.indices(side)
         if step != 1:
             raise ValueError(f"a region is made of slices without steps, not of {part}")
-        start, stop = -(-start // scale), -(-stop // scale)
-        if start >= stop:
-            raise IndexError(f"no pixel lies in the region: {part} of a side of {side}")
-        found.append(slice(start, stop))
+        first, end = -(-start // scale), -(-stop // scale)
+        if first >= end:
+            asked = ":".join("" if edge is None else str(edge) for edge in (part.start, part.stop))
+            what = "the image" if start >= stop else f"its preview, every {scale}{'nd' if scale == 2 else 'th'} of them"
+            raise PartError(f"no pixel lies in {name} {asked} of {what}: the image has {side} {name}")
+        found.append(slice(first, end))
     return found[0], found[1]
 
 
 def kept_metadata(found: dict[bytes, bytes], scale: int) -> dict[bytes, bytes]:
-    """The metadata of an image that stay true of its preview."""
+    """The metadata of an image that stay true of its preview, or of a part of it."""
     kept = {kind: found[kind] for kind in (ICC, TRANSPARENCY) if kind in found}
     chunks = png.unpack_chunks(found.get(PNG_CHUNKS, b""))
     if colour := [chunk for chunk in chunks if chunk[0] in _COLOUR_CHUNKS]:

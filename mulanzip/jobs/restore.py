@@ -32,6 +32,9 @@ from mulanzip.progress import Progress
 _OTHER_STREAMS = (
     "compressed streams of the file could not be made again here: same samples, same other bytes, other streams"
 )
+_REGION_MARK = ".region"
+#: Rows and columns.
+Region: TypeAlias = tuple[slice, slice]
 #: Bytes of a ``.mzp`` file -> the picture; and the unpacked file, if the picture is exactly the one it was made from.
 Decode: TypeAlias = Callable[[bytes, Execution], tuple[Picture, Container | None]]
 
@@ -41,6 +44,8 @@ def decompress_file(  # noqa: PLR0913
     output: Endpoint | None = None,
     *,
     scale: int = 1,
+    index: int | None = None,
+    region: Region | None = None,
     model: str | None = None,
     suffix: str | None = FileOptions.suffix,
     device: str = Execution.device,
@@ -60,8 +65,8 @@ def decompress_file(  # noqa: PLR0913
             open for writing.  A suffix of another format than that of the kept file asks for its pixels in that
             format, which must be lossless.  Where only an image was kept, ``.png`` (``.tif`` for bands and signed
             samples) is appended to default names whose suffix is of no lossless format.  The default name of a preview
-            is ``photo.preview.png``.
-        scale, model, device, threads: as for :func:`mulanzip.decode`.
+            is ``photo.preview.png``, that of a region ``photo.region.png``, and that of slice 3 ``photo.3.png``.
+        scale, index, region, model, device, threads: as for :func:`mulanzip.decode`.
         suffix: ``.tif``, say: write the pixels in this format, in a file of the default name, or in an open file.
         skip_done: do nothing if the output exists and has the pixels that the source's header promises.  This reads
             the output; it runs the model only for previews and palette images.
@@ -80,22 +85,27 @@ def decompress_file(  # noqa: PLR0913
         FileOptions(overwrite, make_folder, skip_done, dry_run, read_back=verify, suffix=suffix),
         Execution(device, threads, limits, progress),
         scale=scale,
+        index=index,
+        region=region,
         model=model,
     )
 
 
-def decompress(
+def decompress(  # noqa: PLR0913
     given: Endpoint,
     output: Endpoint | None,
     files: FileOptions,
     execution: Execution,
     *,
     scale: int = 1,
+    index: int | None = None,
+    region: Region | None = None,
     model: str | None = None,
 ) -> FileResult:
     """Restore an image file: see :func:`decompress_file`."""
 
-    if scale == 1 and files.suffix is None:
+    mark = mark_of(scale, index, region)
+    if not mark and files.suffix is None:
         source = Source(given, execution.limits)
         given = given if source.file is not None else source.open()  # A stream is read once.
         source.size()  # Says what folders and pipes are.
@@ -105,10 +115,19 @@ def decompress(
 
     def decode(data: bytes, execution: Execution) -> tuple[Picture, Container | None]:
         file = container.unpack(data)
+        if index is not None or region is not None:
+            part = picture_decoder.decode_part(file, index, region, scale=scale, model=model, execution=execution)
+            return part, None
         picture = picture_decoder.decode_container(file, scale=scale, model=model, execution=execution)
-        return picture, file if scale == 1 else None
+        return picture, None if mark else file
 
-    return restore(given, output, decode, files, execution, mark="" if scale == 1 else preview.MARK)
+    return restore(given, output, decode, files, execution, mark=mark, is_slice=index is not None)
+
+
+def mark_of(scale: int, index: int | None, region: Region | None) -> str:
+    """The mark in the default name of a part of an image; empty for the whole image."""
+    number = "" if index is None else f".{index}"
+    return number + (_REGION_MARK if region else "") + (preview.MARK if scale != 1 else "")
 
 
 def _asks_for_pixels(source: Source, output: Endpoint | None, execution: Execution) -> bool:
@@ -172,21 +191,24 @@ def restore(
     execution: Execution,
     *,
     mark: str = "",
+    is_slice: bool = False,
 ) -> FileResult:
     """Write the image file that ``decode`` makes of a ``.mzp`` file.
 
     Args:
         mark: part of the default name of a picture that is not the original.  Metadata that its format cannot hold
             are not counted as lost then, since the original keeps them: a note names them.
+        is_slice: whether the picture is one slice or band.
     """
     source = Source(given, execution.limits)
     size = source.size()
     head = source.head(HEADER_SIZE)
-    output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark))
+    output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark, is_slice))
     header = Header.unpack(head)
-    name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(header.kind)}")
+    kind = header.kind.of_slice if is_slice else header.kind
+    name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(kind)}")
     if not header.coding.is_file:  # The pixels of a file are known when it is restored.
-        require_writable(name, header.kind)
+        require_writable(name, kind)
     result = FileResult(source.path, path_of(output), size)
     if files.skip_done and is_existing_file(output):
         # The header has the hash of whole images; TIFF changes palettes.

@@ -12,7 +12,7 @@ import numpy as np
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source import bmp, dicom, fits, npy, pnm, tga, tiff
+from mulanzip.source import bmp, dicom, fits, nifti, npy, pnm, tga, tiff
 from mulanzip.source.expand import expand
 from mulanzip.source.found import Found
 from mulanzip.source.holes import Claims, Hole, cut, read, restore
@@ -28,7 +28,7 @@ class Parser(Protocol):
 
 
 #: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
-PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, tga)
+PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, nifti, tga)
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
 _LEAST_SAMPLES = 1024
 #: Images of up to this number of pixels are coded as one with others: each alone costs a header, and time.

@@ -61,7 +61,9 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
     ),
     "decompress": (
         ["a"],
-        CONVERTING | of(mulanzip.decompress_file, *FILES, "model", "suffix") | nothing("scale", "salvage"),
+        CONVERTING
+        | of(mulanzip.decompress_file, *FILES, "model", "suffix")
+        | nothing("scale", "region", "index", "salvage"),
     ),
     "pack": (
         ["a", "-o", "b"],

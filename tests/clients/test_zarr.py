@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from support.pictures import deep, noise, smooth
 
-from mulanzip.clients import arrays
 from mulanzip.errors import CorruptFileError, MulanzipError, UnsupportedImageError
 from mulanzip.options import EncodeOptions
 
@@ -64,7 +63,7 @@ def test_arrays_are_written_and_read(name: str, version: int, tmp_path: Path) ->
     assert opened.dtype == np.uint8
     files = [path for path in (tmp_path / "a").rglob("*") if path.is_file() and not path.name.startswith((".", "zarr"))]
     assert files
-    assert all(path.read_bytes().startswith(b"\x8aMLZ") for path in files)
+    assert all(path.read_bytes().startswith((b"\x8aMLZ", b"\x8aMLC")) for path in files)
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -101,19 +100,30 @@ def test_the_array_says_which_codec_it_needs(tmp_path: Path) -> None:
     assert described["codecs"] == [expected]
 
 
-@pytest.mark.parametrize("shape", [(4, 20, 20), (10, 20, 5), (100,), (2, 3, 4, 5)])
-def test_chunks_that_are_no_images_are_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
-    for version in (2, 3):
-        with pytest.raises(UnsupportedImageError, match="are not images; use"):
-            create(tmp_path / str(version), pixels(shape), shape, version)
-    assert not (tmp_path / "3" / "zarr.json").exists()
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("shape", [(4, 20, 20), (10, 20, 5), (100,), (2, 3, 4, 5), ()])
+def test_arrays_of_any_rank(shape: tuple[int, ...], version: int, tmp_path: Path) -> None:
+    array = pixels(shape)
+    create(tmp_path / "a", array, shape, version)
+    np.testing.assert_array_equal(zarr.open_array(tmp_path / "a", mode="r")[...], array)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("dtype", ["i1", "<u4", "<i4", "<f2", "<f4", "<f8", ">u2", ">f4", "<c8"])
+def test_arrays_of_any_type(dtype: str, version: int, tmp_path: Path) -> None:
+    array = (pixels((20, 30)) * np.float64(0.5) - 30).astype(dtype)
+    create(tmp_path / "a", array, (16, 20), version)
+    found = zarr.open_array(tmp_path / "a", mode="r")[...]
+    assert found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, array)
 
 
 def test_samples_of_other_types_are_refused(tmp_path: Path) -> None:
-    array = np.zeros((10, 10), dtype=np.uint32) + 7
+    array = np.zeros((10, 10), dtype="M8[s]")
     for version in (2, 3):
-        with pytest.raises(UnsupportedImageError, match="uint32"):
+        with pytest.raises(UnsupportedImageError, match="datetime64"):
             create(tmp_path / str(version), array, array.shape, version)
+    assert not (tmp_path / "3" / "zarr.json").exists()
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -127,11 +137,12 @@ def test_damaged_chunks_are_noticed(version: int, tmp_path: Path) -> None:
         zarr.open_array(tmp_path / "a", mode="r")[...]
 
 
-def test_a_chunk_of_another_size_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [smooth(20, 19), smooth(20, 20).astype("u2"), smooth(20, 20).astype("f4")])
+def test_a_chunk_of_another_array_is_noticed(other: np.ndarray, tmp_path: Path) -> None:
     create(tmp_path / "a", smooth(20, 20), (20, 20, 3), 3)
     (chunk,) = (p for p in (tmp_path / "a").rglob("*") if p.is_file() and p.name.startswith("0"))
-    chunk.write_bytes(Mulanzip().encode(smooth(20, 19)))
-    with pytest.raises(CorruptFileError, match="no chunk of shape"):
+    chunk.write_bytes(Mulanzip().encode(other))
+    with pytest.raises(CorruptFileError, match=r"no chunk of shape|is in an array of uint8"):
         zarr.open_array(tmp_path / "a", mode="r")[...]
 
 
@@ -167,9 +178,6 @@ def test_decoding_into_a_buffer() -> None:
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 1), (5, 6, 2), (5, 6, 4), (1, 5, 6), (1, 5, 3), (1, 1, 1, 1, 5, 6)])
 def test_every_chunk_that_is_an_image_comes_back(shape: tuple[int, ...]) -> None:
     chunk = pixels(shape)
-    image = arrays.as_image(chunk)
-    assert image.ndim in (2, 3)
-    np.testing.assert_array_equal(arrays.shaped(image, shape), chunk)
     assert Mulanzip().decode(Mulanzip().encode(chunk)).tobytes() == chunk.tobytes()
 
 
@@ -193,7 +201,6 @@ def test_deep_arrays_are_written_and_read(dtype: str, version: int, tmp_path: Pa
     np.testing.assert_array_equal(found, array)
 
 
-def test_chunks_of_the_other_byte_order_are_refused() -> None:
-    """Decoding gives bytes, whose order nobody could tell."""
-    with pytest.raises(UnsupportedImageError, match="little-endian"):
-        Mulanzip().encode(deep(5, 5).astype(">u2"))
+def test_chunks_of_the_other_byte_order_come_back_in_it() -> None:
+    chunk = deep(5, 5).astype(">u2")
+    assert Mulanzip().decode(Mulanzip().encode(chunk)).tobytes() == chunk.tobytes()

@@ -74,3 +74,15 @@ def test_more_effort_is_tried_where_jpeg_xl_is_the_smallest(
     assert stored.refined(picture, worse) == (best if len(size) == 3 else worse)
     assert stored.refined(picture, png.SIGNATURE + bytes(1 << 16)).startswith(png.SIGNATURE)
     assert stored.refined(picture, best[:2]) == best[:2]
+
+
+def test_webp_is_not_tried_where_it_could_hardly_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = Picture(Mode.RGB, noise(9, 8, 3))
+    tried: list[int] = []
+    monkeypatch.setattr(stored, "_webp", lambda image: tried.append(1) or bytes(9999))
+    smallest = len(stored.store(picture, rival=1))
+    assert not tried
+    assert len(stored.store(picture, rival=smallest)) == smallest
+    assert len(tried) == 1
+    stored.store(picture)
+    assert len(tried) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -34,11 +35,38 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def _fits(array: np.ndarray) -> bytes:
+    sides = (f"NAXIS{i + 1}  = {side:20}" for i, side in enumerate(array.shape[::-1]))
+    cards = [
+        "SIMPLE  =                    T",
+        "BITPIX  =                   16",
+        f"NAXIS   = {array.ndim:20}",
+        *sides,
+        "END",
+    ]
+    header = "".join(card.ljust(80) for card in cards).encode()
+    data = array.astype(">i2").tobytes()
+    return header.ljust(2880) + data + bytes(-len(data) % 2880)
+
+
+def _nifti(array: np.ndarray) -> bytes:
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, array.ndim, *array.shape[::-1], *[1] * (7 - array.ndim))
+    struct.pack_into("<hh", header, 70, 4, 16)
+    struct.pack_into("<f", header, 108, 352)
+    header[344:348] = b"n+1\0"
+    return bytes(header) + array.astype("<i2").tobytes()
+
+
+WORDS = VOLUME.astype(np.int16) * 7 - 900
 SOURCES = {
     "tiff": _tiff(VOLUME),
     "deflated tiff": _tiff(VOLUME, "tiff_adobe_deflate"),
     "npy": _npy(VOLUME),
-    "npy of words": _npy(VOLUME.astype(np.int16) * 7 - 900),
+    "npy of words": _npy(WORDS),
+    "FITS of words": _fits(WORDS),
+    "NIfTI of words": _nifti(WORDS),
 }
 
 
@@ -52,15 +80,25 @@ def test_slices_of_files_are_coded_as_a_stack(name: str) -> None:
     assert image.header.mode is Mode.BANDS
     assert image.header.bands == len(VOLUME)
     assert picture_decoder.restore_file(file) == source
-    wanted = VOLUME if "words" not in name else VOLUME.astype(np.int16) * 7 - 900
+    wanted = VOLUME if "words" not in name else WORDS
     data = kept.file.pack()
     np.testing.assert_array_equal(mulanzip.decode(data, index=1), wanted[1])
     np.testing.assert_array_equal(mulanzip.decode(data, index=2, region=(slice(5), slice(7, 9))), wanted[2, :5, 7:9])
     with pytest.raises(IndexError, match="3 slices"):
         mulanzip.decode(data, index=3)
-    # Readers show pages of a TIFF file as bands, and nothing of an .npy file of three axes.
+    # Readers show pages of a TIFF file as bands, and nothing of other files of three axes.
     shown = mulanzip.decode(data)
-    np.testing.assert_array_equal(shown, wanted if "npy" in name else np.moveaxis(wanted, 0, 2))
+    np.testing.assert_array_equal(shown, np.moveaxis(wanted, 0, 2) if "tiff" in name else wanted)
+
+
+def test_slices_of_a_place_follow_each_other_in_time() -> None:
+    """An array of NIfTI is (time, slice, row, column)."""
+    series = np.stack([WORDS[:2], WORDS[:2] + 1, WORDS[:2] - 5])
+    source = _nifti(series)
+    kept = keep.keep(source, encoding=EncodeOptions(effort=1))
+    assert picture_decoder.restore_file(kept.file) == source
+    shown = mulanzip.decode(kept.file.pack())
+    np.testing.assert_array_equal(shown, series.transpose(1, 0, 2, 3).reshape(6, 128, 130))
 
 
 def test_a_slice_of_a_file_of_single_images() -> None:

@@ -214,6 +214,45 @@ def fits(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(data + junk(random), images)
 
 
+def nifti(random: Random, most: int = 9) -> SourceFile:
+    """Both versions and byte orders; slices of a place are in the order of time."""
+    order, is_second = random.choice("<>"), random.random() < 0.5
+    kind, bits, signed, channels = random.choice(
+        [
+            (2, 8, False, 1),
+            (4, 16, True, 1),
+            (256, 8, True, 1),
+            (512, 16, False, 1),
+            (128, 8, False, 3),
+            (2304, 8, False, 4),
+        ]
+    )
+    shape = [random.randint(2, most) for _ in range(random.choice((2, 3, 3, 4, 5)))]  # Width first.
+    values = samples(random, (*shape[::-1], channels), bits, signed and bits == 16)
+    sides = [len(shape), *shape, *[1] * (7 - len(shape))]
+    start = 540 + 4 if is_second else 348 + 4
+    gap = junk(random)
+    header = bytearray(random.randbytes(start))
+    if is_second:
+        struct.pack_into(f"{order}i8sh", header, 0, 540, b"n+2\0\r\n\x1a\n", kind)
+        struct.pack_into(f"{order}8q", header, 16, *sides)
+        struct.pack_into(f"{order}q", header, 168, start + len(gap))
+    else:
+        struct.pack_into(f"{order}i", header, 0, 348)
+        struct.pack_into(f"{order}8h", header, 40, *sides)
+        struct.pack_into(f"{order}h", header, 70, kind)
+        struct.pack_into(f"{order}f", header, 108, start + len(gap))
+        header[344:348] = b"n+1\0"
+    stored = values.view(np.uint16).astype(f"{order}u2") if bits == 16 else values
+    seen = values ^ np.uint8(128) if signed and bits == 8 else values
+    frames = seen.reshape(-1, *(shape[::-1][-4:-2] or [1]), *values.shape[-3:]) if len(shape) > 3 else None
+    if frames is not None:
+        images = [frames[v, t, z] for v in range(len(frames)) for z in range(shape[2]) for t in range(shape[3])]
+    else:
+        images = list(seen.reshape(-1, *values.shape[-3:]))
+    return SourceFile(bytes(header) + gap + stored.tobytes() + junk(random), images)
+
+
 def tiff(random: Random, most: int = 9) -> SourceFile:
     """Pages and SubIFDs of any layout, in any order in the file."""
     order, is_big = random.choice("<>"), random.random() < 0.3
@@ -502,6 +541,7 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "pnm_text": pnm_text,
     "npy": npy,
     "fits": fits,
+    "nifti": nifti,
     "tiff": tiff,
     "dicom": dicom,
     "dicom_jpeg": dicom_jpeg,
