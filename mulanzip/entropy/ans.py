@@ -12,8 +12,9 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.native import library
-from mulanzip.native.library import CDF_BITS, P_BITS
 
+#: Probabilities of bits are multiples of ``2**-P_BITS``, cumulative ones of categories of ``2**-CDF_BITS``.
+P_BITS, CDF_BITS = library.P_BITS, library.CDF_BITS
 _P_ONE = 1 << P_BITS
 _CDF_ONE = 1 << CDF_BITS
 #: Number of the values of a byte.
