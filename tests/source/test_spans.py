@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import replace
 from random import Random
 
@@ -13,9 +14,10 @@ from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.pictures import noise
-from support.sources import MAKERS, SourceFile, source_files
+from support.sources import MAKERS, SourceFile, lzw_of_gif, source_files
 
-from mulanzip.source import dicom, spans, table
+from mulanzip.image.kinds import Mode
+from mulanzip.source import dicom, gif, spans, table
 from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore, restored_size
 from mulanzip.streams import table as streams_table
@@ -171,3 +173,24 @@ def test_dicom_files_without_preamble() -> None:
     assert not dicom.is_mine(elements[:18] + elements)
     found = next(file for i in range(50) if (file := MAKERS["dicom"](Random(i), 40).data)[128:132] != b"DICM")
     assert spans.find(b" " + found) is not None
+
+
+def _animation(frames: int, height: int, width: int) -> bytes:
+    """A GIF file whose frames have one palette."""
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x87, 0, 0) + bytes(range(256)) * 3
+    image = struct.pack("<BHHHHB", 0x2C, 0, 0, width, height, 0)
+    return head + b"".join(image + lzw_of_gif(Random(i), Random(i).randbytes(height * width), 8) for i in range(frames))
+
+
+def test_frames_of_one_palette_are_one_image() -> None:
+    found = spans.find(_animation(2, 190, 200))
+    assert found is not None
+    assert [picture.pixels.shape for picture in found.pictures] == [(380, 200, 1)]
+    assert found.pictures[0].mode is Mode.PALETTE
+
+
+def test_frames_beyond_the_budget_stay_in_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gif, "_MOST_PIXELS", 2000)
+    found = spans.find(_animation(3, 40, 40))
+    assert found is not None
+    assert [picture.pixels.shape for picture in found.pictures] == [(80, 40, 1)]
