@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mulanzip.training.loop import Run
 
 #: Options of one process alone.
-_OPTIONS_OF = {"erasure": ("colours", "mixtures", "hidden", "gray"), "gaussian": ("noise_steps",)}
+_OPTIONS_OF = {"erasure": ("colours", "mixtures", "hidden", "gray", "batch"), "gaussian": ("noise_steps",)}
 #: Side of the centre crops of validation images.
 _VALIDATION_SIDE = 128
 
@@ -43,6 +43,8 @@ class _Options:
     hidden: int | None
     gray: float | None
     noise_steps: int | None
+    batch: int | None
+    device: str
     seed: int
     quiet: bool
 
@@ -139,6 +141,19 @@ class _Options:
     "many.  [default: 32; gaussian only]",
 )
 @click.option(
+    "--batch",
+    type=click.IntRange(min=2),
+    metavar="CELLS",
+    help="Cells of 2x2 pixels in a batch.  [default: 8192; erasure only]",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What computes gradients; with cuda, all cores draw batches meanwhile.  cuda: erasure only.",
+)
+@click.option(
     "--seed",
     default=Recipe.seed,
     show_default=True,
@@ -159,6 +174,8 @@ def train(**given: Any) -> None:
         for name in names:
             if process != options.process and given[name] is not None:
                 raise click.UsageError(f"--{name.replace('_', '-')} goes with --process {process} only")
+    if options.process == "gaussian" and options.device != "cpu":
+        raise click.UsageError("--device cuda goes with --process erasure only")
     if options.colours == "1" and (options.hidden or options.gray is not None):
         raise click.UsageError("--hidden and --gray go with --colours 3 only")
     if options.process == "erasure":
@@ -188,12 +205,14 @@ def _erasure_run(options: _Options) -> ErasureRun:
     config = Config(channels=options.channels, blocks=options.blocks or Config.blocks)
     config = replace(config, mixtures=options.mixtures or config.mixtures, hidden=options.hidden or config.hidden)
     recipe = ErasureRecipe(steps=options.steps, rate=options.rate, seed=options.seed)
+    recipe = replace(recipe, batch_cells=options.batch or recipe.batch_cells)
     if options.gray is not None:
         recipe = replace(recipe, gray_share=options.gray)
     if options.colours == "1":
         return _gray_run(options, replace(config, colours=1, hidden=0), recipe)
     crops = [_middle(image) for image in load_images([options.validation])]
-    return ErasureRun(options.output, load_images(options.data), crops, config, recipe, options.start)
+    images, device = load_images(options.data), _device(options)
+    return ErasureRun(options.output, images, crops, config, recipe, options.start, device)
 
 
 def _gray_run(options: _Options, config: Config, recipe: ErasureRecipe) -> GrayRun:
@@ -202,7 +221,16 @@ def _gray_run(options: _Options, config: Config, recipe: ErasureRecipe) -> GrayR
 
     groups = (image.group() for image in load_gray_images([options.validation]))
     crops = [(_middle(indices), statistics) for indices, statistics in groups]
-    return GrayRun(options.output, load_gray_images(options.data), crops, config, recipe, options.start)
+    images, device = load_gray_images(options.data), _device(options)
+    return GrayRun(options.output, images, crops, config, recipe, options.start, device)
+
+
+def _device(options: _Options) -> str:
+    import torch
+
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise click.ClickException("torch sees no CUDA device here; train with --device cpu")
+    return options.device
 
 
 def _middle(image: np.ndarray) -> np.ndarray:

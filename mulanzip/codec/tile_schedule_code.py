@@ -55,7 +55,7 @@ def decode_schedules(payload: bytes, tiles: int) -> TileSchedules:
 
 def _code(coder: SymbolCoder, stored_p: Sequence[int], tiles: int, numbers: np.ndarray | None) -> np.ndarray:
     """For one schedule after the other, code which of the remaining tiles have it.  The rest have the last."""
-    from mulanzip.entropy.ans import P_BITS
+    from mulanzip.native.library import P_BITS
 
     found = np.full(tiles, len(stored_p))
     left = np.arange(tiles)

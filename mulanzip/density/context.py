@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.entropy.ans import P_BITS, SymbolCoder, SymbolDecoder, SymbolEncoder
+from mulanzip.entropy.ans import SymbolCoder, SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
+from mulanzip.native.library import P_BITS
 
 #: Entries are in ``-LIMIT..LIMIT``.
 LIMIT = 127
@@ -135,12 +136,14 @@ def encode(context: np.ndarray, prior: Prior) -> bytes:
     """
     if context.shape != prior.row.shape or context.dtype != np.int8 or context.min(initial=0) < -LIMIT:
         raise ValueError(f"a context for this model is int8 ({prior.entries},) within -{LIMIT}..{LIMIT}")
-    return min((_coded(*representation, prior) for representation in prior.representations(context)), key=len)
+    representations = prior.representations(context)
+    for number, deviations in representations:
+        if not deviations.any():
+            return bytes([2 * number])
+    return min((_coded(*representation, prior) for representation in representations), key=len)
 
 
 def _coded(number: int, deviations: np.ndarray, prior: Prior) -> bytes:
-    if not deviations.any():
-        return bytes([2 * number])
     encoder = SymbolEncoder()
     _code(encoder, prior, deviations + LIMIT)
     return bytes([2 * number + 1]) + encoder.finish()

@@ -29,6 +29,11 @@ _NEAR: dict[int, _Neighbours] = {
 _DIAGONAL: _Neighbours = {A: ((0, 0), (0, 1), (1, 0), (1, 1))}
 
 
+def _looked_up(table: Tensor, counts: Tensor) -> Tensor:
+    """Reciprocals of numbers of terms, on the device of these."""
+    return table.to(counts.device)[counts]
+
+
 def _box3(x: Tensor) -> Tensor:
     """Sum over the 3x3 neighbourhood, zeros outside."""
     x = _padded(x)
@@ -71,7 +76,7 @@ def input_planes(cells: Tensor, known: Tensor, sample_scale: SampleScale = EIGHT
         cells = cells << sample_scale.log2_levels_per_step
     mask = known.to(cells.dtype)
     total = _box3(cells[:, A] * mask[:, A, None])
-    mean = total * _NINTH[_box3(mask[:, A])][:, None] >> 16
+    mean = total * _looked_up(_NINTH, _box3(mask[:, A]))[:, None] >> 16
     is_gray = colours == 1
     count, sizes = (GRAY_INPUT_PLANES, (4, 4, 4, 4, 1, 1, 4)) if is_gray else (INPUT_PLANES, (12, 12, 0, 0, 3, 0, 4))
     planes = torch.zeros((b, count, h, w), dtype=torch.uint8, device=cells.device)
@@ -111,7 +116,7 @@ def base_prediction(cells: Tensor, known: Tensor, phase: int, sample_scale: Samp
         near_known = count > 0
         total = torch.where(near_known[:, None], total, diagonal[0])
         count = torch.where(near_known, count, diagonal[1])
-    return (total * _QUARTER[count][:, None] >> 15 - MEAN_BITS + sample_scale.log2_steps).to(torch.int32)
+    return (total * _looked_up(_QUARTER, count)[:, None] >> 15 - MEAN_BITS + sample_scale.log2_steps).to(torch.int32)
 
 
 def _gather(cells: Tensor, known: Tensor, neighbours: _Neighbours) -> tuple[Tensor, Tensor]:

@@ -118,7 +118,7 @@ def _code(coder: SymbolCoder, stored_p: list[int], count: int, widths: np.ndarra
     Returns:
         int64 ``(count,)``.
     """
-    from mulanzip.entropy.ans import P_BITS
+    from mulanzip.native.library import P_BITS
 
     p_any, p_larger = ((2 * p + 1) << P_BITS - _STORED_P_BITS - 1 for p in stored_p)
 
@@ -132,6 +132,8 @@ def _code(coder: SymbolCoder, stored_p: list[int], count: int, widths: np.ndarra
     indices = select(np.arange(count), p_any, None if sizes is None else sizes > 0)
     negative = select(indices, 1 << P_BITS - 1, None if widths is None else widths < 0)
     for size in range(1, 2 * MAX_OFFSET + 1):
+        if not len(indices):
+            break
         found[indices] = size
         indices = select(indices, p_larger, None if sizes is None else sizes > size)
     found[negative] *= -1

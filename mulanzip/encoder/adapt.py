@@ -77,9 +77,9 @@ def find_adaptation(
         prior.preset(number) for number in suited_presets(indices, runtime.at(statistics), schedules, plan.grids)
     ]
     adapted = runtime.at(statistics).adapted(presets[0])
-    edges = edge_choices(indices, adapted, is_judged=plan.is_judged) if has_edges else [None]
-    steps = plan.fit_steps(*indices.shape[:2])
-    if not plan.is_judged and not steps:
+    is_judged, steps = plan.judges_adaptation(*indices.shape[:2]), plan.fit_steps(*indices.shape[:2])
+    edges = edge_choices(indices, adapted, is_judged=is_judged) if has_edges else [None]
+    if not is_judged:
         return Adaptation(_kept(presets[0]), edges[0])
 
     def toned(choice: ValueEdges | None) -> list[Group]:

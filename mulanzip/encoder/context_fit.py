@@ -122,12 +122,12 @@ class Fitter:
         self, offsets: list[Tensor], crops: Tensor, colours: int, statistics: SampleStatistics
     ) -> tuple[Tensor, ...]:
         """Gradient of the bits per subpixel of some crops, with respect to the offsets."""
-        total, subpixels = torch.zeros((), dtype=torch.float64), 0
+        found = []
         with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
             for level in range(_LEVELS):
                 pixels = crops[..., :: 1 << level, :: 1 << level]
-                bits, count = level_bits(self.network, pixels, level, colours, statistics)
-                total, subpixels = total + bits, subpixels + count
+                found.append(level_bits(self.network, pixels, level, colours, statistics))
+        total, subpixels = (torch.stack(parts).sum() for parts in zip(*found, strict=True))
         return torch.autograd.grad(total / subpixels, offsets, materialize_grads=True)
 
     def _to_context(self, gradients: list[Tensor]) -> Tensor:

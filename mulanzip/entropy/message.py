@@ -20,6 +20,7 @@ V = TypeVar("V")
 #: When decoding, ``value`` is None.
 SymbolProgram = Callable[[SymbolCoder, "V | None"], V]
 
+_WORD_BITS = 32
 #: :meth:`Message.holding` appends this to its content.  It is not zero, because a message cannot end with zero bytes.
 _END = b"\1"
 
@@ -37,7 +38,7 @@ class Message:
         Raises:
             CorruptFileError: if the bytes end with zeros.
         """
-        self._coder = from_bytes(data)
+        self._words = from_bytes(data)
         self.min_bits = self.bits
 
     @classmethod
@@ -65,11 +66,13 @@ class Message:
         """Put a value on top."""
         encoder = SymbolEncoder()
         program(encoder, value)
-        encoder.push_onto(self._coder)
+        self._words = encoder.push_onto(self._words)
 
     def pop(self, program: SymbolProgram[V]) -> V:
         """Take a value off the top.  An empty message yields zeros and stays empty."""
-        value = program(SymbolReader(self._coder), None)
+        reader = SymbolReader(self._words)
+        value = program(reader, None)
+        self._words = reader.words()
         self.min_bits = min(self.min_bits, self.bits)
         return value
 
@@ -84,12 +87,14 @@ class Message:
 
     @property
     def bits(self) -> int:
-        """Length in bits, to within one bit."""
-        return int(self._coder.num_valid_bits())
+        """Length in bits, to within one bit: the highest one, which any message but the empty one has, not counted."""
+        if not len(self._words):
+            return 0
+        return _WORD_BITS * (len(self._words) - 1) + int(self._words[-1]).bit_length() - 1
 
     def to_bytes(self) -> bytes:
         """The message in whole bytes.  The last byte is not zero."""
-        return to_bytes(self._coder)
+        return to_bytes(self._words)
 
     def copy(self) -> Message:
         return Message(self.to_bytes())

@@ -17,7 +17,7 @@ from mulanzip.density.config import MEAN_BITS
 from mulanzip.density.parameters import COUPLING_GAIN, LOG_SCALE_LIMIT, MEAN_GAIN, PROBABILITY_FLOOR, SCALE_AT_ZERO
 from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 
-#: Cells that are evaluated at a time, so that temporary arrays stay in the processor's cache.
+#: Cells that a processor evaluates at a time, so that temporary arrays stay in its cache.
 _CHUNK_CELLS = 8192
 
 
@@ -94,7 +94,7 @@ def level_positions(values: Tensor, statistics: SampleStatistics) -> Tensor:
 
 def _looked_up(table: np.ndarray, values: Tensor) -> Tensor:
     """``table[colour, value]``: the table has one row per colour."""
-    return torch.from_numpy(table).gather(1, values.long())
+    return torch.from_numpy(table).to(values.device).gather(1, values.long())
 
 
 class _CodeLength(torch.autograd.Function):
@@ -102,10 +102,11 @@ class _CodeLength(torch.autograd.Function):
     def forward(
         ctx: Any, base: Tensor, values: Tensor, weights: Tensor, statistics: SampleStatistics, *outputs: Tensor
     ) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64, device=values.device)
+        chunk = _CHUNK_CELLS if values.device.type == "cpu" else values.shape[1]
         gradients = [torch.empty_like(o) for o in outputs]
-        for start in range(0, values.shape[1], _CHUNK_CELLS):
-            part = slice(start, start + _CHUNK_CELLS)
+        for start in range(0, values.shape[1], chunk):
+            part = slice(start, start + chunk)
             bits, pieces = _chunk([o[:, part] for o in outputs], base[:, part], values[:, part], statistics)
             total += (bits * weights[part]).sum(dtype=torch.float64)
             for gradient, piece in zip(gradients, pieces, strict=True):
@@ -115,7 +116,7 @@ class _CodeLength(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> Any:
-        scale = float(grad_outputs[0])
+        scale = grad_outputs[0].float()
         return None, None, None, None, *(gradient * scale for gradient in ctx.saved_tensors)
 
 

@@ -200,6 +200,11 @@ class Denoiser(Quantisable):
         self._convs = [m for m in self.modules() if isinstance(m, Conv)]
         self.presets = nn.Parameter(torch.zeros(config.presets, sum(len(conv.weight) for conv in self._convs)))
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.presets.device
+
     def preset_of(self, name: str, preset: int) -> Tensor:
         """Bias offsets ``(outputs,)`` of a preset, for the convolution at a path of the module tree."""
         found = self.conv(name)

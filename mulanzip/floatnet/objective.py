@@ -44,7 +44,7 @@ class CellBatch:
 
 def step_bits(
     model: Denoiser, batches: Sequence[CellBatch], known: Tensor, index: int, pass0_features: Tensor | None
-) -> tuple[Tensor, int, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Code length of the unknown samples that pass ``index`` predicts.
 
     Args:
@@ -65,7 +65,8 @@ def step_bits(
     found = [
         _head_bits(model, heads, *own) for own in zip(features.split(sizes), batches, known.split(sizes), strict=True)
     ]
-    return torch.stack([bits for bits, _ in found]).sum(), sum(count for _, count in found), features
+    bits, counts = (torch.stack(parts) for parts in zip(*found, strict=True))
+    return bits.sum(), counts.sum(), features
 
 
 def early_bits(model: Denoiser, batch: CellBatch, known: Tensor, features: Tensor) -> Tensor:
@@ -81,14 +82,15 @@ def early_bits(model: Denoiser, batch: CellBatch, known: Tensor, features: Tenso
 
 def _head_bits(
     model: Denoiser, heads: Sequence[str], features: Tensor, batch: CellBatch, known: Tensor
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, Tensor]:
     """Code length of the unknown samples in the phases of ``heads``, and the number of subpixels."""
     rows = features.permute(0, 2, 3, 1).reshape(-1, features.shape[1]).float()
     if rows.requires_grad:
         rows.register_hook(Tensor.contiguous)  # A transposed gradient would slow down everything after it.
     planar = rows.T.contiguous()
     statistics, colours = batch.statistics, batch.colours
-    count, bits = 0, torch.zeros((), dtype=torch.float64)
+    bits = torch.zeros((), dtype=torch.float64, device=features.device)
+    count = torch.zeros((), dtype=torch.int64, device=features.device)
     for name in heads:
         phase = HEADS[name][1]
         base = _planar(base_prediction(batch.samples, known, phase, statistics.scale)[:, :colours])
@@ -97,7 +99,7 @@ def _head_bits(
         outputs = [model.parameters_of(name, planar, offsets, c, batch.level_class) for c in range(colours)]
         erased = ~known[:, phase].flatten()
         bits = bits + code_length(outputs, base / 2**MEAN_BITS, values, erased.float(), statistics)
-        count += colours * int(erased.sum())
+        count = count + colours * erased.sum()
     return bits, count
 
 
@@ -108,7 +110,7 @@ def _planar(planes: Tensor) -> Tensor:
 
 def level_bits(
     model: Denoiser, pixels: Tensor, level: int, colours: int = COLOURS, statistics: SampleStatistics = PLAIN_STATISTICS
-) -> tuple[Tensor, int]:
+) -> tuple[Tensor, Tensor]:
     """Code length of one level under the default schedule, given the coarser one, and the number of subpixels.
 
     Args:
@@ -116,14 +118,15 @@ def level_bits(
         colours, statistics: see :class:`CellBatch`.
     """
     batch = CellBatch(cells_of(pixels, statistics.scale), model.config.level_class(level), colours, statistics)
-    known = torch.zeros((len(batch.samples), 4, *batch.samples.shape[3:]), dtype=torch.bool)
+    known = torch.zeros((len(batch.samples), 4, *batch.samples.shape[3:]), dtype=torch.bool, device=pixels.device)
     known[:, A] = True
-    total, subpixels, pass0_features = torch.zeros((), dtype=torch.float64), 0, None
+    found, pass0_features = [], None
     for index, phases in enumerate(PASSES):
         bits, count, features = step_bits(model, [batch], known, index, pass0_features)
         pass0_features = features if pass0_features is None else pass0_features
-        total, subpixels = total + bits, subpixels + count
+        found.append((bits, count))
         known[:, list(phases)] = True
+    total, subpixels = (torch.stack(parts).sum() for parts in zip(*found, strict=True))
     return total, subpixels
 
 
@@ -133,12 +136,12 @@ def image_bits(model: Denoiser, image: np.ndarray, autocast: bool) -> float:
     Every level is cropped to even sides: the result is a validation figure, not the size of a file, for which see
     :mod:`mulanzip.api`.
     """
-    total = 0.0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+    total, device = 0.0, model.device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
         for grid in level_grids(*image.shape[:2])[:-1]:
             pixels = image[:: 1 << grid.level, :: 1 << grid.level]
             pixels = pixels[: grid.height // 2 * 2, : grid.width // 2 * 2]
             if pixels.size:
-                batch = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]
+                batch = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None].to(device)
                 total += float(level_bits(model, batch, grid.level)[0])
     return total

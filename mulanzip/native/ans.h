@@ -1,4 +1,4 @@
-/* rANS with 24-bit probabilities, a 64-bit state and 32-bit words: the layout of constriction's AnsCoder. */
+/* rANS with 24-bit probabilities, a 64-bit state and 32-bit words: docs/format.md, "Coder". */
 #ifndef MZ_ANS_H
 #define MZ_ANS_H
 

@@ -23,6 +23,9 @@ BORDER = 2
 PHASES = 4
 #: rANS probabilities are multiples of ``2**-SLOT_BITS``.
 SLOT_BITS = 24
+#: Cumulative probabilities of categories are multiples of ``2**-CDF_BITS``; probabilities of bits, of ``2**-P_BITS``.
+CDF_BITS = 20
+P_BITS = 16
 #: Earlier slices of a stack that a slice can look at.
 MAX_EARLIER = 2
 #: Numbers that a unit has learned.
@@ -91,6 +94,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mz_measure": (c_int, (c_void_p, c_void_p, c_int64, POINTER(c_uint64))),
     "mz_fill_other_colours": (None, (c_void_p,)),
     "mz_decode_uniform": (c_int, (POINTER(_Decoder), c_int32, c_int64, c_void_p)),
+    "mz_decode_bits": (c_int, (POINTER(_Decoder), c_void_p, c_int64, c_void_p)),
+    "mz_decode_categories": (c_int, (POINTER(_Decoder), c_void_p, c_int32, c_int64, c_void_p)),
 }
 
 
@@ -295,7 +300,7 @@ def _arguments(scale: Scale, tile: Tile, unit: Unit) -> tuple[Any, ...]:
 
 
 class Decoder:
-    """Takes symbols off a stack of rANS words, as :class:`constriction.stream.stack.AnsCoder` has them.
+    """Takes symbols off a stack of rANS words.
 
     Any words are safe: a decoder that ran out of them goes on with zeros.
 
@@ -322,6 +327,39 @@ class Decoder:
         values = np.empty(n, dtype=np.int32)
         check(_library().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
         return values
+
+    def decode_bits(self, p_one: np.ndarray) -> np.ndarray:
+        """Decode ``n`` bits: int32 ``(n,)``.
+
+        Args:
+            p_one: uint16 ``(n,)``, probability of a one in units of ``2**-P_BITS``.
+        """
+        bits = np.empty(len(p_one), dtype=np.int32)
+        address = pointer(p_one, np.uint16, (len(p_one),))
+        check(_library().mz_decode_bits(byref(self._struct), address, len(p_one), bits.ctypes.data))
+        return bits
+
+    def decode_categories(self, cdf: np.ndarray) -> np.ndarray:
+        """Decode ``n`` symbols of ``k`` categories, 2..256: int32 ``(n,)``.
+
+        Args:
+            cdf: int32 ``(k - 1, n)``, probability of a symbol below 1, ..., below ``k - 1``, rising, in units of
+                ``2**-CDF_BITS``.
+
+        Raises:
+            ValueError: if it does not rise from 0 to 1.
+        """
+        below, n = cdf.shape
+        symbols = np.empty(n, dtype=np.int32)
+        address = pointer(cdf, np.int32, (below, n))
+        check(_library().mz_decode_categories(byref(self._struct), address, below + 1, n, symbols.ctypes.data))
+        return symbols
+
+    def words(self) -> np.ndarray:
+        """What is left: uint32 ``(w,)``, the last one not zero."""
+        state, left = self._struct.state, self._words[: self._struct.left]
+        top = [state >> shift & (1 << 32) - 1 for shift in (0, 32) if state >> shift]
+        return np.concatenate((left, np.array(top, dtype=np.uint32)))
 
 
 def encode_unit(scale: Scale, tile: Tile, unit: Unit) -> np.ndarray:
@@ -385,6 +423,33 @@ def uniform_symbols(values: np.ndarray, count: int) -> np.ndarray:
     return np.stack((edges[:, 0], edges[:, 1] - edges[:, 0]), axis=1).astype(np.uint32)
 
 
+def bit_symbols(bits: np.ndarray, p_one: np.ndarray) -> np.ndarray:
+    """Symbols of bits: uint32 ``(n, 2)``.
+
+    Args:
+        bits: ``(n,)``, 0 or 1.
+        p_one: as for :meth:`Decoder.decode_bits`.
+    """
+    slots = 1 << SLOT_BITS
+    zero = (((1 << P_BITS) - p_one.astype(np.int64)) * (slots - 2) >> P_BITS) + 1
+    is_one = bits != 0
+    return np.stack((np.where(is_one, zero, 0), np.where(is_one, slots - zero, zero)), axis=1).astype(np.uint32)
+
+
+def category_symbols(symbols: np.ndarray, cdf: np.ndarray) -> np.ndarray:
+    """Symbols of categories: uint32 ``(n, 2)``.
+
+    Args:
+        symbols: ``(n,)``, 0 to ``k - 1``.
+        cdf: as for :meth:`Decoder.decode_categories`.
+    """
+    count = len(cdf) + 1
+    below = np.pad(cdf.astype(np.int64), ((1, 1), (0, 0)), constant_values=((0, 1 << CDF_BITS), (0, 0)))
+    edges = (below * ((1 << SLOT_BITS) - count) >> CDF_BITS) + np.arange(count + 1)[:, None]
+    low, high = (np.take_along_axis(edges, symbols.astype(np.intp)[None] + i, 0)[0] for i in (0, 1))
+    return np.stack((low, high - low), axis=1).astype(np.uint32)
+
+
 def measure_symbols(symbols: np.ndarray) -> int:
     """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
     total = c_uint64()
@@ -396,17 +461,19 @@ def measure_symbols(symbols: np.ndarray) -> int:
     return total.value
 
 
-def push(symbols: np.ndarray) -> np.ndarray:
-    """Push symbols from last to first onto an empty stack.
+def push(symbols: np.ndarray, onto: np.ndarray | None = None) -> np.ndarray:
+    """Push symbols from last to first onto a stack.
 
     Args:
         symbols: uint32 ``(s, 2)``, as :func:`encode_unit` returns them.
+        onto: uint32 ``(w,)``, the words of the stack, the last one not zero; None for an empty one.
 
     Returns:
         uint32 ``(w,)``, the words, for :class:`Decoder`.
     """
-    words = np.empty(len(symbols) + 2, dtype=np.uint32)
-    used = c_int64()
+    used = c_int64(0 if onto is None else len(onto))
+    words = np.empty(used.value + len(symbols) + 2, dtype=np.uint32)
+    words[: used.value] = () if onto is None else onto
     address = pointer(symbols, np.uint32, (len(symbols), 2))
     check(_library().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
     return words[: used.value]

@@ -29,6 +29,7 @@ enum {
     MZ_PHASES = 4,
     MZ_BORDER = 2,                  /* cells around a tile in planes */
     MZ_SLOT_BITS = 24,              /* rANS probabilities */
+    MZ_CDF_BITS = 20,               /* cumulative probabilities of categories */
     MZ_MEAN_BITS = 5,               /* fractional bits of means and positions, in levels */
     MZ_LOGISTIC_HALF = 12288,       /* steps of the logistic table on each side of its middle */
     MZ_LOG_SCALE_MIN = -512,        /* log scales, in 1/256 nat */
@@ -98,7 +99,7 @@ typedef struct {
 /* Symbols as an encoder collects them. */
 typedef struct { uint32_t low, width; } mz_symbol;
 
-/* A rANS decoder: constriction's stack layout. */
+/* A rANS decoder. */
 typedef struct {
     uint64_t state;
     const uint32_t *words;
@@ -108,7 +109,7 @@ typedef struct {
 MZ_API int mz_decoder_start(mz_decoder *decoder, const uint32_t *words, int64_t count);
 /* 1 if nothing is left. */
 MZ_API int mz_decoder_is_empty(const mz_decoder *decoder);
-/* words must hold count + 2. */
+/* Push symbols from last to first onto the words of a stack, *used at first.  There must be room for count + 2 more. */
 MZ_API int mz_push(const mz_symbol *symbols, int64_t count, uint32_t *words, int64_t capacity, int64_t *used);
 
 /* Code the subpixels of a unit.  Values are read from (encode, measure) or written to (decode) the tile's planes;
@@ -129,5 +130,9 @@ MZ_API int mz_measure(const mz_tables *, const mz_symbol *symbols, int64_t count
 MZ_API void mz_fill_other_colours(uint8_t *bits);
 /* Values that are equally likely, without any context. */
 MZ_API int mz_decode_uniform(mz_decoder *, int32_t count, int64_t n, int32_t *values);
+/* Binary decisions, given the probabilities of ones in 2^-16. */
+MZ_API int mz_decode_bits(mz_decoder *, const uint16_t *p_one, int64_t n, int32_t *bits);
+/* One of 2 to 256 categories each, given the probabilities below categories 1, 2, ... in 2^-20: (categories - 1, n). */
+MZ_API int mz_decode_categories(mz_decoder *, const int32_t *cdf, int32_t categories, int64_t n, int32_t *symbols);
 
 #endif

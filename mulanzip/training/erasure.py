@@ -20,7 +20,7 @@ from mulanzip.density.context import Prior
 from mulanzip.density.model import IntegerModel, save
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY
-from mulanzip.density.sample_statistics import PLAIN_STATISTICS
+from mulanzip.density.sample_statistics import PLAIN_STATISTICS, SampleStatistics
 from mulanzip.density.selftest import golden_digest
 from mulanzip.density.torch_backends import ReferenceBackend
 from mulanzip.encoder.adapt import Group
@@ -64,11 +64,34 @@ class ErasureRecipe(Recipe):
 
 @dataclass(frozen=True)
 class Batch:
-    """Cells of one level, a mask of known pixels for each pass, bool ``(B, 4, h, w)``, and the preset to run with."""
+    """Patches of one level.
 
-    cells: list[CellBatch]
-    known: list[Tensor]
+    Attributes:
+        patches: samples ``(B, C, h, w)``, uint8 or uint16, and their statistics.
+        known: a mask of known pixels for each pass, bool ``(B, 4, h / 2, w / 2)``, B the number of all patches.
+        preset: to run with; None for none.
+    """
+
+    patches: list[tuple[np.ndarray, SampleStatistics]]
+    level: int
+    known: list[np.ndarray]
     preset: int | None
+
+    def cells(self, config: Config, device: torch.device) -> list[CellBatch]:
+        """The patches for a network."""
+        return [
+            CellBatch(
+                cells_of(_tensor(samples).to(device), statistics.scale),
+                config.level_class(self.level),
+                config.colours,
+                statistics,
+            )
+            for samples, statistics in self.patches
+        ]
+
+
+def _tensor(samples: np.ndarray) -> Tensor:
+    return torch.from_numpy(samples if samples.dtype == np.uint8 else samples.astype(np.int32))
 
 
 def _begin_with(model: Denoiser, path: str | os.PathLike[str]) -> None:
@@ -96,12 +119,14 @@ class ErasureRun(Run):
         config: Config,
         recipe: ErasureRecipe,
         start: str | os.PathLike[str] | None = None,
+        device: str = "cpu",
     ):
         """Resume the run in ``folder``, or begin one.
 
         Args:
             images, validation: uint8 ``(H, W, 3)`` each, colours in coding order.
             start: file of float weights to begin with; by default, weights are random.
+            device: that trains the model, ``cpu`` or ``cuda``.
 
         Raises:
             ModelError: if ``start`` does not hold the weights of a network of this ``config``.
@@ -119,7 +144,7 @@ class ErasureRun(Run):
             if ".body." in name and p.ndim == 2 and name.endswith("weight")
         ]
         self._local = threading.local()
-        super().__init__(folder, model, matrices, recipe)
+        super().__init__(folder, model, matrices, recipe, device=device)
 
     def _begin(self, model: Denoiser, start: str | os.PathLike[str]) -> None:
         """Give ``model`` the weights in a file."""
@@ -129,21 +154,24 @@ class ErasureRun(Run):
         """The supply of training patches."""
         return Patches(images, recipe.batch_cells // PARTS, recipe.gray_share)
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+    def draw(self, rng: np.random.Generator) -> Batch:
+        level, degradation, patches = self.patches.draw(rng)
+        return self._masked([(patches, PLAIN_STATISTICS)], level, degradation, rng)
+
+    def _masked(
+        self, patches: list[tuple[np.ndarray, SampleStatistics]], level: int, preset: int, rng: np.random.Generator
+    ) -> Batch:
+        """A batch with random masks, and with or without a preset."""
+        count, cells = sum(len(samples) for samples, _ in patches), patches[0][0].shape[-1] // 2
+        known = [draw_known(index, count, cells, rng) for index in range(len(PASSES))]
+        return Batch(patches, level, known, preset if rng.random() < PRESET_SHARE else None)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         model = self._own_model()
         model.quantise(self.progress >= self.recipe.quantise_from)
-        batch = self._draw(rng)
         bits, early, count = self._bits(model, batch)
-        return (bits + early) / (sum(c.samples.numel() for c in batch.cells) * 0.75), float(bits.detach()) / max(
-            1, count
-        )
-
-    def _draw(self, rng: np.random.Generator) -> Batch:
-        level, degradation, patches = self.patches.draw(rng)
-        samples = cells_of(torch.from_numpy(patches))
-        known = [torch.from_numpy(draw_known(i, len(samples), samples.shape[-1], rng)) for i in range(len(PASSES))]
-        preset = degradation if rng.random() < PRESET_SHARE else None
-        return Batch([CellBatch(samples, self.model.config.level_class(level))], known, preset)
+        subpixels = sum(samples.size for samples, _ in batch.patches)
+        return (bits + early) / (subpixels * 0.75), bits.detach() / count.clamp(min=1)
 
     def _own_model(self) -> Denoiser:
         """This thread's copy of the model: it shares the parameters and has a preset of its own."""
@@ -152,16 +180,16 @@ class ErasureRun(Run):
         found: Denoiser = self._local.model
         return found
 
-    def _bits(self, model: Denoiser, batch: Batch) -> tuple[Tensor, Tensor, int]:
+    def _bits(self, model: Denoiser, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Bits of all passes, bits of some patches by the heads of a single pass, and the number of subpixels."""
         model.use_preset(batch.preset)
-        cells, known = batch.cells, batch.known
+        device = model.device
+        cells, known = batch.cells(model.config, device), [torch.from_numpy(own).to(device) for own in batch.known]
         first = cells[0]
         some = slice(-(-sum(len(c.samples) for c in cells) // _EARLY_INTERVAL))
-        bits: list[Tensor] = []
-        subpixels, pass0_features = 0, None
+        bits, counts, pass0_features = [], [], None
         for index in range(len(PASSES)):
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            with torch.autocast(device.type, torch.bfloat16, enabled=self.autocast):
                 step, count, features = step_bits(model, cells, known[index], index, pass0_features)
                 if pass0_features is None:
                     pass0_features = features
@@ -169,8 +197,8 @@ class ErasureRun(Run):
                     own = slice(len(fewer.samples))
                     early = early_bits(model, fewer, known[0][own], features[own])
             bits.append(step)
-            subpixels += count
-        return torch.stack(bits).sum(), early, subpixels
+            counts.append(count)
+        return torch.stack(bits).sum(), early, torch.stack(counts).sum()
 
     def validate(self) -> float:
         """Bits per subpixel of the averaged weights, mean over the validation images, each with its best preset."""
@@ -196,10 +224,10 @@ class ErasureRun(Run):
             the integer model.
         """
         save_file(self.average.state_dict(), self.folder / FLOAT_MODEL)
-        rounded = copy.deepcopy(self.average)
+        rounded = copy.deepcopy(self.average).cpu()
         rounded.quantise()
         rng = np.random.default_rng(self.recipe.seed)
-        seen = [self._draw(rng) for _ in range(_ROUNDING_BATCHES)]
+        seen = [self.draw(rng) for _ in range(_ROUNDING_BATCHES)]
         round_weights(rounded, lambda: [self._bits(rounded, batch) for batch in seen])
         # Learning the prior takes long; if it is interrupted, this model is complete.
         model = self._write(rounded)

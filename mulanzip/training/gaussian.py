@@ -90,14 +90,18 @@ class GaussianRun(Run):
         rates = [(model.encoder, recipe.encoder_rate)] if model.encoder is not None else []
         super().__init__(folder, model, model.denoiser.matrices(), recipe, rates)
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, int]:
+        """Tiles, and the seed of their noise."""
+        return self.tiles.draw(self.recipe.batch // PARTS, rng), int(rng.integers(1 << 62))
+
+    def loss(self, batch: tuple[Tensor, int]) -> tuple[Tensor, Tensor]:
         self.model.denoiser.quantise(self.progress >= self.recipe.quantise_from)
-        images = self.tiles.draw(self.recipe.batch // PARTS, rng)
-        generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        images, seed = batch
+        generator = torch.Generator().manual_seed(seed)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
             bound = self.model.bound(images, self.model.config.steps, generator)
         free = max(0.0, 1 - self.progress / self.recipe.context_costs_from) * bound.context
-        return (bound.total - free).mean() / bound.subpixels, bound.bits_per_dim
+        return (bound.total - free).mean() / bound.subpixels, torch.tensor(bound.bits_per_dim)
 
     def validate(self) -> float:
         self.average.denoiser.quantise(self.progress >= self.recipe.quantise_from)

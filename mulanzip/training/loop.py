@@ -22,15 +22,17 @@ from torch import Tensor, nn
 from mulanzip.density.torch_threads import limit_torch_threads, torch_threads
 from mulanzip.errors import ModelError, MulanzipError
 from mulanzip.floatnet.precision import has_fast_bfloat16
+from mulanzip.limits import available_cores
 from mulanzip.training.muon import Muon
 from mulanzip.training.recipe import Recipe
+from mulanzip.training.supply import Supply
 
 CHECKPOINT = "checkpoint.pt"
 LOCK = "lock"
 LOG = "log.jsonl"
 MODEL = "model.safetensors"
-#: Parts of a batch whose gradients are computed in parallel.  Each part has its own thread and its own random source:
-#: threads that share every operator would wait for each other at every operator.
+#: Parts of a batch.  A processor computes their gradients in parallel, each in a thread of its own: threads that share
+#: every operator would wait for each other at every operator.  A CUDA device takes one after the other.
 PARTS = 2
 #: Optimiser steps from one validation, log entry and checkpoint to the next.
 _VALIDATION_STEPS = 1000
@@ -47,6 +49,8 @@ class Run(ABC):
 
     Attributes:
         pool: one thread per part, for work that takes one core each.
+        device: where the weights are and gradients are computed.
+        autocast: whether products are computed in bfloat16.
         model, average: the network and the running average of its weights, both with a ``config``.
         step: number of optimiser steps made.
         seconds: wall time spent in them.
@@ -59,12 +63,14 @@ class Run(ABC):
         matrices: Iterable[nn.Parameter],
         recipe: Recipe,
         rates: Iterable[tuple[nn.Module, float]] = (),
+        device: str = "cpu",
     ):
         """Resume the run in ``folder``, or begin one with this ``model``.
 
         Args:
             matrices: parameters for orthogonalised updates; Adam takes the others.
             rates: parts of the model for Adam with learning rates of their own.
+            device: that trains the model, ``cpu`` or ``cuda``.
 
         Raises:
             ModelError: if ``folder`` holds a run of another network.
@@ -79,10 +85,11 @@ class Run(ABC):
         except Timeout:
             raise MulanzipError(f"{folder}: another process is training in this folder") from None
         self.recipe = recipe
-        self.autocast = has_fast_bfloat16()
-        self.rngs = np.random.default_rng(recipe.seed).spawn(PARTS)
+        self.device = torch.device(device)
+        self.autocast = self.device.type != "cpu" or has_fast_bfloat16()
+        self._batches: Supply | None = None
         self.pool = ThreadPoolExecutor(PARTS, initializer=limit_torch_threads, initargs=(1,))
-        self.model = model
+        self.model = model.to(device)
         self.average = copy.deepcopy(model).requires_grad_(False)
         matrices = list(matrices)
         special: list[dict[str, Any]] = [
@@ -107,13 +114,18 @@ class Run(ABC):
             self._load()
 
     @abstractmethod
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
-        """The loss of the next step on one of :data:`PARTS` of a batch, and its bits per subpixel.
-
-        Parts run at the same time.
+    def draw(self, rng: np.random.Generator) -> Any:
+        """Draw one of :data:`PARTS` of a batch, in the processor's memory.
 
         Args:
             rng: the only random source to use.
+        """
+
+    @abstractmethod
+    def loss(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """The loss of the next step on one part of its batch, and its bits per subpixel, without gradient.
+
+        Parts may run at the same time.
         """
 
     @abstractmethod
@@ -159,7 +171,10 @@ class Run(ABC):
         groups = [group for o in self.optimisers for group in o.param_groups]
         for group, peak in zip(groups, self.rates, strict=True):
             group["lr"] = max(peak * rate, peak * 0.002)
-        parts = list(self.pool.map(self._gradient, self.rngs))
+        if self.device.type == "cpu":
+            parts = list(self.pool.map(self._drawn_gradient, range(PARTS)))
+        else:
+            parts = [self._gradient(batch) for batch in self._ahead().take()]
         total = parts[0][0]
         for gradients, _ in parts[1:]:
             torch._foreach_add_(total, gradients)
@@ -171,10 +186,21 @@ class Run(ABC):
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
         self.step += 1
-        return sum(bpsp for _, bpsp in parts) / PARTS
+        return float(torch.stack([bpsp for _, bpsp in parts]).mean())
 
-    def _gradient(self, rng: np.random.Generator) -> tuple[tuple[Tensor, ...], float]:
-        loss, bpsp = self.loss(rng)
+    def _draw(self, step: int, part: int) -> Any:
+        return self.draw(np.random.default_rng((self.recipe.seed, step, part)))
+
+    def _ahead(self) -> Supply:
+        if self._batches is None:
+            self._batches = Supply(self._draw, self.step, PARTS, max(1, available_cores() - 1))
+        return self._batches
+
+    def _drawn_gradient(self, part: int) -> tuple[tuple[Tensor, ...], Tensor]:
+        return self._gradient(self._draw(self.step, part))
+
+    def _gradient(self, batch: Any) -> tuple[tuple[Tensor, ...], Tensor]:
+        loss, bpsp = self.loss(batch)
         loss = loss / PARTS
         return torch.autograd.grad(loss, list(self.model.parameters()), materialize_grads=True), bpsp
 
@@ -191,7 +217,6 @@ class Run(ABC):
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimisers": [o.state_dict() for o in self.optimisers],
-            "random": [rng.bit_generator.state for rng in self.rngs],
             "seconds": self.seconds,
             "step": self.step,
         }
@@ -200,11 +225,13 @@ class Run(ABC):
         os.replace(temporary, self.folder / CHECKPOINT)
 
     def close(self) -> None:
-        """Release the folder for other processes and other runs."""
+        """Release the folder for other processes and other runs, and end the workers."""
+        if self._batches is not None:
+            self._batches.close()
         self._lock.release()
 
     def _load(self) -> None:
-        state = torch.load(self.folder / CHECKPOINT, weights_only=True)
+        state = torch.load(self.folder / CHECKPOINT, map_location=self.device, weights_only=True)
         try:
             self.model.load_state_dict(state["model"])
         except RuntimeError:
@@ -212,6 +239,4 @@ class Run(ABC):
         self.average.load_state_dict(state["average"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        for rng, saved in zip(self.rngs, state["random"], strict=True):
-            rng.bit_generator.state = saved
         self.seconds, self.step = state["seconds"], state["step"]

@@ -33,6 +33,12 @@ def test_gray_images_get_the_better_model() -> None:
     np.testing.assert_array_equal(mulanzip.decode(careful), gray.squeeze())
 
 
+def test_more_effort_makes_no_small_image_larger() -> None:
+    image = photo(128, 140)
+    sizes = [len(mulanzip.encode(image, model="photo-fast", effort=effort, stored=False)) for effort in (1, 3, 4)]
+    assert sizes == sorted(sizes, reverse=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["photo", "contrast", "faint", *(path.name for path in SHIPPED)])
 def test_more_effort_makes_no_image_larger(name: str) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+import constriction
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import CDF_BITS, P_BITS, SymbolDecoder, SymbolEncoder
+from mulanzip.entropy.ans import SymbolDecoder, SymbolEncoder
 from mulanzip.errors import CorruptFileError
+from mulanzip.native.library import CDF_BITS, P_BITS
 
 ONE = 1 << P_BITS
 WHOLE = 1 << CDF_BITS
@@ -72,6 +74,29 @@ def test_decoding_gives_back_every_call(done: Calls) -> None:
     decoder.finish()
 
 
+def encode_by_constriction(done: Calls) -> bytes:
+    """The same bytes by the library that made the first files, which computes in floats."""
+    model, stack = constriction.stream.model, constriction.stream.stack.AnsCoder()
+    for kind, items in reversed(done):
+        if kind == "categorical":
+            cdf, symbols = split_symbols(items)
+            edges = np.pad(np.minimum(cdf, WHOLE - 1), ((1, 1), (0, 0)), constant_values=((0, WHOLE), (0, 0)))
+            weights = np.ascontiguousarray(np.diff(edges, axis=0).T.astype(np.float64))
+            stack.encode_reverse(symbols.astype(np.int32), model.Categorical(perfect=False), weights)
+        elif kind == "bernoulli":
+            p_one, bits = split(items)
+            shares = (np.clip(p_one, 1, ONE - 1) / ONE).astype(np.float32)
+            stack.encode_reverse(bits.astype(np.int32), model.Bernoulli(perfect=False), shares)
+        else:
+            stack.encode_reverse(np.array(items, dtype=np.int32), model.Uniform(256))
+    return stack.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+@given(calls)
+def test_constriction_makes_the_same_bytes(done: Calls) -> None:
+    assert encode(done) == encode_by_constriction(done)
+
+
 @given(calls, st.integers(1, 255))
 def test_finish_detects_what_was_not_decoded(done: Calls, left: int) -> None:
     decoder = SymbolDecoder(encode([*done, ("uniform", [left])]))
@@ -101,7 +126,7 @@ def test_golden_words_are_what_they_were() -> None:
     cdf = 16 * np.sort(p_one[:60].reshape(4, 15), 0)
     encoder.categorical(cdf, (cdf <= 16 * p_one[60:75]).sum(0))
     data = encoder.finish()
-    # If this fails, constriction codes differently than when files were made: they could not be decoded.
+    # If this fails, files that were made before cannot be decoded.
     assert data.hex() == (
         "c92ff66009fbb52cf7d53ce393f5ccddeeff8899aabb44558f64532996225506d140eb23e16044130200970a97aae56451"
     )
@@ -154,3 +179,8 @@ def test_any_bytes_decode_to_something_without_a_crash(data: bytes) -> None:
     decoder = SymbolDecoder(data.rstrip(b"\0"))
     assert set(decoder.bernoulli(np.arange(0, ONE, 997), None)) <= {0, 1}
     assert len(decoder.uniform(None, 9)) == 9
+
+
+def test_a_cdf_that_does_not_rise_is_refused() -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        SymbolDecoder(b"\xff\xff\xff\1").categorical(np.array([[WHOLE // 2], [0], [WHOLE // 4]]), None)

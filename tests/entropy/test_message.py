@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import P_BITS
 from mulanzip.entropy.message import Message, SymbolProgram
 from mulanzip.errors import CorruptFileError
+from mulanzip.native.library import P_BITS
 
 ONE = 1 << P_BITS
 contents = st.binary(max_size=24)

@@ -286,11 +286,11 @@ def test_contexts_cost_nothing_at_first_and_all_of_it_later(tmp_path: Path) -> N
     run = start(tmp_path, 100)
     cost = run.average.evaluate(run.tiles.draw(16, np.random.default_rng(3)), 4).context.mean()
     assert cost > 5  # Contexts differ from the start of training.
-    loss, bits = run.loss(np.random.default_rng(0))
-    assert bits - loss.item() == pytest.approx(float(cost) / (3 * run.tiles.side**2), rel=0.5)
+    loss, bits = run.loss(run.draw(np.random.default_rng(0)))
+    assert float(bits) - loss.item() == pytest.approx(float(cost) / (3 * run.tiles.side**2), rel=0.5)
     run.step = 60
-    loss, bits = run.loss(np.random.default_rng(0))
-    assert loss.item() == pytest.approx(bits, rel=1e-6)
+    loss, bits = run.loss(run.draw(np.random.default_rng(0)))
+    assert loss.item() == pytest.approx(float(bits), rel=1e-6)
     run.close()
 
 

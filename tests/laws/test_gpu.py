@@ -1,6 +1,8 @@
-"""On a GPU everything is the same as on a CPU: layers, networks, and the bytes of files."""
+"""On a GPU everything is the same as on a CPU: layers, networks, the bytes of files; and training goes the same way."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +13,14 @@ from support.processes import ROOT, run_python
 
 import mulanzip
 from mulanzip import registry
-from mulanzip.density.config import INPUT_PLANES
+from mulanzip.density.config import INPUT_PLANES, Config
 from mulanzip.density.model import IntegerModel
 from mulanzip.density.network import IntegerNetwork
 from mulanzip.density.runtime import GOLDEN_KEY, open_runtime
 from mulanzip.density.selftest import all_outputs, golden_digest
 from mulanzip.density.torch_backends import CudaBackend, ReferenceBackend
 from mulanzip.lattice.schedules import SCHEDULE_NAMES
+from mulanzip.training.erasure import ErasureRecipe, ErasureRun
 
 pytestmark = pytest.mark.gpu
 
@@ -58,6 +61,26 @@ def test_tf32_and_reduced_precision_settings_change_nothing() -> None:
         assert mulanzip.encode(image, device="cuda", stored=False) == expected
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def test_training_goes_as_on_the_processor(tmp_path: Path) -> None:
+    config = Config(channels=16, blocks=1, mixtures=2, hidden=8)
+    images = [photo(160, 176), photo(170, 200)]
+    recipe = ErasureRecipe(steps=20, batch_cells=4096)
+    runs = {
+        device: ErasureRun(tmp_path / device, images, [photo(64, 64)], config, recipe, device=device)
+        for device in ("cpu", "cuda")
+    }
+    bits = {device: [run._step() for _ in range(12)] for device, run in runs.items()}
+    np.testing.assert_allclose(bits["cuda"], bits["cpu"], rtol=0.02)
+    assert abs(runs["cuda"].validate() / runs["cpu"].validate() - 1) < 0.02
+    runs["cuda"].save()
+    runs["cuda"].export()
+    for run in runs.values():
+        run.close()
+    again = ErasureRun(tmp_path / "cuda", images, [photo(64, 64)], config, recipe)
+    assert again.step == 12
+    again.close()
 
 
 def test_the_comparison_script_agrees() -> None:

@@ -42,8 +42,6 @@ FUNCTIONS = {
 }
 #: Expressions that are allowed all the same, and why.
 EXCEPTIONS = {
-    # 2**-16 as a constant: a power of two.
-    ("entropy/ans", "1 / _P_ONE"),
     # Rounded to integers when the module is imported; IEEE division is the same everywhere.
     ("density/inputs", "2 ** 15 / n"),
     # Sizes of a prior's rows, which is built when a model is exported.
@@ -150,11 +148,6 @@ def test_the_cuda_backend_has_no_convolution_and_no_reduced_precision() -> None:
     assert "_int_mm" in used
     inexact = ("conv", "matmul", "bmm", "addmm", "einsum", "linear", "float16", "tf32", "half")
     assert not [name for name in used if any(word in name for word in inexact)]
-
-
-def test_the_symbol_coder_makes_floats_in_two_functions_only() -> None:
-    used = [node for node in nodes(source("entropy/ans"), {"_float_p", "_weights"}) if isinstance(node, ast.Attribute)]
-    assert not [ast.unparse(node) for node in used if "float" in node.attr]
 
 
 def every_source() -> list[Path]:

@@ -48,9 +48,12 @@ class LinearRun(Run):
         model = Linear(config or Size())
         super().__init__(folder, model, [model.matrix], recipe)
 
-    def loss(self, rng: np.random.Generator) -> tuple[Tensor, float]:
-        loss = (self.model(torch.from_numpy(rng.normal(size=(16, 3))).float()) - 1).square().mean()
-        return loss, float(loss.detach())
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.normal(size=(16, 3))
+
+    def loss(self, batch: np.ndarray) -> tuple[Tensor, Tensor]:
+        loss = (self.model(torch.from_numpy(batch).float()) - 1).square().mean()
+        return loss, loss.detach()
 
     def validate(self) -> float:
         return float((self.average.bias - 1).square().mean() + self.average.matrix.square().mean())

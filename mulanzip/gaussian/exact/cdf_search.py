@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mulanzip.entropy.ans import CDF_BITS, SymbolCoder
+from mulanzip.entropy.ans import SymbolCoder
+from mulanzip.native.library import CDF_BITS
 
 #: Bits of a value that one symbol codes.  Part of the format.
 _BITS_PER_SYMBOL = 2

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mulanzip.entropy.ans import P_BITS, SymbolCoder
+from mulanzip.entropy.ans import SymbolCoder
 from mulanzip.entropy.message import Message
 from mulanzip.errors import CorruptFileError
 from mulanzip.gaussian.exact.cdf_search import CdfSearch
 from mulanzip.gaussian.exact.codecs import MessageCodec, from_program
+from mulanzip.native.library import P_BITS
 
 #: Fractional bits of means.
 MEAN_BITS = 16

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mulanzip.entropy.ans import P_BITS, SymbolCoder
+from mulanzip.entropy.ans import SymbolCoder
 from mulanzip.gaussian.exact.codecs import MessageCodec, from_program
+from mulanzip.native.library import P_BITS
 
 
 def uniform(count: int, bits: int, active: int) -> MessageCodec[np.ndarray]:

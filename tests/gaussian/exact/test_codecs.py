@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mulanzip.entropy.ans import P_BITS, SymbolCoder
+from mulanzip.entropy.ans import SymbolCoder
 from mulanzip.entropy.message import Message
 from mulanzip.gaussian.exact.codecs import (
     Link,
@@ -21,6 +21,7 @@ from mulanzip.gaussian.exact.codecs import (
     masked,
     serial,
 )
+from mulanzip.native.library import P_BITS
 
 ONE = 1 << P_BITS
 messages = st.binary(max_size=24).map(lambda data: Message(data.rstrip(b"\0")))
