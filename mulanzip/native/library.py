@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, byref, c_int, c_int32, c_int64, c_size_t, c_uint64, c_void_p
+from ctypes import POINTER, addressof, byref, c_char, c_int, c_int32, c_int64, c_size_t, c_uint64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ LENGTH_BITS = 16
 
 _PATH = Path(__file__).with_name("libmulanzip.dll" if sys.platform == "win32" else "libmulanzip.so")
 _ERROR_SPACE = 2
+#: The beginning of any memory.
+_MEMORY = c_char * 0
 
 
 class _Scale(ctypes.Structure):
@@ -157,7 +159,8 @@ def pointer(array: np.ndarray, dtype: type[np.generic], shape: tuple[int, ...]) 
     """The address of an array that must be as the library wants it."""
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         raise ValueError(f"contiguous {np.dtype(dtype)} {shape} is wanted, not {array.dtype} {array.shape}")
-    return array.ctypes.data
+    # Writable arrays offer their memory to ctypes, which takes a quarter of the time.
+    return addressof(_MEMORY.from_buffer(array.data)) if array.flags.writeable else array.ctypes.data
 
 
 class Scale:

@@ -12,7 +12,7 @@ import numpy as np
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source import bmp, dicom, fits, nifti, npy, pnm, tar, tga, tiff
+from mulanzip.source import bmp, dicom, fits, gif, nifti, npy, pnm, tar, tga, tiff
 from mulanzip.source.expand import expand
 from mulanzip.source.found import Found
 from mulanzip.source.holes import ABSENT, Claims, Hole, cut, read, restore
@@ -28,10 +28,11 @@ class Parser(Protocol):
 
 
 #: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
-PARSERS: tuple[Parser, ...] = (dicom, tiff, bmp, pnm, npy, fits, nifti, tga)
+PARSERS: tuple[Parser, ...] = (dicom, tiff, gif, bmp, pnm, npy, fits, nifti, tga)
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
 _LEAST_SAMPLES = 1024
-#: Images of up to this number of pixels are coded as one with others: each alone costs a header, and time.
+#: Images of up to this number of pixels, and those with palettes, which are never coded by the model, are coded as one
+#: with others: each alone costs a header, and time.
 _SMALL_PIXELS = 1 << 15
 #: Gray images of this number of pixels and more are slices of a stack where several follow each other.
 _SLICE_PIXELS = 1 << 14
@@ -159,8 +160,9 @@ def stacked(images: Sequence[Found]) -> list[Found]:
         if mode is Mode.GRAY and layout.height * layout.width >= _SLICE_PIXELS and len(alike) > 1:
             done += [_as_slices(alike[i : i + MAX_BANDS]) for i in range(0, len(alike), MAX_BANDS)]
             continue
-        is_small = layout.height * layout.width <= _SMALL_PIXELS and layout.height % layout.block_height == 0
-        count = _STACK_PIXELS // (layout.height * layout.width) if is_small else 1
+        is_small = mode is Mode.PALETTE or layout.height * layout.width <= _SMALL_PIXELS
+        is_joined = is_small and layout.height % layout.block_height == 0
+        count = max(1, _STACK_PIXELS // (layout.height * layout.width)) if is_joined else 1
         done += [_as_one(alike[i : i + count]) for i in range(0, len(alike), count)]
     return done
 

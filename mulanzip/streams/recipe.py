@@ -13,7 +13,7 @@ import deflate as libdeflate
 import imagecodecs
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import byte_planes, deflate, lossless_jpeg, runs, text
+from mulanzip.streams import byte_planes, deflate, gif_lzw, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -36,6 +36,7 @@ class Method(IntEnum):
     LOSSLESS_JPEG = 6
     #: RLE of DICOM.
     BYTE_PLANES = 7
+    GIF_LZW = 8
 
 
 class Library(IntEnum):
@@ -62,23 +63,33 @@ _LIBRARIES = {
     Method.DIGITS: _ONLY,
     Method.LOSSLESS_JPEG: _ONLY,
     Method.BYTE_PLANES: _ONLY,
+    Method.GIF_LZW: _ONLY,
 }
 #: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
 _OF_INTEGERS, _OF_OTHERS = 40, 3
 #: Methods whose contents leave no choice, and the largest unit of each.
-OPEN_METHODS = {Method.RUNS: 4, Method.NUMBERS: 2, Method.DIGITS: 2, Method.LOSSLESS_JPEG: 2, Method.BYTE_PLANES: 2}
+OPEN_METHODS = {
+    Method.RUNS: 4,
+    Method.NUMBERS: 2,
+    Method.DIGITS: 2,
+    Method.LOSSLESS_JPEG: 2,
+    Method.BYTE_PLANES: 2,
+    Method.GIF_LZW: 0xFFFF,
+}
 _MAKERS = {
     Method.RUNS: runs.make,
     Method.NUMBERS: text.make,
     Method.DIGITS: text.make,
     Method.LOSSLESS_JPEG: lossless_jpeg.make,
     Method.BYTE_PLANES: byte_planes.make,
+    Method.GIF_LZW: gif_lzw.make,
 }
 #: Methods other than text.
 _READERS = {
     Method.RUNS: runs.content_of,
     Method.LOSSLESS_JPEG: lossless_jpeg.content_of,
     Method.BYTE_PLANES: byte_planes.content_of,
+    Method.GIF_LZW: gif_lzw.content_of,
 }
 
 
@@ -89,7 +100,8 @@ class Recipe:
     Attributes:
         method: of compression.
         row_bytes: bytes of a row of the content; of open methods, of all samples, with which the content begins.
-        unit: of open methods, bytes of a pixel of runs, or of a sample of others; else 1.
+        unit: of open methods, bytes of a pixel of runs, of a row of interlaced images of GIF, or of a sample of
+            others; else 1.
         predictor: what rows go through before they are compressed.
         settings: the library and its settings; None: any stream of the content does.
     """
@@ -163,7 +175,7 @@ class Recipe:
 
 def memory_factor(recipe: Recipe) -> int:
     """Bytes of memory that are taken for a byte of content."""
-    is_of_integers = recipe.method in (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG)
+    is_of_integers = recipe.method in (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG, Method.GIF_LZW)
     return _OF_INTEGERS if is_of_integers else _OF_OTHERS
 
 

@@ -194,6 +194,13 @@ KEPT: dict[str, Callable[[], bytes]] = {
     ),
     "kept_streams": _packed_pages,
     "kept_rle": lambda: dicom_rle(Random(3), images=waves(74, 37, 3).reshape(2, 37, 37, 3)).data,
+    "kept_gif": lambda: _saved(
+        Image.fromarray(waves(36, 37, 1)[..., 0]).convert("P"),
+        "GIF",
+        interlace=True,
+        save_all=True,
+        append_images=[Image.fromarray(waves(38, 35, 1)[..., 0]).quantize(30)],
+    ),
     "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
     "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
     "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",

@@ -1,7 +1,8 @@
-"""Runs of TGA and text: contents that leave no choice to a library."""
+"""Runs, text, lossless JPEG, LZW of GIF: contents that leave no choice to a library."""
 
 from __future__ import annotations
 
+import io
 from contextlib import suppress
 from random import Random
 
@@ -11,11 +12,12 @@ import pytest
 from fuzz.mutation import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.sources import dicom_rle
+from PIL import Image
+from support.sources import dicom_rle, lzw_of_gif
 from support.sources import lossless_jpeg as lossless_jpeg_of
 
-from mulanzip.source import dicom
-from mulanzip.streams import byte_planes, lossless_jpeg, runs, text
+from mulanzip.source import dicom, gif
+from mulanzip.streams import byte_planes, gif_lzw, lossless_jpeg, runs, text
 
 
 @given(seed=st.integers(0, 1 << 32), unit=st.integers(1, 4))
@@ -173,3 +175,51 @@ def test_byte_planes_come_back(seed: int) -> None:
         byte_planes.make(damaged(Random(seed), content, [content]), size, unit)
     with pytest.raises(ValueError, match="header"):
         byte_planes.make(content[:size], size, unit)
+
+
+@given(seed=st.integers(0, 1 << 32), least=st.integers(2, 8), unit=st.integers(1, 20))
+def test_lzw_of_gif_comes_back(seed: int, least: int, unit: int) -> None:
+    random = Random(seed)
+    size = unit * random.randint(1, 99)
+    indices = bytes(byte % random.randint(1, 1 << least) for byte in random.randbytes(size))
+    stream = lzw_of_gif(random, indices, least)
+    content = gif_lzw.content_of(stream, size, unit)
+    assert content is not None
+    assert unit > 1 or content[:size] == indices
+    assert gif_lzw.make(content, size, unit) == stream
+    blank = gif_lzw.make(bytes(size) + content[size:], size, unit)
+    again = gif_lzw.content_of(blank, size, unit)  # Streams can be made of any indices.
+    assert again is not None
+    assert again[:size] == bytes(size)
+    broken = damaged(random, stream, [stream])
+    other = gif_lzw.content_of(broken, size, unit)
+    if other is not None:  # The code of a phrase that has two may be the other one.
+        assert len(gif_lzw.make(other, size, unit)) == len(broken)
+    with suppress(ValueError):
+        gif_lzw.make(damaged(random, content, [content]), size, unit)
+
+
+def test_full_tables_of_gif() -> None:
+    indices = np.random.default_rng(3).integers(0, 16, (90, 333), np.uint8)
+    for size in (1000, indices.size):
+        stream = lzw_of_gif(Random(5), indices.tobytes()[:size], 4)
+        content = gif_lzw.content_of(stream, size, 1)
+        assert content is not None
+        assert gif_lzw.make(content, size, 1) == stream
+
+
+@pytest.mark.parametrize("is_interlaced", [False, True])
+def test_gif_files_of_libraries(is_interlaced: bool) -> None:
+    """What a writer chose takes a few bytes, and other readers see the same indices."""
+    image = Image.fromarray(np.random.default_rng(4).integers(0, 256, (61, 67), np.uint8))
+    buffer = io.BytesIO()
+    image.save(buffer, "GIF", interlace=is_interlaced)
+    (found,) = gif.find(buffer.getvalue())
+    assert found.blocks is not None
+    start, length = (int(numbers.values[0]) for numbers in (found.blocks.positions, found.blocks.lengths))
+    stream = buffer.getvalue()[start : start + length]
+    content = gif_lzw.content_of(stream, found.size, found.blocks.recipe.unit)
+    assert content is not None
+    assert content[: found.size] == image.tobytes()
+    assert len(content) < found.size + 20
+    assert gif_lzw.make(content, found.size, found.blocks.recipe.unit) == stream

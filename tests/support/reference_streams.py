@@ -145,9 +145,58 @@ def _planes(samples: bytes, rest: bytes, unit: int) -> bytes:
     return made
 
 
+def _gif(samples: bytes, rest: bytes, unit: int) -> bytes:
+    """LZW of GIF, phrase by phrase, as text of zeros and ones."""
+    numbers = _Numbers(rest)
+    least, step = numbers.raw(1)[0], numbers.number()
+    clears, cuts = [[numbers.number() for _ in range(numbers.number())] for _ in range(2)]
+    ending = bytes(numbers.bytes)
+    if unit > 1:
+        rows = [samples[i : i + unit] for i in range(0, len(samples), unit)]
+        samples = b"".join(b"".join(rows[first::down]) for first, down in ((0, 8), (4, 8), (2, 4), (1, 2)))
+    single = {bytes([i]): i for i in range(1 << least)}
+    known, free, count, at, text = dict(single), (1 << least) + 2, 0, 0, ""
+    ends = [sum(cuts[: i + 1]) for i in range(len(cuts))]
+
+    def written(code: int) -> str:
+        bits = max(least + 1, min(12, ((1 << least) + 1 + max(1, count)).bit_length()))
+        return f"{code:0{bits}b}"[::-1]
+
+    while True:
+        while clears and clears[0] == count:
+            text += written(1 << least)
+            known, free, count, clears = dict(single), (1 << least) + 2, 0, clears[1:]
+        if at == len(samples):
+            break
+        limit = min((end for end in ends if end > at), default=len(samples))
+        end = at + 1
+        while end < limit and samples[at : end + 1] in known:
+            end += 1
+        text += written(known[samples[at:end]])
+        count += 1
+        if free < 4096 and end < len(samples):
+            known.setdefault(samples[at : end + 1], free)
+            free += 1
+        at = end
+    if ending:
+        text += "".join(f"{byte:08b}"[::-1] for byte in ending)
+        text = text[: len(text) // 8 * 8]
+    else:
+        text += written((1 << least) + 1)
+        text += "0" * (-len(text) % 8)
+    data = bytes(int(text[i : i + 8][::-1], 2) for i in range(0, len(text), 8))
+    return (
+        rest[:1]
+        + b"".join(bytes([len(data[i : i + step])]) + data[i : i + step] for i in range(0, len(data), step))
+        + b"\0"
+    )
+
+
 def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> bytes:
     if method == 3:
         return _runs(content[:row], content[row:], unit)
+    if method == 8:
+        return _gif(content[:row], content[row:], unit)
     if method == 7:
         return _planes(content[:row], content[row:], unit)
     if method == 6:

@@ -532,6 +532,69 @@ def _encapsulated(images: np.ndarray, bits: int, signed: bool, syntax: bytes, st
     return b"DICM" + element(2, 0x10, "UI", syntax) + body + pixels
 
 
+def gif(random: Random, most: int = 9) -> SourceFile:
+    """Frames with palettes of their own or none, of any writer, among extensions of any kind."""
+    images, body, bits = [], b"", random.randrange(8)
+    for _ in range(random.choice((1, 1, 3))):
+        height, width = random.randint(1, 3 * most), random.randint(1, 3 * most)
+        own_bits = random.choice((None, random.randrange(8)))
+        depth = 1 + (bits if own_bits is None else own_bits)
+        image = samples(random, (height, width, 1), random.randint(1, depth))
+        if random.random() < 0.5:
+            image[height // 2 :] = image[0, 0, 0]  # Long phrases.
+        is_interlaced = width > 1 and random.random() < 0.3  # A single column counts as not interlaced.
+        flags = 0x40 * is_interlaced | (0 if own_bits is None else 0x80 | own_bits)
+        body += b"".join(_gif_extension(random) for _ in range(random.randrange(3)))
+        body += struct.pack("<BHHHHB", 0x2C, random.randrange(9), random.randrange(9), width, height, flags)
+        body += b"" if own_bits is None else random.randbytes(3 << own_bits + 1)
+        rows = [image[i::step] for i, step in ((0, 8), (4, 8), (2, 4), (1, 2))] if is_interlaced else [image]
+        body += lzw_of_gif(random, b"".join(part.tobytes() for part in rows), max(2, depth))
+        images.append(image)
+    head = struct.pack("<HHBBB", 99, 99, 0x80 | bits, 0, 0) + random.randbytes(3 << bits + 1)
+    return SourceFile(random.choice((b"GIF87a", b"GIF89a")) + head + body + b";" + junk(random), images)
+
+
+def _gif_extension(random: Random) -> bytes:
+    block = random.randbytes(random.randint(1, 255))
+    return bytes([0x21, random.choice((0xF9, 0xFE, 0xFF, 7)), len(block)]) + block + b"\0"
+
+
+def lzw_of_gif(random: Random, indices: bytes, least: int) -> bytes:
+    """Codes of a writer who may choose short phrases, clear the table at any time, and end in any way."""
+    clear, haste, clears = 1 << least, random.choice((0, 0, 0.2)), random.choice((0, 0.01))
+    known, free, width, at, text = dict[bytes, int](), clear + 2, least + 1, 0, ""
+    is_first = True
+
+    def put(code: int) -> None:
+        nonlocal text
+        text += f"{code:0{width}b}"[::-1]
+
+    if random.random() < 0.9:
+        put(clear)
+    while at < len(indices):
+        end = at + 1
+        while end < len(indices) and indices[at : end + 1] in known and random.random() >= haste:
+            end += 1
+        put(known.get(indices[at:end], indices[at]))
+        if not is_first and width < 12 and free == 1 << width:  # A reader has one phrase less.
+            width += 1
+        if free < 4096 and end < len(indices):
+            known.setdefault(indices[at : end + 1], free)
+            free += 1
+        is_first, at = False, end
+        if random.random() < clears:
+            put(clear)
+            known, free, width, is_first = {}, clear + 2, least + 1, True
+    rest = random.choice((b"", random.randbytes(random.randint(1, 9))))
+    if not rest or random.random() < 0.8:
+        put(clear + 1)
+    text += "0" * (-len(text) % 8)
+    data = bytes(int(text[i : i + 8][::-1], 2) for i in range(0, len(text), 8)) + rest
+    step = random.choice((255, 254, random.randint(1, 255)))
+    blocks = (data[i : i + step] for i in range(0, len(data), step))
+    return bytes([least]) + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+
+
 #: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
 MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
@@ -546,6 +609,7 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "dicom": dicom,
     "dicom_jpeg": dicom_jpeg,
     "dicom_rle": dicom_rle,
+    "gif": gif,
 }
 
 
