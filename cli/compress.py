@@ -50,6 +50,11 @@ _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif",
     metavar="ADDRESS",
     help="Let the Dask cluster with this scheduler do the work; files may be URLs for fsspec.  Implies --skip-done.",
 )
+@click.option(
+    "--series",
+    is_flag=True,
+    help="Take folders: ct/ becomes ct.tar.mzp, an archive whose slices are coded given each other.",
+)
 @click.option("--pixels", is_flag=True, help="Keep pixels and metadata, not the file: of a JPEG file, say.")
 @click.option("--only-modelled", is_flag=True, help="Refuse kinds of images that no model codes.")
 @click.option("--all", "everything", is_flag=True, help="Keep files that are no images, too, as they are.")
@@ -66,13 +71,14 @@ _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif",
 @options.jobs
 @options.reporting
 @options.verbose
-def compress(
+def compress(  # noqa: PLR0913
     sources: Sources,
     outputs: Outputs,
     execution: Execution,
     reporter: Reporter,
     jobs: int | None,
     dask: str | None,
+    series: bool,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -85,7 +91,10 @@ def compress(
     from mulanzip.jobs.compress import compress as compress_one
     from mulanzip.jobs.files import FileOptions
     from mulanzip.jobs.names import compressed_name
+    from mulanzip.jobs.series import compress_series, series_name
 
+    if series and (outputs.remove or sources.recursive or dask):
+        raise click.UsageError("--series takes whole folders, and deletes none: no -r, --rm and --dask with it")
     if outputs.remove and not given["verify"]:
         raise click.UsageError("--rm deletes sources whose results are verified; --no-verify does not go with it")
 
@@ -106,8 +115,9 @@ def compress(
         reporter.warn(f"{outputs.output} becomes a .mzp file, whatever its suffix")
     coding = {key: given.pop(key) for key in ("model", "effort", "context", "schedule", "mu")}
     keeping = Keeping(**{key: given.pop(key) for key in ("pixels", "only_modelled", "everything", "require", "strip")})
-    work = partial(compress_one, encoding=EncodeOptions(**coding))
+    work = partial(compress_series if series else compress_one, encoding=EncodeOptions(**coding))
     wanted = is_plain if keeping.everything else is_image
     files = FileOptions(keeping=keeping, **given)
-    conversion = Conversion(work, files, execution, wanted, compressed_name, done, hidden=keeping.everything)
+    name = series_name if series else compressed_name
+    conversion = Conversion(work, files, execution, wanted, name, done, hidden=keeping.everything)
     batch.convert(conversion, sources, outputs, reporter, jobs, dask)

@@ -24,7 +24,11 @@ _SYNTAX = (2, 0x10)
 _SAMPLES, _KIND, _PLANAR, _FRAMES = (0x28, 2), (0x28, 4), (0x28, 6), (0x28, 8)
 _ROWS, _COLUMNS, _ALLOCATED, _STORED = (0x28, 0x10), (0x28, 0x11), (0x28, 0x100), (0x28, 0x101)
 _HIGH, _SIGNED, _PIXELS = (0x28, 0x102), (0x28, 0x103), (0x7FE0, 0x10)
-_WANTED = (_SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED)
+_SERIES, _INSTANCE, _POSITION, _ORIENTATION = (0x20, 0xE), (0x20, 0x13), (0x20, 0x32), (0x20, 0x37)
+_OF_SERIES = (_SERIES, _INSTANCE, _POSITION, _ORIENTATION)
+_WANTED = (_SAMPLES, _KIND, _PLANAR, _FRAMES, _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH, _SIGNED, *_OF_SERIES)
+#: Maximum number of bytes of a wanted value.
+_MAX_VALUE = 128
 _ITEM, _END_OF_ITEM, _END_OF_SEQUENCE = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 _LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
@@ -95,6 +99,31 @@ def find(data: bytes) -> Iterator[Found]:
         yield from _frames(data, values, element, coding)
 
 
+def place_in_series(data: bytes) -> tuple[bytes, float, float]:
+    """The UID of the series that a file belongs to, its place across the slices in millimetres, and its number there.
+
+    What the file does not say is empty or 0.
+    """
+    try:
+        syntax, position = syntax_of(data)
+        values = _values(data, position, _coding(data, position, syntax))[0]
+    except ValueError:
+        return b"", 0, 0
+    where, axes = (_decimals(values.get(tag, b"")) for tag in (_POSITION, _ORIENTATION))
+    across = float(np.dot(np.cross(axes[:3], axes[3:]), where)) if (len(where), len(axes)) == (3, 6) else 0
+    number = _decimals(values.get(_INSTANCE, b""))
+    return values.get(_SERIES, b""), across, number[0] if len(number) == 1 else 0
+
+
+def _decimals(text: bytes) -> list[float]:
+    """Decimal numbers; none where one is damaged, or no finite one."""
+    try:
+        found = [float(part) for part in text.strip(b"\0 ").split(b"\\")]
+    except ValueError:
+        return []
+    return found if np.isfinite(found).all() else []
+
+
 def syntax_of(data: bytes) -> tuple[bytes | None, int]:
     """The UID of the transfer syntax, if there is one, and the position of the elements behind it.
 
@@ -132,7 +161,7 @@ def _values(data: bytes, position: int, coding: _Coding) -> tuple[dict[tuple[int
             element = _element(data, position, coding)
             if element.tag == _PIXELS:
                 return values, element
-            if element.tag in _WANTED and element.length <= 64:
+            if element.tag in _WANTED and element.length <= _MAX_VALUE:
                 values[element.tag] = data[element.start : element.start + element.length]
             position = _end(data, element, coding, 0)
     except ValueError:

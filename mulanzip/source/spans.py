@@ -12,10 +12,10 @@ import numpy as np
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source import bmp, dicom, fits, gif, nifti, npy, pnm, tga, tiff
+from mulanzip.source import bmp, dicom, fits, gif, nifti, npy, pnm, tar, tga, tiff
 from mulanzip.source.expand import expand
 from mulanzip.source.found import Found
-from mulanzip.source.holes import Claims, Hole, cut, read, restore
+from mulanzip.source.holes import ABSENT, Claims, Hole, cut, read, restore
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES, check_blocks
 from mulanzip.streams.expanded import Streams
 
@@ -92,7 +92,34 @@ def take(data: bytes, images: Sequence[Found]) -> Spans | None:
 
 
 def find_all(data: bytes) -> Iterator[Found]:
-    """The images that the first parser finds that finds any.  Nothing about them was checked."""
+    """The images of a file, or of the members of a tar archive.  Nothing about them was checked."""
+    in_members = list(_find_in_members(data)) if tar.is_mine(data) else []
+    yield from in_members or _find_in_file(data)
+
+
+def _find_in_members(data: bytes) -> Iterator[Found]:
+    """Images that lie uncompressed in members; those of a DICOM series one after the other, in their places."""
+    found, first = list[tuple[tuple[int, float, float], list[Found]]](), dict[bytes, int]()
+    for number, (start, end) in enumerate(tar.members(data)):
+        member = data[start:end]
+        images = [_moved(image, start) for image in _find_in_file(member) if image.blocks is None]
+        place = (number, 0.0, 0.0)
+        if images and dicom.is_mine(member):
+            series, across, instance = dicom.place_in_series(member)
+            place = (first.setdefault(series, number) if series else number, across, instance)
+        found.append((place, images))
+    for _, images in sorted(found, key=lambda pair: pair[0]):
+        yield from images
+
+
+def _moved(image: Found, start: int) -> Found:
+    """An image whose file begins at a position of a larger one."""
+    offsets = np.where(image.hole.offsets == ABSENT, ABSENT, image.hole.offsets + start)
+    return replace(image, hole=Hole(image.hole.layout, offsets))
+
+
+def _find_in_file(data: bytes) -> Iterator[Found]:
+    """The images that the first parser finds that finds any."""
     for parser in PARSERS:
         is_found = False
         if parser.is_mine(data):

@@ -57,7 +57,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         | ENCODING
         | {"context": EncodeOptions.context, "mu": EncodeOptions.mu}
         | of(mulanzip.compress_file, *FILES, "verify", "strip", "pixels", "only_modelled", "everything", "require")
-        | nothing("dask", "verbose"),
+        | nothing("dask", "series", "verbose"),
     ),
     "decompress": (
         ["a"],
