@@ -94,6 +94,7 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
         {name: getattr(ErasureRecipe, name) for name in ("steps", "rate", "seed")}
         | {name: getattr(Config, name) for name in ("channels", "blocks", "mixtures", "hidden")}
         | {"gray": ErasureRecipe.gray_share, "process": "erasure", "colours": Config.colours}
+        | {"batch": ErasureRecipe.batch_cells, "device": "cpu"}
         # Unlike the library, which has infinitely many steps, the command trains models that can compress.
         | {"noise_steps": 32}
         | nothing("start", "quiet"),
