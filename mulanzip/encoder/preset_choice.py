@@ -44,8 +44,7 @@ def suited_presets(
         indices: ``(H, W, C)`` of the runtime's sample scale, in coding order of colours, C 1 or 3; sides of at least
             :data:`_SIDE` pixels.
         schedules: uniform.
-        grids: crops, down and across.  The first one leads to two presets, and each finer one to the better of
-            these, until the crops are the whole image.
+        grids: crops, down and across.  Each leads to one preset, until the crops are the whole image.
     """
     every = range(len(runtime.model.prior.presets) + 1)
     schedule, single = schedules[0], replace(runtime, threads=1)
@@ -66,15 +65,15 @@ def suited_presets(
         side_by_side(measure, numbers, runtime.threads)
         return sorted(numbers, key=lambda number: (costs[number], number))
 
-    def finalists(grid: tuple[int, int]) -> list[int]:
-        most = ranked(every, grid, _FIRST_SIDE, schedule[:1])[:_FINALISTS]
-        return ranked(most, grid, _SIDE, schedule)
+    def best(grid: tuple[int, int]) -> int:
+        finalists = ranked(every, grid, _FIRST_SIDE, schedule[:1])[:_FINALISTS]
+        return ranked(finalists, grid, _SIDE, schedule)[0]
 
     if indices.shape[0] * indices.shape[1] < FEW_PIXELS:
-        return finalists((1, 1))[:1]
-    first, second, *_ = finalists(grids[0])
+        return [best((1, 1))]
+    first = best(grids[0])
     found = [ranked((0, first), GRID, _SIDE, schedule)[0] if first else 0]
     for before, grid in pairwise(grids):
         if sample_crops(indices, _SIDE, before) is not indices:
-            found.append(ranked((first, second), grid, _SIDE, schedule)[0])
+            found.append(best(grid))
     return list(dict.fromkeys(found))

@@ -45,7 +45,7 @@ def test_a_preview_is_every_nth_pixel(image: np.ndarray, scale: int, schedule: s
 
 
 #: These keep bytes that are no image, and files of several pictures.
-NOT_SHOWN = ("kept_bytes", "kept_pages", "kept_streams")
+NOT_SHOWN = ("kept_bytes", "kept_gif", "kept_pages", "kept_streams")
 SHOWN = [p for p in sorted((TESTS / "golden").glob("*.mzp")) if p.stem not in NOT_SHOWN]
 
 

@@ -81,10 +81,15 @@ def workspace(tmp_path: Path) -> Path:
         "patches/one.png": (0, 0, 24, 24),
         "patches/cats/two.png": (24, 0, 48, 24),
         "icons/three.png": (0, 24, 16, 40),
+        "ct/1.tif": (0, 0, 40, 32),
+        "ct/2.tif": (2, 0, 42, 32),
     }.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.crop(box).save(path)
+    pages = [picture.convert("L").crop((x, 0, x + 128, 128)) for x in range(8)]
+    pages[0].save(tmp_path / "volume.tif", save_all=True, append_images=pages[1:])
+    mulanzip.compress_file(tmp_path / "volume.tif")
     whole = mulanzip.encode(np.asarray(picture), effort=1, stored=False, threads=1)
     hurt = bytearray(whole)
     hurt[-40] ^= 1  # In the last segment.
