@@ -87,7 +87,8 @@ def workspace(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.crop(box).save(path)
-    pages = [picture.convert("L").crop((x, 0, x + 128, 128)) for x in range(8)]
+    quarters = [picture.convert("L").crop((x, y, x + 128, y + 128)) for x in (0, 128) for y in (0, 128)]
+    pages = [*quarters, *(quarter.transpose(Image.Transpose.ROTATE_90) for quarter in quarters)]
     pages[0].save(tmp_path / "volume.tif", save_all=True, append_images=pages[1:])
     mulanzip.compress_file(tmp_path / "volume.tif")
     whole = mulanzip.encode(np.asarray(picture), effort=1, stored=False, threads=1)
