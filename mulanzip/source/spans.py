@@ -163,8 +163,19 @@ def stacked(images: Sequence[Found]) -> list[Found]:
         is_small = mode is Mode.PALETTE or layout.height * layout.width <= _SMALL_PIXELS
         is_joined = is_small and layout.height % layout.block_height == 0
         count = max(1, _STACK_PIXELS // (layout.height * layout.width)) if is_joined else 1
-        done += [_as_one(alike[i : i + count]) for i in range(0, len(alike), count)]
+        for i in range(0, len(alike), count):
+            one = _as_one(alike[i : i + count])
+            done += [one] if _is_allowed(one) else alike[i : i + count]
     return done
+
+
+def _is_allowed(image: Found) -> bool:
+    """Whether a table may have the image: many tiny ones as one may have too many blocks."""
+    try:
+        check_blocks(image.hole.layout)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_one(images: Sequence[Found]) -> Found:

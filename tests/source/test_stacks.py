@@ -122,3 +122,12 @@ def test_long_stacks_are_cut() -> None:
     found = spans.find(_npy(np.zeros((300, 128, 160), dtype=np.uint8)))
     assert found is not None
     assert [picture.bands for picture in found.pictures] == [255, 45]
+
+
+def test_very_many_tiny_slices() -> None:
+    """As one image, they would have more blocks than a table may have."""
+    values = np.random.default_rng(9).integers(-900, 900, (5, 9, 9, 2, 2)).astype("<i2")
+    source = _nifti(values)
+    kept = keep.keep(source, encoding=EncodeOptions(effort=1))
+    keep.verify(kept, source, EncodeOptions.model)
+    assert picture_decoder.restore_file(container.unpack(kept.file.pack())) == source
