@@ -104,10 +104,8 @@ def decompress(  # noqa: PLR0913
         from mulanzip.jobs.restore import mark_of
 
         step = int(scale.removeprefix("1/")) if scale else 1
-        work, mark = (
-            partial(decompress_one, scale=step, index=index, region=region, model=model),
-            mark_of(step, index, region),
-        )
+        work = partial(decompress_one, scale=step, index=index, region=region, model=model)
+        mark = mark_of(step, index, region)
 
     def done(outcome: Outcome) -> str:
         return f"{outcome.source} -> {outcome.output}  {size(outcome.output_size)} bytes"

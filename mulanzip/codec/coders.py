@@ -12,6 +12,7 @@ from mulanzip.density.prediction import Prediction
 from mulanzip.density.sample_statistics import SampleStatistics
 from mulanzip.errors import CorruptFileError
 from mulanzip.native import library
+from mulanzip.native.symbols import uniform_symbols
 from mulanzip.timings import timed
 
 
@@ -83,7 +84,7 @@ class TileEncoder(TileCoder):
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         assert values is not None
-        self._symbols.append(library.uniform_symbols(values, self._statistics.scale.count))
+        self._symbols.append(uniform_symbols(values, self._statistics.scale.count))
         return values
 
     def _code(self, scale: library.Scale, tile: library.Tile, unit: library.Unit) -> None:
@@ -143,7 +144,7 @@ class TileMeter(TileCoder):
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         assert values is not None
-        self._total += library.measure_symbols(library.uniform_symbols(values, self._statistics.scale.count))
+        self._total += library.measure_symbols(uniform_symbols(values, self._statistics.scale.count))
         return values
 
     def _code(self, scale: library.Scale, tile: library.Tile, unit: library.Unit) -> None:

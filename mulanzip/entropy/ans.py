@@ -12,6 +12,7 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.native import library
+from mulanzip.native.symbols import bit_symbols, category_symbols, uniform_symbols
 
 #: Probabilities of bits are multiples of ``2**-P_BITS``, cumulative ones of categories of ``2**-CDF_BITS``.
 P_BITS, CDF_BITS = library.P_BITS, library.CDF_BITS
@@ -95,17 +96,17 @@ class SymbolEncoder:
 
     def bernoulli(self, p_one: np.ndarray, bits: np.ndarray | None) -> np.ndarray:
         assert bits is not None
-        self._symbols.append(library.bit_symbols(bits, _clamped_p(p_one)))
+        self._symbols.append(bit_symbols(bits, _clamped_p(p_one)))
         return bits
 
     def categorical(self, cdf: np.ndarray, symbols: np.ndarray | None) -> np.ndarray:
         assert symbols is not None
-        self._symbols.append(library.category_symbols(symbols, _clamped_cdf(cdf)))
+        self._symbols.append(category_symbols(symbols, _clamped_cdf(cdf)))
         return symbols
 
     def uniform(self, values: np.ndarray | None, count: int) -> np.ndarray:
         assert values is not None
-        self._symbols.append(library.uniform_symbols(values, _BYTES))
+        self._symbols.append(uniform_symbols(values, _BYTES))
         return values
 
     def extend(self, other: SymbolEncoder) -> None:

@@ -32,6 +32,7 @@ from mulanzip.imageio.png_original import original
 from mulanzip.lattice.schedules import MIXED, SCHEDULES
 from mulanzip.lattice.tile_schedules import TileSchedules
 from mulanzip.native import library
+from mulanzip.native.symbols import uniform_symbols
 
 TEXT = (ROOT / "docs" / "format.md").read_text()
 GOLDEN = TESTS / "golden"
@@ -78,7 +79,7 @@ def test_the_vectors_of_the_coder() -> None:
     assert [stack.uniform(256) for _ in range(12)] == list(range(1, 13))
     stack.finish()
     values = [(0, 1000), (999, 1000), (500, 1000), (2, 3)]
-    symbols = np.concatenate([library.uniform_symbols(np.array([value]), count) for value, count in values])
+    symbols = np.concatenate([uniform_symbols(np.array([value]), count) for value, count in values])
     assert library.push(symbols).astype("<u4").tobytes().rstrip(b"\0") == third
     stack = Stack(third)
     assert [stack.uniform(count) for _, count in values] == [value for value, _ in values]

@@ -10,6 +10,7 @@ from support import native_reference as reference
 from support.native_units import Case, Kind
 
 from mulanzip.native import library
+from mulanzip.native.symbols import uniform_symbols
 
 SLOTS = 1 << library.SLOT_BITS
 Categorical = constriction.stream.model.Categorical
@@ -70,7 +71,7 @@ def test_equally_likely_values(count: int, numbers: list[int]) -> None:
     encoder = reference.Encoder()
     for value in values:
         reference.code_uniform(encoder, count, value)
-    assert library.uniform_symbols(np.array(values, dtype=np.int32), count).tolist() == list(map(list, encoder.symbols))
+    assert uniform_symbols(np.array(values, dtype=np.int32), count).tolist() == list(map(list, encoder.symbols))
     assert all(width in (SLOTS // count, -(-SLOTS // count)) for _, width in encoder.symbols)
     decoder = library.Decoder(library.push(np.array(encoder.symbols, dtype=np.uint32).reshape(-1, 2)))
     assert decoder.decode_uniform(count, len(values)).tolist() == values
