@@ -77,6 +77,7 @@ test-newest: newest
 
 fuzz: $(READY)
 	mkdir -p fuzz-output
+	$(BIN)/$(PYTEST) -m 'not slow' --hypothesis-profile random
 	if $(BIN)/python -m pip install --quiet atheris; \
 	then PYTHONPATH=tests $(BIN)/python -m fuzz.guided fuzz-output; \
 	else PYTHONPATH=tests $(BIN)/python -m fuzz --folder fuzz-output --seed $$$$; fi

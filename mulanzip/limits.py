@@ -32,8 +32,9 @@ def available_memory() -> int:
     limit, used = _cgroup_number("memory.max"), _cgroup_number("memory.current")
     if limit is None or used is None:
         return free
-    # The kernel gives pages of files that nobody uses back before it refuses memory.
-    return min(free, max(0, limit - used + (_cgroup_number("memory.stat", key="inactive_file") or 0)))
+    # The kernel takes pages of files back before it refuses memory.
+    files = sum(_cgroup_number("memory.stat", key=key) or 0 for key in ("active_file", "inactive_file"))
+    return min(free, max(0, limit - used + files))
 
 
 def _free_memory() -> int:

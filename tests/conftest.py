@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# No deadline: other work can share the machine.
-settings.register_profile("mulanzip", deadline=None, print_blob=True, max_examples=50)
+# No deadline: other work can share the machine.  The same examples in each run, and others with
+# ``--hypothesis-profile random``.
+settings.register_profile("random", deadline=None, print_blob=True, max_examples=50)
+settings.register_profile("mulanzip", settings.get_profile("random"), derandomize=True)
 settings.load_profile("mulanzip")
 
 

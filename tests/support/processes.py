@@ -22,7 +22,7 @@ def run_python(
         stdin: text that the process reads.
     """
     path = os.pathsep.join(filter(None, (str(ROOT), str(TESTS), os.environ.get("PYTHONPATH"))))
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, **(env or {})},
         cwd=cwd,
@@ -31,6 +31,9 @@ def run_python(
         text=True,
         check=False,
     )
+    if done.returncode:
+        print(done.stderr, file=sys.stderr)  # Shown where a test fails.
+    return done
 
 
 def load_script(path: Path) -> Any:
