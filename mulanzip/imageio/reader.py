@@ -22,6 +22,7 @@ from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.streams import gzip_member
 
 #: Formats of which Pillow reads images of up to 8 bits per sample exactly.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
@@ -69,6 +70,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
         if start.startswith(container.ARCHIVE_SIGNATURE):
             raise UnreadableImageError("this is an archive of mulanzip; mulanzip unpack restores its images")
         file.seek(0)
+        if gzip_member.is_mine(start):
+            return read_picture(io.BytesIO(_content(file.read(), limits)), limits)
         try:
             if pnm.is_ours(start):
                 return pnm.read(file, limits), []
@@ -91,6 +94,23 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise UnreadableImageError(f"the image is damaged: {error}") from None
+
+
+def _content(data: bytes, limits: Limits) -> bytes:
+    """The content of a gzip file.
+
+    Raises:
+        UnreadableImageError: if it is damaged, or no image.
+        LimitError: if there is not enough memory.
+    """
+    from mulanzip.source import spans  # Only now: parsers of many formats take time.
+
+    if not spans.is_image(gzip_member.head(data, spans.HEAD)):
+        raise UnreadableImageError(_why_not(data[:_START]))
+    content = b"".join(one.content for one in gzip_member.members(data, limits))
+    if not content or gzip_member.is_mine(content):
+        raise UnreadableImageError("the gzip file is damaged, or has another one in it")
+    return content
 
 
 def count_bytes(path: str | os.PathLike[str]) -> int:
