@@ -24,6 +24,7 @@ _STARTS = {
     "JPEG XR": rb"II\xbc\x01",
     "DirectDraw": rb"DDS ",
     "NIfTI": rb"\x5c\x01\0\0|\0\0\x01\x5c",
+    "MGH": rb"\0\0\0\x01(\0\0..){4}\0\0\0[\0\x01\x03\x04\x0a]",
     "GIMP": rb"gimp xcf",
     "FITS": rb"SIMPLE  =",
 }
@@ -32,7 +33,7 @@ _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
 _OTHERS = (
     "avif avifs heic heif hif jxl jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit nii "
-    "cr3 crw orf rw2 raf mrw x3f mpo"
+    "mgh mgz cr3 crw orf rw2 raf mrw x3f mpo"
 )
 #: Bytes at the start of a file that suffice to know its kind.
 _START = 1 << 6

@@ -12,7 +12,7 @@ import numpy as np
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source import bmp, dicom, fits, gif, nifti, npy, pnm, tar, tga, tiff
+from mulanzip.source import bmp, dicom, fits, gif, mgh, nifti, npy, pnm, tar, tga, tiff
 from mulanzip.source.expand import Expanded, expand, expand_members
 from mulanzip.source.found import Found, later
 from mulanzip.source.holes import Claims, Hole, cut, read, restore
@@ -31,7 +31,7 @@ class Parser(Protocol):
 
 
 #: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
-PARSERS: tuple[Parser, ...] = (dicom, tiff, gif, bmp, pnm, npy, fits, nifti, tga)
+PARSERS: tuple[Parser, ...] = (dicom, tiff, gif, bmp, pnm, npy, fits, nifti, mgh, tga)
 #: Bytes at the start of a file that suffice to know its format.
 HEAD = 1 << 12
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.

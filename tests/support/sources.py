@@ -253,6 +253,17 @@ def nifti(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(bytes(header) + gap + stored.tobytes() + junk(random), images)
 
 
+def mgh(random: Random, most: int = 9) -> SourceFile:
+    """Slices of a place are in the order of time."""
+    kind, bits, signed = random.choice([(0, 8, False), (4, 16, True), (10, 16, False)])
+    shape = [random.randint(1, 3), random.randint(1, 3), *(random.randint(5, most) for _ in range(2))]
+    values = samples(random, (*shape, 1), bits, signed)
+    header = struct.pack(">6i", 1, *shape[::-1], kind) + random.randbytes(260)
+    stored = values.view(np.uint16).astype(">u2") if bits == 16 else values
+    images = list(values.transpose(1, 0, 2, 3, 4).reshape(-1, *shape[2:], 1))
+    return SourceFile(header + stored.tobytes() + junk(random), images)
+
+
 def tiff(random: Random, most: int = 9) -> SourceFile:
     """Pages and SubIFDs of any layout, in any order in the file."""
     order, is_big = random.choice("<>"), random.random() < 0.3
@@ -597,7 +608,7 @@ def lzw_of_gif(random: Random, indices: bytes, least: int) -> bytes:
 
 def gzip(random: Random, most: int = 9) -> SourceFile:
     """Members with optional fields, each a file of some format; some have streams that no library makes in one go."""
-    maker, data, images = random.choice((bmp, pnm, tga, npy, fits, nifti, dicom)), b"", []
+    maker, data, images = random.choice((bmp, pnm, tga, npy, fits, nifti, mgh, dicom)), b"", []
     for _ in range(random.choice((1, 1, 2))):
         file = maker(random, most)
         images += file.images
@@ -630,6 +641,7 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "npy": npy,
     "fits": fits,
     "nifti": nifti,
+    "mgh": mgh,
     "tiff": tiff,
     "dicom": dicom,
     "dicom_jpeg": dicom_jpeg,
