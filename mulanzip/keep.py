@@ -244,7 +244,7 @@ def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution
     first = found.pictures[0]
     size = found.streams.size if found.streams else len(source)
     is_shown = (found.streams is None or found.streams.takes_any_samples) and _shows(source, first, execution)
-    skeleton = Skeleton(size, table.pack(found.holes), found.skeleton, is_shown)
+    skeleton = Skeleton(size, table.pack(found.holes), found.skeleton, is_shown, found.has_halves)
     chunks, grade = [Chunk(SKELETON, skeleton.pack())], Grade.FILE
     if found.streams is not None:
         expanded = holes.restore(found.skeleton, found.holes, [picture.pixels for picture in found.pictures])

@@ -87,10 +87,10 @@ def shown(file: Container, decode: Decode, scale: int, execution: Execution) -> 
     try:
         return preview.shrunk(_picture_of(data, limits), scale)
     except UnsupportedImageError:
-        images = [] if file.header.coding is not Coding.SKELETON else _taken_apart(file, limits)[2]
-        if len(images) != 1:
+        only = None if file.header.coding is not Coding.SKELETON else _only_image(file, limits)
+        if only is None:
             raise
-        return decode(images[0], scale, execution)  # No reader here knows more of it.
+        return decode(only, scale, execution)  # No reader here knows more of it.
 
 
 def shown_image(file: Container, limits: Limits = NO_LIMITS) -> tuple[Container, dict[bytes, bytes]] | None:
@@ -107,7 +107,14 @@ def shown_image(file: Container, limits: Limits = NO_LIMITS) -> tuple[Container,
     if metadata is not None:
         as_bands = tuple(chunk for chunk in images[0].chunks if chunk.kind != STACK)
         return replace(images[0], chunks=as_bands), metadata
-    return (images[0], {}) if len(images) == 1 and images[0].of_kind(STACK) else None
+    only = _only_image(file, limits)
+    return (only, {}) if only is not None and only.of_kind(STACK) else None
+
+
+def _only_image(file: Container, limits: Limits) -> Container | None:
+    """The image of a skeleton, if it has no other one, and all of its samples are in it."""
+    skeleton, _, images = _taken_apart(file, limits)
+    return images[0] if len(images) == 1 and not skeleton.has_halves else None
 
 
 def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> tuple[Container, int]:
@@ -118,7 +125,11 @@ def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> t
         CorruptFileError, LimitError: as :func:`restore`.
     """
     before = 0
-    images = _taken_apart(file, limits)[2] if file.header.coding is Coding.SKELETON else []
+    images = list[Container]()
+    if file.header.coding is Coding.SKELETON:
+        skeleton, _, images = _taken_apart(file, limits)
+        if skeleton.has_halves:
+            raise PartError("samples of 32 bits have no pictures: decompress the whole file")
     for image in images:
         count = image.header.bands or 1
         if before <= index < before + count:

@@ -1,18 +1,20 @@
-"""FITS files of integers: images and cubes of the first part and of its extensions."""
+"""FITS files of samples of up to 32 bits: images and cubes of the first part and of its extensions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from mulanzip.source.found import Found, at, mode_of
+from mulanzip.source.found import Found, at, halves_of, mode_of
 from mulanzip.source.holes import Layout
 from mulanzip.source.packing import Words
 
 _BLOCK, _CARD = 2880, 80
 #: Maximum number of cards of a header, and of axes.
+#: Bits per sample of images that are coded; below zero, of floats.
+_CODED = (8, 16, 32, -32)
 _MAX_CARDS, _MAX_AXES = 36 * 1000, 8
-_ZEROS = {8: -128, 16: 32768}
+_ZEROS = {8: -128, 16: 32768, 32: 1 << 31}
 
 
 def is_mine(data: bytes) -> bool:
@@ -33,7 +35,7 @@ def find(data: bytes) -> Iterator[Found]:
             raise ValueError("a damaged header")
         is_image = b"XTENSION" not in header or header[b"XTENSION"].startswith(b"'IMAGE ")
         is_plain = _number(header, b"GCOUNT", 1) == 1 and _number(header, b"PCOUNT", 0) == 0
-        if bits in (8, 16) and rank >= 2 and 0 not in shape and is_image and is_plain:
+        if bits in _CODED and rank >= 2 and 0 not in shape and is_image and is_plain:
             yield from _images(shape, bits, header, position, len(data))
         groups, more = _number(header, b"GCOUNT", 1), _number(header, b"PCOUNT", 0)
         size = abs(bits) // 8 * groups * (more + (math.prod(shape) if shape else 0))
@@ -44,11 +46,13 @@ def find(data: bytes) -> Iterator[Found]:
 
 def _images(shape: list[int], bits: int, header: dict[bytes, bytes], start: int, end: int) -> Iterator[Found]:
     width, height, *stack = shape
-    size = bits // 8
-    is_shifted = header.get(b"BZERO", b"0").split(b".")[0] == b"%d" % _ZEROS[bits]
+    size, is_half = abs(bits) // 8, abs(bits) == 32
+    is_shifted = header.get(b"BZERO", b"0").split(b".")[0] == b"%d" % _ZEROS.get(bits, -1)
     # Bytes are unsigned in FITS, words are signed.
-    flip = 1 << bits - 1 if is_shifted else 0
+    flip = 1 << bits - 1 if is_shifted and not is_half else 0
     packing = Words(size, ">", bits == 16 and not is_shifted, flip, size)
+    if is_half:
+        packing = halves_of(">", bits < 0, not is_shifted)
     plane = height * width * size
     if math.prod(stack) * plane > end - start:
         raise ValueError("the file is too short")
@@ -56,7 +60,7 @@ def _images(shape: list[int], bits: int, header: dict[bytes, bytes], start: int,
     layout = Layout.of_rows(height, width, width * size, packing, planes)
     for i in range(math.prod(stack) // planes):
         offsets = [start + (planes * i + j) * plane for j in range(planes)]
-        yield Found(at(layout, *offsets), mode_of(planes, packing.signed))
+        yield Found(at(layout, *offsets), mode_of(planes, packing.signed), is_half=is_half)
 
 
 def _header(data: bytes, position: int) -> tuple[dict[bytes, bytes], int]:

@@ -67,6 +67,7 @@ class Found:
         bits: that the file says samples of two bytes have, 9 to 16.
         blocks: how the blocks of the hole are compressed; the offsets are those of their streams then.
         is_stack: whether its planes are slices of a stack.
+        is_half: whether its samples are halves of those in the file.
     """
 
     hole: Hole
@@ -75,6 +76,7 @@ class Found:
     bits: int = 16
     blocks: Blocks | None = None
     is_stack: bool = False
+    is_half: bool = False
 
     @property
     def size(self) -> int:
@@ -114,3 +116,15 @@ def words_of(size: int, order: str, signed: bool, channels: int = 1) -> Words:
     """Whole words, the channels of a pixel beside each other.  Signed bytes become unsigned ones, 128 larger."""
     flip = 128 if signed and size == 1 else 0
     return Words(size, order, signed and size == 2, flip, size * channels, tuple(range(0, size * channels, size)))
+
+
+def halves_of(order: str, is_float: bool, signed: bool = False, channels: int = 1) -> Words:
+    """Of samples of 32 bits, the half that neighbours foretell best.
+
+    That is the high one of floats: sign, exponent and seven bits more.  Most integers need no more than their low one.
+
+    Args:
+        signed: whether integers have a sign.
+    """
+    place = 2 * ((order == "<") == is_float)
+    return Words(2, order, signed and not is_float, 0, 4 * channels, tuple(range(place, 4 * channels, 4)))

@@ -1,4 +1,4 @@
-"""NIfTI files, version 1 and 2, of integers of 8 and 16 bits and of colours: volumes, and series of them.
+"""NIfTI files, version 1 and 2, of samples of up to 32 bits and of colours: volumes, and series of them.
 
 The slices of a place follow each other in the order of time, as they are more alike than slices beside each other.
 """
@@ -9,10 +9,11 @@ import math
 import struct
 from collections.abc import Iterator
 
-from mulanzip.source.found import Found, at, mode_of, words_of
+from mulanzip.source.found import Found, at, halves_of, mode_of, words_of
 from mulanzip.source.holes import Layout
 
 _SIZES = {348: b"n+1\0", 540: b"n+2\0"}
+_FLOAT = 16
 #: Bytes of a sample, whether it has a sign, and channels, by the number of the type.
 _TYPES = {
     2: (1, False, 1),
@@ -21,6 +22,9 @@ _TYPES = {
     512: (2, False, 1),
     128: (1, False, 3),
     2304: (1, False, 4),
+    8: (4, True, 1),
+    768: (4, False, 1),
+    _FLOAT: (4, False, 1),
 }
 _MAX_AXES = 7
 
@@ -53,13 +57,14 @@ def find(data: bytes) -> Iterator[Found]:
     plane = height * width * sample * channels
     if min(sides[:rank]) < 1 or start < size or start + math.prod(others) * plane > len(data):
         raise ValueError("a damaged header, or a file that is too short")
-    packing = words_of(sample, order, signed, channels)
+    is_half = sample == 4
+    packing = halves_of(order, kind == _FLOAT, signed) if is_half else words_of(sample, order, signed, channels)
     layout = Layout.of_rows(height, width, width * sample * channels, packing)
     for volume in range(math.prod(others[2:])):
         for z in range(depth):
             for t in range(times):
                 offset = start + plane * ((volume * times + t) * depth + z)
-                yield Found(at(layout, offset), mode_of(channels, packing.signed))
+                yield Found(at(layout, offset), mode_of(channels, packing.signed), is_half=is_half)
 
 
 def _order_and_size(data: bytes) -> tuple[str, int]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from mulanzip.image.kinds import MAX_BANDS, Mode
-from mulanzip.source.found import Found, at, mode_of
+from mulanzip.source.found import Found, at, halves_of, mode_of
 from mulanzip.source.holes import Layout
 from mulanzip.source.packing import Words
 
@@ -17,6 +18,7 @@ _SIGNATURE = b"\x93NUMPY"
 #: Maximum number of bytes of a header, and of axes of an array.
 _MAX_HEADER, _MAX_RANK = 1 << 12, 8
 _KINDS = {"u1": (1, False), "i1": (1, True), "u2": (2, False), "i2": (2, True), "b1": (1, False)}
+_KINDS |= {"u4": (4, False), "i4": (4, True), "f4": (4, False)}
 _COLOURS = 4
 
 
@@ -40,11 +42,16 @@ def find(data: bytes) -> Iterator[Found]:
         raise ValueError("the file is too short")
     places = tuple(range(0, channels * steps[-1], steps[-1])) if channels else (0,)
     packing = Words(size, order, signed and size == 2, 128 * (signed and size == 1), steps[columns], places)
+    is_half = size == 4
+    if is_half:
+        half = halves_of(order, descr[1] == "f", signed)
+        moved = tuple(half.places[0] + place for place in places)
+        packing = replace(half, pixel_step=steps[columns], places=moved)
     layout = Layout.of_rows(shape[rows], shape[columns], steps[rows], packing)
     mode = Mode.BILEVEL if descr[1:] == "b1" and not channels else mode_of(packing.channels, packing.signed)
     for index in np.ndindex(*(shape[axis] for axis in stack)):
         offset = start + sum(i * steps[axis] for i, axis in zip(index, stack, strict=True))
-        yield Found(at(layout, offset), mode)
+        yield Found(at(layout, offset), mode, is_half=is_half)
 
 
 def _header(data: bytes) -> tuple[tuple[int, ...], str, bool, int]:

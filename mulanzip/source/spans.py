@@ -55,12 +55,14 @@ class Spans:
         holes: where they were.
         skeleton: the rest of the file.
         streams: what makes the file of the one that is restored; None if that is the file itself.
+        has_halves: whether samples of some pictures are halves of those in the file.
     """
 
     pictures: tuple[Picture, ...]
     holes: tuple[Hole, ...]
     skeleton: bytes
     streams: Streams | None = None
+    has_halves: bool = False
 
 
 def find(data: bytes, limits: Limits = NO_LIMITS) -> Spans | None:
@@ -126,7 +128,7 @@ def take(data: bytes, images: Sequence[Found]) -> Spans | None:
         return None
     holes = tuple(found.hole for found in images)
     pictures = tuple(_picture(data, found) for found in images)
-    spans = Spans(pictures, holes, cut(data, holes))
+    spans = Spans(pictures, holes, cut(data, holes), has_halves=any(found.is_half for found in images))
     return spans if restore(spans.skeleton, holes, [picture.pixels for picture in pictures]) == data else None
 
 
@@ -187,7 +189,9 @@ def choose(data: bytes, found: Iterable[Found]) -> list[Found]:
 def stacked(images: Sequence[Found]) -> list[Found]:
     """Images; those of the same kind that follow each other as one: small ones below each other, or as slices."""
     done: list[Found] = []
-    for _, group in groupby(images, lambda image: (image.hole.layout, image.mode, image.palette, image.bits)):
+    for _, group in groupby(
+        images, lambda image: (image.hole.layout, image.mode, image.palette, image.bits, image.is_half)
+    ):
         alike = list(group)
         layout, mode = alike[0].hole.layout, alike[0].mode
         if mode is Mode.GRAY and layout.height * layout.width >= _SLICE_PIXELS and len(alike) > 1:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mulanzip.image.kinds import MAX_BANDS, MAX_SIDE, Mode
-from mulanzip.source.found import Blocks, Found, Numbers, mode_of, palette_mode, words_of
+from mulanzip.source.found import Blocks, Found, Numbers, halves_of, mode_of, palette_mode, words_of
 from mulanzip.source.holes import ABSENT, Hole, Layout, joined
 from mulanzip.source.packing import Packed, Packing, Words
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES
@@ -34,7 +34,7 @@ _WANTED |= {_EXTRA, _FORMAT, _SUBSAMPLING, _DEPTH, _METAMORPH, _PREDICTOR}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _METHODS = {5: Method.LZW, 8: Method.DEFLATE, 32946: Method.DEFLATE, 32773: Method.PACKBITS}
 _PLAIN, _DIFFERENCES = 1, 2
-_NONE, _CHUNKY, _UNSIGNED, _SIGNED, _UNDEFINED, _REVERSED, _ALPHA = 1, 1, 1, 2, 4, 2, 2
+_NONE, _CHUNKY, _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED, _REVERSED, _ALPHA = 1, 1, 1, 2, 3, 4, 2, 2
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _MASK, _YCBCR = 0, 1, 2, 3, 4, 6
 _STACK = re.compile(rb"^images=(\d{1,9})\r?$", re.MULTILINE)
 #: Maximum number of bytes of a description that is searched.
@@ -151,37 +151,44 @@ def _images(reader: _Reader, tags: dict[int, _Tag]) -> Iterator[Found]:
     packing = _packing(reader, tags, channels // planes)
     if packing is None:
         return
-    hole = _hole(reader, tags, (height, width, planes), packing)
+    hole, is_half = _hole(reader, tags, (height, width, planes), packing), _is_of_halves(packing)
     mode, palette = _mode(reader, tags, channels, packing)
     bits = max(9, min(16, reader.number(tags, _BITS, 1)))
     if compression in _METHODS:
         blocks = _blocks(reader, tags, hole.layout, _METHODS[compression])
         if blocks is not None:
-            yield Found(hole, mode, palette, bits, blocks=blocks)
+            yield Found(hole, mode, palette, bits, blocks=blocks, is_half=is_half)
         return
     hole = joined(hole)
-    yield Found(hole, mode, palette, bits)
+    yield Found(hole, mode, palette, bits, is_half=is_half)
     size = _size_of_rows(packing, width) * height * planes
     for i in range(1, min(_stacked(reader, tags), len(reader.data) // size)):
         # The offsets of the other images of a stack stand nowhere: they follow the first one.
         if planes > 1 or hole.layout.grid != (1, 1, 1) or hole.offsets[0] == ABSENT:
             return
-        yield Found(Hole(hole.layout, hole.offsets + i * size), mode, palette)
+        yield Found(Hole(hole.layout, hole.offsets + i * size), mode, palette, is_half=is_half)
 
 
 def _packing(reader: _Reader, tags: dict[int, _Tag], channels: int) -> Packing | None:
     """How samples lie; None if they are not for us."""
     bits, forms = set(reader.numbers(tags, _BITS).tolist() or [1]), set(reader.numbers(tags, _FORMAT).tolist() or [1])
     form = forms.pop()
-    if len(bits) > 1 or forms or form not in (_UNSIGNED, _SIGNED, _UNDEFINED):
+    depth = bits.pop()
+    if bits or forms or form not in (_UNSIGNED, _SIGNED, _UNDEFINED, *((_FLOAT,) if depth == 32 else ())):
         return None
-    depth, signed = bits.pop(), form == _SIGNED
-    is_reversed = reader.number(tags, _FILL_ORDER, 1) == _REVERSED
+    signed, is_reversed = form == _SIGNED, reader.number(tags, _FILL_ORDER, 1) == _REVERSED
+    if depth == 32 and not is_reversed:
+        return halves_of(reader.order, form == _FLOAT, signed, channels)
     if not 0 < depth <= 16 or (is_reversed and depth == 16 and reader.order == "<"):
         return None
     if depth in (8, 16) and not is_reversed:
         return words_of(depth // 8, reader.order, signed, channels)
     return Packed(depth, "<" if is_reversed else ">", 1 << depth - 1 if signed else 0, channels)
+
+
+def _is_of_halves(packing: Packing) -> bool:
+    """Whether samples are halves of those in the file."""
+    return isinstance(packing, Words) and packing.pixel_step > packing.size * packing.channels
 
 
 def _mode(reader: _Reader, tags: dict[int, _Tag], channels: int, packing: Packing) -> tuple[Mode, bytes]:
@@ -206,6 +213,8 @@ def _mode(reader: _Reader, tags: dict[int, _Tag], channels: int, packing: Packin
 
 
 def _size_of_rows(packing: Packing, width: int) -> int:
+    if isinstance(packing, Words):
+        return width * packing.pixel_step
     bits = packing.bits if isinstance(packing, Packed) else 8 * packing.size
     return -(-width * packing.channels * bits // 8)
 
@@ -240,7 +249,7 @@ def _blocks(reader: _Reader, tags: dict[int, _Tag], layout: Layout, method: Meth
     predictor, packing = None, layout.packing
     kind = reader.number(tags, _PREDICTOR, _PLAIN)
     if kind == _DIFFERENCES and method is not Method.PACKBITS:
-        if not isinstance(packing, Words):
+        if not isinstance(packing, Words) or _is_of_halves(packing):
             return None
         predictor = Predictor(packing.size, reader.order, packing.channels, layout.row_step)
     elif kind not in (_PLAIN, _DIFFERENCES) or reader.number(tags, _FILL_ORDER, 1) == _REVERSED:

@@ -14,6 +14,8 @@ from mulanzip.whole import general
 
 #: Flag: the first image is what a reader of the file sees, pixel by pixel.
 _SHOWN = 1
+#: Flag: samples of some images are halves of those in the file.
+_HALVES = 2
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,19 @@ class Skeleton:
         table: where the samples lie, and how they fill the file.
         rest: all other bytes.
         is_shown: whether the first image is what a reader of the file sees, pixel by pixel.
+        has_halves: whether samples of some images are halves of those in the file.
     """
 
     size: int
     table: bytes
     rest: bytes
     is_shown: bool = False
+    has_halves: bool = False
 
     def pack(self) -> bytes:
         """The payload of the chunk."""
         writer = Writer()
-        writer.raw(bytes([_SHOWN * self.is_shown]))
+        writer.raw(bytes([_SHOWN * self.is_shown | _HALVES * self.has_halves]))
         writer.number(self.size)
         writer.number(len(self.table))
         writer.raw(general.pack(self.table + self.rest))
@@ -56,7 +60,7 @@ class Skeleton:
             raise CorruptFileError("the skeleton of the file is cut") from None
         packed = reader.rest()
         limits.require(size)
-        if flags > _SHOWN or length > general.size_of(packed) or general.size_of(packed) - length > size:
+        if flags > _SHOWN | _HALVES or length > general.size_of(packed) or general.size_of(packed) - length > size:
             raise CorruptFileError("the skeleton of the file is damaged")
         content = general.unpack(packed, limits)
-        return cls(size, content[:length], content[length:], bool(flags))
+        return cls(size, content[:length], content[length:], bool(flags & _SHOWN), bool(flags & _HALVES))

@@ -168,7 +168,7 @@ def test_other_files_in_gzip_are_no_images(content: bytes) -> None:
 
 def test_images_that_the_model_does_not_code() -> None:
     """Floating-point volumes are kept as the files that they are, as they are without gzip."""
-    source = gzip.compress(nifti(VOLUME.astype(np.float32)))
+    source = gzip.compress(nifti(VOLUME.astype(np.float64)))
     kept = _kept(source)
     assert kept.file.header.coding is Coding.PIECES
     assert "NIfTI" in kept.notes[0]

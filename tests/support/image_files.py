@@ -35,8 +35,8 @@ def pillow_image(mode: str, height: int = 13, width: int = 17) -> Image.Image:
 
 
 def nifti(array: np.ndarray) -> bytes:
-    """A NIfTI file of uint8, int16 or float32, the slowest axis first."""
-    kind = {1: 2, 2: 4, 4: 16}[array.itemsize]
+    """A NIfTI file of uint8, int16, float32 or float64, the slowest axis first."""
+    kind = {1: 2, 2: 4, 4: 16, 8: 64}[array.itemsize]
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, array.ndim, *array.shape[::-1], *[1] * (7 - array.ndim))

@@ -42,6 +42,15 @@ def junk(random: Random, most: int = 9) -> bytes:
     return random.randbytes(random.randrange(most + 1))
 
 
+def of_32_bits(
+    random: Random, shape: tuple[int, ...], order: str, is_float: bool, signed: bool
+) -> tuple[bytes, np.ndarray]:
+    """Random bytes of samples, and the halves of them that are images."""
+    words = np.frombuffer(random.randbytes(4 * int(np.prod(shape))), f"{order}u4").reshape(shape)
+    halves = (words >> 16 if is_float else words & 0xFFFF).astype(np.uint16)
+    return words.tobytes(), halves.view(np.int16) if signed and not is_float else halves
+
+
 def packed(rows: np.ndarray, bits: int, reverse: bool = False) -> bytes:
     """Rows of samples as strings of bits, each filled up to whole bytes."""
     lines = []
@@ -191,26 +200,28 @@ def npy(random: Random, most: int = 9) -> SourceFile:
 def fits(random: Random, most: int = 9) -> SourceFile:
     data, images = b"", []
     for part in range(random.randint(1, 3)):
-        bits = random.choice((8, 16, 16, -32)[: 3 + (part > 0)])
+        bits = random.choice((8, 16, 16, 32, -32))
         shape = [random.randint(5, most) for _ in range(random.choice((2, 2, 3)))]
-        is_shifted = bits == 16 and random.random() < 0.5
+        is_shifted = bits > 8 and random.random() < 0.5
         cards = [
             "SIMPLE  =                    T / any words" if part == 0 else "XTENSION= 'IMAGE   '",
             f"BITPIX  = {bits:20}",
             f"NAXIS   = {len(shape):20}",
             *(f"NAXIS{i + 1}  = {side:20}" for i, side in enumerate(shape[::-1])),
             f"COMMENT {random.randrange(10**9)}",
-            *([f"{'BZERO':8}= {'32768.0':>20}", f"{'BSCALE':8}= {'1':>20}"] if is_shifted else []),
+            *([f"{'BZERO':8}= {f'{1 << bits - 1}.0':>20}", f"{'BSCALE':8}= {'1':>20}"] if is_shifted else []),
             "END",
         ]
         header = "".join(card.ljust(80) for card in cards).encode()
         data += header + b" " * (-len(header) % 2880)
-        values = samples(random, tuple(shape), abs(bits) if bits > 0 else 8, signed=not is_shifted)
-        stored = values.astype(">f4" if bits < 0 else f">u{bits // 8}") if bits != 16 else values.view(np.uint16)
-        if bits == 16:
-            stored = (stored ^ np.uint16(0x8000 * is_shifted)).astype(">u2")
-        data += stored.tobytes() + random.randbytes(-stored.nbytes % 2880)
-        images += list(values.reshape(-1, *shape[-2:], 1)) if bits > 0 else []
+        if abs(bits) == 32:
+            stored, values = of_32_bits(random, tuple(shape), ">", bits < 0, not is_shifted)
+        else:
+            values = samples(random, tuple(shape), bits, signed=not is_shifted)
+            words = values.view(np.uint16) ^ np.uint16(0x8000 * is_shifted) if bits == 16 else values
+            stored = words.astype(f">u{bits // 8}").tobytes()
+        data += stored + random.randbytes(-len(stored) % 2880)
+        images += list(values.reshape(-1, *shape[-2:], 1))
     return SourceFile(data + junk(random), images)
 
 
@@ -255,13 +266,16 @@ def nifti(random: Random, most: int = 9) -> SourceFile:
 
 def mgh(random: Random, most: int = 9) -> SourceFile:
     """Slices of a place are in the order of time."""
-    kind, bits, signed = random.choice([(0, 8, False), (4, 16, True), (10, 16, False)])
+    kind, bits, signed = random.choice([(0, 8, False), (4, 16, True), (10, 16, False), (1, 32, True), (3, 32, False)])
     shape = [random.randint(1, 3), random.randint(1, 3), *(random.randint(5, most) for _ in range(2))]
-    values = samples(random, (*shape, 1), bits, signed)
     header = struct.pack(">6i", 1, *shape[::-1], kind) + random.randbytes(260)
-    stored = values.view(np.uint16).astype(">u2") if bits == 16 else values
+    if bits == 32:
+        stored, values = of_32_bits(random, (*shape, 1), ">", kind == 3, signed)
+    else:
+        values = samples(random, (*shape, 1), bits, signed)
+        stored = (values.view(np.uint16).astype(">u2") if bits == 16 else values).tobytes()
     images = list(values.transpose(1, 0, 2, 3, 4).reshape(-1, *shape[2:], 1))
-    return SourceFile(header + stored.tobytes() + junk(random), images)
+    return SourceFile(header + stored + junk(random), images)
 
 
 def tiff(random: Random, most: int = 9) -> SourceFile:
