@@ -73,14 +73,6 @@ def test_streams_of_no_library_are_written_anew() -> None:
     assert gzip.decompress(restored.removesuffix(b"behind")) == FILE + FILE
 
 
-def test_files_are_compared_by_their_content(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the content does not come back, the file is kept as it is."""
-    source = _member(FILE, _flushed(FILE))
-    monkeypatch.setattr(picture_decoder, "restore_file", lambda *_, **__: gzip.compress(FILE[:-1] + b"x"))
-    kept = keep.keep(source, encoding=EncodeOptions(effort=1), execution=ONE_THREAD)
-    assert kept.file.header.coding is Coding.PIECES
-
-
 def test_every_member_is_a_file() -> None:
     """Members without content and other files are kept beside them; an archive's members are found, too."""
     empty = gzip.compress(b"", mtime=0)
