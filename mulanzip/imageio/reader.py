@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
+from mulanzip.errors import CompressedError, LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
@@ -32,6 +32,7 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 _START = 1 << 10
 #: Maximum number of bytes of samples that one byte of a file can encode, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
+_GZIP = b"\x1f\x8b"
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 _REASONS = {
     "CMYK": "CMYK colour is",
@@ -65,9 +66,9 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
         if not start:
             raise UnreadableImageError("the file is empty")
         if start.startswith(container.SIGNATURE):
-            raise UnreadableImageError("this is a .mzp file already; mulanzip decompress restores it")
+            raise CompressedError("this is a .mzp file already; mulanzip decompress restores it")
         if start.startswith(container.ARCHIVE_SIGNATURE):
-            raise UnreadableImageError("this is an archive of mulanzip; mulanzip unpack restores its images")
+            raise CompressedError("this is an archive of mulanzip; mulanzip unpack restores its images")
         file.seek(0)
         try:
             if pnm.is_ours(start):
@@ -78,9 +79,7 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
                 return dicom.read(file, limits)
             if start.startswith(tiff.SIGNATURES) and tiff.is_beyond_pillow(file):
                 return _read_tiff_samples(file, limits)
-            file.seek(0)
-            with open_image(file, FORMATS) as image:
-                return _read(image, file, limits)
+            return (_read_png if start.startswith(png.SIGNATURE) else _read_by_pillow)(file, limits)
         except MulanzipError:
             raise
         except UnidentifiedImageError:
@@ -116,9 +115,36 @@ def count_bytes(path: str | os.PathLike[str]) -> int:
 def _why_not(start: bytes) -> str:
     """The reason why Pillow cannot identify a file that starts with these bytes."""
     if start.startswith(_SIGNATURES):
-        return "the image is damaged, or of a kind that Pillow does not know"
-    known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM") if f != "DIB")
+        return "the image is damaged, or of a kind that is not known here"
+    if start.startswith(_GZIP):
+        return "this is a file in gzip; decompress it first (gunzip)"
+    known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM", "FITS", "NIfTI") if f != "DIB")
     return f"not an image that mulanzip reads ({known})"
+
+
+def _read_png(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    """Where metadata are damaged, the pixels alone are read: Pillow refuses such files, and other readers show them."""
+    try:
+        return _read_by_pillow(file, limits)
+    except (MulanzipError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises errors of any type.
+        file.seek(0)
+        source = file.read()
+        if png.ANIMATION in source:
+            raise
+        try:
+            picture, notes = _read_by_pillow(io.BytesIO(png.bare(source)), limits)
+        except (MulanzipError, MemoryError):
+            raise
+        except Exception:  # It is not the metadata that are damaged.
+            raise error from None
+        return replace(picture, lost=(*picture.lost, "all metadata, as some are damaged")), notes
+
+
+def _read_by_pillow(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    with open_image(file, FORMATS) as image:
+        return _read(image, file, limits)
 
 
 def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
