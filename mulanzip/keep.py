@@ -41,6 +41,7 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.limits import Limits
 from mulanzip.options import EncodeOptions, Execution, Grade, Keeping
 from mulanzip.registry import ID_BYTES
+from mulanzip.streams import gzip_member
 from mulanzip.whole import general, jpeg, pieces
 
 if TYPE_CHECKING:
@@ -266,9 +267,12 @@ def _in_skeleton(source: bytes, found: Spans, encoding: EncodeOptions, execution
 
 
 def _is_read_alike(kept: Kept, source: bytes, execution: Execution) -> bool:
-    """Whether readers see the same picture in a source and in what comes back of it."""
+    """Whether readers see the same picture in a source and what comes back of it; of gzip files, the same content."""
     try:
         restored = picture_decoder.restore_file(kept.file, execution=execution)
+        if gzip_member.is_mine(source):
+            members, others = (list(gzip_member.members(data, execution.limits)) for data in (restored, source))
+            return [one.content for one in members] == [one.content for one in others]
         _compare(*(read_picture(io.BytesIO(data), execution.limits)[0] for data in (restored, source)))
     except MulanzipError:
         return False

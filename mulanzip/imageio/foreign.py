@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
+from mulanzip.streams import gzip_member
+
 #: Names of kinds, and what their files begin with.
 _STARTS = {
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
@@ -23,6 +25,7 @@ _STARTS = {
     "JPEG XR": rb"II\xbc\x01",
     "DirectDraw": rb"DDS ",
     "NIfTI": rb"\x5c\x01\0\0|\0\0\x01\x5c",
+    "MGH": rb"\0\0\0\x01(\0\0..){4}\0\0\0[\0\x01\x03\x04\x0a]",
     "GIMP": rb"gimp xcf",
     "FITS": rb"SIMPLE  =",
 }
@@ -31,15 +34,19 @@ _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
 _OTHERS = (
     "avif avifs heic heif hif jxl jls jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit "
-    "nii cr3 crw orf rw2 raf mrw x3f mpo"
+    "nii mgh mgz cr3 crw orf rw2 raf mrw x3f mpo"
 )
+#: Bytes at the start of a file that suffice to know its kind.
+_START = 1 << 6
 #: Usual suffixes of files of these kinds, and of files that keep the data of a sensor in TIFF.
 SUFFIXES = frozenset(f".{name}" for name in f"{_RAW} {_OTHERS}".split())
 _RAW_SUFFIXES = frozenset(f".{name}" for name in _RAW.split())
 
 
 def kind_of(data: bytes, name: PurePath | None = None) -> str | None:
-    """The name of the kind of an image file that nothing here decodes; None if it is none."""
+    """The name of the kind of an image file that nothing here decodes, also in gzip; None if it is none."""
+    if gzip_member.is_mine(data):
+        data = gzip_member.head(data, _START)
     for kind, start in _KINDS:
         if start.match(data):
             return kind

@@ -22,6 +22,7 @@ from mulanzip.imageio.lossy import lossy_format
 from mulanzip.imageio.pillow_files import open_image
 from mulanzip.imageio.pillow_image import MODES, from_pillow
 from mulanzip.limits import NO_LIMITS, Limits
+from mulanzip.streams import gzip_member
 
 #: Formats of which Pillow reads images of up to 8 bits per sample exactly.
 FORMATS = ("PNG", "WEBP", "TIFF", "BMP", "DIB", "PPM", "GIF", "TGA", "PCX", "JPEG")
@@ -32,7 +33,6 @@ SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 _START = 1 << 10
 #: Maximum number of bytes of samples that one byte of a file can encode, by format and Pillow's decoder.
 _MAX_RATIOS = {("PNG", "zip"): 1032, ("PPM", "raw"): 1, ("BMP", "raw"): 1, ("TGA", "raw"): 1}
-_GZIP = b"\x1f\x8b"
 _SIGNATURES = (*tiff.SIGNATURES, b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
 _REASONS = {
     "CMYK": "CMYK colour is",
@@ -70,6 +70,8 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
         if start.startswith(container.ARCHIVE_SIGNATURE):
             raise CompressedError("this is an archive of mulanzip; mulanzip unpack restores its images")
         file.seek(0)
+        if gzip_member.is_mine(start):
+            return read_picture(io.BytesIO(_content(file.read(), limits)), limits)
         try:
             if pnm.is_ours(start):
                 return pnm.read(file, limits), []
@@ -90,6 +92,23 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise UnreadableImageError(f"the image is damaged: {error}") from None
+
+
+def _content(data: bytes, limits: Limits) -> bytes:
+    """The content of a gzip file.
+
+    Raises:
+        UnreadableImageError: if it is damaged, or no image.
+        LimitError: if there is not enough memory.
+    """
+    from mulanzip.source import spans  # Only now: parsers of many formats take time.
+
+    if not spans.is_image(gzip_member.head(data, spans.HEAD)):
+        raise UnreadableImageError(_why_not(data[:_START]))
+    content = b"".join(one.content for one in gzip_member.members(data, limits))
+    if not content or gzip_member.is_mine(content):
+        raise UnreadableImageError("the gzip file is damaged, or has another one in it")
+    return content
 
 
 def count_bytes(path: str | os.PathLike[str]) -> int:
@@ -116,8 +135,8 @@ def _why_not(start: bytes) -> str:
     """The reason why Pillow cannot identify a file that starts with these bytes."""
     if start.startswith(_SIGNATURES):
         return "the image is damaged, or of a kind that is not known here"
-    if start.startswith(_GZIP):
-        return "this is a file in gzip; decompress it first (gunzip)"
+    if gzip_member.is_mine(start):
+        return "no image that is known here is in this gzip file"
     known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM", "FITS", "NIfTI") if f != "DIB")
     return f"not an image that mulanzip reads ({known})"
 

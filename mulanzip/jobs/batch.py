@@ -23,6 +23,7 @@ from mulanzip.progress import Progress
 
 #: Called with a path that is left out, and the reason.
 OnError: TypeAlias = Callable[[Path, Exception], None]
+_GZIP = ".gz"
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ class Found:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is an image: by its suffix; DICOM files, which often have none, by their first bytes."""
+    """Whether a file is an image: by its suffix, before ``.gz``; DICOM files, often without any, by their bytes."""
     from mulanzip.imageio import foreign, reader
     from mulanzip.source import dicom
 
-    suffix = path.suffix.lower()
+    name = path.with_suffix("") if path.suffix.lower() == _GZIP else path
+    suffix = name.suffix.lower()
     if suffix in reader.SUFFIXES or suffix in foreign.SUFFIXES:
         return True
     return (not suffix or suffix[1:].isdigit()) and dicom.is_mine(_start(path, dicom.START))

@@ -10,11 +10,21 @@ import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source.found import Found
+from mulanzip.source.found import Found, later
 from mulanzip.source.holes import ABSENT, Hole, joined
 from mulanzip.streams.deflate import MAX_TAIL, common_length
 from mulanzip.streams.expanded import FIELD_SIZES, LENGTH, POSITION, Field, Stream, Streams, remake
-from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, Settings, candidates, find_deflate, memory_factor
+from mulanzip.streams.gzip_member import Member
+from mulanzip.streams.recipe import (
+    DEFLATED_METHODS,
+    OPEN_METHODS,
+    Method,
+    Recipe,
+    Settings,
+    candidates,
+    find_deflate,
+    memory_factor,
+)
 from mulanzip.streams.table import MAX_FIELDS, MAX_STREAMS
 
 #: Searches for the settings of a stream, which are slow, in a file.
@@ -80,14 +90,17 @@ class _Finder:
                 found = (recipe.method, recipe.settings)
                 self.known = [found, *(other for other in self.known if other != found)]
                 return recipe, tail
-        if plain.method is not Method.DEFLATE or not self.searches:
+        if plain.method not in DEFLATED_METHODS or not self.searches:
             return None
         self.searches -= 1
         recipe_found = find_deflate(plain, stream, content)
         if recipe_found is None:
             return None
+        tail = _tail(recipe_found, stream, content)
+        if tail is None:  # All content in one call gives another stream.
+            return None
         self.known.insert(0, (recipe_found.method, recipe_found.settings))
-        return recipe_found, _tail(recipe_found, stream, content) or b""
+        return recipe_found, tail
 
 
 def _tail(recipe: Recipe, stream: bytes, content: bytes) -> bytes | None:
@@ -126,6 +139,26 @@ def expand(data: bytes, images: Sequence[Found], limits: Limits = NO_LIMITS) -> 
     is_exact = others <= _LEAST_SHARE * len(data)
     built = _built(data, made if is_exact else read, images, is_exact) if made or not is_exact else None
     return built or Expanded(data, [found for found in images if found.blocks is None])
+
+
+def expand_members(data: bytes, members: Sequence[Member], images: Sequence[Sequence[Found]]) -> Expanded:
+    """Expand a gzip file.
+
+    Args:
+        data: its bytes.
+        members: 1 or more, each with content.
+        images: in the content of each.
+    """
+    finder, plain, parts, is_searched = _Finder(), Recipe(Method.GZIP, 1), list[_Part](), True
+    for one in members:
+        stream = data[one.start : one.end]
+        recipe = finder.find(plain, stream, one.content) if is_searched else None
+        is_searched = recipe is not None
+        parts.append(_Part(one.start, len(stream), one.content, plain, *(recipe or (None, b""))))
+    made, streams = _joined(data, parts, is_searched)
+    table = Streams(len(made), tuple(streams))
+    kept = [later(found, stream.start) for stream, group in zip(streams, images, strict=True) for found in group]
+    return Expanded(bytes(made), kept, table)
 
 
 def _lies_inside(found: Found, size: int) -> bool:
@@ -186,15 +219,7 @@ def _built(data: bytes, images: list[_Image], everything: Sequence[Found], is_ex
     ends = starts + np.array([part.length for part in parts], np.int64)
     if len(parts) > MAX_STREAMS or (starts[1:] < ends[:-1]).any():
         return None
-    made, streams, end = bytearray(), list[Stream](), 0
-    for part in parts:
-        made += data[end : part.start]
-        recipe = part.found if part.found is not None and is_exact else part.plain
-        tail = part.tail if is_exact else b""
-        streams.append(Stream(len(made), len(part.content), part.length, recipe, tail))
-        made += part.content
-        end = part.start + part.length
-    made += data[end:]
+    made, streams = _joined(data, parts, is_exact)
     shifts = np.cumsum([0, *(stream.length - stream.place for stream in streams)])
 
     def moved(positions: np.ndarray) -> np.ndarray:
@@ -221,6 +246,19 @@ def _built(data: bytes, images: list[_Image], everything: Sequence[Found], is_ex
     except (CorruptFileError, UnsupportedImageError):
         return None
     return Expanded(bytes(made), kept, table) if restored == data or not is_exact else None
+
+
+def _joined(data: bytes, parts: Sequence[_Part], is_exact: bool) -> tuple[bytearray, list[Stream]]:
+    """A file with the contents of parts for their streams, and what makes these."""
+    made, streams, end = bytearray(), list[Stream](), 0
+    for part in parts:
+        made += data[end : part.start]
+        recipe = part.found if part.found is not None and is_exact else part.plain
+        tail = part.tail if is_exact else b""
+        streams.append(Stream(len(made), len(part.content), part.length, recipe, tail))
+        made += part.content
+        end = part.start + part.length
+    return made + data[end:], streams
 
 
 def _fields(found: Found, numbers: dict[int, int], moved: Callable[[np.ndarray], np.ndarray]) -> Iterator[Field]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mulanzip.image.kinds import Mode
-from mulanzip.source.holes import Hole, Layout
+from mulanzip.source.holes import ABSENT, Hole, Layout
 from mulanzip.source.packing import Words
 from mulanzip.streams.recipe import Recipe
 
@@ -81,6 +81,12 @@ class Found:
         """Number of samples."""
         height, width, channels = self.hole.layout.shape
         return height * width * channels
+
+
+def later(image: Found, start: int) -> Found:
+    """An image whose file begins at a position of a larger one."""
+    offsets = np.where(image.hole.offsets == ABSENT, ABSENT, image.hole.offsets + start)
+    return replace(image, hole=Hole(image.hole.layout, offsets))
 
 
 def at(layout: Layout, *offsets: int) -> Hole:

@@ -12,12 +12,15 @@ import numpy as np
 from mulanzip.image.kinds import MAX_BANDS, Mode
 from mulanzip.image.picture import Picture
 from mulanzip.limits import NO_LIMITS, Limits
-from mulanzip.source import bmp, dicom, fits, gif, nifti, npy, pnm, tar, tga, tiff
-from mulanzip.source.expand import expand
-from mulanzip.source.found import Found
-from mulanzip.source.holes import ABSENT, Claims, Hole, cut, read, restore
+from mulanzip.source import bmp, dicom, fits, gif, mgh, nifti, npy, pnm, tar, tga, tiff
+from mulanzip.source.expand import Expanded, expand, expand_members
+from mulanzip.source.found import Found, later
+from mulanzip.source.holes import Claims, Hole, cut, read, restore
 from mulanzip.source.table import MAX_BLOCKS, MAX_IMAGES, check_blocks
+from mulanzip.streams import gzip_member
 from mulanzip.streams.expanded import Streams
+from mulanzip.streams.gzip_member import Member
+from mulanzip.streams.table import MAX_STREAMS
 
 
 class Parser(Protocol):
@@ -28,7 +31,9 @@ class Parser(Protocol):
 
 
 #: In this order: DICOM files may look like TIFF files as well, and TGA files have no signature.
-PARSERS: tuple[Parser, ...] = (dicom, tiff, gif, bmp, pnm, npy, fits, nifti, tga)
+PARSERS: tuple[Parser, ...] = (dicom, tiff, gif, bmp, pnm, npy, fits, nifti, mgh, tga)
+#: Bytes at the start of a file that suffice to know its format.
+HEAD = 1 << 12
 #: Images of fewer samples stay in the skeleton: their own headers would cost more than the model saves.
 _LEAST_SAMPLES = 1024
 #: Images of up to this number of pixels, and those with palettes, which are never coded by the model, are coded as one
@@ -74,11 +79,45 @@ def find(data: bytes, limits: Limits = NO_LIMITS) -> Spans | None:
     Raises:
         LimitError: if streams would take more memory than there is, or more pixels than the limits allow.
     """
-    images = [found for found in islice(find_all(data), MAX_IMAGES) if not found.blocks or found.size >= _LEAST_SAMPLES]
-    file = expand(data, images, limits)
+    file = expanded(data, limits, _LEAST_SAMPLES)
     large = [found for found in stacked(choose(file.data, file.images)) if found.size >= _LEAST_SAMPLES]
     spans = take(file.data, large)
     return replace(spans, streams=file.streams) if spans else None
+
+
+def expanded(data: bytes, limits: Limits = NO_LIMITS, least: int = 0) -> Expanded:
+    """A file with the content of its streams, and the images that lie uncompressed there then.
+
+    Of gzip files, these are the images that lie uncompressed in the members, each a file of its own.
+
+    Args:
+        least: samples of an image whose streams are replaced.
+
+    Raises:
+        LimitError: as :func:`find`.
+    """
+    members = _members(data, limits)
+    if members:
+        return expand_members(data, [member for member, _ in members], [images for _, images in members])
+    images = [found for found in islice(find_all(data), MAX_IMAGES) if not found.blocks or found.size >= least]
+    return expand(data, images, limits)
+
+
+def _members(data: bytes, limits: Limits) -> list[tuple[Member, list[Found]]]:
+    """The members of a gzip file, each with the images in it; none if these are none."""
+    if not is_image(gzip_member.head(data, HEAD)):
+        return []
+    found = list[tuple[Member, list[Found]]]()
+    for member in islice(gzip_member.members(data, limits), MAX_STREAMS):
+        if member.content:
+            images = islice(find_all(member.content), MAX_IMAGES)
+            found.append((member, [image for image in images if image.blocks is None]))
+    return found if any(images for _, images in found) else []
+
+
+def is_image(data: bytes) -> bool:
+    """Whether a parser may know the file that begins with these bytes, :data:`HEAD` or all of it; or an archive."""
+    return tar.is_mine(data) or any(parser.is_mine(data) for parser in PARSERS)
 
 
 def take(data: bytes, images: Sequence[Found]) -> Spans | None:
@@ -102,7 +141,7 @@ def _find_in_members(data: bytes) -> Iterator[Found]:
     found, first = list[tuple[tuple[int, float, float], list[Found]]](), dict[bytes, int]()
     for number, (start, end) in enumerate(tar.members(data)):
         member = data[start:end]
-        images = [_moved(image, start) for image in _find_in_file(member) if image.blocks is None]
+        images = [later(image, start) for image in _find_in_file(member) if image.blocks is None]
         place = (number, 0.0, 0.0)
         if images and dicom.is_mine(member):
             series, across, instance = dicom.place_in_series(member)
@@ -110,12 +149,6 @@ def _find_in_members(data: bytes) -> Iterator[Found]:
         found.append((place, images))
     for _, images in sorted(found, key=lambda pair: pair[0]):
         yield from images
-
-
-def _moved(image: Found, start: int) -> Found:
-    """An image whose file begins at a position of a larger one."""
-    offsets = np.where(image.hole.offsets == ABSENT, ABSENT, image.hole.offsets + start)
-    return replace(image, hole=Hole(image.hole.layout, offsets))
 
 
 def _find_in_file(data: bytes) -> Iterator[Found]:

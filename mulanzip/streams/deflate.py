@@ -6,7 +6,7 @@ They are found by trying.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import product
@@ -14,10 +14,12 @@ from itertools import product
 import deflate as libdeflate
 from zlib_ng import zlib_ng
 
+from mulanzip.streams import pigz
+
 #: Maximum number of bytes at the end of a stream that the settings need not make.
 MAX_TAIL = 64
-#: Bytes of a zlib header.
-_HEADER = 2
+#: Bytes of zlib's header and checksum.
+_HEADER, _CHECKSUM = 2, 4
 #: libdeflate takes all data in one call.  This number of bytes is tried first, more than its largest block (300,000
 #: bytes); this number of bytes of the result must be right.
 _PREFIX, _RIGHT = 400_000, 256
@@ -26,6 +28,9 @@ _PREFIX, _RIGHT = 400_000, 256
 _WORK, _TIMES = 1 << 22, 16
 #: Cost of a trial of libdeflate, relative to zlib; levels from 10 on are slow.
 _SLOW = 4
+#: Stands for the header of streams that have none, and bytes of data after which their trials are compared.
+_NO_HEADER = b"\x78\x9c"
+_RAW_STEP = 1 << 16
 
 
 class Engine(IntEnum):
@@ -34,6 +39,8 @@ class Engine(IntEnum):
     ZLIB = 0
     ZLIB_NG = 1
     LIBDEFLATE = 2
+    #: zlib as pigz calls it: for each block of 128 KiB anew, with the end of the block before as a dictionary.
+    PIGZ = 3
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class Settings:
             right = self.level <= 12 and not (self.window or self.memory or self.strategy)
         else:
             right = self.level <= 9 and 8 <= self.window <= 15 and 1 <= self.memory <= 9 and self.strategy <= 4
+            right &= self.engine is not Engine.PIGZ or self.window == zlib.MAX_WBITS
         if not right or len(self.header) != _HEADER:
             raise ValueError("the deflate library does not have these settings")
 
@@ -77,6 +85,11 @@ class Settings:
     def _pieces(self, data: bytes, step: int) -> Iterator[bytes]:
         if self.engine is Engine.LIBDEFLATE:
             yield bytes(libdeflate.zlib_compress(data, self.level))
+            return
+        if self.engine is Engine.PIGZ:
+            yield self.header
+            yield from pigz.pieces(data, self.level, self.memory, self.strategy)
+            yield zlib.adler32(data).to_bytes(4, "big")
             return
         library = zlib if self.engine is Engine.ZLIB else zlib_ng
         deflater = library.compressobj(self.level, zlib.DEFLATED, self.window, self.memory, self.strategy)
@@ -100,8 +113,31 @@ def find(stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
     """
     if len(stream) <= _HEADER:
         return None
+    return _first(_candidates(stream[:_HEADER], len(data)), stream, data, step)
+
+
+def find_raw(stream: bytes, data: bytes) -> Settings | None:
+    """The settings that deflate ``data`` to ``stream``, which has neither zlib's header nor its checksum.
+
+    Their header stands for none: what they make has it, and the checksum, nevertheless.
+
+    Returns:
+        None as :func:`find`.
+    """
+    whole = _NO_HEADER + stream + zlib.adler32(data).to_bytes(_CHECKSUM, "big")
+    found = _first(_raw_candidates(), whole, data, _RAW_STEP)
+    return None if found is None else found[0]
+
+
+def without_frame(stream: bytes) -> bytes:
+    """A zlib stream without header and checksum."""
+    return stream[_HEADER:-_CHECKSUM]
+
+
+def _first(candidates: Iterable[Settings], stream: bytes, data: bytes, step: int) -> tuple[Settings, int] | None:
+    """The first settings that make a stream, and the number of bytes that they reproduce."""
     work = _WORK + _TIMES * len(data)
-    for settings in _candidates(stream[:_HEADER], len(data)):
+    for settings in candidates:
         if settings.engine is Engine.LIBDEFLATE and len(data) > _PREFIX:
             work -= _PREFIX * _SLOW
             made = next(settings.pieces(data[:_PREFIX], step))
@@ -163,3 +199,14 @@ def _candidates(header: bytes, size: int) -> Iterator[Settings]:
         yield from several([8, 9], [4], [9, 6, 4, 1])
     yield from several([7, 6, 5, 4, 3, 2, 1], strategies[:2], levels)
     yield Settings(Engine.ZLIB, 0, 15, 8, 0, header)
+
+
+def _raw_candidates() -> Iterator[Settings]:
+    """Settings for streams without a header, in order of how common they are."""
+    levels = (6, 9, 1, 5, 4, 3, 2, 7, 8)
+    for engine, level in product((Engine.ZLIB, Engine.PIGZ, Engine.ZLIB_NG), levels):
+        yield Settings(engine, level, zlib.MAX_WBITS, 8, 0, _NO_HEADER)
+    for level in (6, 12, 9, 1, 7, 8, 5, 4, 3, 2, 10, 11):
+        yield Settings(Engine.LIBDEFLATE, level, 0, 0, 0, _NO_HEADER)
+    for level in levels:
+        yield Settings(Engine.ZLIB, level, zlib.MAX_WBITS, 9, 0, _NO_HEADER)

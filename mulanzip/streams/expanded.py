@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mulanzip.errors import CorruptFileError, UnsupportedImageError
-from mulanzip.streams.recipe import OPEN_METHODS, Method, Recipe, memory_factor
+from mulanzip.streams.recipe import UNPLACED_METHODS, Method, Recipe, memory_factor
 
 #: What a field says of its stream: its length, or its position in the file.
 LENGTH, POSITION = 0, 1
@@ -114,7 +114,7 @@ def remake(expanded: bytes, table: Streams) -> bytes:
         end = stream.start + stream.length
         data = _made(stream, expanded[stream.start : end])
         facts[number] = len(data), len(made)
-        if stream.recipe.method in OPEN_METHODS:  # No number speaks of it, and zeros may not follow text.
+        if stream.recipe.method in UNPLACED_METHODS:  # No number speaks of it, and zeros may not follow text.
             made += data
             continue
         if len(data) > stream.place:

@@ -13,7 +13,7 @@ import deflate as libdeflate
 import imagecodecs
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import byte_planes, deflate, gif_lzw, lossless_jpeg, runs, text
+from mulanzip.streams import byte_planes, deflate, gif_lzw, gzip_member, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -37,6 +37,8 @@ class Method(IntEnum):
     #: RLE of DICOM.
     BYTE_PLANES = 7
     GIF_LZW = 8
+    #: Deflate without zlib's header, and what gzip files have behind it.
+    GZIP = 9
 
 
 class Library(IntEnum):
@@ -84,6 +86,10 @@ _MAKERS = {
     Method.BYTE_PLANES: byte_planes.make,
     Method.GIF_LZW: gif_lzw.make,
 }
+#: Methods whose settings are those of a deflate library.
+DEFLATED_METHODS = (Method.DEFLATE, Method.GZIP)
+#: Methods whose streams lie where no number in the file says so.
+UNPLACED_METHODS = (*OPEN_METHODS, Method.GZIP)
 #: Methods other than text.
 _READERS = {
     Method.RUNS: runs.content_of,
@@ -116,7 +122,7 @@ class Recipe:
         """Raises ValueError if the parts do not fit together."""
         is_right = self.settings is None or (
             isinstance(self.settings, deflate.Settings)
-            if self.method is Method.DEFLATE
+            if self.method in DEFLATED_METHODS
             else self.settings in _LIBRARIES[self.method]
         )
         if self.method in OPEN_METHODS:
@@ -138,12 +144,13 @@ class Recipe:
             if not self.predictor.fits(content):
                 raise ValueError("the content has no whole rows")
             content = self.predictor.differences(content)
-        return self._compressed(content)
+        made = self._compressed(content)
+        return deflate.without_frame(made) + gzip_member.trailer(content) if self.method is Method.GZIP else made
 
     def _compressed(self, data: bytes) -> bytes:
         if isinstance(self.settings, deflate.Settings):
             return b"".join(self.settings.pieces(data, max(1, len(data))))
-        if self.method is Method.DEFLATE:
+        if self.method in DEFLATED_METHODS:
             return bytes(libdeflate.zlib_compress(data, _ANEW_LEVEL))
         if self.settings is Library.LIBTIFF:
             return _by_libtiff(data, self.method, self.row_bytes)
@@ -187,6 +194,9 @@ def candidates(recipe: Recipe) -> Iterator[Recipe]:
 
 def find_deflate(recipe: Recipe, stream: bytes, content: bytes) -> Recipe | None:
     """The recipe with the settings that a stream was deflated with; None if they are not found within a budget."""
+    if recipe.method is Method.GZIP:
+        settings = deflate.find_raw(stream[: -gzip_member.TRAILER_BYTES], content)
+        return None if settings is None else replace(recipe, settings=settings)
     data = content if recipe.predictor is None else recipe.predictor.differences(content)
     found = deflate.find(stream, data, max(1, len(data)))
     return None if found is None else replace(recipe, settings=found[0])

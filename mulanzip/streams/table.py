@@ -14,7 +14,7 @@ from mulanzip.streams.deflate import MAX_TAIL, Engine
 from mulanzip.streams.deflate import Settings as DeflateSettings
 from mulanzip.streams.expanded import FIELD_SIZES, LENGTH, POSITION, Field, Stream, Streams
 from mulanzip.streams.predictor import SIZES, Predictor
-from mulanzip.streams.recipe import OPEN_METHODS, Library, Method, Recipe, Settings
+from mulanzip.streams.recipe import DEFLATED_METHODS, OPEN_METHODS, Library, Method, Recipe, Settings
 from mulanzip.varint import Reader, Writer
 
 #: Maximum number of streams, and of fields.
@@ -108,7 +108,7 @@ def _read_recipe(reader: Reader) -> Recipe:
     unit = reader.number() if method in OPEN_METHODS else 1
     settings: Settings | None = None
     library = reader.byte()
-    if library != _ANEW and method is Method.DEFLATE:
+    if library != _ANEW and method in DEFLATED_METHODS:
         level, window, memory, strategy = reader.raw(4)
         settings = DeflateSettings(Engine(library), level, window, memory, strategy, reader.raw(2))
     elif library != _ANEW:

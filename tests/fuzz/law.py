@@ -38,7 +38,6 @@ from mulanzip.limits import Limits
 from mulanzip.options import Execution
 from mulanzip.source import spans as sources
 from mulanzip.source import table
-from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore
 from mulanzip.streams import table as streams_table
 from mulanzip.streams.expanded import Streams, remake
@@ -220,7 +219,7 @@ def check_source(data: bytes) -> str:
     """
     start = time.process_time()
     sources.find(data)
-    file = expand(data, list(sources.find_all(data)))
+    file = sources.expanded(data)
     spans = sources.take(file.data, sources.stacked(sources.choose(file.data, file.images)))
     outcome = "left whole"
     if spans is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from functools import cache
 from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
+from support.image_files import nifti
 from support.models import ONE_THREAD
 from support.pictures import brightened, smooth
 
@@ -136,6 +138,7 @@ def compressed() -> dict[str, bytes]:
         "kept bmp": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "BMP")),
         "kept streams": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "TIFF", compression="tiff_lzw")),
         "kept runs": _compressed(_saved(Image.fromarray(smooth(32, 33, 1)), "TGA", compression="tga_rle")),
+        "kept gzip": _compressed(gzip.compress(nifti(smooth(32, 33, 1).astype(np.int16)[None]), mtime=0)),
         "kept text": _compressed(b"P2 33 32 255\n" + b" ".join(b"%d" % v for v in smooth(32, 33, 1).ravel())),
         **{f"from {name}": _compressed(data) for name, data in images().items()},
     }

@@ -6,6 +6,7 @@ bytes.  Make them anew only when the format or the shipped model changes before 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -24,6 +25,7 @@ from PIL import Image
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 
+from support.image_files import nifti  # noqa: E402
 from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
 from support.sources import dicom_jpeg, dicom_rle  # noqa: E402
@@ -38,6 +40,7 @@ from mulanzip.image.picture import Picture  # noqa: E402
 from mulanzip.imageio import png  # noqa: E402
 from mulanzip.imageio.png_original import original as png_original  # noqa: E402
 from mulanzip.options import EncodeOptions, Keeping  # noqa: E402
+from mulanzip.streams import gzip_member, pigz  # noqa: E402
 
 HASHES = FOLDER / "hashes.json"
 ARCHIVE = FOLDER / "archive.bin"
@@ -182,6 +185,14 @@ def _flushed_stream(content: bytes) -> bytes:
 
 
 #: Files that are kept whole.  Their sources are pinned beside them: libraries make them.
+def _gzip_members() -> bytes:
+    """Two volumes, the first one by zlib, the second one by pigz, whose blocks are shorter than it."""
+    volume = nifti(waves(74, 37, 1).reshape(2, 37, 37).astype(np.int16) - 99)
+    longer = volume + bytes(1 << 18)
+    stream = b"".join(pigz.pieces(longer, 6, 8, 0)) + gzip_member.trailer(longer)
+    return gzip.compress(volume, mtime=0) + b"\x1f\x8b\x08\x08\0\0\0\0\0\x03brain.nii\0" + stream + b"rest"
+
+
 KEPT: dict[str, Callable[[], bytes]] = {
     "kept_bytes": lambda: b"no image, but repeated. " * 9,
     "kept_jpeg": lambda: _saved(Image.fromarray(photo(130, 140)), "JPEG", comment=b"kept") + b"a video",
@@ -201,6 +212,7 @@ KEPT: dict[str, Callable[[], bytes]] = {
         save_all=True,
         append_images=[Image.fromarray(waves(38, 35, 1)[..., 0]).quantize(30)],
     ),
+    "kept_gzip": _gzip_members,
     "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
     "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
     "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",

@@ -126,6 +126,14 @@ class TestFind:
             *("in/text.txt", "in/deep/b.png", "in/deep/er/a.PNG", "missing")
         ]
 
+    def test_images_in_gzip_are_images(self, folder: Path) -> None:
+        for name in ("in/brain.nii.gz", "in/sky.FITS.GZ", "in/text.txt.gz", "in/none.gz"):
+            Path(name).write_bytes(b"any")
+        assert [name for name in self.found("in") if name.lower().endswith("gz")] == [
+            "in/brain.nii.gz",
+            "in/sky.FITS.GZ",
+        ]
+
     @posix
     def test_hidden_files_and_loops_are_left_out(self, folder: Path) -> None:
         before = self.found("in")

@@ -18,7 +18,6 @@ from support.sources import MAKERS, SourceFile, lzw_of_gif, source_files
 
 from mulanzip.image.kinds import Mode
 from mulanzip.source import dicom, gif, spans, table
-from mulanzip.source.expand import expand
 from mulanzip.source.holes import restore, restored_size
 from mulanzip.streams import table as streams_table
 from mulanzip.streams.expanded import remake
@@ -28,7 +27,7 @@ FORMATS = pytest.mark.parametrize("name", MAKERS)
 
 def _taken(data: bytes) -> tuple[bytes, spans.Spans]:
     """The expanded file, and all images, each alone, however small."""
-    file = expand(data, list(spans.find_all(data)))
+    file = spans.expanded(data)
     found = spans.take(file.data, spans.choose(file.data, file.images))
     assert found is not None
     return file.data, replace(found, streams=file.streams)
@@ -43,7 +42,7 @@ def _restored(found: spans.Spans) -> bytes:
 
 def _check(data: bytes) -> None:
     """The file comes back, whether images are found or not; but for streams that are written anew."""
-    file = expand(data, list(spans.find_all(data)))
+    file = spans.expanded(data)
     images = spans.choose(file.data, file.images)
     for found in (spans.take(file.data, images), spans.take(file.data, spans.stacked(images))):
         assert (found is None) == (not images)
@@ -52,7 +51,7 @@ def _check(data: bytes) -> None:
             if file.streams is None or file.streams.is_exact:
                 assert restored == data
             else:
-                again = expand(restored, list(spans.find_all(restored)))
+                again = spans.expanded(restored)
                 assert [image.hole.layout for image in again.images] == [image.hole.layout for image in file.images]
     spans.find(data)
 

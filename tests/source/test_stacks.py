@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
-import struct
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.image_files import nifti
 
 import mulanzip
 from mulanzip import keep, picture_decoder
@@ -49,16 +50,6 @@ def _fits(array: np.ndarray) -> bytes:
     return header.ljust(2880) + data + bytes(-len(data) % 2880)
 
 
-def _nifti(array: np.ndarray) -> bytes:
-    header = bytearray(352)
-    struct.pack_into("<i", header, 0, 348)
-    struct.pack_into("<8h", header, 40, array.ndim, *array.shape[::-1], *[1] * (7 - array.ndim))
-    struct.pack_into("<hh", header, 70, 4, 16)
-    struct.pack_into("<f", header, 108, 352)
-    header[344:348] = b"n+1\0"
-    return bytes(header) + array.astype("<i2").tobytes()
-
-
 WORDS = VOLUME.astype(np.int16) * 7 - 900
 SOURCES = {
     "tiff": _tiff(VOLUME),
@@ -66,7 +57,8 @@ SOURCES = {
     "npy": _npy(VOLUME),
     "npy of words": _npy(WORDS),
     "FITS of words": _fits(WORDS),
-    "NIfTI of words": _nifti(WORDS),
+    "NIfTI of words": nifti(WORDS),
+    "NIfTI of words in gzip": gzip.compress(nifti(WORDS)),
 }
 
 
@@ -94,7 +86,7 @@ def test_slices_of_files_are_coded_as_a_stack(name: str) -> None:
 def test_slices_of_a_place_follow_each_other_in_time() -> None:
     """An array of NIfTI is (time, slice, row, column)."""
     series = np.stack([WORDS[:2], WORDS[:2] + 1, WORDS[:2] - 5])
-    source = _nifti(series)
+    source = nifti(series)
     kept = keep.keep(source, encoding=EncodeOptions(effort=1))
     assert picture_decoder.restore_file(kept.file) == source
     shown = mulanzip.decode(kept.file.pack())
@@ -127,7 +119,7 @@ def test_long_stacks_are_cut() -> None:
 def test_very_many_tiny_slices() -> None:
     """As one image, they would have more blocks than a table may have."""
     values = np.random.default_rng(9).integers(-900, 900, (5, 9, 9, 2, 2)).astype("<i2")
-    source = _nifti(values)
+    source = nifti(values)
     kept = keep.keep(source, encoding=EncodeOptions(effort=1))
     keep.verify(kept, source, EncodeOptions.model)
     assert picture_decoder.restore_file(container.unpack(kept.file.pack())) == source

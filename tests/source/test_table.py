@@ -15,7 +15,6 @@ from support.sources import MAKERS
 
 from mulanzip.errors import CorruptFileError
 from mulanzip.source import spans
-from mulanzip.source.expand import expand
 from mulanzip.source.holes import Hole, Layout, restore
 from mulanzip.source.packing import Fields, Packed, Words
 from mulanzip.source.table import pack, unpack
@@ -24,7 +23,7 @@ from mulanzip.source.table import pack, unpack
 def taken_apart(name: str, seed: int) -> tuple[bytes, spans.Spans]:
     """A random file, expanded, and the images in it: each by itself, or small ones as one."""
     source = MAKERS[name](Random(seed)).data
-    file = expand(source, list(spans.find_all(source)))
+    file = spans.expanded(source)
     images = spans.choose(file.data, file.images)
     found = spans.take(file.data, spans.stacked(images) if seed % 2 else images)
     assert found is not None

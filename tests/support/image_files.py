@@ -34,6 +34,18 @@ def pillow_image(mode: str, height: int = 13, width: int = 17) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def nifti(array: np.ndarray) -> bytes:
+    """A NIfTI file of uint8, int16 or float32, the slowest axis first."""
+    kind = {1: 2, 2: 4, 4: 16}[array.itemsize]
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, array.ndim, *array.shape[::-1], *[1] * (7 - array.ndim))
+    struct.pack_into("<hh", header, 70, kind, 8 * array.itemsize)
+    struct.pack_into("<f", header, 108, 352)
+    header[344:348] = b"n+1\0"
+    return bytes(header) + array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
 def saved(folder: Path, image: Image.Image, name: str, **options: Any) -> Path:
     image.save(folder / name, **options)
     return folder / name

@@ -39,8 +39,8 @@ def restore(table: bytes, expanded: bytes) -> bytes:
     for _ in range(numbers.number()):
         method, row, size = numbers.number(), numbers.number(), numbers.number()
         predictor = (size, numbers.number(), numbers.number()) if size else None
-        unit = numbers.number() if method > 2 else 1
-        library = numbers.raw(7 if method == 0 else 1)
+        unit = numbers.number() if 2 < method < 9 else 1
+        library = numbers.raw(7 if method in (0, 9) else 1)
         for _ in range(numbers.number()):
             start = end + numbers.number()
             length, place = numbers.number(), numbers.number()
@@ -192,7 +192,45 @@ def _gif(samples: bytes, rest: bytes, unit: int) -> bytes:
     )
 
 
+def _deflated(settings: bytes, content: bytes) -> bytes:
+    """A zlib stream."""
+    number, level, window, memory, strategy = settings[:5]
+    if number == 2:
+        made = bytes(deflate.zlib_compress(content, level))
+    elif number == 3:
+        made = bytes(2) + _blocks(content, level, memory, strategy) + zlib.adler32(content).to_bytes(4, "big")
+    else:
+        coder = (zlib, zlib_ng)[number].compressobj(level, zlib.DEFLATED, window, memory, strategy)
+        made = coder.compress(content) + coder.flush()
+    return settings[5:] + made[2:]
+
+
+def _blocks(content: bytes, level: int, memory: int, strategy: int) -> bytes:
+    """Blocks as pigz makes them: each ends in a whole byte, but not yet where zlib ends it."""
+    made, size = b"", 1 << 17
+    for at in range(0, len(content), size):
+        coder = zlib.compressobj(level, zlib.DEFLATED, -15, memory, strategy, content[max(0, at - (1 << 15)) : at])
+        made += coder.compress(content[at : at + size])
+        if at + size >= len(content):
+            return made + coder.flush()
+        made += coder.flush(zlib.Z_BLOCK)
+        # With an empty block of fixed codes, 0100000000, the rest of the bits is known by the place of its last 1.
+        bits = "".join(f"{byte:08b}"[::-1] for byte in coder.copy().flush(zlib.Z_PARTIAL_FLUSH)).rstrip("0")[:-2]
+        if len(bits) % 2:
+            made += coder.flush(zlib.Z_SYNC_FLUSH)
+        else:
+            while len(bits) % 8:
+                bits += "0100000000"
+            made += bytes(int(bits[i : i + 8][::-1], 2) for i in range(0, len(bits), 8))
+    raise AssertionError
+
+
 def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> bytes:
+    if method == 0:
+        return _deflated(library, content)
+    if method == 9:
+        made = _deflated(library, content)[2:-4]
+        return made + zlib.crc32(content).to_bytes(4, "little") + (len(content) % 2**32).to_bytes(4, "little")
     if method == 3:
         return _runs(content[:row], content[row:], unit)
     if method == 8:
@@ -203,14 +241,6 @@ def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> b
         return _jpeg(content[:row], content[row:], unit)
     if method > 3:
         return _text(content[:row], content[row:], unit)
-    if method == 0:
-        number, level, window, memory, strategy = library[:5]
-        if number == 2:
-            made = bytes(deflate.zlib_compress(content, level))
-        else:
-            coder = (zlib, zlib_ng)[number].compressobj(level, zlib.DEFLATED, window, memory, strategy)
-            made = coder.compress(content) + coder.flush()
-        return library[5:] + made[2:]
     if library[0] == 0:
         buffer = io.BytesIO()
         image = Image.frombytes("L", (row, len(content) // row), content)

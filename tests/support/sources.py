@@ -253,6 +253,17 @@ def nifti(random: Random, most: int = 9) -> SourceFile:
     return SourceFile(bytes(header) + gap + stored.tobytes() + junk(random), images)
 
 
+def mgh(random: Random, most: int = 9) -> SourceFile:
+    """Slices of a place are in the order of time."""
+    kind, bits, signed = random.choice([(0, 8, False), (4, 16, True), (10, 16, False)])
+    shape = [random.randint(1, 3), random.randint(1, 3), *(random.randint(5, most) for _ in range(2))]
+    values = samples(random, (*shape, 1), bits, signed)
+    header = struct.pack(">6i", 1, *shape[::-1], kind) + random.randbytes(260)
+    stored = values.view(np.uint16).astype(">u2") if bits == 16 else values
+    images = list(values.transpose(1, 0, 2, 3, 4).reshape(-1, *shape[2:], 1))
+    return SourceFile(header + stored.tobytes() + junk(random), images)
+
+
 def tiff(random: Random, most: int = 9) -> SourceFile:
     """Pages and SubIFDs of any layout, in any order in the file."""
     order, is_big = random.choice("<>"), random.random() < 0.3
@@ -595,6 +606,31 @@ def lzw_of_gif(random: Random, indices: bytes, least: int) -> bytes:
     return bytes([least]) + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
 
 
+def gzip(random: Random, most: int = 9) -> SourceFile:
+    """Members with optional fields, each a file of some format; some have streams that no library makes in one go."""
+    maker, data, images = random.choice((bmp, pnm, tga, npy, fits, nifti, mgh, dicom)), b"", []
+    for _ in range(random.choice((1, 1, 2))):
+        file = maker(random, most)
+        images += file.images
+        flags = random.randrange(32)
+        data += b"\x1f\x8b\x08" + bytes([flags]) + random.randbytes(6)
+        if flags & 4:
+            extra = junk(random)
+            data += len(extra).to_bytes(2, "little") + extra
+        for flag in (8, 16):
+            data += junk(random).replace(b"\0", b"") + b"\0" if flags & flag else b""
+        data += random.randbytes(2) if flags & 2 else b""
+        if random.random() < 0.2:
+            data += bytes(libdeflate.deflate_compress(file.data, random.randint(1, 12)))
+        else:
+            coder = zlib.compressobj(random.randint(1, 9), wbits=-15, memLevel=random.choice((8, 8, 9)))
+            data += coder.compress(file.data[:99])
+            data += coder.flush(zlib.Z_SYNC_FLUSH) if random.random() < 0.2 else b""
+            data += coder.compress(file.data[99:]) + coder.flush()
+        data += zlib.crc32(file.data).to_bytes(4, "little") + len(file.data).to_bytes(4, "little")
+    return SourceFile(data + junk(random), images)
+
+
 #: Makers of files by format, from a source of random numbers; and perhaps about the maximum side of images.
 MAKERS: dict[str, Callable[..., SourceFile]] = {
     "bmp": bmp,
@@ -605,11 +641,13 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "npy": npy,
     "fits": fits,
     "nifti": nifti,
+    "mgh": mgh,
     "tiff": tiff,
     "dicom": dicom,
     "dicom_jpeg": dicom_jpeg,
     "dicom_rle": dicom_rle,
     "gif": gif,
+    "gzip": gzip,
 }
 
 
