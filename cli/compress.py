@@ -10,12 +10,14 @@ import click
 from mulanzip.cli import batch, options
 from mulanzip.cli.batch import Conversion
 from mulanzip.cli.options import Outputs, Sources
-from mulanzip.cli.report import Reporter, size
+from mulanzip.cli.report import LEFT_ALONE, Reporter, size
+from mulanzip.errors import UnreadableImageError
 from mulanzip.options import GRADES, EncodeOptions, Execution, Keeping
 
 if TYPE_CHECKING:
     from mulanzip.jobs.batch import Outcome
 
+_ALL = "--all keeps damaged files, and files that are no images, as they are"
 #: Suffixes that a compressed file should not have.
 _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".ppm", ".pgm", ".npy", ".jxl")
 
@@ -117,6 +119,8 @@ def compress(  # noqa: PLR0913
     keeping = Keeping(**{key: given.pop(key) for key in ("pixels", "only_modelled", "everything", "require", "strip")})
     work = partial(compress_series if series else compress_one, encoding=EncodeOptions(**coding))
     wanted = is_plain if keeping.everything else is_image
+    if not (keeping.everything or keeping.pixels or keeping.strip or keeping.only_modelled):
+        reporter.advice = dict.fromkeys((UnreadableImageError.reason, LEFT_ALONE), _ALL)
     files = FileOptions(keeping=keeping, **given)
     name = series_name if series else compressed_name
     conversion = Conversion(work, files, execution, wanted, name, done, hidden=keeping.everything)

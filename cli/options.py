@@ -194,7 +194,7 @@ reporting = _all(_together("reporter", Reporter, "quiet", "as_json"), _as_json, 
 #: Which files: ``sources``.
 sources = _all(
     _together("sources", Sources, "files", "recursive", "files_from", "null"),
-    click.argument("files", nargs=-1, metavar="[FILE]...", type=_Address()),
+    click.argument("files", nargs=-1, metavar="[FILE]...", type=_Address(readable=False)),
     click.option("-r", "--recursive", is_flag=True, help="Take all files below folders, except hidden ones."),
     click.option(
         "--files-from",

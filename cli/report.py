@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mulanzip.jobs.batch import Outcome
 
 NOTHING_TO_DO = 3
+#: Stands beside the reasons of errors for files that are none of those looked for.
+LEFT_ALONE = "left-alone"
 _STATUSES = ("done", "salvaged", "sound", "planned", "skipped", "failed")
 _GRADES = ("file", "content", "samples")
 #: Number of suffixes that the summary names.
@@ -31,9 +33,14 @@ class Reporter:
     Args:
         quiet: print errors only.
         as_json: print an object per file on stdout; text goes to stderr.
+
+    Attributes:
+        advice: what to do about failures of a reason, and about files that were left alone (:data:`LEFT_ALONE`); it is
+            given once, at the end.
     """
 
     def __init__(self, quiet: bool = False, as_json: bool = False):
+        self.advice: dict[str, str] = {}
         self.quiet = quiet
         self.as_json = as_json
         self.exit_code = 0
@@ -41,6 +48,7 @@ class Reporter:
         self._counts: Counter[str] = Counter()
         self._grades: Counter[str] = Counter()
         self._left_alone: Counter[str] = Counter()
+        self._reasons: set[str | None] = set()
         self._sizes = (0, 0)
         self._start = time.perf_counter()
         self._has_bar = False
@@ -67,6 +75,7 @@ class Reporter:
     def leave_alone(self, path: Path) -> None:
         """Count a file that is none of those looked for."""
         self._left_alone[path.suffix.lower() or "no suffix"] += 1
+        self._reasons.add(LEFT_ALONE)
 
     def failed(self, source: Path, text: str, exit_code: int) -> None:
         """Print a failure.  If failures have different exit codes, the command ends with 1."""
@@ -99,6 +108,7 @@ class Reporter:
         """Print what became of a file; ``done`` words a success."""
         source = outcome.source
         self.count(outcome.status)
+        self._reasons.add(outcome.reason)
         if outcome.grade is not None:
             self._grades[outcome.grade.name.lower()] += 1
         if outcome.status == "done":
@@ -145,6 +155,8 @@ class Reporter:
                 self._echo(self._summary(total))
             if self._left_alone:
                 self._echo(self._others())
+            for text in dict.fromkeys(text for reason, text in self.advice.items() if reason in self._reasons):
+                self._echo(text)
             if not self.exit_code and not total:
                 self._echo("nothing to do: no files found")
         if not self.exit_code and not total:

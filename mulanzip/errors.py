@@ -33,6 +33,12 @@ class UnreadableImageError(MulanzipError):
     reason = "unreadable"
 
 
+class CompressedError(UnreadableImageError):
+    """The source is a ``.mzp`` file or an archive already."""
+
+    reason = "compressed"
+
+
 class CorruptFileError(MulanzipError):
     """A ``.mzp`` file is damaged, truncated, or not a ``.mzp`` file at all."""
 

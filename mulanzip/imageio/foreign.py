@@ -10,6 +10,7 @@ from mulanzip.streams import gzip_member
 #: Names of kinds, and what their files begin with.
 _STARTS = {
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
+    "JPEG-LS": rb"\xff\xd8\xff\xf7",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "HEIC": rb"....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)",
     "AVIF": rb"....ftyp(avif|avis)",
@@ -32,8 +33,8 @@ _KINDS = [(name, re.compile(start, re.DOTALL)) for name, start in _STARTS.items(
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
 _RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
 _OTHERS = (
-    "avif avifs heic heif hif jxl jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit nii "
-    "mgh mgz cr3 crw orf rw2 raf mrw x3f mpo"
+    "avif avifs heic heif hif jxl jls jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit "
+    "nii mgh mgz cr3 crw orf rw2 raf mrw x3f mpo"
 )
 #: Bytes at the start of a file that suffice to know its kind.
 _START = 1 << 6

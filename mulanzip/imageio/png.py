@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Chunk = tuple[bytes, bytes]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: The kind of the chunk that makes a file an animation.
+ANIMATION = b"acTL"
 #: Bytes of a chunk without its payload.
 OVERHEAD = 12
 #: Chunks that go between the palette and the pixels; all others go before the palette.
@@ -29,13 +31,13 @@ _KEPT = frozenset(
 )
 _TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt", b"tIME"))
 #: Chunks whose content is kept elsewhere, or follows from the pixels.
-_REPLACED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", b"acTL", b"fcTL"))
+_REPLACED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"pHYs", ANIMATION, b"fcTL"))
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0"
 _GRAY, _RGB, _PALETTE = 0, 2, 3
 
 
-def _split(file: BinaryIO) -> Iterator[Chunk]:
-    """All chunks without pixels, up to the end mark or the first damaged chunk."""
+def _split(file: BinaryIO, damaged: list[str]) -> Iterator[Chunk]:
+    """All chunks without pixels, up to the end mark; the kinds of those whose checksums are wrong go to ``damaged``."""
     end = file.seek(0, io.SEEK_END)
     position = len(SIGNATURE)
     while position + OVERHEAD <= end:
@@ -46,9 +48,10 @@ def _split(file: BinaryIO) -> Iterator[Chunk]:
             return
         if kind != b"IDAT":
             payload = file.read(length)
-            if int.from_bytes(file.read(4), "big") != zlib.crc32(kind + payload):
-                return
-            yield kind, payload
+            if int.from_bytes(file.read(4), "big") == zlib.crc32(kind + payload):
+                yield kind, payload
+            else:
+                damaged.append(f"{kind.decode('ascii', 'replace')}, which is damaged")
 
 
 def join(kind: bytes, payload: bytes) -> bytes:
@@ -57,12 +60,12 @@ def join(kind: bytes, payload: bytes) -> bytes:
 
 
 def bare(data: bytes) -> bytes:
-    """The PNG file without all chunks but header and pixels, as others may change what a decoder returns."""
+    """The PNG file without all chunks but header, palette and pixels: others may change what a decoder returns."""
     position, kept = len(SIGNATURE), [SIGNATURE]
     while position + OVERHEAD <= len(data):
         length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         end = position + OVERHEAD + length
-        if kind in (b"IHDR", b"IDAT", b"IEND"):
+        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
             kept.append(data[position:end])
         position = end
     return b"".join(kept)
@@ -82,13 +85,14 @@ def read_chunks(file: BinaryIO) -> tuple[list[Chunk], bytes, list[str]]:
 
     Returns:
         the chunks to keep, those before the palette first, without ICC, EXIF, XMP and resolution; the payload of
-        ``tRNS``; and the kinds of the chunks that are lost, as they may not stay true when pixels are compressed again.
+        ``tRNS``; and the kinds of the chunks that are lost, as they are damaged, or may not stay true when pixels are
+        compressed again.
         Gray values in ``tRNS`` and ``bKGD`` are scaled to 8 bits, as Pillow scales the pixels.
     """
     kept: list[Chunk] = []
-    transparency, lost = b"", []
+    transparency, lost = b"", list[str]()
     depth, colour = 8, _GRAY
-    for kind, payload in _split(file):
+    for kind, payload in _split(file, lost):
         if kind == b"IHDR":
             depth, colour = payload[8], payload[9]
         elif kind == b"tRNS" and colour == _PALETTE:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mulanzip.errors import LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
+from mulanzip.errors import CompressedError, LimitError, MulanzipError, UnreadableImageError, UnsupportedImageError
 from mulanzip.format import container
 from mulanzip.image.metadata import EXIF, RESOLUTION
 from mulanzip.image.picture import Picture, check_size
@@ -66,9 +66,9 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
         if not start:
             raise UnreadableImageError("the file is empty")
         if start.startswith(container.SIGNATURE):
-            raise UnreadableImageError("this is a .mzp file already; mulanzip decompress restores it")
+            raise CompressedError("this is a .mzp file already; mulanzip decompress restores it")
         if start.startswith(container.ARCHIVE_SIGNATURE):
-            raise UnreadableImageError("this is an archive of mulanzip; mulanzip unpack restores its images")
+            raise CompressedError("this is an archive of mulanzip; mulanzip unpack restores its images")
         file.seek(0)
         if gzip_member.is_mine(start):
             return read_picture(io.BytesIO(_content(file.read(), limits)), limits)
@@ -81,9 +81,7 @@ def read_picture(source: str | os.PathLike[str] | BinaryIO, limits: Limits = NO_
                 return dicom.read(file, limits)
             if start.startswith(tiff.SIGNATURES) and tiff.is_beyond_pillow(file):
                 return _read_tiff_samples(file, limits)
-            file.seek(0)
-            with open_image(file, FORMATS) as image:
-                return _read(image, file, limits)
+            return (_read_png if start.startswith(png.SIGNATURE) else _read_by_pillow)(file, limits)
         except MulanzipError:
             raise
         except UnidentifiedImageError:
@@ -136,9 +134,36 @@ def count_bytes(path: str | os.PathLike[str]) -> int:
 def _why_not(start: bytes) -> str:
     """The reason why Pillow cannot identify a file that starts with these bytes."""
     if start.startswith(_SIGNATURES):
-        return "the image is damaged, or of a kind that Pillow does not know"
-    known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM") if f != "DIB")
+        return "the image is damaged, or of a kind that is not known here"
+    if gzip_member.is_mine(start):
+        return "no image that is known here is in this gzip file"
+    known = ", ".join(f for f in (*FORMATS, "PAM", "NPY", "DICOM", "FITS", "NIfTI") if f != "DIB")
     return f"not an image that mulanzip reads ({known})"
+
+
+def _read_png(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    """Where metadata are damaged, the pixels alone are read: Pillow refuses such files, and other readers show them."""
+    try:
+        return _read_by_pillow(file, limits)
+    except (MulanzipError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises errors of any type.
+        file.seek(0)
+        source = file.read()
+        if png.ANIMATION in source:
+            raise
+        try:
+            picture, notes = _read_by_pillow(io.BytesIO(png.bare(source)), limits)
+        except (MulanzipError, MemoryError):
+            raise
+        except Exception:  # It is not the metadata that are damaged.
+            raise error from None
+        return replace(picture, lost=(*picture.lost, "all metadata, as some are damaged")), notes
+
+
+def _read_by_pillow(file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:
+    with open_image(file, FORMATS) as image:
+        return _read(image, file, limits)
 
 
 def _read(image: Image.Image, file: BinaryIO, limits: Limits) -> tuple[Picture, list[str]]:

@@ -12,7 +12,9 @@ from mulanzip.imageio import tiff_tags
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Pillow's names of lossy compressions.
-LOSSY = ("jpeg", "tiff_jpeg", "webp")
+LOSSY = ("jpeg", "tiff_jpeg")
+#: Numbers of the compressions that every Pillow reads, though not all variants of them.
+_OF_PILLOW = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32809, 32946, 34676, 34677, 34925, 50000))
 
 _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _COLORMAP, _EXTRA_SAMPLES = 259, 262, 274, 320, 338
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL, _SAMPLE_FORMAT, _RESOLUTION = 258, 277, 339, 282
@@ -51,10 +53,10 @@ def is_beyond_pillow(file: BinaryIO) -> bool:
     Pillow reads 1 and 8 bits per sample of the usual kinds, where all strips or tiles are in the file.
 
     Raises:
-        UnsupportedImageError: if samples are not integers of up to 16 bits.
+        UnsupportedImageError: if samples are not integers of up to 16 bits, or compressed in a way that is not known.
     """
     try:
-        directory = tiff_tags.read(file, (*_LAYOUT_TAGS, *_BLOCK_TAGS, _DEPTH))
+        directory = tiff_tags.read(file, (*_LAYOUT_TAGS, *_BLOCK_TAGS, _DEPTH, _COMPRESSION))
     except ValueError:
         return False  # Pillow says what is wrong.
     if max(directory.numbers(_DEPTH), default=1) > 1:
@@ -67,7 +69,12 @@ def is_beyond_pillow(file: BinaryIO) -> bool:
         raise UnsupportedImageError(f"{depth}-bit samples are not supported (16 bits at most)")
     file.seek(0)
     is_unknown = file.read(len(_BIG_BIG_ENDIAN)) == _BIG_BIG_ENDIAN
-    return is_unknown or depth not in (1, 8) or _has_rare_kind(directory, depth) or _has_rare_blocks(directory)
+    if is_unknown or depth not in (1, 8) or _has_rare_kind(directory, depth) or _has_rare_blocks(directory):
+        return True
+    for number in directory.numbers(_COMPRESSION):
+        if number not in _OF_PILLOW:
+            raise UnsupportedImageError(f"TIFF files of compression {number} are not supported yet")
+    return False
 
 
 def _has_rare_kind(directory: tiff_tags.Directory, depth: int) -> bool:

@@ -79,7 +79,7 @@ class Selection:
     Attributes:
         wanted: whether a file is taken.
         hidden: whether hidden files, and those in hidden folders, are looked at.
-        leave: called with every file that is looked at and not taken.
+        leave: called with every file, broken link, pipe or device that is looked at and not taken.
     """
 
     wanted: Callable[[Path], bool]
@@ -94,12 +94,12 @@ def find(paths: Iterable[Path], selection: Selection, *, recursive: bool, report
     named several times.
 
     Args:
-        report: called for every folder that cannot be read.
+        report: called for every folder that cannot be read, and every file of which nothing can be known.
     """
     seen = set()
     for path in paths:
         one = Found(path, Path(beside(path).name))
-        found = _walk(path, selection, report) if recursive and path.is_dir() else [one]
+        found = _walk(path, selection, report) if recursive and os.path.isdir(path) else [one]
         for file in found:
             if (key := os.path.abspath(file.path)) not in seen:
                 seen.add(key)
@@ -114,9 +114,14 @@ def _walk(top: Path, selection: Selection, report: OnError) -> Iterator[Found]:
         folders[:] = sorted(name for name in folders if selection.hidden or not name.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
-            if (name.startswith(".") and not selection.hidden) or not path.is_file():
+            if name.startswith(".") and not selection.hidden:
                 continue
-            if selection.wanted(path):
+            try:
+                is_taken = path.is_file() and selection.wanted(path)
+            except OSError as error:
+                report(path, error)
+                continue
+            if is_taken:
                 yield Found(path, path.relative_to(top))
             else:
                 selection.leave(path)
@@ -247,6 +252,7 @@ def attempt(
         streams: the open files that :data:`mulanzip.jobs.files.STREAM` stands for, as a source and as an output.
     """
     start = time.perf_counter()
+    failure: Explained | None = None
     with collect() as notes:
         try:
             if job.rival is not None:
@@ -260,7 +266,7 @@ def attempt(
                 elif result.lost and not task.allow_loss:
                     notes.append("it was not deleted")
                 else:
-                    _remove(job.source, result.output)
+                    failure = _remove(job.source, result.output)
         except BrokenPipeError:
             raise
         except (MulanzipError, OSError, MemoryError) as error:
@@ -289,7 +295,9 @@ def attempt(
     )
     if result.status == "salvaged":
         text = f"the file is damaged: {job.output} holds what can be trusted"
-        return replace(outcome, error=text, exit_code=CorruptFileError.exit_code, reason=CorruptFileError.reason)
+        failure = Explained(text, CorruptFileError.exit_code, CorruptFileError.reason)
+    if failure is not None:
+        return replace(outcome, error=failure.text, exit_code=failure.exit_code, reason=failure.reason)
     return outcome
 
 
@@ -301,15 +309,20 @@ def _size(source: Path) -> int:
         return 0
 
 
-def _remove(source: Path, output: Path) -> None:
-    """Delete a source after its result's name has reached the disk."""
-    if os.name == "posix":
-        folder = os.open(output.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    source.unlink()
+def _remove(source: Path, output: Path) -> Explained | None:
+    """Delete a source after its result's name has reached the disk; what to say where that fails."""
+    try:
+        if os.name == "posix":
+            folder = os.open(output.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        source.unlink()
+    except OSError as error:
+        explained = explain(source, error)
+        return explained._replace(text=f"{output} is written, but its source could not be deleted: {explained.text}")
+    return None
 
 
 def memory_needed(threads: int, job: Job) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, TypeGuard
 
-from mulanzip.errors import LimitError, MulanzipError
+from mulanzip.errors import LimitError, MulanzipError, OutputExistsError
 from mulanzip.format.container import Header
 from mulanzip.jobs.files import STREAM
 from mulanzip.limits import Limits
@@ -55,7 +55,7 @@ class Source:
         if stat.S_ISDIR(facts.st_mode):
             raise IsADirectoryError(errno.EISDIR, "is a folder; name the files in it, or use -r", str(self.file))
         if not stat.S_ISREG(facts.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(self.file))
+            raise OSError(errno.EINVAL, "not a regular file; '-' reads standard input", str(self.file))
         return facts.st_size
 
     def open(self) -> BinaryIO:
@@ -100,6 +100,7 @@ def output_of(source: Source, given: Endpoint | None, default: Callable[[Path], 
 
     Raises:
         MulanzipError: if the source is a stream, which has no name, and the name of the output depends on it.
+        OutputExistsError: if the folder is in the place of that file.
     """
     if not isinstance(given, str | os.PathLike | None):
         return given
@@ -108,7 +109,11 @@ def output_of(source: Source, given: Endpoint | None, default: Callable[[Path], 
     if source.file is None:
         raise MulanzipError("standard input has no name; name the output file with -o")
     name = default(source.file)
-    return name if given is None else Path(given) / name.name
+    if given is None:
+        return name
+    if Path(given).name == name.name:
+        raise OutputExistsError(f"output {given} is a folder")
+    return Path(given) / name.name
 
 
 def path_of(end: Endpoint) -> Path:

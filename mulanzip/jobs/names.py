@@ -12,8 +12,8 @@ SUFFIX = ".mzp"
 
 
 def compressed_name(source: Path) -> Path:
-    """``photo.png`` -> ``photo.png.mzp``."""
-    return source.with_name(source.name + SUFFIX)
+    """``photo.png`` -> ``photo.png.mzp``.  Folders like ``.`` have no name, and get one here all the same."""
+    return source.parent / f"{source.name}{SUFFIX}"
 
 
 def kept_name(source: Path) -> Path:

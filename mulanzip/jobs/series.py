@@ -9,6 +9,7 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+from mulanzip.errors import UnreadableImageError
 from mulanzip.jobs.compress import compress
 from mulanzip.jobs.endpoints import Endpoint
 from mulanzip.jobs.files import FileOptions, FileResult
@@ -18,8 +19,9 @@ from mulanzip.options import EncodeOptions, Execution
 
 
 def series_name(folder: Path) -> Path:
-    """``ct`` -> ``ct.tar.mzp``."""
-    return folder.with_name(f"{folder.name}.tar{SUFFIX}")
+    """``ct`` -> ``ct.tar.mzp``; ``.``, in a folder ``ct``, -> the same, beside that folder."""
+    named = folder.resolve() if folder.name in ("", "..") else folder
+    return named.parent / f"{named.name}.tar{SUFFIX}"
 
 
 def compress_series(
@@ -37,13 +39,20 @@ def compress_series(
         output, files, execution, encoding: as for :func:`mulanzip.jobs.compress.compress`.
 
     Raises:
-        OSError: if it is no folder, or cannot be read; and all that :func:`mulanzip.jobs.compress.compress` raises.
+        OSError: if it is no folder, or cannot be read.
+        UnreadableImageError: if no image is found in it.
+        MulanzipError: all that :func:`mulanzip.jobs.compress.compress` raises.
     """
     folder = Path(given)
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is no folder; --series takes folders", str(folder))
     archive = io.BytesIO(archive_of(folder, execution.limits))
-    result = compress(archive, series_name(folder) if output is None else output, files, execution, encoding=encoding)
+    try:
+        result = compress(archive, output or series_name(folder), files, execution, encoding=encoding)
+    except UnreadableImageError:  # It is about the archive, of which users know nothing.
+        raise UnreadableImageError(
+            "no image in this folder can be coded as a series; -r takes the files one by one, --all keeps the folder"
+        ) from None
     return replace(result, source=folder)
 
 

@@ -87,6 +87,15 @@ MZ_INLINE void mz_correct(const mz_tables *t, const mz_positions *p, const mz_le
     m->total = (m->weights << 16) + 65536;
 }
 
+/* w += x, clipped to +-limit. */
+MZ_INLINE void mz_add(int32_t *restrict w, const int32_t *restrict x, int count, int32_t limit) {
+    for (int k = 0; k < count; k++) {
+        int32_t sum = w[k] + x[k];
+        sum = sum < limit ? sum : limit;
+        w[k] = sum > -limit ? sum : -limit;
+    }
+}
+
 /* w += (f x + half) >> bits, clipped to +-2^18, for all features x; |f| < 2^12. */
 MZ_INLINE void mz_move(int32_t *w, int16_t f, const int16_t *x, int bits, int count) {
     const int32_t half = 1 << (bits - 1), limit = 1 << 18;
@@ -120,17 +129,18 @@ MZ_INLINE void mz_learn(const mz_tables *t, const mz_positions *p, const mz_mixt
     int64_t mantissa = n >= 16 ? mass >> (n - 16) : mass << (16 - n);
     int64_t reciprocal = t->reciprocal[(mantissa - 32768) >> 5], per_weight = ((int64_t)1 << 44) / m->weights;
     int64_t all = 0;
-    int own = 1 + o->scale_class;
+    int32_t g[MZ_MAX_COMPONENTS], h[MZ_MAX_COMPONENTS];
     for (int k = 0; k < m->components; k++) {
-        int64_t g = (spread[k] * reciprocal) >> (n - 1);
-        all += g;
-        g = (mz_clip(g, -196608, 65536) + 128) >> 8;
-        l->scales[0][k] = (int32_t)mz_clip(l->scales[0][k] + g, -98304, 98304);
-        l->scales[own][k] = (int32_t)mz_clip(l->scales[own][k] + g, -98304, 98304);
-        int64_t h = (((share[k] * reciprocal) >> (n - 1)) - ((m->weight[k] * per_weight) >> 28) + 16) >> 5;
-        l->logits[0][k] = (int32_t)mz_clip(l->logits[0][k] + h, -131072, 131072);
-        l->logits[own][k] = (int32_t)mz_clip(l->logits[own][k] + h, -131072, 131072);
+        int64_t most = (spread[k] * reciprocal) >> (n - 1);
+        all += most;
+        g[k] = (int32_t)(mz_clip(most, -196608, 65536) + 128) >> 8;
+        h[k] = (int32_t)((((share[k] * reciprocal) >> (n - 1)) - ((m->weight[k] * per_weight) >> 28) + 16) >> 5);
     }
+    const int own = 1 + o->scale_class;
+    mz_add(l->scales[0], g, m->components, 98304);
+    mz_add(l->scales[own], g, m->components, 98304);
+    mz_add(l->logits[0], h, m->components, 131072);
+    mz_add(l->logits[own], h, m->components, 131072);
     int32_t seen = ++l->seen[o->energy];
     int length = mz_bit_length((uint64_t)seen), rate = rates[length < 8 ? length : 8];
     int64_t step = (mz_clip(all, -196608, 65536) + ((int64_t)1 << (rate - 1))) >> rate;

@@ -274,7 +274,7 @@ MZ_INLINE void read_features(const mz_tables *t, const mz_positions *p, const mz
     o->energy = (int)mz_clip(mz_bit_length((uint64_t)mean_square) - 4, 0, MZ_ENERGIES - 1);
 }
 
-MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions p, const mz_tile *tile,
+MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positions *p, const mz_tile *tile,
                          const mz_unit *unit, int decodes, int components, int earlier, mz_sink *sink) {
     const int count = earlier ? MZ_STACK_FEATURES : MZ_FEATURES;
     const mz_earlier before = earlier ? mz_earlier_of(tile, unit->phase) : (mz_earlier){0};
@@ -299,7 +299,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
             for (int32_t x = 0; x < unit->width; x++, at++, i++) {
                 int32_t *values = tile->values + at;
                 int8_t *kept = tile->residuals + at;
-                int32_t around = surround(values, &neighbours, -(ptrdiff_t)unit->phase * plane, row, p.count);
+                int32_t around = surround(values, &neighbours, -(ptrdiff_t)unit->phase * plane, row, p->count);
                 if (around >= 0 && !code_difference(t, decodes, sink, &constancy, *values != around, i)) {
                     *values = around;
                     *kept = 0;
@@ -307,30 +307,30 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 }
                 read_prediction(unit, n, i, components, &net);
                 mz_look_out(t, components, &net, &outlook);
-                read_features(t, &p, &neighbours, values, kept, &outlook);
+                read_features(t, p, &neighbours, values, kept, &outlook);
                 if (earlier)
-                    mz_add_earlier(t, &p, &before, kept - tile->residuals, kept, neighbours.residual,
+                    mz_add_earlier(t, p, &before, kept - tile->residuals, kept, neighbours.residual,
                                    neighbours.residuals, neighbours.pixels, &outlook);
                 mz_predict_shift(t, &learner, &outlook, count);
-                mz_correct(t, &p, &learner, &net, &outlook, &mixture);
-                int64_t centre = (outlook.mean * ((int64_t)1 << p.down) + ((outlook.shift * ((int64_t)1 << p.down)) >> 8)) >>
-                                 (MZ_MEAN_BITS + p.up);
-                int64_t start = mz_clip(centre, 0, p.count - 1);
-                if (!decodes && sink->seen) count_values(t, &p, &mixture, start, *values, sink);
+                mz_correct(t, p, &learner, &net, &outlook, &mixture);
+                int64_t centre = (outlook.mean * ((int64_t)1 << p->down) + ((outlook.shift * ((int64_t)1 << p->down)) >> 8)) >>
+                                 (MZ_MEAN_BITS + p->up);
+                int64_t start = mz_clip(centre, 0, p->count - 1);
+                if (!decodes && sink->seen) count_values(t, p, &mixture, start, *values, sink);
                 mz_window *used = NULL;
                 if (unit->colour == 2 && s->forbidden) {
                     uint32_t green = values[-2 * colour_size] & 255, red = values[-colour_size] & 255;
-                    open_window(t, s, &p, &mixture, start, green << 16 | red << 8, &window);
+                    open_window(t, s, p, &mixture, start, green << 16 | red << 8, &window);
                     used = &window;
                 }
-                const mz_slots slots = {t, &p, &mixture, used, mixture.total - (used ? window.removed : 0),
-                                        ((int64_t)1 << MZ_SLOT_BITS) - p.count};
+                const mz_slots slots = {t, p, &mixture, used, mixture.total - (used ? window.removed : 0),
+                                        ((int64_t)1 << MZ_SLOT_BITS) - p->count};
                 int64_t value = code_value(&slots, &outlook, decodes, sink, *values, i, &below, &above);
                 *values = (int32_t)value;
-                int64_t off = mz_centre(&p, value) - outlook.mean * ((int64_t)1 << p.down);
-                int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p.down))) >> (16 + p.down);
+                int64_t off = mz_centre(p, value) - outlook.mean * ((int64_t)1 << p->down);
+                int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p->down))) >> (16 + p->down);
                 *kept = (int8_t)mz_clip(residual, -96, 96);
-                if (MZ_LEARNS) mz_learn(t, &p, &mixture, &outlook, &below, &above, &learner, count);
+                if (MZ_LEARNS) mz_learn(t, p, &mixture, &outlook, &below, &above, &learner, count);
             }
         }
     if (unit->learned) {
@@ -342,21 +342,21 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
 
 /* Loops for the common cases are compiled with their constants. */
 static void code_any(const mz_tables *t, const mz_scale *s, const mz_tile *tile, const mz_unit *unit, mz_sink *sink) {
-    const mz_positions plain = {256, 0, 0, 1, 1 << 20, NULL};
+    static const mz_positions plain = {256, 0, 0, 1, 1 << 20, NULL};
     const mz_positions other = {s->count, s->log2_steps < 0 ? -s->log2_steps : 0, s->log2_steps > 0 ? s->log2_steps : 0,
                                 s->count == 256 && s->log2_steps == 0, ((int64_t)1 << 28) / s->count, s->edges};
     const int components = other.is_plain && !s->edges ? unit->components : 0;
     if (tile->earlier)
-        sink->decoder ? code_unit(t, s, other, tile, unit, 1, unit->components, 1, sink)
-                      : code_unit(t, s, other, tile, unit, 0, unit->components, 1, sink);
+        sink->decoder ? code_unit(t, s, &other, tile, unit, 1, unit->components, 1, sink)
+                      : code_unit(t, s, &other, tile, unit, 0, unit->components, 1, sink);
     else if (components == 3)
-        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 3, 0, sink) : code_unit(t, s, plain, tile, unit, 0, 3, 0, sink);
+        sink->decoder ? code_unit(t, s, &plain, tile, unit, 1, 3, 0, sink) : code_unit(t, s, &plain, tile, unit, 0, 3, 0, sink);
     else if (components == 4)
-        sink->decoder ? code_unit(t, s, plain, tile, unit, 1, 4, 0, sink) : code_unit(t, s, plain, tile, unit, 0, 4, 0, sink);
+        sink->decoder ? code_unit(t, s, &plain, tile, unit, 1, 4, 0, sink) : code_unit(t, s, &plain, tile, unit, 0, 4, 0, sink);
     else if (sink->decoder)
-        code_unit(t, s, other, tile, unit, 1, unit->components, 0, sink);
+        code_unit(t, s, &other, tile, unit, 1, unit->components, 0, sink);
     else
-        code_unit(t, s, other, tile, unit, 0, unit->components, 0, sink);
+        code_unit(t, s, &other, tile, unit, 0, unit->components, 0, sink);
 }
 
 static int edges_rise(const int32_t *edges) {

@@ -155,11 +155,12 @@ class TestErrors:
         result = run("compress", "-j1", "empty.png", "text.png", "folder", "missing.png", "a.png.mzp", exit_code=1)
         assert result.stdout == ""
         lines = result.stderr.splitlines()
+        assert lines.pop().startswith("--all keeps damaged files")
         assert lines.pop().startswith("5 files: 5 failed; ")
         assert lines == [
             "empty.png: error: the file is empty",
             "text.png: error: not an image that mulanzip reads "
-            "(PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG, PAM, NPY, DICOM)",
+            "(PNG, WEBP, TIFF, BMP, PPM, GIF, TGA, PCX, JPEG, PAM, NPY, DICOM, FITS, NIfTI)",
             "folder: error: is a folder; name the files in it, or use -r",
             "missing.png: error: No such file or directory",
             "a.png.mzp: error: this is a .mzp file already; mulanzip decompress restores it",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,7 @@ from mulanzip.bench.codecs import DEFAULT_CODECS
 from mulanzip.density.config import Config
 from mulanzip.density.runtime import DEVICES
 from mulanzip.encoder.effort import CONTEXTS, EFFORTS, SCHEDULE_CHOICES
+from mulanzip.errors import MulanzipError
 from mulanzip.gaussian import api as gaussian
 from mulanzip.imageio.metadata import STRIPPABLE
 from mulanzip.imageio.writer import WRITERS
@@ -151,3 +153,14 @@ def test_helps_name_what_the_library_knows() -> None:
     assert ",".join(STRIPPABLE) in helps["strip"]
     formats = {suffix.removeprefix(".") for suffix in WRITERS}
     assert formats - {"tiff"} <= set(re.findall(r"\w+", helps["suffix"]))
+
+
+def test_the_page_names_all_reasons() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "cli.md").read_text()
+    [line] = [line for line in page.splitlines() if "and a `reason`:" in line]
+    documented = set(re.findall("`([a-z-]+)`", line.partition("and a `reason`:")[2]))
+    assert documented == reasons(MulanzipError) | {"no-such-file", "file-system", "process"}
+
+
+def reasons(cause: type[MulanzipError]) -> set[str]:
+    return {cause.reason}.union(*map(reasons, cause.__subclasses__()))

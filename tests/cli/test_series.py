@@ -45,5 +45,18 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     Path("a.png").touch()
     assert "is no folder; --series takes folders" in run("compress", "--series", "a.png", exit_code=1)
+    Path("empty").mkdir()
+    assert "empty: error: no image in this folder can be coded" in run("compress", "--series", "empty", exit_code=1)
     for option in ("--rm", "-r"):
         assert "--series takes whole folders" in run("compress", "--series", option, ".", exit_code=2)
+
+
+def test_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(tmp_path, "ct", "deep").mkdir(parents=True)
+    tifffile.imwrite(tmp_path / "ct" / "a.tif", deep(128, 130, bits=12))
+    monkeypatch.chdir(tmp_path / "ct" / "deep")
+    run("compress", "--series", "..")
+    run("compress", "--series", "-f", "--output-dir", ".", "../../ct/deep/..")
+    monkeypatch.chdir(tmp_path / "ct")
+    assert "../ct.tar.mzp exists already" in run("compress", "--series", ".", exit_code=1).replace(str(tmp_path), "..")
+    assert Path(tmp_path, "ct", "deep", "ct.tar.mzp").exists()

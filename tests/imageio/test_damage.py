@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tracemalloc
 import warnings
@@ -39,6 +40,7 @@ def test_no_image(tmp_path: Path) -> None:
     assert refusal(tmp_path, b"") == "the file is empty"
     assert "not an image that mulanzip reads (PNG, " in refusal(tmp_path, b"Dear diary,\n" * 99)
     assert "damaged" in refusal(tmp_path, png.SIGNATURE)
+    assert "in this gzip file" in refusal(tmp_path, gzip.compress(b"a NIfTI file"))
     assert "already" in refusal(tmp_path, container.SIGNATURE + bytes(99))
 
 

@@ -12,13 +12,15 @@ from support.image_files import assert_same, pillow_image, restored, saved
 from support.pictures import noise
 from support.png import png_chunk, png_file
 
-from mulanzip.errors import CorruptFileError
+from mulanzip.errors import CorruptFileError, UnreadableImageError
 from mulanzip.image.kinds import Mode
 from mulanzip.image.metadata import EXIF, ICC, PNG_CHUNKS, RESOLUTION, XMP
 from mulanzip.image.picture import Picture
 from mulanzip.imageio import metadata, png
 from mulanzip.imageio.reader import read_picture
 from mulanzip.imageio.writer import write_picture
+from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.restore import decompress_file
 
 CHUNKS = (
     (b"gAMA", struct.pack(">I", 45455)),
@@ -85,6 +87,51 @@ def test_kinds_that_are_no_letters_are_left_out(tmp_path: Path) -> None:
     picture, _ = read_picture(path)
     assert not picture.metadata
     assert len(picture.lost) == 1
+
+
+def damaged(chunk: tuple[bytes, bytes]) -> bytes:
+    """A chunk with a wrong checksum."""
+    return png_chunk(*chunk)[:-1] + b"?"
+
+
+@pytest.mark.parametrize("place", [b"IDAT", b"IEND"])
+def test_pixels_beside_damaged_metadata(place: bytes, tmp_path: Path) -> None:
+    """Pillow refuses such files, or leaves out what is behind the damage; libpng and browsers show them."""
+    path, rows = tmp_path / "a.png", noise(4, 13, 1).tobytes()
+    data = png_file(4, 4, 8, 2, b"".join(b"\0" + rows[13 * i + 1 : 13 * i + 13] for i in range(4)), CHUNKS[0])
+    bad, at = damaged((b"cLLI", bytes(8))), data.index(place) - 4
+    for chunks in (bad, bad + png_chunk(b"tEXt", b"Title\0behind"), png_chunk(b"pHYs", b"short") + bad):
+        path.write_bytes(data[:at] + chunks + data[at:])
+        picture, notes = read_picture(path)
+        assert picture.pixels.tobytes() == b"".join(rows[13 * i + 1 : 13 * i + 13] for i in range(4))
+        assert not notes
+        is_left_out = "all metadata, as some are damaged" in picture.lost
+        assert is_left_out or "PNG cLLI, which is damaged" in picture.lost
+        assert is_left_out or CHUNKS[0] in png.unpack_chunks(picture.metadata[PNG_CHUNKS])
+        assert is_left_out or b"behind" not in chunks or b"behind" in picture.metadata[PNG_CHUNKS]
+        assert decompress_file(compress_file(path, overwrite=True).output, tmp_path / "b.png", overwrite=True)
+        assert (tmp_path / "b.png").read_bytes() == path.read_bytes()
+
+
+def test_palettes_beside_damaged_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    data = png_file(2, 1, 8, 3, b"\0\0\1", (b"PLTE", b"abcdef"))
+    at = data.index(b"IDAT") - 4
+    path.write_bytes(data[:at] + damaged((b"cLLI", bytes(8))) + data[at:])
+    picture = read_picture(path)[0]
+    assert (picture.palette, picture.pixels.ravel().tolist()) == (b"abcdef", [0, 1])
+
+
+def test_animations_beside_damaged_metadata_are_refused(tmp_path: Path) -> None:
+    """Their first frame is not all of them."""
+    path = saved(
+        tmp_path, Image.fromarray(noise(5, 5)), "a.png", save_all=True, append_images=[Image.new("RGB", (5, 5))]
+    )
+    data = path.read_bytes()
+    at = data.index(b"acTL") - 4
+    path.write_bytes(data[:at] + damaged((b"cLLI", bytes(8))) + data[at:])
+    with pytest.raises(UnreadableImageError):
+        read_picture(path)
 
 
 def test_profiles(tmp_path: Path) -> None:

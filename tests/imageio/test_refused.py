@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from support.image_files import saved
 from support.pictures import noise
@@ -64,6 +65,14 @@ def test_several_pictures(name: str, tmp_path: Path) -> None:
     frames = [Image.fromarray(noise(5, 5, seed=seed)) for seed in range(2)]
     path = saved(tmp_path, frames[0], name, save_all=True, append_images=frames[1:])
     with pytest.raises(UnsupportedImageError, match=r"several pictures are not supported yet .*has 2"):
+        read_picture(path)
+
+
+def test_tiff_files_of_unknown_compressions(tmp_path: Path) -> None:
+    """They are of a kind that is not known, and so neither damaged nor intact: libtiff says the same of both."""
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(16, 16), compression="png", photometric="rgb")
+    with pytest.raises(UnsupportedImageError, match="compression 34933 are not supported"):
         read_picture(path)
 
 

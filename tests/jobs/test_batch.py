@@ -33,12 +33,12 @@ from mulanzip.imageio.png import pack_chunks
 from mulanzip.imageio.reader import read_picture
 from mulanzip.jobs import batch
 from mulanzip.jobs.batch import Found, Selection, find, is_compressed, is_image, plan
-from mulanzip.jobs.compress import compress_file
+from mulanzip.jobs.compress import compress, compress_file
 from mulanzip.jobs.files import STREAM, FileOptions, FileResult
 from mulanzip.jobs.names import SUFFIX, compressed_name
 from mulanzip.jobs.restore import decompress_file
 from mulanzip.notes import note
-from mulanzip.options import Execution
+from mulanzip.options import EncodeOptions, Execution
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals and limits")
 
@@ -165,6 +165,42 @@ class TestFind:
         result = run("compress", "-r", "in", exit_code=1)
         assert result.stderr.splitlines()[0].endswith("error: Permission denied")
         assert {"b.png.mzp", "a.tif.mzp"} <= tree("in").keys()
+
+    def test_files_that_nothing_is_known_of_do_not_stop_the_others(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A folder may be listed, but not entered: each name in it gives an error."""
+        is_file = Path.is_file
+
+        def refuse(path: Path) -> bool:
+            if path.parent.name == "deep":
+                raise PermissionError(13, "Permission denied", str(path))
+            return is_file(path)
+
+        monkeypatch.setattr(Path, "is_file", refuse)
+        result = run("compress", "-n", "-r", "in", exit_code=1)
+        assert f"{Path('in/deep/b.png')}: error: Permission denied" in result.stderr
+        assert result.stdout.count("not done: dry run") == 3
+
+    @posix
+    def test_what_is_no_file_is_counted(self, folder: Path) -> None:
+        os.mkfifo("in/pipe.png")
+        Path("in/broken.png").symlink_to("nowhere")
+        assert "3 other files left alone: .png, .txt" in run("compress", "-n", "-r", "in").stderr
+
+    @posix
+    @pytest.mark.parametrize("name", [".", "..", "/", "in", "in/..", "n" * 300])
+    def test_what_is_no_file_does_not_stop_the_others(self, name: str, folder: Path) -> None:
+        for command in ("compress", "decompress", "info", "test"):
+            threads = [] if command == "info" else ["-j1"]
+            errors = run(command, *threads, name, "missing", exit_code=1).stderr.splitlines()
+            assert [line.split(": error: ")[0] for line in errors[:2]] == [str(Path(name)), "missing"]
+
+    @posix
+    def test_unreadable_files_do_not_stop_the_others(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The superuser may read any file, so the system is asked whether it can be read, and says no."""
+        monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("a.tif") or not mode & os.R_OK)
+        assert run("compress", "-n", "in/a.tif", "in/b.png").stdout.count("not done: dry run") == 2
 
 
 class TestPlan:
@@ -301,7 +337,7 @@ class TestStreams:
         assert "12x9 palette" in run("info", "-", stdin=data).stdout
 
     def test_errors(self, folder: Path) -> None:
-        assert run("compress", "-", exit_code=1, stdin=b"").stderr == "-: error: the file is empty\n"
+        assert run("compress", "-", exit_code=1, stdin=b"").stderr.startswith("-: error: the file is empty\n")
         assert run("decompress", "-", exit_code=4, stdin=b"text").stdout_bytes == b""
         assert "more bytes than" in run("compress", "-", "--max-memory", "9", exit_code=6, stdin=bytes(10)).stderr
         assert "has no name" in run("compress", "-", "-o", "in", exit_code=1, stdin=b"").stderr
@@ -376,6 +412,25 @@ class TestSkipDone:
         run("compress", "--rm", "--skip-done", "in/b.png")
         assert Path("in/b.png").exists()
 
+    def test_a_source_that_cannot_be_deleted(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        unlink = Path.unlink
+
+        def refuse(path: Path, missing_ok: bool = False) -> None:
+            if path == Path("in/b.png"):
+                raise PermissionError(13, "Permission denied", str(path))
+            unlink(path, missing_ok)
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        job = batch.Job(Path("in/b.png"), Path("b.mzp"))
+        outcome = batch.attempt(batch.Task(partial(compress, encoding=EncodeOptions()), remove=True), job)
+        assert (outcome.status, outcome.output, outcome.exit_code) == ("done", Path("b.mzp"), 1)
+        assert outcome.error == "b.mzp is written, but its source could not be deleted: Permission denied"
+
+    def test_a_folder_in_the_place_of_a_result(self, folder: Path) -> None:
+        Path("in/b.png.mzp").mkdir()
+        assert f"output {Path('in/b.png.mzp')} is a folder" in run("compress", "-f", "in/b.png", exit_code=1).stderr
+        assert not list(Path("in/b.png.mzp").iterdir())
+
 
 class TestMetadata:
     @given(
@@ -445,7 +500,12 @@ class TestMetadata:
     def test_other_files_are_left_alone_or_kept(self, folder: Path) -> None:
         Path("in/deep/a.xmp").write_bytes(b"<x/>")
         Path("in/.hidden").write_bytes(b"?")
-        assert "2 other files left alone: .txt, .xmp" in run("compress", "-r", "in").stderr
+        advice = "--all keeps damaged files, and files that are no images, as they are"
+        assert run("compress", "-r", "in").stderr.splitlines()[-2:] == ["2 other files left alone: .txt, .xmp", advice]
+        assert advice in run("compress", "in/text.txt", exit_code=1).stderr
+        assert advice not in run("compress", "-f", "in/b.png").stderr
+        assert advice not in run("compress", "in/b.png.mzp", exit_code=1).stderr
+        assert advice not in run("compress", "--pixels", "in/text.txt", exit_code=1).stderr
         run("compress", "-r", "in", "--all", "--output-dir", "all")
         run("decompress", "-r", "all", "--output-dir", "back")
         assert Path("back/deep/a.xmp").read_bytes() == b"<x/>"
