@@ -135,7 +135,7 @@ def image_of_slice(file: Container, index: int, limits: Limits = NO_LIMITS) -> t
         if before <= index < before + count:
             return image, index - before
         before += count
-    counted = f"{before} slices, bands or images, counted from 0" if before else "no slices, bands or images"
+    counted = f"{before} slices, bands or images, counted from 0; small ones lie together in one" if before else "none"
     raise PartError(f"there is no slice, band or image {index}: the file has {counted}")
 
 
