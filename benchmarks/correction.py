@@ -30,7 +30,7 @@ from mulanzip.imageio.reader import read_picture
 from mulanzip.lattice.geometry import PHASE_NAMES, segments
 from mulanzip.lattice.schedules import SCHEDULES
 from mulanzip.lattice.tile_schedules import TileSchedules
-from mulanzip.native import library
+from mulanzip.native import binding, library
 
 #: Level, phase and colour; levels from this on are one.
 Part = tuple[int, int, int]
@@ -94,7 +94,7 @@ def without_learning(files: list[Path], model: str) -> dict[str, Counter[Part]]:
 def main(files: tuple[Path, ...], model: str) -> None:
     """Measure FILES."""
     if path := os.environ.get(_LIBRARY):
-        library._PATH = Path(path)
+        binding._PATH = Path(path)
         found = measure_all(list(files), model)
         print(json.dumps({name: list(parts.items()) for name, parts in found.items()}))
         return

@@ -54,7 +54,9 @@ class _Problems:
 @options.device
 @click.option("--per-file", is_flag=True, help="Print the bits per subpixel of every file, too.")
 @click.option("--json", "json_path", type=_OutputFile(), metavar="OUT", help="Write all measurements to a JSON file.")
-@click.option("--plot", "plot_path", type=_OutputFile(), metavar="OUT.png", help="Plot size against speed.")
+@click.option(
+    "--plot", "plot_path", type=_OutputFile(), callback=options.png, metavar="OUT.png", help="Plot size against speed."
+)
 def bench(
     files: tuple[Path, ...],
     codecs: str | None,
@@ -83,6 +85,7 @@ def bench(
     from mulanzip.bench.images import find_images
     from mulanzip.bench.json_file import to_json
     from mulanzip.bench.plot import plot
+    from mulanzip.bench.summary import shared
     from mulanzip.limits import available_cores
 
     threads = threads or available_cores()
@@ -94,10 +97,13 @@ def bench(
     rows = _measure(chosen, paths, problems)
     if rows:
         _print(rows, per_file)
+    compared = shared(rows)
+    if len(compared) < len(rows):
+        click.echo("not every codec restored every image: only the column of ratios compares the same images", err=True)
     if json_path:
         json_path.write_text(to_json(rows, threads, device), encoding="utf-8")
-    if plot_path and rows:
-        plot(rows, plot_path)
+    if plot_path and compared:
+        plot(compared, plot_path)
     if problems.count:
         raise SystemExit(1)
 

@@ -25,6 +25,7 @@ from mulanzip.cli.report import Reporter
     "-o",
     "--output",
     required=True,
+    callback=options.png,
     type=click.Path(path_type=Path),
     metavar="OUT.png",
     help="The picture to write, a PNG file.",

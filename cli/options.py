@@ -77,6 +77,13 @@ def _output(_: click.Context, __: click.Parameter, value: str | None) -> Path | 
     return None if value is None else as_path(value)
 
 
+def png(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """Refuse a name that promises another format than the picture has."""
+    if value is not None and value.suffix.lower() not in ("", ".png"):
+        raise click.BadParameter(f"the picture is a PNG file; {value} names another format")
+    return value
+
+
 class _Address(click.Path):
     """The path or the URL of a file."""
 

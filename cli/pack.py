@@ -69,6 +69,7 @@ def pack(
             progress=progress,
             report=reporter.fail,
             lost=lambda path, names: reporter.lost(path, names, allow_loss),
+            leave=reporter.leave_alone,
             **task_options(execution, **given),
         )
         share = 100 * result.size / max(1, result.source_size)
@@ -80,4 +81,5 @@ def pack(
                 f"{size(result.initial_bytes_used)} bytes of {result.initial_images} initial images"
             )
         reporter.record({"output": str(output), **asdict(result)})
+    reporter.say_what_is_left()
     reporter.leave()

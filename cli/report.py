@@ -153,8 +153,7 @@ class Reporter:
         if not self.quiet:
             if total > 1:
                 self._echo(self._summary(total))
-            if self._left_alone:
-                self._echo(self._others())
+            self.say_what_is_left()
             for text in dict.fromkeys(text for reason, text in self.advice.items() if reason in self._reasons):
                 self._echo(text)
             if not self.exit_code and not total:
@@ -175,12 +174,14 @@ class Reporter:
         parts.append(f"{time.perf_counter() - self._start:.1f} s")
         return f"{total} files: {'; '.join(parts)}"
 
-    def _others(self) -> str:
-        """``3 other files left alone: .xmp, .txt``."""
+    def say_what_is_left(self) -> None:
+        """Print ``3 other files left alone: .xmp, .txt``, if there are any."""
+        if self.quiet or not self._left_alone:
+            return
         count, names = sum(self._left_alone.values()), [name for name, _ in self._left_alone.most_common()]
         more = ["..."] if len(names) > _NAMED else []
         files = "file" if count == 1 else "files"
-        return f"{count} other {files} left alone: {', '.join(names[:_NAMED] + more)}"
+        self._echo(f"{count} other {files} left alone: {', '.join(names[:_NAMED] + more)}")
 
     @contextmanager
     def stopping(self, source: Path) -> Iterator[None]:

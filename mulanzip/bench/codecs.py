@@ -19,7 +19,7 @@ from PIL import Image
 import mulanzip
 from mulanzip import registry, timings
 from mulanzip.bench.extras import MissingExtraError
-from mulanzip.errors import MulanzipError
+from mulanzip.errors import MulanzipError, UnsupportedImageError
 
 DEFAULT_CODECS = ("png", "webp", "jxl-e7", "jxl-e9", "mulanzip-photo-e1")
 CODEC_FORMS = "png, webp, jls, jp2, jxl-eN (N from 1 to 10), jxl-eN-g3, mulanzip-MODEL-eN"
@@ -80,6 +80,9 @@ class WebP(Codec):
     name = "webp"
 
     def encode(self, image: np.ndarray) -> bytes:
+        """Raises UnsupportedImageError for more than 8 bits per sample, of which Pillow would drop some."""
+        if image.dtype != np.uint8:
+            raise UnsupportedImageError("WebP files have 8 bits per sample")
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "WEBP", lossless=True, exact=True, method=6, quality=100)
         return buffer.getvalue()

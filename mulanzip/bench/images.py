@@ -21,10 +21,10 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Pixels of a file: uint8 ``(H, W, 3)`` or ``(H, W)``.
+    """Pixels of a file: uint8 or uint16 ``(H, W, 3)`` or ``(H, W)``.
 
     Raises:
-        UnsupportedImageError: if it is an image, but neither RGB nor gray with 8 bits.
+        UnsupportedImageError: if it is an image, but neither RGB nor gray.
         UnreadableImageError: if it cannot be read.
     """
     try:
@@ -32,5 +32,5 @@ def read_image(path: Path) -> np.ndarray:
     except OSError as error:
         raise UnreadableImageError(error.strerror or str(error)) from None
     if picture.mode not in (Mode.RGB, Mode.GRAY):
-        raise UnsupportedImageError(f"only 8-bit RGB and gray images are measured, this is {picture.mode.name}")
+        raise UnsupportedImageError(f"only RGB and gray images are measured, this is {picture.mode.name}")
     return np.ascontiguousarray(picture.to_array())

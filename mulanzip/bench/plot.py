@@ -47,7 +47,11 @@ def _label(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
 
 
 def plot(rows: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
-    """Write a PNG: mean bits per subpixel against the speed of encoding and of decoding."""
+    """Write a PNG: mean bits per subpixel against the speed of encoding and of decoding.
+
+    Args:
+        rows: measurements of the same images by each codec (:func:`mulanzip.bench.summary.shared`).
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter

@@ -55,6 +55,12 @@ def summarize(rows: Sequence[Measurement]) -> list[Summary]:
     ]
 
 
+def shared(rows: Sequence[Measurement]) -> list[Measurement]:
+    """The measurements of images that every codec restored: means over others cannot be compared."""
+    restored = [{row.file for row in group if row.restored} for group in by_codec(rows).values()]
+    return [row for row in rows if all(row.file in files for files in restored)]
+
+
 def by_codec(rows: Iterable[Measurement]) -> dict[str, list[Measurement]]:
     """Measurements of every codec, in order of appearance."""
     groups: dict[str, list[Measurement]] = {}

@@ -1,4 +1,4 @@
-"""Kinds of image files that nothing here decodes: they are known by their first bytes, or by their suffix."""
+"""Kinds of image files that nothing here decodes: they are known by how they begin, or by their suffix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from mulanzip.streams import gzip_member
 #: Names of kinds, and what their files begin with.
 _STARTS = {
     "JPEG XL": rb"\xff\x0a|\0\0\0\x0cJXL ",
-    "JPEG-LS": rb"\xff\xd8\xff\xf7",
     "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
     "HEIC": rb"....ftyp(heic|heix|hevc|hevx|heim|heis|mif1|msf1)",
     "AVIF": rb"....ftyp(avif|avis)",
@@ -31,6 +30,16 @@ _STARTS = {
 }
 _KINDS = [(name, re.compile(start, re.DOTALL)) for name, start in _STARTS.items()]
 _TIFF = re.compile(rb"II[*+]\0|MM\0[*+]")
+_JPEG = b"\xff\xd8"
+#: Marker of a JPEG frame -> the kind of file; of the others (baseline, progressive) there are files of 12 bits.
+_FRAMES = {
+    **dict.fromkeys((0xC0, 0xC1, 0xC2), "12-bit JPEG"),
+    0xC3: "lossless JPEG",
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic JPEG"),
+    0xF7: "JPEG-LS",
+}
+_ORDINARY = ((0xC0, 8), (0xC1, 8), (0xC2, 8))
 _RAW = "dng nef nrw cr2 arw srf sr2 pef srw 3fr fff iiq rwl erf mef mos kdc dcr"
 _OTHERS = (
     "avif avifs heic heif hif jxl jls jp2 j2k jpf jpx jpm jxr wdp hdp psd psb exr hdr pfm ico cur qoi dds xcf fits fit "
@@ -50,5 +59,18 @@ def kind_of(data: bytes, name: PurePath | None = None) -> str | None:
     for kind, start in _KINDS:
         if start.match(data):
             return kind
+    if data.startswith(_JPEG):
+        return _jpeg_kind(data)
     is_raw = name is not None and name.suffix.lower() in _RAW_SUFFIXES
     return "camera raw" if is_raw and _TIFF.match(data) else None
+
+
+def _jpeg_kind(data: bytes) -> str | None:
+    """The kind of a JPEG file, from its frame's header; None if it is ordinary, or has no such header."""
+    at = len(_JPEG)
+    while len(head := data[at : at + 5]) == 5 and head[0] == 0xFF:
+        marker, precision = head[1], head[4]
+        if marker in _FRAMES:
+            return None if (marker, precision) in _ORDINARY else _FRAMES[marker]
+        at += 2 + int.from_bytes(head[2:4], "big")
+    return None

@@ -86,6 +86,7 @@ def pack(  # noqa: PLR0913
     progress: Progress | None = Execution.progress,
     report: OnError | None = None,
     lost: OnMetadataLost | None = None,
+    leave: Callable[[Path], None] = lambda path: None,
 ) -> PackResult:
     """Compress image files, and the image files below folders, into one archive.
 
@@ -102,6 +103,7 @@ def pack(  # noqa: PLR0913
         report: called for each file that cannot be packed; the other files are packed.  Without it, the first error
             ends the work.
         lost: called for each file with metadata that cannot be kept.
+        leave: called for each file below folders that is no image, and left out.
 
     Raises:
         NoImageError: if there is no image to pack.
@@ -112,7 +114,7 @@ def pack(  # noqa: PLR0913
     execution = Execution(device, threads, limits, progress)
     report = report or _raise
     atomic.check(output, files)
-    found = list(find(map(Path, sources), Selection(is_image), recursive=True, report=report))
+    found = list(find(map(Path, sources), Selection(is_image, leave=leave), recursive=True, report=report))
     if not found:
         raise NoImageError(f"there is no image file below {', '.join(map(str, sources))}: no archive was written")
     size = 0

@@ -7,15 +7,13 @@ A unit is one phase and colour of a tile, ``n = images * height * width`` subpix
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Mapping, Sequence
-from ctypes import POINTER, addressof, byref, c_char, c_int, c_int32, c_int64, c_size_t, c_uint64, c_void_p
+from ctypes import byref, c_int64, c_uint64
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mulanzip.native.binding import DecoderStruct, ScaleStruct, TileStruct, UnitStruct, check, functions, pointer
 
 #: Cells around a tile in its planes.
 BORDER = 2
@@ -33,107 +31,12 @@ LEARNED = 384
 #: Code lengths are counted in ``2**-LENGTH_BITS`` bit.
 LENGTH_BITS = 16
 
-_PATH = Path(__file__).with_name("libmulanzip.dll" if sys.platform == "win32" else "libmulanzip.so")
-_ERROR_SPACE = 2
-#: The beginning of any memory.
-_MEMORY = c_char * 0
-
-
-class _Scale(ctypes.Structure):
-    _fields_ = (
-        ("count", c_int32),
-        ("log2_steps", c_int32),
-        ("edges", c_void_p),
-        ("forbidden", c_void_p),
-        ("log2_penalty", c_int32),
-    )
-
-
-class _Tile(ctypes.Structure):
-    _fields_ = (
-        ("images", c_int32),
-        ("colours", c_int32),
-        ("height", c_int32),
-        ("width", c_int32),
-        ("values", c_void_p),
-        ("residuals", c_void_p),
-        ("earlier", c_int32),
-        ("earlier_values", c_void_p),
-        ("earlier_residuals", c_void_p),
-    )
-
-
-class _Unit(ctypes.Structure):
-    _fields_ = (
-        ("phase", c_int32),
-        ("colour", c_int32),
-        ("height", c_int32),
-        ("width", c_int32),
-        ("components", c_int32),
-        ("shapes", c_void_p),
-        ("means", c_void_p),
-        ("base", c_void_p),
-        ("offsets", c_void_p),
-        ("learned", c_void_p),
-    )
-
-
-class _Decoder(ctypes.Structure):
-    _fields_ = (("state", c_uint64), ("words", c_void_p), ("left", c_int64))
-
-
-_UNIT_ARGUMENTS = (c_void_p, POINTER(_Scale), POINTER(_Tile), POINTER(_Unit))
-_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
-    "mz_fill_tables": (None, (c_void_p,)),
-    "mz_tables_size": (c_size_t, ()),
-    "mz_decoder_start": (c_int, (POINTER(_Decoder), c_void_p, c_int64)),
-    "mz_decoder_is_empty": (c_int, (POINTER(_Decoder),)),
-    "mz_push": (c_int, (c_void_p, c_int64, c_void_p, c_int64, POINTER(c_int64))),
-    "mz_decode_unit": (c_int, (*_UNIT_ARGUMENTS, POINTER(_Decoder))),
-    "mz_encode_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_int64, POINTER(c_int64))),
-    "mz_measure_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, POINTER(c_uint64))),
-    "mz_count_unit": (c_int, (*_UNIT_ARGUMENTS, c_void_p, c_void_p)),
-    "mz_measure": (c_int, (c_void_p, c_void_p, c_int64, POINTER(c_uint64))),
-    "mz_fill_other_colours": (None, (c_void_p,)),
-    "mz_decode_uniform": (c_int, (POINTER(_Decoder), c_int32, c_int64, c_void_p)),
-    "mz_decode_bits": (c_int, (POINTER(_Decoder), c_void_p, c_int64, c_void_p)),
-    "mz_decode_categories": (c_int, (POINTER(_Decoder), c_void_p, c_int32, c_int64, c_void_p)),
-}
-
-
-def load(functions: Mapping[str, tuple[Any, Sequence[Any]]]) -> ctypes.CDLL:
-    """The library, with the result and the argument types of some of its functions.
-
-    Raises:
-        ImportError: if it was not built, or does not run here.
-    """
-    try:
-        library = ctypes.CDLL(str(_PATH))
-    except OSError as error:
-        message = (
-            f"mulanzip's native library is missing or broken ({error}): install mulanzip again, or run 'make native'"
-        )
-        raise ImportError(message) from error
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, name, None)
-        if function is None:
-            raise ImportError("mulanzip's native library is of another version: run 'make native', or install it again")
-        function.restype = result
-        function.argtypes = arguments
-    return library
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    return load(_FUNCTIONS)
-
 
 @cache
 def tables() -> np.ndarray:
     """The tables of the format, ``mz_tables`` of the header: uint8, read-only."""
-    library = _library()
-    found = np.zeros(library.mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
-    library.mz_fill_tables(found.ctypes.data)
+    found = np.zeros(functions().mz_tables_size() // 8, dtype=np.int64)  # Which aligns its members.
+    functions().mz_fill_tables(found.ctypes.data)
     found.flags.writeable = False
     return found.view(np.uint8)
 
@@ -142,25 +45,9 @@ def tables() -> np.ndarray:
 def other_colours() -> np.ndarray:
     """Bits that are set for colours that no JPEG decoder produces: uint8 ``(2**21,)``, as :class:`Scale` wants them."""
     bits = np.empty(1 << 21, dtype=np.uint8)
-    _library().mz_fill_other_colours(bits.ctypes.data)
+    functions().mz_fill_other_colours(bits.ctypes.data)
     bits.flags.writeable = False
     return bits
-
-
-def check(code: int) -> None:
-    """Raise what a returned code stands for."""
-    if code == _ERROR_SPACE:
-        raise MemoryError("the output does not fit the memory that was meant for it")
-    if code:
-        raise ValueError("the native library was given a scale, a size or a value that is out of range")
-
-
-def pointer(array: np.ndarray, dtype: type[np.generic], shape: tuple[int, ...]) -> int:
-    """The address of an array that must be as the library wants it."""
-    if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
-        raise ValueError(f"contiguous {np.dtype(dtype)} {shape} is wanted, not {array.dtype} {array.shape}")
-    # Writable arrays offer their memory to ctypes, which takes a quarter of the time.
-    return addressof(_MEMORY.from_buffer(array.data)) if array.flags.writeable else array.ctypes.data
 
 
 class Scale:
@@ -188,7 +75,7 @@ class Scale:
     ):
         self.count = count
         self._arrays = (edges, forbidden)  # They must live as long as the addresses.
-        self.struct = _Scale(
+        self.struct = ScaleStruct(
             count,
             log2_steps,
             None if edges is None else pointer(edges, np.int32, (257,)),
@@ -220,7 +107,7 @@ class Tile:
         self.residuals = residuals
         self._earlier = earlier  # It must live as long as the addresses.
         slices = 0 if earlier is None else len(earlier[0])
-        self.struct = _Tile(
+        self.struct = TileStruct(
             images,
             colours,
             height - 2 * BORDER,
@@ -274,7 +161,7 @@ class Unit:
         self.count = images * size[0] * size[1]
         self.images = images
         self._arrays = (shapes, means, base, offsets)
-        self.struct = _Unit(
+        self.struct = UnitStruct(
             phase,
             colour,
             *size,
@@ -313,22 +200,22 @@ class Decoder:
 
     def __init__(self, words: np.ndarray):
         self._words = words
-        self._struct = _Decoder()
+        self._struct = DecoderStruct()
         address = pointer(words, np.uint32, (len(words),))
-        check(_library().mz_decoder_start(byref(self._struct), address, len(words)))
+        check(functions().mz_decoder_start(byref(self._struct), address, len(words)))
 
     def is_empty(self) -> bool:
         """Whether all symbols were taken: false at the end of a damaged stream, but for few."""
-        return bool(_library().mz_decoder_is_empty(byref(self._struct)))
+        return bool(functions().mz_decoder_is_empty(byref(self._struct)))
 
     def decode_unit(self, scale: Scale, tile: Tile, unit: Unit) -> None:
         """Decode the subpixels of a unit into the planes of its tile."""
-        check(_library().mz_decode_unit(*_arguments(scale, tile, unit), byref(self._struct)))
+        check(functions().mz_decode_unit(*_arguments(scale, tile, unit), byref(self._struct)))
 
     def decode_uniform(self, count: int, n: int) -> np.ndarray:
         """Decode ``n`` values that are equally likely, 0..``count`` - 1, ``count`` 1..65536: int32 ``(n,)``."""
         values = np.empty(n, dtype=np.int32)
-        check(_library().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
+        check(functions().mz_decode_uniform(byref(self._struct), count, n, values.ctypes.data))
         return values
 
     def decode_bits(self, p_one: np.ndarray) -> np.ndarray:
@@ -339,7 +226,7 @@ class Decoder:
         """
         bits = np.empty(len(p_one), dtype=np.int32)
         address = pointer(p_one, np.uint16, (len(p_one),))
-        check(_library().mz_decode_bits(byref(self._struct), address, len(p_one), bits.ctypes.data))
+        check(functions().mz_decode_bits(byref(self._struct), address, len(p_one), bits.ctypes.data))
         return bits
 
     def decode_categories(self, cdf: np.ndarray) -> np.ndarray:
@@ -355,7 +242,7 @@ class Decoder:
         below, n = cdf.shape
         symbols = np.empty(n, dtype=np.int32)
         address = pointer(cdf, np.int32, (below, n))
-        check(_library().mz_decode_categories(byref(self._struct), address, below + 1, n, symbols.ctypes.data))
+        check(functions().mz_decode_categories(byref(self._struct), address, below + 1, n, symbols.ctypes.data))
         return symbols
 
     def words(self) -> np.ndarray:
@@ -376,7 +263,7 @@ def encode_unit(scale: Scale, tile: Tile, unit: Unit) -> np.ndarray:
     """
     symbols = np.empty((2 * unit.count, 2), dtype=np.uint32)
     used = c_int64()
-    check(_library().mz_encode_unit(*_arguments(scale, tile, unit), symbols.ctypes.data, len(symbols), byref(used)))
+    check(functions().mz_encode_unit(*_arguments(scale, tile, unit), symbols.ctypes.data, len(symbols), byref(used)))
     return symbols[: used.value]
 
 
@@ -394,7 +281,7 @@ def measure_unit(scale: Scale, tile: Tile, unit: Unit, bits: np.ndarray | None =
     """
     total = c_uint64()
     address = None if bits is None else pointer(bits, np.uint32, (unit.count,))
-    check(_library().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
+    check(functions().mz_measure_unit(*_arguments(scale, tile, unit), address, byref(total)))
     return total.value
 
 
@@ -412,14 +299,14 @@ def count_unit(scale: Scale, tile: Tile, unit: Unit, seen: np.ndarray, expected:
         ValueError: if a value is not one of the scale's.
     """
     counts = [pointer(counts, np.int64, (scale.count,)) for counts in (seen, expected)]
-    check(_library().mz_count_unit(*_arguments(scale, tile, unit), *counts))
+    check(functions().mz_count_unit(*_arguments(scale, tile, unit), *counts))
 
 
 def measure_symbols(symbols: np.ndarray) -> int:
     """The code length of symbols, uint32 ``(s, 2)``, in ``2**-16`` bit."""
     total = c_uint64()
     check(
-        _library().mz_measure(
+        functions().mz_measure(
             tables().ctypes.data, pointer(symbols, np.uint32, (len(symbols), 2)), len(symbols), byref(total)
         )
     )
@@ -440,5 +327,5 @@ def push(symbols: np.ndarray, onto: np.ndarray | None = None) -> np.ndarray:
     words = np.empty(used.value + len(symbols) + 2, dtype=np.uint32)
     words[: used.value] = () if onto is None else onto
     address = pointer(symbols, np.uint32, (len(symbols), 2))
-    check(_library().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
+    check(functions().mz_push(address, len(symbols), words.ctypes.data, len(words), byref(used)))
     return words[: used.value]

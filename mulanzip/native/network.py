@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mulanzip.native.library import check, load, pointer
+from mulanzip.native.binding import check, load, pointer
 
 #: Kernels and their numbers in the library, the fastest first.  All give the same numbers.
 KERNELS = {"amx": 4, "avx512": 3, "avx2": 2, "neon": 5, "sse2": 1, "portable": 0}

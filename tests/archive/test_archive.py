@@ -542,6 +542,8 @@ class TestFiles:
         result = run("pack", "empty", "-o", "set.mzp", exit_code=3)  # As compress -r leaves when it finds no file.
         assert "there is no image file below empty: no archive was written" in result.stderr
         Path("empty/a.png").write_bytes(b"no image")
+        Path("empty/a.txt").touch()
+        assert "1 other file left alone: .txt" in run("pack", "empty", "-o", "set.mzp", exit_code=1).stderr
         assert "none of the images can be packed" in run("pack", "empty", "-o", "set.mzp", exit_code=1).stderr
         assert not list(Path().glob("*.mzp"))
 

@@ -21,10 +21,10 @@ from mulanzip.bench.extras import MissingExtraError
 from mulanzip.bench.outcome import Failure, Measurement
 from mulanzip.bench.plot import plot
 from mulanzip.bench.run import run
-from mulanzip.bench.summary import summarize
+from mulanzip.bench.summary import shared, summarize
 from mulanzip.bench.tables import parts_table, summary_table
 from mulanzip.cli.bench import bench
-from mulanzip.errors import MulanzipError
+from mulanzip.errors import MulanzipError, UnsupportedImageError
 
 
 def picture(height: int = 24, width: int = 32, channels: int = 3) -> np.ndarray:
@@ -191,6 +191,11 @@ def test_gray_in_webp_is_not_taken_on_trust() -> None:
     assert not codec.restores(image, changed)
 
 
+def test_deep_images_are_not_for_webp() -> None:
+    with pytest.raises(UnsupportedImageError, match="8 bits per sample"):
+        WebP().encode(picture(channels=1).astype(np.uint16))
+
+
 @pytest.mark.slow
 def test_loss_is_loud(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codecs, "parse_codec", lambda *_: Lossy())
@@ -255,6 +260,13 @@ def test_summary() -> None:
     assert webp.encode_speed == pytest.approx(0.011 / 1.0)
     assert webp.decode_speed == pytest.approx(0.011 / 0.5)
     assert png.ratio == 1
+
+
+def test_only_images_that_every_codec_restored_are_compared() -> None:
+    rows = [row("a", file="1"), row("a", file="2"), row("a", file="3"), row("b", file="1"), row("b", file="2")]
+    assert [(r.codec, r.file) for r in shared(rows)] == [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2")]
+    rows[-1] = replace(rows[-1], restored=False)
+    assert [(r.codec, r.file) for r in shared(rows)] == [("a", "1"), ("b", "1")]
 
 
 def test_parts() -> None:

@@ -86,3 +86,11 @@ def test_inspect_refuses_damaged_files_and_writes_nothing(tmp_path: Path) -> Non
     assert result.exit_code == 4
     assert "truncated" in result.output
     assert not output.exists()
+
+
+def test_pictures_get_no_name_of_another_format(tmp_path: Path) -> None:
+    output = tmp_path / "a.jpg"
+    for command in (["inspect", "a.mzp", "--map", "bits", "-o"], ["bench", str(tmp_path), "--plot"]):
+        result = CliRunner().invoke(main, [*command, str(output)])
+        assert (result.exit_code, output.exists()) == (2, False)
+        assert "the picture is a PNG file" in result.stderr

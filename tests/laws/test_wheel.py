@@ -12,7 +12,7 @@ from support.pictures import smooth
 from support.processes import ROOT, run_python
 from support.wheels import PACKAGES
 
-from mulanzip.native import library
+from mulanzip.native import binding
 
 
 def test_the_wheel_has_every_module_and_every_model(wheel: Path) -> None:
@@ -30,7 +30,7 @@ def test_the_wheel_has_the_native_library_for_any_python(wheel: Path) -> None:
     assert not wheel.name.endswith("-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert [name for name in names if Path(name).suffix in (".so", ".dll")] == [f"mulanzip/native/{library._PATH.name}"]
+    assert [name for name in names if Path(name).suffix in (".so", ".dll")] == [f"mulanzip/native/{binding._PATH.name}"]
 
 
 def test_the_wheel_has_nothing_else(wheel: Path) -> None:

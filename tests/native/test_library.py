@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.native_units import Case, Kind
 
-from mulanzip.native import library
+from mulanzip.native import binding, library
 
 KIND = Kind()
 CASE = Case(KIND)
@@ -132,9 +132,9 @@ def test_uniform_counts_out_of_range(count: int) -> None:
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(library, "_PATH", tmp_path / "libmulanzip.so")
+    monkeypatch.setattr(binding, "_PATH", tmp_path / "libmulanzip.so")
     with pytest.raises(ImportError, match=r"libmulanzip\.so.*make native"):
-        library._library.__wrapped__()
+        binding.functions.__wrapped__()
 
 
 def test_sizes_are_those_of_the_header() -> None:
