@@ -134,6 +134,8 @@ def convert(
     if to_stdout:
         reporter.leave_stdout()
     found = select(reporter, conversion.wanted, sources, hidden=conversion.hidden)
+    if len(found) == 2 and outputs.output is None and not os.path.lexists(found[1].path):
+        reporter.advice["no-such-file"] = f"the output is named by -o {found[1].path}"  # As other compressors do not.
     _check_outputs(found, outputs, reporter.as_json)
     if dask is not None and (outputs.remove or to_stdout):
         raise click.UsageError("a cluster works on files, and deletes none: no '-', and no --rm, with --dask")

@@ -59,7 +59,12 @@ _OF_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif",
 )
 @click.option("--pixels", is_flag=True, help="Keep pixels and metadata, not the file: of a JPEG file, say.")
 @click.option("--only-modelled", is_flag=True, help="Refuse kinds of images that no model codes.")
-@click.option("--all", "everything", is_flag=True, help="Keep files that are no images, too, as they are.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Also keep damaged files, files that are no images, and hidden ones, as they are.",
+)
 @click.option(
     "--require",
     type=click.Choice(GRADES),

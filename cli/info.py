@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from mulanzip.cli import batch, options
 from mulanzip.cli.options import Sources
 from mulanzip.cli.report import Reporter, size
 from mulanzip.options import Grade
+
+if TYPE_CHECKING:
+    from mulanzip.inspect.info import FileInfo
 
 
 @click.command()
@@ -83,8 +86,7 @@ def _describe_file(data: bytes) -> tuple[list[str], dict[str, Any]]:
         shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in facts.schedules.items())
         lines.append(f"schedule  {shares}; {facts.evaluations:.2f} network evaluations per cell")
     if not facts.model_id:
-        form = "a general-purpose compressor, or as JPEG XL" if facts.coding.is_file else "JPEG XL, WebP or PNG"
-        lines.append(f"model     none: stored as {form}")
+        lines.append(f"model     none: {_form(facts)}")
     lines.append(f"grade     {_GRADES[facts.grade]}")
     lines += [f"{part:<13} {size(count):>12} bytes" for part, count in facts.parts.items()]
     coding = facts.coding.name.lower()
@@ -95,6 +97,17 @@ def _describe_file(data: bytes) -> tuple[list[str], dict[str, Any]]:
         "bpsp": facts.bpsp,
         "grade": facts.grade.name.lower(),
     }
+
+
+def _form(facts: FileInfo) -> str:
+    """How a file is stored that no model codes."""
+    from mulanzip.inspect.info import JPEG_PART
+
+    if JPEG_PART in facts.parts:
+        return "stored as JPEG XL, from which the JPEG file is made again"
+    if facts.coding.is_file and not facts.images:
+        return "compressed by a general-purpose library"
+    return "stored as JPEG XL, WebP or PNG"
 
 
 def _describe_archive(data: bytes, verbose: bool) -> tuple[list[str], dict[str, Any]]:

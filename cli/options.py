@@ -202,7 +202,9 @@ reporting = _all(_together("reporter", Reporter, "quiet", "as_json"), _as_json, 
 sources = _all(
     _together("sources", Sources, "files", "recursive", "files_from", "null"),
     click.argument("files", nargs=-1, metavar="[FILE]...", type=_Address(readable=False)),
-    click.option("-r", "--recursive", is_flag=True, help="Take all files below folders, except hidden ones."),
+    click.option(
+        "-r", "--recursive", is_flag=True, help="Take images, or .mzp files, below folders, except hidden ones."
+    ),
     click.option(
         "--files-from",
         type=click.Path(path_type=Path),

@@ -23,6 +23,8 @@ from mulanzip.lattice.schedules import MIXED, SCHEDULE_NAMES, SCHEDULES
 from mulanzip.lattice.tile_schedules import tile_cells
 from mulanzip.options import Grade
 
+#: The part of a JPEG file that is kept.
+JPEG_PART = "JPEG as JPEG XL"
 _PARTS = {
     SEGMENT: "segments",
     container.STORED: "stored image",
@@ -36,7 +38,7 @@ _PARTS = {
     container.STACK: "mark of a stack",
     original.KIND: "original file",
     container.DATA: "bytes",
-    container.JPEG: "JPEG as JPEG XL",
+    container.JPEG: JPEG_PART,
     container.SKELETON: "skeleton",
     container.STREAMS: "streams",
     container.IMAGE: "images",

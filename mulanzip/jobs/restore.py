@@ -206,7 +206,9 @@ def restore(
     output = output_of(source, output, lambda path: restored_name(path, head, files.suffix, mark, is_slice))
     header = Header.unpack(head)
     kind = header.kind.of_slice if is_slice else header.kind
-    name = output if isinstance(output, Path) else Path(f"output{files.suffix or default_suffix(kind)}")
+    name = Path(f"output{files.suffix or default_suffix(kind)}")
+    if isinstance(output, Path) and (files.suffix is None or output.suffix.lower() in SUFFIXES_BY_FORMAT):
+        name = output
     if not header.coding.is_file:  # The pixels of a file are known when it is restored.
         require_writable(name, kind)
     result = FileResult(source.path, path_of(output), size)

@@ -145,6 +145,19 @@ class TestOutputs:
             "a.png.mzp: error: cannot write palette images without loss as a.jpg; use one of .png, .tif, .tiff, .bmp\n"
         )
 
+    def test_formats_of_names_that_name_none(self, folder: Path) -> None:
+        run("compress", "a.png")
+        run("decompress", "a.png.mzp", "--format", "tif", "-o", "copy")
+        run("decompress", "a.png.mzp", "--format", "tif", "-o", "copy.png")  # The name wins.
+        with Image.open("copy") as copy, Image.open("copy.png") as named:
+            assert (copy.format, named.format) == ("TIFF", "PNG")
+
+    def test_outputs_that_are_named_without_their_option(self, folder: Path) -> None:
+        run("compress", "-q", "a.png")
+        advice = "the output is named by -o b.png"
+        assert advice in run("decompress", "-j1", "-f", "a.png.mzp", "b.png", exit_code=1).stderr
+        assert advice not in run("decompress", "-f", "missing.mzp", exit_code=1).stderr
+
 
 class TestErrors:
     def test_one_line_each(self, folder: Path) -> None:
