@@ -80,6 +80,6 @@ def pack(
                 f"  {result.chained} images in chains: {size(result.net_size)} bytes net; they used "
                 f"{size(result.initial_bytes_used)} bytes of {result.initial_images} initial images"
             )
+        reporter.say_what_is_left()
         reporter.record({"output": str(output), **asdict(result)})
-    reporter.say_what_is_left()
     reporter.leave()
