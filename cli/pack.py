@@ -63,15 +63,18 @@ def pack(
     from mulanzip.jobs.pack import pack as pack_files
 
     with reporter.progress(output.name) as progress, reporter.stopping(output):
-        result = pack_files(
-            sources,
-            output,
-            progress=progress,
-            report=reporter.fail,
-            lost=lambda path, names: reporter.lost(path, names, allow_loss),
-            leave=reporter.leave_alone,
-            **task_options(execution, **given),
-        )
+        try:
+            result = pack_files(
+                sources,
+                output,
+                progress=progress,
+                report=reporter.fail,
+                lost=lambda path, names: reporter.lost(path, names, allow_loss),
+                leave=reporter.leave_alone,
+                **task_options(execution, **given),
+            )
+        finally:
+            reporter.say_what_is_left()
         share = 100 * result.size / max(1, result.source_size)
         sizes = f"{size(result.source_size)} -> {size(result.size)} bytes ({share:.1f} %)"
         reporter.say(f"{result.images} images -> {output}  {sizes}")
@@ -80,6 +83,5 @@ def pack(
                 f"  {result.chained} images in chains: {size(result.net_size)} bytes net; they used "
                 f"{size(result.initial_bytes_used)} bytes of {result.initial_images} initial images"
             )
-        reporter.say_what_is_left()
         reporter.record({"output": str(output), **asdict(result)})
     reporter.leave()
