@@ -7,8 +7,6 @@
 
 /* Of components: one is 2^22. */
 #define MZ_CDF_BITS 22
-/* Every 64th entry of the logistic table serves samples finer than levels, with linear interpolation between. */
-#define MZ_STRIDE_BITS 6
 #define MZ_FINE_BITS 12
 #define MZ_MEAN_LIMIT ((int64_t)1 << 27)
 
@@ -51,7 +49,7 @@ MZ_INLINE int64_t mz_component(const mz_tables *t, const mz_positions *p, int64_
     if (p->is_plain) return (int64_t)t->logistic[place >> 8] << (MZ_CDF_BITS - 16);
     int64_t index = place >> (8 + p->down + MZ_STRIDE_BITS);
     int64_t part = (place >> (8 + p->down + MZ_STRIDE_BITS - MZ_FINE_BITS)) & ((1 << MZ_FINE_BITS) - 1);
-    int64_t low = t->logistic[index << MZ_STRIDE_BITS], high = t->logistic[(index + 1) << MZ_STRIDE_BITS];
+    int64_t low = t->coarse[index], high = t->coarse[index + 1];
     return ((low << MZ_FINE_BITS) + (high - low) * part) >> (16 + MZ_FINE_BITS - MZ_CDF_BITS);
 }
 

@@ -33,6 +33,8 @@ enum {
     MZ_MEAN_BITS = 5,               /* fractional bits of means and positions, in levels */
     MZ_LOGISTIC_HALF = 12288,       /* steps of the logistic table on each side of its middle */
     MZ_LOG_SCALE_MIN = -512,        /* log scales, in 1/256 nat */
+    MZ_STRIDE_BITS = 6,             /* every 64th step serves samples finer than levels, with straight lines between */
+    MZ_COARSE = (2 * MZ_LOGISTIC_HALF >> MZ_STRIDE_BITS) + 1,
     MZ_LOG_SCALES = 3072,
     MZ_SIGMAS = 2048,
     MZ_WEIGHTS = 4096,
@@ -56,6 +58,7 @@ typedef struct {
     int32_t logarithm_of_two[64];               /* 256 ln(2^i) */
     int32_t reciprocal[1024];                   /* 2^31 / (2^15 + 32 i + 16) */
     int32_t bits[1025];                         /* 2^16 log2((1024 + i) / 1024) */
+    int32_t coarse[MZ_COARSE];                  /* every 64th entry of logistic, near each other in caches */
     int32_t quantile[MZ_QUANTILES];             /* steps of the logistic table from its middle; where searches begin */
 } mz_tables;
 

@@ -46,6 +46,7 @@ static void fill_logistic(mz_tables *t) {
         t->logistic[MZ_LOGISTIC_HALF - i] = below;
         t->logistic[MZ_LOGISTIC_HALF + i] = 65536 - below;
     }
+    for (int i = 0; i < MZ_COARSE; i++) t->coarse[i] = t->logistic[i << MZ_STRIDE_BITS];
     int32_t place = 0;
     for (int i = 0; i < MZ_QUANTILES; i++) {
         while (t->logistic[place] < 64 * i + 32) place++;

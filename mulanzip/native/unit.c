@@ -165,57 +165,74 @@ MZ_INLINE int begins_after(const mz_slots *s, int64_t value, int64_t mass, int64
     return slot < value || mass * s->free >= (slot - value + 1) * s->total;
 }
 
-/* The value whose slots hold this one, and its edges.  Any start and step lead to it.  From the start on steps double
- * until there is an edge on each side; then what is between is divided in proportion to masses, at last in halves. */
+/* How many values after this one the slot is, by the mixture's tangent there. */
+MZ_INLINE int64_t tangent(const mz_slots *s, const mz_edge_masses *e, int64_t value, uint32_t slot) {
+    const int64_t one = (int64_t)1 << MZ_CDF_BITS;
+    int64_t density = 0; /* 2^(7 + down - up) of mass a value */
+    for (int k = 0; k < s->m->components; k++)
+        density += ((s->m->weight[k] * ((e->below[k] * (one - e->below[k])) >> MZ_CDF_BITS)) >> 12) * s->m->inverse[k];
+    /* Values have a mass beside the mixture's, and a slot each: so it is not 0. */
+    density = (density * ((int64_t)1 << s->p->up)) >> (7 + s->p->down);
+    density += (s->p->value_floor >> 12) + (s->total >> MZ_SLOT_BITS);
+    int64_t mass = ((slot - value) * s->total) >> MZ_SLOT_BITS;
+    mass += (mass * s->p->count) >> MZ_SLOT_BITS; /* Nearly a division by what is free. */
+    int n = mz_bit_length((uint64_t)density);
+    int64_t mantissa = n >= 16 ? density >> (n - 16) : density << (16 - n);
+    return ((mass - e->mass) * s->t->reciprocal[(mantissa - 32768) >> 5] + ((int64_t)1 << (n + 14))) >> (n + 15);
+}
+
+/* The value whose slots hold this one, and its edges.  Any start and step lead to it.  Where few values are in reach,
+ * steps double until there is an edge on each side; else the mixture's tangents lead from edge to edge.  What is between
+ * two edges is halved at last. */
 MZ_INLINE int64_t search(const mz_slots *s, int64_t start, int64_t step, uint32_t slot, mz_edge_masses *below,
                          mz_edge_masses *above) {
     int64_t low = 0, high = s->p->count, value = mz_clip(start, 1, high - 1);
-    int sides = 0, tries = 8;
+    int tangents = step >= 2 ? 8 : 0, sides = 0;
     mz_edge_masses edge;
     while (high - low > 1) {
         evaluate(s->t, s->p, s->m, s->w, value, &edge);
+        int64_t next = value;
         if (begins_after(s, value, edge.mass, slot)) {
             high = value;
             *above = edge;
             sides |= 1;
-            value -= step;
+            next -= step;
         } else {
             low = value;
             *below = edge;
             sides |= 2;
-            value += step;
+            next += step;
         }
+        if (high - low < 2) break;
         step *= 2;
-        if (sides == 3) {
-            value = (low + high) >> 1;
-            if (high - low > 4 && tries-- > 0) {
-                int64_t mass = ((slot - low) * s->total) >> MZ_SLOT_BITS;
-                mass += (mass * s->p->count) >> MZ_SLOT_BITS; /* Nearly a division by what is free. */
-                value = low + (mass - below->mass) * (high - low) / (above->mass - below->mass + 1);
-            }
-        }
-        value = mz_clip(value, low + 1, high - 1);
+        if (tangents-- > 0)
+            next = value + mz_clip(tangent(s, &edge, value, slot), -2 * step, 2 * step);
+        else if (sides == 3)
+            next = (low + high) >> 1;
+        value = mz_clip(next, low + 1, high - 1);
     }
     if (low == 0) mz_evaluate_end(s->p, s->m, low, below);
     if (high == s->p->count) mz_evaluate_end(s->p, s->m, high, above);
     return low;
 }
 
-/* Where a slot would be if the mixture were a logistic distribution, in 2^-13 level: 565 / 1024 is sqrt(3) / pi. */
-MZ_INLINE int64_t guess(const mz_tables *t, const mz_outlook *o, uint32_t slot) {
-    int64_t far = t->quantile[slot >> 14] * (int64_t)565 * t->sigma[o->sigma];
+/* Where a slot would be if the mixture were a logistic distribution of this deviation, in 2^-13 level: 565 / 1024 is
+ * sqrt(3) / pi. */
+MZ_INLINE int64_t guess(const mz_tables *t, const mz_outlook *o, int32_t sigma, uint32_t slot) {
+    int64_t far = t->quantile[slot >> 14] * (int64_t)565 * t->sigma[sigma];
     return o->mean * 256 + o->shift + (far >> 20);
 }
 
 /* Code a value.  The edges are its own afterwards. */
-MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, int decodes, mz_sink *sink, int64_t value,
-                             int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
+MZ_INLINE int64_t code_value(const mz_slots *s, const mz_outlook *o, const mz_learner *l, int decodes, mz_sink *sink,
+                             int64_t value, int64_t i, mz_edge_masses *below, mz_edge_masses *above) {
     uint32_t slot = 0;
     if (decodes) {
         slot = mz_slot(sink->decoder);
         /* The edge above is the nearest as often as not. */
         const int bits = 13 + s->p->up - s->p->down;
-        int64_t start = (guess(s->t, o, slot) >> bits) + 1, step = s->t->sigma[o->sigma] >> (bits + 2);
+        const int32_t sigma = (int32_t)mz_clip(o->sigma - (l->log_scale[o->energy] >> 8), 0, MZ_SIGMAS - 1);
+        int64_t start = (guess(s->t, o, sigma, slot) >> bits) + 1, step = s->t->sigma[sigma] >> (bits + 2);
         value = search(s, start, step > 0 ? step : 1, slot, below, above);
     } else {
         evaluate(s->t, s->p, s->m, s->w, value, below);
@@ -325,7 +342,7 @@ MZ_INLINE void code_unit(const mz_tables *t, const mz_scale *s, const mz_positio
                 }
                 const mz_slots slots = {t, p, &mixture, used, mixture.total - (used ? window.removed : 0),
                                         ((int64_t)1 << MZ_SLOT_BITS) - p->count};
-                int64_t value = code_value(&slots, &outlook, decodes, sink, *values, i, &below, &above);
+                int64_t value = code_value(&slots, &outlook, &learner, decodes, sink, *values, i, &below, &above);
                 *values = (int32_t)value;
                 int64_t off = mz_centre(p, value) - outlook.mean * ((int64_t)1 << p->down);
                 int64_t residual = (off * t->inverse_sigma[outlook.sigma] + ((int64_t)1 << (15 + p->down))) >> (16 + p->down);

@@ -16,7 +16,7 @@ def test_the_library_fills_what_the_rule_says() -> None:
     tables = [t.logistic, t.inverse_scale, t.weight, t.sigma, t.inverse_sigma, [0], t.variance]
     tables += [t.logarithm, t.logarithm_of_two, t.reciprocal, t.bits]  # A zero aligns what follows it.
     expected = (np.array(table, dtype=np.int64 if table is t.variance else np.int32) for table in tables)
-    # What comes after them is no part of the format: it tells where searches begin.
+    # What comes after them is no part of the format: it makes the library faster.
     assert library.tables().tobytes().startswith(b"".join(table.tobytes() for table in expected))
 
 
