@@ -9,7 +9,15 @@ from typing import Any
 from mulanzip.bench.outcome import Measurement
 from mulanzip.bench.summary import summarize
 
-_COLOURS = {"png": "#7f7f7f", "webp": "#2ca02c", "jxl": "#1f77b4", "mulanzip": "#d62728"}
+#: By the first part of a codec's name.
+COLOURS = {
+    "png": "#7f7f7f",
+    "webp": "#2ca02c",
+    "jls": "#9467bd",
+    "jp2": "#8c564b",
+    "jxl": "#1f77b4",
+    "mulanzip": "#d62728",
+}
 #: Offsets of a label from its point, in points, with horizontal and vertical alignment; the preferred one first.
 _LABEL_OFFSETS = (
     ((7, 0), "left", "center"),
@@ -20,6 +28,10 @@ _LABEL_OFFSETS = (
     ((6, -8), "left", "top"),
     ((-6, 8), "right", "bottom"),
     ((-6, -8), "right", "top"),
+    ((6, 20), "left", "bottom"),
+    ((6, -20), "left", "top"),
+    ((-6, 20), "right", "bottom"),
+    ((-6, -20), "right", "top"),
 )
 
 
@@ -63,7 +75,7 @@ def plot(rows: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     labels = []
     for axes, action in zip(panels, ("encode", "decode"), strict=True):
         points = [(s.codec, getattr(s, f"{action}_speed"), s.bpsp) for s in summaries]
-        for family, colour in _COLOURS.items():
+        for family, colour in COLOURS.items():
             of_family = [point[1:] for point in points if point[0].split("-")[0] == family]
             if of_family:
                 axes.plot(*zip(*of_family, strict=True), "o", color=colour, markersize=7)

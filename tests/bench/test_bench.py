@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -16,10 +17,10 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from mulanzip.bench import codecs, peak_memory
-from mulanzip.bench.codecs import GroupedJpegXl, JpegXl, Mulanzip, Png, WebP
+from mulanzip.bench.codecs import CODEC_FORMS, GroupedJpegXl, JpegXl, Mulanzip, Png, WebP
 from mulanzip.bench.extras import MissingExtraError
 from mulanzip.bench.outcome import Failure, Measurement
-from mulanzip.bench.plot import plot
+from mulanzip.bench.plot import COLOURS, plot
 from mulanzip.bench.run import run
 from mulanzip.bench.summary import shared, summarize
 from mulanzip.bench.tables import parts_table, summary_table
@@ -288,6 +289,10 @@ def test_peak_is_of_the_image_and_not_of_the_process() -> None:
     del block
     peak_memory.reset_peak()
     assert peak_memory.peak_mib() < with_block - 32
+
+
+def test_a_picture_shows_all_codecs() -> None:
+    assert set(re.findall(r"(?:^|, )([a-z0-9]+)", CODEC_FORMS)) == set(COLOURS)
 
 
 @pytest.mark.slow
