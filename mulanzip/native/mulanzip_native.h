@@ -102,6 +102,17 @@ typedef struct {
 /* Symbols as an encoder collects them. */
 typedef struct { uint32_t low, width; } mz_symbol;
 
+/* Parameters of JPEG-LS without loss, and the shape of its samples. */
+typedef struct {
+    int32_t height, width, components; /* components 1..4 */
+    int32_t has_whole_pixels;          /* components of a pixel follow each other; else those of a row */
+    int32_t largest, reset;            /* MAXVAL, 1..65535; RESET, 3..65535 */
+    int32_t thresholds[3];             /* T1 to T3, 1..largest, not falling */
+} mz_jpeg_ls;
+
+/* The whole bytes of coded data.  samples: (height, width, components). */
+MZ_API int mz_encode_jpeg_ls(const mz_jpeg_ls *, const uint16_t *samples, uint8_t *coded, int64_t capacity, int64_t *used);
+
 /* A rANS decoder. */
 typedef struct {
     uint64_t state;

@@ -14,7 +14,7 @@ from mulanzip.image.kinds import Mode
 from mulanzip.source.found import Found, at, open_block, words_of
 from mulanzip.source.holes import Hole, Layout, read
 from mulanzip.source.packing import Fields, Packing, Words
-from mulanzip.streams import lossless_jpeg
+from mulanzip.streams import dicom_items, jpeg_ls, lossless_jpeg
 from mulanzip.streams.recipe import Method, Recipe
 
 _PREAMBLE, _SIGNATURE = 128, b"DICM"
@@ -35,7 +35,15 @@ _LONG = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = tuple(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _IMPLICIT, _EXPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.1", b"1.2.840.10008.1.2.2"
 _RLE = b"1.2.840.10008.1.2.5"
-_LOSSLESS_JPEGS = (b"1.2.840.10008.1.2.4.57", b"1.2.840.10008.1.2.4.70")
+#: Kinds of JPEG without loss; the last two are JPEG-LS, of which the second one may have loss.
+_JPEGS = {
+    b"1.2.840.10008.1.2.4.57": Method.LOSSLESS_JPEG,
+    b"1.2.840.10008.1.2.4.70": Method.LOSSLESS_JPEG,
+    b"1.2.840.10008.1.2.4.80": Method.JPEG_LS,
+    b"1.2.840.10008.1.2.4.81": Method.JPEG_LS,
+}
+#: Most samples that a byte stands for: a bit is one of lossless JPEG; JPEG-LS has runs.
+_SAMPLES_OF_BYTE = {Method.LOSSLESS_JPEG: 8, Method.JPEG_LS: 1 << 12}
 #: Maximum number of bytes that a byte of RLE stands for.
 _MOST_OF_RUN = 64
 _MAX_DEPTH = 32
@@ -84,13 +92,15 @@ def _bare_start(data: bytes) -> int | None:
 def find(data: bytes) -> Iterator[Found]:
     """The frames of a file; may end with ValueError."""
     syntax, position = syntax_of(data)
-    if syntax == _RLE or syntax in _LOSSLESS_JPEGS:
+    if syntax == _RLE or syntax in _JPEGS:
         coding = _Coding()
         values, element = _values(data, position, coding)
         if element is not None:
             fragments = _fragments(data, element, coding)
             yield from (
-                _planes(values, fragments, coding) if syntax == _RLE else _jpegs(data, values, fragments, coding)
+                _planes(values, fragments, coding)
+                if syntax == _RLE
+                else _jpegs(data, values, fragments, coding, _JPEGS[syntax])
             )
         return
     coding = _coding(data, position, syntax)
@@ -237,9 +247,13 @@ def _fragments(data: bytes, element: _Element, coding: _Coding) -> list[tuple[in
 
 
 def _jpegs(
-    data: bytes, values: dict[tuple[int, int], bytes], fragments: list[tuple[int, int]], coding: _Coding
+    data: bytes,
+    values: dict[tuple[int, int], bytes],
+    fragments: list[tuple[int, int]],
+    coding: _Coding,
+    method: Method,
 ) -> Iterator[Found]:
-    """Frames of lossless JPEG, each an item."""
+    """Frames of a kind of JPEG without loss, each an item."""
     kind = values.get(_KIND, b"").rstrip(b"\0 ")
     signed = bool(_short(values, _SIGNED, coding, 0) & 1)
     frames = max(1, _count(values.get(_FRAMES, b"")))
@@ -247,10 +261,11 @@ def _jpegs(
         raise ValueError("frames of several items")
     streams = fragments
     if len(fragments) > frames:  # The only frame, with the heads of its items.
-        streams = [(fragments[0][0] - lossless_jpeg.ITEM_HEAD, fragments[-1][1])]
+        streams = [(fragments[0][0] - dicom_items.ITEM_HEAD, fragments[-1][1])]
+    read_header = lossless_jpeg.read_header if method is Method.LOSSLESS_JPEG else jpeg_ls.read_header
     for (start, end), (first, _) in zip(streams, fragments, strict=False):
-        header = lossless_jpeg.read_header(data, first)
-        if header.components not in (1, 3) or header.size > 8 * (end - start):
+        header = read_header(data, first)
+        if header.components not in (1, 3) or header.size > _SAMPLES_OF_BYTE[method] * (end - start):
             raise ValueError("no frames for us")
         unit = 1 if header.precision <= 8 else 2
         flip = 1 << header.precision - 1 if signed and header.precision < 16 else 0
@@ -258,7 +273,7 @@ def _jpegs(
         packing = Words(unit, "<", signed and not flip, flip, unit * header.components, places)
         layout = Layout.of_rows(header.height, header.width, header.width * packing.pixel_step, packing)
         mode = {1: Mode.GRAY, 3: Mode.RGB if kind == b"RGB" and not packing.signed else Mode.BANDS}[header.components]
-        recipe = Recipe(Method.LOSSLESS_JPEG, header.size * unit, unit=unit)
+        recipe = Recipe(method, header.size * unit, unit=unit)
         yield Found(at(layout, start), mode, bits=max(9, header.precision), blocks=open_block(recipe, start, end))
 
 

@@ -84,8 +84,8 @@ class Streams:
 
     @property
     def takes_any_samples(self) -> bool:
-        """Whether streams can be made of any samples: the Huffman codes of a JPEG may lack some differences."""
-        return all(stream.recipe.method is not Method.LOSSLESS_JPEG for stream in self.streams)
+        """Whether streams can be made of any samples: some kinds of JPEG lack codes for some."""
+        return all(stream.recipe.method not in (Method.LOSSLESS_JPEG, Method.JPEG_LS) for stream in self.streams)
 
     @property
     def is_exact(self) -> bool:

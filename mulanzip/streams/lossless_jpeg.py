@@ -3,9 +3,6 @@
 A content is the samples, then all bytes of the stream outside of its coded data: markers before, and what is behind.
 The coded data end with their last whole byte, as writers fill up the next one in different ways.  This leaves no choice
 to a library.
-
-A stream may be cut into items of DICOM, of equal lengths but for the last one, each behind 8 bytes: a tag, and its
-length.  The content has those of the first item before the markers.
 """
 
 from __future__ import annotations
@@ -17,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mulanzip.streams import dicom_items
+
 SIGNATURE = b"\xff\xd8\xff"
-ITEM, ITEM_HEAD = b"\xfe\xff\x00\xe0", 8
 _FRAME, _TABLES, _SCAN, _RESTARTS = 0xC3, 0xC4, 0xDA, 0xDD
 #: Other kinds of frames, and arithmetic coding.
 _OTHERS = frozenset(range(0xC0, 0xD0)) - {_FRAME, _TABLES, 0xC8}
@@ -137,10 +135,10 @@ def content_of(stream: bytes, size: int, unit: int) -> bytes | None:
     Args:
         unit: bytes of a sample in the content, 1 or 2, low byte first.
     """
-    if stream.startswith(ITEM):
-        joined = _joined(stream)
-        content = None if joined is None else content_of(joined, size, unit)
-        return content and content[:size] + stream[:ITEM_HEAD] + content[size:]
+    return dicom_items.content_of(stream, size, lambda whole: _content_of(whole, size, unit))
+
+
+def _content_of(stream: bytes, size: int, unit: int) -> bytes | None:
     try:
         header = read_header(stream)
         if header.size * unit != size or header.precision > 8 * unit:
@@ -153,36 +151,17 @@ def content_of(stream: bytes, size: int, unit: int) -> bytes | None:
     return data + stream[: header.end] + stream[len(made) :] if stream.startswith(made) else None
 
 
-def _joined(stream: bytes) -> bytes | None:
-    """A stream without the heads of its items; None if these are unusual."""
-    length = int.from_bytes(stream[len(ITEM) : ITEM_HEAD], "little")
-    if not length:
-        return None
-    step = ITEM_HEAD + length
-    joined = b"".join(stream[at + ITEM_HEAD : at + step] for at in range(0, len(stream), step))
-    return joined if _cut(joined, length) == stream else None
-
-
-def _cut(stream: bytes, length: int) -> bytes:
-    """A stream in items."""
-    items = (stream[at : at + length] for at in range(0, len(stream), length))
-    return b"".join(ITEM + len(item).to_bytes(4, "little") + item for item in items)
-
-
 def make(content: bytes, size: int, unit: int) -> bytes:
     """The stream of a content, of which the first ``size`` bytes are samples.
 
     Raises:
         ValueError: if the rest does not fit them.
     """
-    rest = content[size:]
-    length = int.from_bytes(rest[len(ITEM) : ITEM_HEAD], "little") if rest.startswith(ITEM) else 0
-    made = _make(content[:size], rest[ITEM_HEAD:] if length else rest, unit)
-    return _cut(made, length) if length else made
+    return dicom_items.make(content, size, lambda data, rest: _make(data, rest, unit))
 
 
 def _make(data: bytes, rest: bytes, unit: int) -> bytes:
-    """The stream of samples and rest, uncut."""
+    """The stream of samples and rest."""
     header, size = read_header(rest), len(data)
     if header.size * unit != size:
         raise ValueError("another number of samples than the header of the JPEG says")

@@ -13,7 +13,7 @@ import deflate as libdeflate
 import imagecodecs
 
 from mulanzip.inflate import Outcome, inflate
-from mulanzip.streams import byte_planes, deflate, gif_lzw, gzip_member, lossless_jpeg, runs, text
+from mulanzip.streams import byte_planes, deflate, gif_lzw, gzip_member, jpeg_ls, lossless_jpeg, runs, text
 from mulanzip.streams.predictor import Predictor
 
 #: Level of libdeflate for streams that are written anew: they should fit into the old places.
@@ -39,6 +39,7 @@ class Method(IntEnum):
     GIF_LZW = 8
     #: Deflate without zlib's header, and what gzip files have behind it.
     GZIP = 9
+    JPEG_LS = 10
 
 
 class Library(IntEnum):
@@ -66,9 +67,11 @@ _LIBRARIES = {
     Method.LOSSLESS_JPEG: _ONLY,
     Method.BYTE_PLANES: _ONLY,
     Method.GIF_LZW: _ONLY,
+    Method.JPEG_LS: _ONLY,
 }
 #: Bytes of memory for a byte of content; the first where it is handled as arrays of integers.
 _OF_INTEGERS, _OF_OTHERS = 40, 3
+_INTEGERS = (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG, Method.GIF_LZW, Method.JPEG_LS)
 #: Methods whose contents leave no choice, and the largest unit of each.
 OPEN_METHODS = {
     Method.RUNS: 4,
@@ -77,6 +80,7 @@ OPEN_METHODS = {
     Method.LOSSLESS_JPEG: 2,
     Method.BYTE_PLANES: 2,
     Method.GIF_LZW: 0xFFFF,
+    Method.JPEG_LS: 2,
 }
 _MAKERS = {
     Method.RUNS: runs.make,
@@ -85,6 +89,7 @@ _MAKERS = {
     Method.LOSSLESS_JPEG: lossless_jpeg.make,
     Method.BYTE_PLANES: byte_planes.make,
     Method.GIF_LZW: gif_lzw.make,
+    Method.JPEG_LS: jpeg_ls.make,
 }
 #: Methods whose settings are those of a deflate library.
 DEFLATED_METHODS = (Method.DEFLATE, Method.GZIP)
@@ -96,6 +101,7 @@ _READERS = {
     Method.LOSSLESS_JPEG: lossless_jpeg.content_of,
     Method.BYTE_PLANES: byte_planes.content_of,
     Method.GIF_LZW: gif_lzw.content_of,
+    Method.JPEG_LS: jpeg_ls.content_of,
 }
 
 
@@ -182,8 +188,7 @@ class Recipe:
 
 def memory_factor(recipe: Recipe) -> int:
     """Bytes of memory that are taken for a byte of content."""
-    is_of_integers = recipe.method in (Method.NUMBERS, Method.DIGITS, Method.LOSSLESS_JPEG, Method.GIF_LZW)
-    return _OF_INTEGERS if is_of_integers else _OF_OTHERS
+    return _OF_INTEGERS if recipe.method in _INTEGERS else _OF_OTHERS
 
 
 def candidates(recipe: Recipe) -> Iterator[Recipe]:

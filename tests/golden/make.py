@@ -28,7 +28,7 @@ sys.path.insert(0, str(FOLDER.parent))
 from support.image_files import nifti  # noqa: E402
 from support.models import ONE_THREAD  # noqa: E402
 from support.pictures import brightened, jpeg_colours, photo  # noqa: E402
-from support.sources import dicom_jpeg, dicom_rle  # noqa: E402
+from support.sources import dicom_jpeg, dicom_jpeg_ls, dicom_rle  # noqa: E402
 
 import mulanzip  # noqa: E402
 from mulanzip import keep, picture_decoder, picture_encoder, registry  # noqa: E402
@@ -214,6 +214,7 @@ KEPT: dict[str, Callable[[], bytes]] = {
     ),
     "kept_gzip": _gzip_members,
     "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
+    "kept_jpeg_ls": lambda: dicom_jpeg_ls(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
     "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
     "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",
 }

@@ -97,7 +97,9 @@ def test_impossible_tables(changed: dict[str, object]) -> None:
         unpack(pack(replace(TABLE, **changed)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["tiff", "tga_runs", "pnm_text", "dicom_jpeg", "dicom_rle", "gif", "gzip"])
+@pytest.mark.parametrize(
+    "name", ["tiff", "tga_runs", "pnm_text", "dicom_jpeg", "dicom_jpeg_ls", "dicom_rle", "gif", "gzip"]
+)
 @settings(max_examples=40)
 @given(seed=st.integers(0, 1 << 32))
 def test_the_specification_suffices(name: str, seed: int) -> None:

@@ -17,7 +17,7 @@ from support.sources import dicom_rle, lzw_of_gif
 from support.sources import lossless_jpeg as lossless_jpeg_of
 
 from mulanzip.source import dicom, gif
-from mulanzip.streams import byte_planes, gif_lzw, lossless_jpeg, runs, text
+from mulanzip.streams import byte_planes, dicom_items, gif_lzw, lossless_jpeg, runs, text
 
 
 @given(seed=st.integers(0, 1 << 32), unit=st.integers(1, 4))
@@ -110,7 +110,7 @@ def test_lossless_jpegs_come_back(precision: int, shape: tuple[int, int, int], s
     assert lossless_jpeg.content_of(data, size - unit, unit) is None
     for length in (len(data), len(data) // 2, 50):
         items = [data[i : i + length] for i in range(0, len(data), length)]
-        stream = b"".join(lossless_jpeg.ITEM + len(item).to_bytes(4, "little") + item for item in items)
+        stream = b"".join(dicom_items.ITEM + len(item).to_bytes(4, "little") + item for item in items)
         content = lossless_jpeg.content_of(stream, size, unit)
         assert content is not None
         assert lossless_jpeg.make(content, size, unit) == stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import deflate
 import imagecodecs
@@ -12,6 +12,8 @@ import numpy as np
 import tifffile
 from PIL import Image
 from zlib_ng import zlib_ng
+
+from support.reference_jpeg_ls import Scan, default_thresholds
 
 
 class _Numbers:
@@ -39,7 +41,7 @@ def restore(table: bytes, expanded: bytes) -> bytes:
     for _ in range(numbers.number()):
         method, row, size = numbers.number(), numbers.number(), numbers.number()
         predictor = (size, numbers.number(), numbers.number()) if size else None
-        unit = numbers.number() if 2 < method < 9 else 1
+        unit = numbers.number() if 2 < method < 9 or method == 10 else 1
         library = numbers.raw(7 if method in (0, 9) else 1)
         for _ in range(numbers.number()):
             start = end + numbers.number()
@@ -91,11 +93,6 @@ def _text(samples: bytes, between: bytes, unit: int) -> bytes:
 
 def _jpeg(samples: bytes, rest: bytes, unit: int) -> bytes:
     """A lossless JPEG of one component, sample by sample."""
-    if rest.startswith(b"\xfe\xff\0\xe0"):
-        length = int.from_bytes(rest[4:8], "little")
-        whole = _jpeg(samples, rest[8:], unit)
-        parts = [whole[i : i + length] for i in range(0, len(whole), length)]
-        return b"".join(rest[:4] + len(part).to_bytes(4, "little") + part for part in parts)
     at, codes, frame = 2, {}, b""
     while True:
         marker, length = rest[at + 1], int.from_bytes(rest[at + 2 : at + 4], "big")
@@ -124,6 +121,34 @@ def _jpeg(samples: bytes, rest: bytes, unit: int) -> bytes:
             text += f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}"
     made = bytes(int(text[i : i + 8], 2) for i in range(0, len(text) // 8 * 8, 8))
     return rest[:at] + made.replace(b"\xff", b"\xff\0") + rest[at:]
+
+
+def _jpeg_ls(samples: bytes, rest: bytes, unit: int) -> bytes:
+    at, frame, given, marker = 2, b"", [0] * 5, 0
+    while marker != 0xDA:
+        marker, length = rest[at + 1], int.from_bytes(rest[at + 2 : at + 4], "big")
+        body = rest[at + 4 : at + 2 + length]
+        at += 2 + length
+        if marker == 0xF7:
+            frame = body
+        elif marker == 0xF8:
+            given = [int.from_bytes(body[i : i + 2], "big") for i in range(1, 11, 2)]
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    values = [int.from_bytes(samples[i : i + unit], "little") for i in range(0, len(samples), unit)]
+    largest = given[0] or (1 << frame[0]) - 1
+    thresholds = [one or own for one, own in zip(given[1:4], default_thresholds(largest), strict=True)]
+    image = np.array(values).reshape(height, width, frame[5])
+    return rest[:at] + Scan(image, body[-2] == 2, largest, thresholds, given[4] or 64).data(False) + rest[at:]
+
+
+def _in_items(samples: bytes, rest: bytes, unit: int, make: Callable[[bytes, bytes, int], bytes]) -> bytes:
+    """Kinds of JPEG, perhaps cut into items of DICOM."""
+    if not rest.startswith(b"\xfe\xff\0\xe0"):
+        return make(samples, rest, unit)
+    length = int.from_bytes(rest[4:8], "little")
+    whole = make(samples, rest[8:], unit)
+    parts = [whole[i : i + length] for i in range(0, len(whole), length)]
+    return b"".join(rest[:4] + len(part).to_bytes(4, "little") + part for part in parts)
 
 
 def _planes(samples: bytes, rest: bytes, unit: int) -> bytes:
@@ -237,8 +262,8 @@ def _made(method: int, library: bytes, content: bytes, row: int, unit: int) -> b
         return _gif(content[:row], content[row:], unit)
     if method == 7:
         return _planes(content[:row], content[row:], unit)
-    if method == 6:
-        return _jpeg(content[:row], content[row:], unit)
+    if method in (6, 10):
+        return _in_items(content[:row], content[row:], unit, _jpeg if method == 6 else _jpeg_ls)
     if method > 3:
         return _text(content[:row], content[row:], unit)
     if library[0] == 0:

@@ -14,6 +14,8 @@ import imagecodecs
 import numpy as np
 from hypothesis import strategies as st
 
+from support.reference_jpeg_ls import jpeg_ls
+
 #: Bytes of one TIFF value by type, and the letter of struct.
 _TIFF_TYPES = {1: (1, "B"), 2: (1, "B"), 3: (2, "H"), 4: (4, "I"), 7: (1, "B"), 16: (8, "Q")}
 
@@ -458,14 +460,32 @@ def dicom_jpeg(random: Random, most: int = 9, images: np.ndarray | None = None) 
     """Frames of lossless JPEG, of 8 bits if they are given; a single one may be cut into items."""
     bits, signed = random.choice((8, 10, 12, 16)) if images is None else 8, random.random() < 0.3
     images = _frames(random, most, bits) if images is None else images
-    streams = [lossless_jpeg(image, bits) for image in images]
+    syntax = b"1.2.840.10008.1.2.4.70"
+    return _dicom_jpeg(random, images, bits, signed, syntax, lambda image: lossless_jpeg(image, bits))
+
+
+def dicom_jpeg_ls(random: Random, most: int = 9, images: np.ndarray | None = None) -> SourceFile:
+    """Frames of JPEG-LS, of 8 bits if they are given; a single one may be cut into items."""
+    bits, signed = random.choice((8, 10, 12, 16)) if images is None else 8, random.random() < 0.3
+    images = _frames(random, most, bits, random.choice((1, 1, 3))) if images is None else images
+    by_pixel = random.random() < 0.5
+    given = (0, 0, 0, 0, random.choice((0, 9, 64))) if random.random() < 0.5 and not by_pixel else ()
+    syntax = b"1.2.840.10008.1.2.4.%d" % random.choice((80, 81))
+    return _dicom_jpeg(random, images, bits, signed, syntax, lambda image: jpeg_ls(image, bits, by_pixel, given))
+
+
+def _dicom_jpeg(
+    random: Random, images: np.ndarray, bits: int, signed: bool, syntax: bytes, make: Callable[[np.ndarray], bytes]
+) -> SourceFile:
+    """Frames of a kind of JPEG."""
+    streams = list(map(make, images))
     if len(images) == 1 and random.random() < 0.5:
         step = 2 * random.randint(40, 60)  # The markers lie in the first item.
         streams = [streams[0][i : i + step] for i in range(0, len(streams[0]), step)]
     seen = images
     if signed:
         seen = images.view(np.int16) if bits == 16 else images ^ images.dtype.type(1 << bits - 1)
-    data = _encapsulated(images, bits, signed, b"1.2.840.10008.1.2.4.70", streams)
+    data = _encapsulated(images, bits, signed, syntax, streams)
     return SourceFile(random.randbytes(128) + data + junk(random), list(seen))
 
 
@@ -659,6 +679,7 @@ MAKERS: dict[str, Callable[..., SourceFile]] = {
     "tiff": tiff,
     "dicom": dicom,
     "dicom_jpeg": dicom_jpeg,
+    "dicom_jpeg_ls": dicom_jpeg_ls,
     "dicom_rle": dicom_rle,
     "gif": gif,
     "gzip": gzip,
