@@ -7,6 +7,7 @@ import click
 #: What shipped models are for.
 USES = {
     "gray": "compressing gray images of 8 to 16 bits: medical, microscopic, of the earth and the sky, and photographs",
+    "gray-max": "compressing gray images into smaller files; decoding takes about twice as long",
     "photo": "compressing images of all kinds into the smallest files",
     "photo-fast": "compressing images faster; the files are about 3 % larger",
     "tiles32": "drawing images (mulanzip sample), and packing small ones in chains (mulanzip pack --process gaussian)",

@@ -36,7 +36,7 @@ class EncodeOptions:
 
     Attributes:
         model: name of a shipped model, or path of a model file; or ``auto``: ``gray`` for images without colours,
-            ``photo`` for the others.
+            or ``gray-max`` where it saves enough, ``photo`` for the others.
         effort: 1 (fast) to 9 (small).
         context: ``none``, ``fit``, or None: ``effort`` decides; or a context to use as it is, int8 ``(entries,)``.
         schedule: one of :data:`mulanzip.lattice.schedules.SCHEDULE_NAMES`, or ``adaptive``.

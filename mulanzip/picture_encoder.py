@@ -92,12 +92,12 @@ def _encode_with_model(picture: Picture, model: str, plan: SearchPlan, execution
         return _encode_in_chain(picture, info, execution)
     kept = min(picture.bands, MAX_DISTANCE) * picture.pixels[..., 0].size * (picture.pixels.itemsize + 1)
     runtime = open_for_coding(info, picture.pixels.nbytes, execution, kept)
-    others = registry.others(model, colours_of(picture.mode)) if plan.tries_models and not picture.is_deep else ()
+    others = registry.others(model, colours_of(picture.mode)) if plan.tries_models else ()
     if others:
         from mulanzip.encoder.model_choice import choose_model
 
         runtimes = [runtime, *(open_for_coding(other, picture.pixels.nbytes, execution, kept) for other in others)]
-        index = choose_model(picture.pixels[..., :1], runtimes)
+        index = choose_model(picture, runtimes)
         info, runtime = (info, *others)[index], runtimes[index]
     coded = encode_image(picture, runtime, plan, execution.progress)
     header = _header(picture, Coding.MODEL, coded.side.schedule, info.model_id)

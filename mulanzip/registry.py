@@ -19,6 +19,8 @@ ID_BYTES = 8
 DEFAULT_MODEL = "photo"
 #: Model of images of one channel, or of several that are coded one by one.
 GRAY_MODEL = "gray"
+#: A larger one, for images that it makes smaller.
+LARGE_GRAY_MODEL = "gray-max"
 #: Stands for one of these two, whichever suits the image.
 AUTO = "auto"
 DEFAULT_GAUSSIAN_MODEL = "tiles32"
@@ -108,7 +110,7 @@ def suited(name: str, colours: int, kind: str | None = None) -> ModelInfo:
 
 def others(name: str, colours: int) -> tuple[ModelInfo, ...]:
     """Larger models than the suited one, which may make an image smaller; arguments as for :func:`suited`."""
-    return (find(DEFAULT_MODEL),) if name == AUTO and colours == 1 else ()
+    return (find(LARGE_GRAY_MODEL),) if name == AUTO and colours == 1 else ()
 
 
 def find(name: str, kind: str | None = "erasure") -> ModelInfo:

@@ -18,19 +18,27 @@ from mulanzip.imageio.reader import read_picture
 SHIPPED = sorted((ROOT / "benchmarks" / "images").glob("*.webp"))
 
 
-def test_gray_images_get_the_better_model() -> None:
+@pytest.mark.parametrize("is_deep", [False, True])
+def test_gray_images_get_the_better_model(is_deep: bool) -> None:
     gray = photo(96, 120, 1)
+    if is_deep:
+        gray = 9 * gray.astype(np.uint16) + np.random.default_rng(0).integers(0, 9, gray.shape, np.uint16)
     cheap, careful = (mulanzip.encode(gray, effort=effort, stored=False) for effort in (1, 2))
     ids = [container.unpack(data).header.model_id for data in (cheap, careful)]
     names = [next(info.name for info in registry.shipped() if info.model_id == own) for own in ids]
     assert names[0] == registry.GRAY_MODEL
     alone = {
         name: len(mulanzip.encode(gray, model=name, effort=2, stored=False))
-        for name in (registry.GRAY_MODEL, registry.DEFAULT_MODEL)
+        for name in (registry.GRAY_MODEL, registry.LARGE_GRAY_MODEL)
     }
     assert len(careful) == alone[names[1]]
     assert alone[names[1]] <= 1.01 * min(alone.values())
     np.testing.assert_array_equal(mulanzip.decode(careful), gray.squeeze())
+
+
+def test_an_image_of_one_value_has_the_smaller_model() -> None:
+    data = mulanzip.encode(np.full((20, 30), 700, np.uint16), effort=2, stored=False)
+    assert container.unpack(data).header.model_id == registry.find(registry.GRAY_MODEL).model_id
 
 
 def test_more_effort_makes_no_small_image_larger() -> None:
