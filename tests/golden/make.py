@@ -134,8 +134,11 @@ CODED: dict[str, tuple[Callable[[], Picture], str]] = {
     "model_gray_bands": (lambda: Picture.from_array(deep_waves(21, 20, 5)), "default"),
     "model_gray_stack": (lambda: Picture.from_stack(_slices(5, deep=False)), "default"),
     "model_gray_stack_deep": (lambda: Picture.from_stack(_slices(4, deep=True).astype(np.int16) - 700), "one"),
+    "model_max_deep": (lambda: Picture.from_array(deep_waves(37, 45, 1)), "default"),
     "tiles": (lambda: Picture.from_array(waves(518, 22, 1)), "default"),
 }
+#: By the beginning of a name, the model that is not the default.
+_MODELS = {"model_gray": registry.AUTO, "model_max": registry.LARGE_GRAY_MODEL}
 #: Those whose encoder chooses a preset, and value edges.
 _CHOSEN = ("toned", "toned_gray", "model_gray_preset")
 #: Pictures that are stored.  Their bytes depend on the libraries that write them: only decoding is pinned.
@@ -255,7 +258,7 @@ def encode(name: str) -> bytes:
         return picture_encoder.encode_picture(STORED[name](), execution=ONE_THREAD).pack()
     picture, schedule = CODED[name]
     context = some_context() if name == "photo_context" else None if name in _CHOSEN else "none"
-    model = registry.AUTO if name.startswith("model_gray") else registry.DEFAULT_MODEL
+    model = next((own for start, own in _MODELS.items() if name.startswith(start)), registry.DEFAULT_MODEL)
     options = EncodeOptions(model, effort=1, context=context, schedule=schedule, stored=False)
     return picture_encoder.encode_picture(picture(), options, ONE_THREAD).pack()
 
@@ -303,7 +306,8 @@ def main() -> None:
         _, data = keep_source(name)
         (FOLDER / f"{name}.mzp").write_bytes(data)
         kept[name] = describe_kept(data)
-    models = {name: registry.find(name).model_id.hex() for name in (registry.DEFAULT_MODEL, registry.GRAY_MODEL)}
+    shipped = (registry.DEFAULT_MODEL, registry.GRAY_MODEL, registry.LARGE_GRAY_MODEL)
+    models = {name: registry.find(name).model_id.hex() for name in shipped}
     ARCHIVE.write_bytes(encode_archive())
     pinned = {"models": models, "files": found, "kept": kept, "archive": describe_archive(ARCHIVE.read_bytes())}
     HASHES.write_text(json.dumps(pinned, indent=1) + "\n")
