@@ -217,7 +217,7 @@ KEPT: dict[str, Callable[[], bytes]] = {
     ),
     "kept_gzip": _gzip_members,
     "kept_lossless_jpeg": lambda: dicom_jpeg(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
-    "kept_jpeg_ls": lambda: dicom_jpeg_ls(Random(3), images=waves(74, 37, 1).reshape(2, 37, 37, 1)).data,
+    "kept_jpeg_ls": lambda: dicom_jpeg_ls(Random(3), images=photo(160, 80, 1).reshape(2, 80, 80, 1)).data,
     "kept_runs": lambda: _saved(Image.fromarray(waves(36, 37, 3)), "TGA", compression="tga_rle"),
     "kept_text": lambda: b"P2 37 36 255\n" + b" ".join(b"%d" % value for value in waves(36, 37, 1).ravel()) + b"\n",
 }
