@@ -49,7 +49,7 @@ static void put_zeros(writer *w, int32_t count) {
     put(w, 0, count);
 }
 
-/* A number in Golomb's code of order k, of no more than so many bits. */
+/* A number in Golomb's code of order k; the code has at most limit bits. */
 static void put_golomb(coder *s, uint32_t value, int k, int32_t limit) {
     const int32_t most = limit - s->bits - 1;
     const uint32_t high = value >> k;
@@ -146,7 +146,7 @@ static surroundings around(const coder *s, const uint16_t *row, int32_t y, int32
     return n;
 }
 
-/* A row of so many components of each pixel, beginning with this one. */
+/* A row: these components of each pixel, the first one and those that are coded together with it. */
 static void put_row(coder *s, const uint16_t *samples, int32_t y, int32_t first, int32_t together) {
     const int64_t step = s->p->components;
     const uint16_t *row = samples + (int64_t)y * s->p->width * step + first;

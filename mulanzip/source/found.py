@@ -119,7 +119,7 @@ def words_of(size: int, order: str, signed: bool, channels: int = 1) -> Words:
 
 
 def halves_of(order: str, is_float: bool, signed: bool = False, channels: int = 1) -> Words:
-    """Of samples of 32 bits, the half that neighbours foretell best.
+    """The half of samples of 32 bits that neighbours foretell best.
 
     That is the high one of floats: sign, exponent and seven bits more.  Most integers need no more than their low one.
 

@@ -18,10 +18,10 @@ from mulanzip.streams import dicom_items
 
 _SIGNATURE = b"\xff\xd8\xff"
 _FRAME, _PARAMETERS, _SCAN, _RESTARTS = 0xF7, 0xF8, 0xDA, 0xDD
-#: Of a segment that names a transform of colours.
+#: A segment that names a transform of colours begins with this.
 _OTHER_COLOURS = b"mrfx"
 _OF_ROWS, _OF_PIXELS = 1, 2
-#: Of the standard: thresholds of gradients at 8 bits, and the count at which statistics are halved.
+#: The standard's own thresholds of gradients at 8 bits, and the count at which it halves statistics.
 _THRESHOLDS, _RESET = (3, 7, 21), 64
 
 
